@@ -1,0 +1,291 @@
+//! The device model as QEMU sees it: a static library with a C interface.
+//!
+//! `tree/hw/misc/vgpu-stub.c` is the other half: a QEMU device that decides
+//! nothing and asks here. The interface is declared to C in
+//! `tree/hw/misc/vgpu-stub.h`, which a test holds against this file.
+//!
+//! Pointers are Rust references, so C must pass valid, aligned, non-null ones
+//! and never the same device from two threads at once; QEMU calls devices
+//! under its big lock.
+#![allow(unsafe_code)] // exported symbols, and the one pointer that C frees
+
+use std::ffi::c_char;
+
+use vgpu_abi::{bar0, ids};
+use vgpu_device::{Bar0Size, Device, DeviceConfig, Host, Register, STATE_SIZE};
+use vgpu_pci::PciId;
+use vgpu_pci::capability::PortType;
+
+/// Bytes of config space that the model implements; those above read 0.
+pub const VGPU_CONFIG_SIZE: usize = 256;
+const _: () = assert!(VGPU_CONFIG_SIZE == vgpu_pci::SIZE);
+
+/// Size of the saved state, in bytes.
+pub const VGPU_STATE_SIZE: usize = 1296;
+const _: () = assert!(VGPU_STATE_SIZE == STATE_SIZE);
+
+/// Room for an error message with its closing NUL, in bytes.
+pub const VGPU_ERROR_SIZE: usize = 256;
+
+/// Default of [`VgpuOptions::vendor_id`].
+pub const VGPU_VENDOR_ID: u16 = 0x1af4;
+/// Default of [`VgpuOptions::device_id`].
+pub const VGPU_DEVICE_ID: u16 = 0x1111;
+/// Default of [`VgpuOptions::subsystem_vendor_id`].
+pub const VGPU_SUBSYSTEM_VENDOR_ID: u16 = 0x1af4;
+/// Default of [`VgpuOptions::subsystem_id`].
+pub const VGPU_SUBSYSTEM_ID: u16 = 0x1111;
+/// Default of [`VgpuOptions::revision`].
+pub const VGPU_REVISION: u8 = 1;
+/// Default of [`VgpuOptions::bar0_size`].
+pub const VGPU_BAR0_SIZE: u64 = 4096;
+// C needs literals; the values are the ABI's.
+const _: () = assert!(
+    VGPU_VENDOR_ID == ids::VENDOR_ID
+        && VGPU_DEVICE_ID == ids::DEVICE_ID
+        && VGPU_SUBSYSTEM_VENDOR_ID == ids::SUBSYSTEM_VENDOR_ID
+        && VGPU_SUBSYSTEM_ID == ids::SUBSYSTEM_ID
+        && VGPU_REVISION == ids::REVISION
+        && VGPU_BAR0_SIZE == bar0::DEFAULT_SIZE as u64
+);
+
+/// One device.
+#[derive(Debug)]
+pub struct VgpuDevice(Device);
+
+/// What the user chose, unchecked.
+#[repr(C)]
+#[derive(Debug)]
+pub struct VgpuOptions {
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Device ID.
+    pub device_id: u16,
+    /// Subsystem Vendor ID.
+    pub subsystem_vendor_id: u16,
+    /// Subsystem ID.
+    pub subsystem_id: u16,
+    /// Size of BAR0 in bytes.
+    pub bar0_size: u64,
+    /// Revision ID.
+    pub revision: u8,
+    /// Whether the device sits on a root bus, not behind a port.
+    pub on_root_bus: bool,
+}
+
+/// What [`vgpu_value`] tells the host.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub enum VgpuValue {
+    /// Command register.
+    Command,
+    /// Status register.
+    Status,
+    /// Data Offset register.
+    DataOffset,
+    /// Data Length register.
+    DataLength,
+    /// Request ID register.
+    RequestId,
+    /// Reads of BAR0 that the device refused since it was made.
+    RefusedReads,
+    /// Writes to BAR0 that the device refused since it was made.
+    RefusedWrites,
+}
+
+/// Makes a device. On an option that cannot be, returns NULL and says in
+/// `error` which and why. Free the device with [`vgpu_free`].
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_new(
+    options: &VgpuOptions,
+    error: &mut [c_char; VGPU_ERROR_SIZE],
+) -> Option<Box<VgpuDevice>> {
+    let port_type = if options.on_root_bus {
+        PortType::RootComplexIntegratedEndpoint
+    } else {
+        PortType::Endpoint
+    };
+    match config(options) {
+        Ok(config) => Some(Box::new(VgpuDevice(Device::new(&config, port_type)))),
+        Err(message) => {
+            fill(error, &message);
+            None
+        }
+    }
+}
+
+/// Frees a device; NULL is allowed.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_free(device: Option<Box<VgpuDevice>>) {
+    drop(device);
+}
+
+/// Size of BAR0 in bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_bar0_size(device: &VgpuDevice) -> u32 {
+    device.0.bar0_size()
+}
+
+/// The guest reads `size` (1 to 4) bytes of config space at `offset`.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_config_read(device: &VgpuDevice, offset: u32, size: u32) -> u32 {
+    let mut value = [0; 4];
+    let size = value.len().min(size as usize);
+    device
+        .0
+        .config_read(saturate(offset), value.split_at_mut(size).0);
+    u32::from_le_bytes(value)
+}
+
+/// The guest writes the low `size` (1 to 4) bytes of `value` to config space
+/// at `offset`. Returns whether the device reset itself because of it.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_config_write(
+    device: &mut VgpuDevice,
+    offset: u32,
+    size: u32,
+    value: u32,
+) -> bool {
+    let value = value.to_le_bytes();
+    let size = value.len().min(size as usize);
+    let mut events = Events::default();
+    device
+        .0
+        .config_write(saturate(offset), value.split_at(size).0, &mut events);
+    events.reset
+}
+
+/// All of config space as the guest would read it.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_config(device: &VgpuDevice, bytes: &mut [u8; VGPU_CONFIG_SIZE]) {
+    device.0.config_read(0, bytes);
+}
+
+/// The bits of config space that the guest may change.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_config_write_mask(device: &VgpuDevice, mask: &mut [u8; VGPU_CONFIG_SIZE]) {
+    device.0.config_write_mask(0, mask);
+}
+
+/// The guest reads `size` bytes of BAR0 at `offset`. Sets `refused` to whether
+/// the device takes no such access; the value is then 0.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_bar0_read(
+    device: &mut VgpuDevice,
+    offset: u64,
+    size: u32,
+    refused: &mut bool,
+) -> u64 {
+    let before = device.0.refused().reads;
+    let value = device.0.bar0_read(offset, size as usize);
+    *refused = device.0.refused().reads != before;
+    value
+}
+
+/// The guest writes the low `size` bytes of `value` to BAR0 at `offset`.
+/// Returns whether the device takes no such access; nothing is changed then.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_bar0_write(
+    device: &mut VgpuDevice,
+    offset: u64,
+    size: u32,
+    value: u64,
+) -> bool {
+    let before = device.0.refused().writes;
+    device.0.bar0_write(offset, size as usize, value);
+    device.0.refused().writes != before
+}
+
+/// Puts the device back to its power-on state.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
+    device.0.reset(&mut ());
+}
+
+/// The host reads a register or a counter.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_value(device: &VgpuDevice, value: VgpuValue) -> u64 {
+    let register = |register| device.0.register(register).into();
+    match value {
+        VgpuValue::Command => register(Register::Command),
+        VgpuValue::Status => register(Register::Status),
+        VgpuValue::DataOffset => register(Register::DataOffset),
+        VgpuValue::DataLength => register(Register::DataLength),
+        VgpuValue::RequestId => register(Register::RequestId),
+        VgpuValue::RefusedReads => device.0.refused().reads,
+        VgpuValue::RefusedWrites => device.0.refused().writes,
+    }
+}
+
+/// The host writes the Status register.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
+    device.0.set_status(status);
+}
+
+/// Saves all guest-visible state.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut [u8; VGPU_STATE_SIZE]) {
+    *state = device.0.save();
+}
+
+/// Takes over a saved state. If it is not one of such a device, returns false,
+/// says why in `error`, and leaves the device as it was.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_restore(
+    device: &mut VgpuDevice,
+    state: &[u8; VGPU_STATE_SIZE],
+    error: &mut [c_char; VGPU_ERROR_SIZE],
+) -> bool {
+    match device.0.restore(state, &mut ()) {
+        Ok(()) => true,
+        Err(cause) => {
+            fill(error, &cause.to_string());
+            false
+        }
+    }
+}
+
+/// What QEMU has to act on. BAR mappings and bus mastering it sees itself, in
+/// its own copy of the registers.
+#[derive(Default)]
+struct Events {
+    reset: bool,
+}
+
+impl Host for Events {
+    fn reset_done(&mut self) {
+        self.reset = true;
+    }
+}
+
+/// Checks the options; the error names the one that is wrong.
+fn config(options: &VgpuOptions) -> Result<DeviceConfig, String> {
+    let id = |name, id| PciId::try_from(id).map_err(|cause| format!("property '{name}': {cause}"));
+    Ok(DeviceConfig {
+        vendor_id: id("vendor-id", options.vendor_id)?,
+        device_id: id("device-id", options.device_id)?,
+        subsystem_vendor_id: id("subsystem-vendor-id", options.subsystem_vendor_id)?,
+        subsystem_id: id("subsystem-id", options.subsystem_id)?,
+        revision: options.revision,
+        bar0_size: Bar0Size::try_from(options.bar0_size)
+            .map_err(|cause| format!("property 'bar0-size': {cause}"))?,
+        ..DeviceConfig::default()
+    })
+}
+
+/// Offsets past 64 KiB are past any config space.
+fn saturate(offset: u32) -> u16 {
+    u16::try_from(offset).unwrap_or(u16::MAX)
+}
+
+/// Copies a message into a C buffer, cut to size and closed by NUL.
+fn fill(buffer: &mut [c_char; VGPU_ERROR_SIZE], message: &str) {
+    buffer.fill(0);
+    for (to, from) in buffer
+        .iter_mut()
+        .zip(message.bytes().take(VGPU_ERROR_SIZE - 1))
+    {
+        *to = from as c_char;
+    }
+}

@@ -1,0 +1,397 @@
+/*
+ * Virtual GPU stub device
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * This shim puts the device model, a static library with the interface of
+ * vgpu-stub.h, into QEMU 4.2 to 11. It decides nothing: every guest access
+ * goes to the model. QEMU maps the BAR from, and migrates, its own copy of
+ * config space (PCIDevice.config), so the copy is kept in step with the
+ * model's.
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/log.h"
+#include "qemu/module.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "migration/vmstate.h"
+#include "trace.h"
+
+#if __has_include("hw/pci/pci_device.h") /* since 8.0 */
+#include "hw/pci/pci_device.h"
+#else
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
+#endif
+#if __has_include("hw/core/qdev-properties.h") /* since 11.0 */
+#include "hw/core/qdev-properties.h"
+#else
+#include "hw/qdev-properties.h"
+#endif
+
+#include "vgpu-stub.h"
+
+#define TYPE_VGPU_STUB "vgpu-stub"
+#define VGPU_STUB(obj) OBJECT_CHECK(VgpuStubState, (obj), TYPE_VGPU_STUB)
+#define VGPU_STUB_CLASS(klass) \
+    OBJECT_CLASS_CHECK(VgpuStubClass, (klass), TYPE_VGPU_STUB)
+#define VGPU_STUB_GET_CLASS(obj) \
+    OBJECT_GET_CLASS(VgpuStubClass, (obj), TYPE_VGPU_STUB)
+
+#define QEMU_SINCE(major, minor)          \
+    (QEMU_VERSION_MAJOR > (major) ||      \
+     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
+
+typedef struct VgpuStubState {
+    PCIDevice parent_obj;
+
+    MemoryRegion bar0;
+    VgpuOptions options;
+    VgpuDevice *model;
+    uint8_t migrated[VGPU_STATE_SIZE];
+} VgpuStubState;
+
+typedef struct VgpuStubClass {
+    PCIDeviceClass parent_class;
+
+    DeviceRealize parent_realize;
+} VgpuStubClass;
+
+/* QEMU's copy follows the model: first what QEMU acts on, then the rest. */
+static void vgpu_stub_follow_model(VgpuStubState *s)
+{
+    PCIDevice *pci_dev = PCI_DEVICE(s);
+    uint8_t config[VGPU_CONFIG_SIZE];
+
+    vgpu_config(s->model, &config);
+    pci_default_write_config(pci_dev, PCI_BASE_ADDRESS_0,
+                             pci_get_long(config + PCI_BASE_ADDRESS_0), 4);
+    pci_default_write_config(pci_dev, PCI_COMMAND,
+                             pci_get_word(config + PCI_COMMAND), 2);
+    memcpy(pci_dev->config, config, sizeof(config));
+}
+
+static uint32_t vgpu_stub_config_read(PCIDevice *pci_dev, uint32_t addr,
+                                      int len)
+{
+    VgpuStubState *s = VGPU_STUB(pci_dev);
+    uint32_t value = vgpu_config_read(s->model, addr, len);
+
+    trace_vgpu_stub_config_read(addr, len, value);
+    return value;
+}
+
+static void vgpu_stub_config_write(PCIDevice *pci_dev, uint32_t addr,
+                                   uint32_t value, int len)
+{
+    VgpuStubState *s = VGPU_STUB(pci_dev);
+
+    trace_vgpu_stub_config_write(addr, len, value);
+    if (vgpu_config_write(s->model, addr, len, value)) {
+        pci_device_reset(pci_dev);
+        return;
+    }
+    pci_default_write_config(pci_dev, addr, value, len);
+    /* Read-only in QEMU's copy: see vgpu_stub_realize(). */
+    pci_dev->config[PCI_INTERRUPT_LINE] =
+        vgpu_config_read(s->model, PCI_INTERRUPT_LINE, 1);
+}
+
+static uint64_t vgpu_stub_bar0_read(void *opaque, hwaddr addr, unsigned size)
+{
+    VgpuStubState *s = opaque;
+    bool refused;
+    uint64_t value = vgpu_bar0_read(s->model, addr, size, &refused);
+
+    trace_vgpu_stub_bar0_read(addr, size, value);
+    if (refused) {
+        qemu_log_mask(LOG_GUEST_ERROR, TYPE_VGPU_STUB
+                      ": refused read of %u bytes at BAR0 + 0x%" HWADDR_PRIx
+                      "\n", size, addr);
+    }
+    return value;
+}
+
+static void vgpu_stub_bar0_write(void *opaque, hwaddr addr, uint64_t value,
+                                 unsigned size)
+{
+    VgpuStubState *s = opaque;
+
+    trace_vgpu_stub_bar0_write(addr, size, value);
+    if (vgpu_bar0_write(s->model, addr, size, value)) {
+        qemu_log_mask(LOG_GUEST_ERROR, TYPE_VGPU_STUB
+                      ": refused write of %u bytes at BAR0 + 0x%" HWADDR_PRIx
+                      "\n", size, addr);
+    }
+}
+
+/* All accesses reach the model as the guest made them. */
+static const MemoryRegionOps vgpu_stub_bar0_ops = {
+    .read = vgpu_stub_bar0_read,
+    .write = vgpu_stub_bar0_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+    .impl = { .min_access_size = 1, .max_access_size = 8, .unaligned = true },
+};
+
+static void vgpu_stub_reset(DeviceState *dev)
+{
+    VgpuStubState *s = VGPU_STUB(dev);
+
+    trace_vgpu_stub_reset();
+    vgpu_reset(s->model);
+    vgpu_stub_follow_model(s);
+}
+
+static int vgpu_stub_pre_save(void *opaque)
+{
+    VgpuStubState *s = opaque;
+
+    vgpu_save(s->model, &s->migrated);
+    return 0;
+}
+
+static int vgpu_stub_post_load(void *opaque, int version_id)
+{
+    VgpuStubState *s = opaque;
+    char error[VGPU_ERROR_SIZE];
+
+    if (!vgpu_restore(s->model, (const void *)s->migrated, &error)) {
+        error_report(TYPE_VGPU_STUB ": %s", error);
+        return -EINVAL;
+    }
+    vgpu_stub_follow_model(s);
+    return 0;
+}
+
+static const VMStateDescription vgpu_stub_vmstate = {
+    .name = TYPE_VGPU_STUB,
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .pre_save = vgpu_stub_pre_save,
+    .post_load = vgpu_stub_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_PCI_DEVICE(parent_obj, VgpuStubState),
+        VMSTATE_UINT8_ARRAY(migrated, VgpuStubState, VGPU_STATE_SIZE),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+/*
+ * On an express bus the function has 4096 bytes of config space, elsewhere
+ * 256. PCIDevice's own realize allocates them, so this comes before it.
+ */
+static void vgpu_stub_device_realize(DeviceState *dev, Error **errp)
+{
+    PCIDevice *pci_dev = PCI_DEVICE(dev);
+
+    if (pci_bus_is_express(pci_get_bus(pci_dev))) {
+        pci_dev->cap_present |= QEMU_PCI_CAP_EXPRESS;
+    }
+    VGPU_STUB_GET_CLASS(dev)->parent_realize(dev, errp);
+}
+
+static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
+{
+    VgpuStubState *s = VGPU_STUB(pci_dev);
+    char error[VGPU_ERROR_SIZE];
+
+    /* What the model's config space does not show to the guest. */
+    if (pci_dev->romfile && *pci_dev->romfile) {
+        error_setg(errp, "property 'romfile': " TYPE_VGPU_STUB
+                   " has no expansion ROM; leave it out");
+        return;
+    }
+    if (pci_dev->cap_present & QEMU_PCI_CAP_MULTIFUNCTION) {
+        error_setg(errp, "property 'multifunction': " TYPE_VGPU_STUB
+                   " has a single function; leave it out");
+        return;
+    }
+
+    s->options.on_root_bus = pci_bus_is_root(pci_get_bus(pci_dev));
+    s->model = vgpu_new(&s->options, &error);
+    if (!s->model) {
+        error_setg(errp, "%s", error);
+        return;
+    }
+
+    vgpu_config_write_mask(s->model, (void *)pci_dev->wmask);
+    /*
+     * Migration compares all bits that the guest cannot change, so a device
+     * with another configuration refuses the stream.
+     */
+    memset(pci_dev->cmask, 0xff, VGPU_CONFIG_SIZE);
+    /*
+     * QEMU's reset clears the writable bits of Interrupt Line after the
+     * device's own reset, where the model says 0xFF. As a read-only register
+     * QEMU leaves it alone, and the shim copies it.
+     */
+    pci_dev->wmask[PCI_INTERRUPT_LINE] = 0;
+    pci_dev->cmask[PCI_INTERRUPT_LINE] = 0;
+
+    memory_region_init_io(&s->bar0, OBJECT(s), &vgpu_stub_bar0_ops, s,
+                          "vgpu-stub-bar0", vgpu_bar0_size(s->model));
+    pci_register_bar(pci_dev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->bar0);
+
+    vgpu_stub_follow_model(s);
+    pci_dev->exp.exp_cap = pci_find_capability(pci_dev, PCI_CAP_ID_EXP);
+}
+
+static void vgpu_stub_exit(PCIDevice *pci_dev)
+{
+    VgpuStubState *s = VGPU_STUB(pci_dev);
+
+    vgpu_free(s->model);
+    s->model = NULL;
+}
+
+/* The host's view of the device, as QOM properties. */
+static const struct {
+    const char *name;
+    VgpuValue value;
+    const char *description;
+} vgpu_stub_values[] = {
+    { "command", VGPU_VALUE_COMMAND, "Command register" },
+    { "status", VGPU_VALUE_STATUS, "Status register; the host may set it" },
+    { "data-offset", VGPU_VALUE_DATA_OFFSET, "Data Offset register" },
+    { "data-length", VGPU_VALUE_DATA_LENGTH, "Data Length register" },
+    { "request-id", VGPU_VALUE_REQUEST_ID, "Request ID register" },
+    { "refused-reads", VGPU_VALUE_REFUSED_READS,
+      "BAR0 reads that the device takes in no form" },
+    { "refused-writes", VGPU_VALUE_REFUSED_WRITES,
+      "BAR0 writes that the device takes in no form" },
+};
+
+static void vgpu_stub_get_value(Object *obj, Visitor *v, const char *name,
+                                void *opaque, Error **errp)
+{
+    VgpuStubState *s = VGPU_STUB(obj);
+    const VgpuValue *which = opaque;
+    uint64_t value = s->model ? vgpu_value(s->model, *which) : 0;
+
+    visit_type_uint64(v, name, &value, errp);
+}
+
+static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
+                                 void *opaque, Error **errp)
+{
+    VgpuStubState *s = VGPU_STUB(obj);
+    Error *local_err = NULL;
+    uint32_t value;
+
+    visit_type_uint32(v, name, &value, &local_err);
+    if (local_err) {
+        error_propagate(errp, local_err);
+    } else if (!s->model) {
+        error_setg(errp, "property '%s': " TYPE_VGPU_STUB
+                   " does not run yet; set it on the running device", name);
+    } else {
+        vgpu_set_status(s->model, value);
+    }
+}
+
+static void vgpu_stub_add_values(ObjectClass *klass)
+{
+    size_t i;
+
+    for (i = 0; i < ARRAY_SIZE(vgpu_stub_values); i++) {
+        const char *name = vgpu_stub_values[i].name;
+        VgpuValue value = vgpu_stub_values[i].value;
+
+        object_class_property_add(
+            klass, name, value == VGPU_VALUE_STATUS ? "uint32" : "uint64",
+            vgpu_stub_get_value,
+            value == VGPU_VALUE_STATUS ? vgpu_stub_set_status : NULL,
+            NULL, (void *)&vgpu_stub_values[i].value
+#if !QEMU_SINCE(5, 1)
+            , &error_abort
+#endif
+            );
+        object_class_property_set_description(
+            klass, name, vgpu_stub_values[i].description
+#if !QEMU_SINCE(5, 1)
+            , &error_abort
+#endif
+            );
+    }
+}
+
+#if QEMU_SINCE(10, 0)
+static const Property vgpu_stub_properties[] = {
+#else
+static Property vgpu_stub_properties[] = {
+#endif
+    DEFINE_PROP_UINT16("vendor-id", VgpuStubState, options.vendor_id,
+                       VGPU_VENDOR_ID),
+    DEFINE_PROP_UINT16("device-id", VgpuStubState, options.device_id,
+                       VGPU_DEVICE_ID),
+    DEFINE_PROP_UINT16("subsystem-vendor-id", VgpuStubState,
+                       options.subsystem_vendor_id, VGPU_SUBSYSTEM_VENDOR_ID),
+    DEFINE_PROP_UINT16("subsystem-id", VgpuStubState, options.subsystem_id,
+                       VGPU_SUBSYSTEM_ID),
+    DEFINE_PROP_UINT8("revision", VgpuStubState, options.revision,
+                      VGPU_REVISION),
+    DEFINE_PROP_SIZE("bar0-size", VgpuStubState, options.bar0_size,
+                     VGPU_BAR0_SIZE),
+#ifdef DEFINE_PROP_END_OF_LIST /* until 10.0 */
+    DEFINE_PROP_END_OF_LIST(),
+#endif
+};
+
+#if QEMU_SINCE(10, 1)
+static void vgpu_stub_class_init(ObjectClass *klass, const void *data)
+#else
+static void vgpu_stub_class_init(ObjectClass *klass, void *data)
+#endif
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    PCIDeviceClass *k = PCI_DEVICE_CLASS(klass);
+    VgpuStubClass *vc = VGPU_STUB_CLASS(klass);
+
+    k->realize = vgpu_stub_realize;
+    k->exit = vgpu_stub_exit;
+    k->config_read = vgpu_stub_config_read;
+    k->config_write = vgpu_stub_config_write;
+    device_class_set_parent_realize(dc, vgpu_stub_device_realize,
+                                    &vc->parent_realize);
+#if QEMU_SINCE(9, 2)
+    device_class_set_legacy_reset(dc, vgpu_stub_reset);
+#else
+    dc->reset = vgpu_stub_reset;
+#endif
+    dc->vmsd = &vgpu_stub_vmstate;
+    dc->desc = "Virtual GPU stub (processing accelerator)";
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+#if QEMU_SINCE(5, 0)
+    device_class_set_props(dc, vgpu_stub_properties);
+#else
+    dc->props = vgpu_stub_properties;
+#endif
+    vgpu_stub_add_values(klass);
+}
+
+static const TypeInfo vgpu_stub_info = {
+    .name = TYPE_VGPU_STUB,
+    .parent = TYPE_PCI_DEVICE,
+    .instance_size = sizeof(VgpuStubState),
+    .class_size = sizeof(VgpuStubClass),
+    .class_init = vgpu_stub_class_init,
+#if QEMU_SINCE(10, 1)
+    .interfaces = (const InterfaceInfo[]) {
+#else
+    .interfaces = (InterfaceInfo[]) {
+#endif
+        { INTERFACE_CONVENTIONAL_PCI_DEVICE },
+        { INTERFACE_PCIE_DEVICE },
+        { }
+    },
+};
+
+static void vgpu_stub_register_types(void)
+{
+    type_register_static(&vgpu_stub_info);
+}
+
+type_init(vgpu_stub_register_types)

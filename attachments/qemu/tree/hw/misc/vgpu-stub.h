@@ -1,0 +1,207 @@
+/*
+ * The device model's interface for QEMU
+ *
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * Generated from the Rust crate vgpu-qemu; a test there keeps it so.
+ */
+
+#ifndef VGPU_STUB_H
+#define VGPU_STUB_H
+
+/*
+ Bytes of config space that the model implements; those above read 0.
+ */
+#define VGPU_CONFIG_SIZE 256
+
+/*
+ Size of the saved state, in bytes.
+ */
+#define VGPU_STATE_SIZE 1296
+
+/*
+ Room for an error message with its closing NUL, in bytes.
+ */
+#define VGPU_ERROR_SIZE 256
+
+/*
+ Default of [`VgpuOptions::vendor_id`].
+ */
+#define VGPU_VENDOR_ID 6900
+
+/*
+ Default of [`VgpuOptions::device_id`].
+ */
+#define VGPU_DEVICE_ID 4369
+
+/*
+ Default of [`VgpuOptions::subsystem_vendor_id`].
+ */
+#define VGPU_SUBSYSTEM_VENDOR_ID 6900
+
+/*
+ Default of [`VgpuOptions::subsystem_id`].
+ */
+#define VGPU_SUBSYSTEM_ID 4369
+
+/*
+ Default of [`VgpuOptions::revision`].
+ */
+#define VGPU_REVISION 1
+
+/*
+ Default of [`VgpuOptions::bar0_size`].
+ */
+#define VGPU_BAR0_SIZE 4096
+
+/*
+ What [`vgpu_value`] tells the host.
+ */
+typedef enum {
+  /*
+   Command register.
+   */
+  VGPU_VALUE_COMMAND,
+  /*
+   Status register.
+   */
+  VGPU_VALUE_STATUS,
+  /*
+   Data Offset register.
+   */
+  VGPU_VALUE_DATA_OFFSET,
+  /*
+   Data Length register.
+   */
+  VGPU_VALUE_DATA_LENGTH,
+  /*
+   Request ID register.
+   */
+  VGPU_VALUE_REQUEST_ID,
+  /*
+   Reads of BAR0 that the device refused since it was made.
+   */
+  VGPU_VALUE_REFUSED_READS,
+  /*
+   Writes to BAR0 that the device refused since it was made.
+   */
+  VGPU_VALUE_REFUSED_WRITES,
+} VgpuValue;
+
+/*
+ One device.
+ */
+typedef struct VgpuDevice VgpuDevice;
+
+/*
+ What the user chose, unchecked.
+ */
+typedef struct {
+  /*
+   Vendor ID.
+   */
+  uint16_t vendor_id;
+  /*
+   Device ID.
+   */
+  uint16_t device_id;
+  /*
+   Subsystem Vendor ID.
+   */
+  uint16_t subsystem_vendor_id;
+  /*
+   Subsystem ID.
+   */
+  uint16_t subsystem_id;
+  /*
+   Size of BAR0 in bytes.
+   */
+  uint64_t bar0_size;
+  /*
+   Revision ID.
+   */
+  uint8_t revision;
+  /*
+   Whether the device sits on a root bus, not behind a port.
+   */
+  bool on_root_bus;
+} VgpuOptions;
+
+/*
+ Makes a device. On an option that cannot be, returns NULL and says in
+ `error` which and why. Free the device with [`vgpu_free`].
+ */
+VgpuDevice *vgpu_new(const VgpuOptions *options, char (*error)[VGPU_ERROR_SIZE]);
+
+/*
+ Frees a device; NULL is allowed.
+ */
+void vgpu_free(VgpuDevice *device);
+
+/*
+ Size of BAR0 in bytes.
+ */
+uint32_t vgpu_bar0_size(const VgpuDevice *device);
+
+/*
+ The guest reads `size` (1 to 4) bytes of config space at `offset`.
+ */
+uint32_t vgpu_config_read(const VgpuDevice *device, uint32_t offset, uint32_t size);
+
+/*
+ The guest writes the low `size` (1 to 4) bytes of `value` to config space
+ at `offset`. Returns whether the device reset itself because of it.
+ */
+bool vgpu_config_write(VgpuDevice *device, uint32_t offset, uint32_t size, uint32_t value);
+
+/*
+ All of config space as the guest would read it.
+ */
+void vgpu_config(const VgpuDevice *device, uint8_t (*bytes)[VGPU_CONFIG_SIZE]);
+
+/*
+ The bits of config space that the guest may change.
+ */
+void vgpu_config_write_mask(const VgpuDevice *device, uint8_t (*mask)[VGPU_CONFIG_SIZE]);
+
+/*
+ The guest reads `size` bytes of BAR0 at `offset`. Sets `refused` to whether
+ the device takes no such access; the value is then 0.
+ */
+uint64_t vgpu_bar0_read(VgpuDevice *device, uint64_t offset, uint32_t size, bool *refused);
+
+/*
+ The guest writes the low `size` bytes of `value` to BAR0 at `offset`.
+ Returns whether the device takes no such access; nothing is changed then.
+ */
+bool vgpu_bar0_write(VgpuDevice *device, uint64_t offset, uint32_t size, uint64_t value);
+
+/*
+ Puts the device back to its power-on state.
+ */
+void vgpu_reset(VgpuDevice *device);
+
+/*
+ The host reads a register or a counter.
+ */
+uint64_t vgpu_value(const VgpuDevice *device, VgpuValue value);
+
+/*
+ The host writes the Status register.
+ */
+void vgpu_set_status(VgpuDevice *device, uint32_t status);
+
+/*
+ Saves all guest-visible state.
+ */
+void vgpu_save(const VgpuDevice *device, uint8_t (*state)[VGPU_STATE_SIZE]);
+
+/*
+ Takes over a saved state. If it is not one of such a device, returns false,
+ says why in `error`, and leaves the device as it was.
+ */
+bool vgpu_restore(VgpuDevice *device,
+                  const uint8_t (*state)[VGPU_STATE_SIZE],
+                  char (*error)[VGPU_ERROR_SIZE]);
+
+#endif  /* VGPU_STUB_H */

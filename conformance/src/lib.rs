@@ -1,0 +1,135 @@
+//! One suite that the device passes on every attachment.
+//!
+//! The suite speaks to a [`Target`]: config space and BAR0, as a guest reaches
+//! them. Drivers exist for the bare model ([`Model`]), for a program inside a
+//! Linux guest (this crate's binary), and, in the test beds, for QEMU without
+//! a guest.
+//!
+//! Accesses are aligned, as hypervisors split others before a device sees
+//! them; the model's own tests cover the rest.
+
+mod cases;
+mod model;
+mod reference;
+
+use std::fmt;
+
+pub use cases::CASES;
+pub use model::Model;
+pub use reference::Identity;
+
+/// A device under test, reached as a guest reaches it.
+pub trait Target {
+    /// Reads `size` (1, 2, 4) bytes of config space; the access does not cross
+    /// a dword.
+    ///
+    /// # Errors
+    ///
+    /// If the access cannot be made; never because of what the device answers.
+    fn config_read(&mut self, offset: u16, size: usize) -> Result<u32, Error>;
+
+    /// Writes `size` (1, 2, 4) bytes of config space; the access does not
+    /// cross a dword.
+    ///
+    /// # Errors
+    ///
+    /// If the access cannot be made.
+    fn config_write(&mut self, offset: u16, size: usize, value: u32) -> Result<(), Error>;
+
+    /// Reads `size` (1, 2, 4, 8) bytes at an aligned offset in BAR0, where its
+    /// register now says that it is.
+    ///
+    /// # Errors
+    ///
+    /// If the access cannot be made.
+    fn bar0_read(&mut self, offset: u64, size: usize) -> Result<u64, Error>;
+
+    /// Writes `size` (1, 2, 4, 8) bytes at an aligned offset in BAR0.
+    ///
+    /// # Errors
+    ///
+    /// If the access cannot be made.
+    fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Error>;
+
+    /// A second guest-physical address where the suite may place BAR0 and
+    /// reach it; `None` skips the cases that need one.
+    fn spare_address(&self) -> Option<u32> {
+        None
+    }
+
+    /// Sets the Status register from the host's side. `None` skips the cases
+    /// that need it.
+    fn set_status(&mut self, _status: u32) -> Option<Result<(), Error>> {
+        None
+    }
+}
+
+/// Why a case did not pass.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Error {
+    /// The device answered something else than it should.
+    Mismatch(String),
+    /// The driver could not make an access.
+    Access(String),
+    /// The target has no way to do what the case needs.
+    Unsupported(&'static str),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Mismatch(text) => f.write_str(text),
+            Self::Access(text) => write!(f, "access failed: {text}"),
+            Self::Unsupported(text) => f.write_str(text),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// How a case ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The device did what it should.
+    Passed,
+    /// It did not, or the driver failed.
+    Failed(String),
+    /// The target cannot do what the case needs.
+    Skipped(&'static str),
+}
+
+/// A case and how it ended.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The case's name.
+    pub name: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.outcome {
+            Outcome::Passed => write!(f, "passed   {}", self.name),
+            Outcome::Failed(why) => write!(f, "FAILED   {}: {why}", self.name),
+            Outcome::Skipped(why) => write!(f, "skipped  {}: {why}", self.name),
+        }
+    }
+}
+
+/// Runs every case against `target`, a device of this identity whose BAR0 is
+/// placed and whose memory decode is on. Config space is afterwards as it was;
+/// BAR0's registers and data region are 0.
+pub fn run(target: &mut dyn Target, identity: &Identity) -> Vec<Report> {
+    CASES
+        .iter()
+        .map(|case| Report {
+            name: case.name,
+            outcome: match cases::run(case, target, identity) {
+                Ok(()) => Outcome::Passed,
+                Err(Error::Unsupported(why)) => Outcome::Skipped(why),
+                Err(error) => Outcome::Failed(error.to_string()),
+            },
+        })
+        .collect()
+}

@@ -1,0 +1,85 @@
+//! What the device is specified to be, written down apart from the model.
+
+/// The identity of the device under test.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity {
+    /// Vendor ID.
+    pub vendor_id: u16,
+    /// Device ID.
+    pub device_id: u16,
+    /// Subsystem Vendor ID.
+    pub subsystem_vendor_id: u16,
+    /// Subsystem ID.
+    pub subsystem_id: u16,
+    /// Revision ID.
+    pub revision: u8,
+    /// Size of BAR0 in bytes.
+    pub bar0_size: u32,
+    /// Whether the device sits on a root bus, not behind a port.
+    pub on_root_bus: bool,
+}
+
+impl Default for Identity {
+    /// The device for which nothing was configured, on a root bus.
+    fn default() -> Self {
+        Self {
+            vendor_id: 0x1af4,
+            device_id: 0x1111,
+            subsystem_vendor_id: 0x1af4,
+            subsystem_id: 0x1111,
+            revision: 0x01,
+            bar0_size: 0x1000,
+            on_root_bus: true,
+        }
+    }
+}
+
+/// A dword of config space.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Dword {
+    pub(crate) offset: u16,
+    pub(crate) reset: u32,
+    pub(crate) writable: u32,
+}
+
+impl Identity {
+    /// All 64 dwords: value after reset and the bits a guest may change
+    /// (PCI 3.0 section 6.1, PCIe 4.0 section 7.5.3).
+    pub(crate) fn dwords(&self) -> Vec<Dword> {
+        let two = |low: u16, high: u16| (u32::from(high) << 16) | u32::from(low);
+        let mut implemented = vec![
+            (0x00, two(self.vendor_id, self.device_id), 0),
+            (0x04, 0x0010_0000, 0x0000_0546),
+            (0x08, 0x1200_0000 | u32::from(self.revision), 0),
+            (0x0c, 0, 0x0000_00ff),
+            (0x10, 0, !(self.bar0_size - 1)),
+            (0x2c, two(self.subsystem_vendor_id, self.subsystem_id), 0),
+            (0x34, 0x0000_0040, 0),
+            (0x3c, 0x0000_00ff, 0x0000_00ff),
+            (0x44, 0x1000_8000, 0),
+            (0x48, 0, 0x0000_000f),
+        ];
+        if self.on_root_bus {
+            implemented.push((0x40, 0x0092_0010, 0));
+        } else {
+            implemented.push((0x40, 0x0002_0010, 0));
+            implemented.push((0x4c, 0x0040_0011, 0));
+            implemented.push((0x50, 0x0011_0000, 0x0000_00c3));
+            implemented.push((0x6c, 0x0000_0002, 0));
+        }
+        (0..0x100)
+            .step_by(4)
+            .map(|offset| {
+                let (reset, writable) = implemented
+                    .iter()
+                    .find(|(at, ..)| *at == offset)
+                    .map_or((0, 0), |(_, reset, writable)| (*reset, *writable));
+                Dword {
+                    offset,
+                    reset,
+                    writable,
+                }
+            })
+            .collect()
+    }
+}

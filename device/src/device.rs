@@ -1,0 +1,160 @@
+//! The PCI function as a whole.
+
+use vgpu_abi::{bar0, ids};
+use vgpu_pci::capability::{Express, PortType};
+use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar};
+
+use crate::bar0::{Bar0, Refused, Register};
+use crate::state::{self, RestoreError, STATE_SIZE};
+use crate::{DeviceConfig, Host};
+
+/// BAR0's index in the config space.
+const BAR0: u8 = bar0::INDEX as u8;
+
+/// One virtual GPU.
+///
+/// Accesses come from one caller at a time; an attachment with several vCPU
+/// threads serialises them.
+#[derive(Debug)]
+pub struct Device {
+    config: ConfigSpace,
+    bar0: Bar0,
+    bar0_size: u32,
+}
+
+impl Device {
+    /// A device in its power-on state, at a port of this type.
+    #[must_use]
+    pub fn new(config: &DeviceConfig, port_type: PortType) -> Self {
+        let header = Header {
+            vendor_id: config.vendor_id,
+            device_id: config.device_id,
+            revision: config.revision,
+            class_code: ids::CLASS_CODE,
+            subsystem_vendor_id: config.subsystem_vendor_id,
+            subsystem_id: config.subsystem_id,
+        };
+        let bars = [MemoryBar {
+            index: BAR0,
+            size: config.bar0_size.into(),
+        }];
+        Self {
+            config: ConfigSpace::new(&header, &bars, vec![Box::new(Express::new(port_type))]),
+            bar0: Bar0::new(),
+            bar0_size: config.bar0_size.bytes(),
+        }
+    }
+
+    /// A guest's read of config space: fills `data` with the bytes at byte
+    /// `offset`, 0 where nothing is implemented. Any length and alignment.
+    pub fn config_read(&self, offset: u16, data: &mut [u8]) {
+        self.config.read(offset, data);
+    }
+
+    /// A guest's write of `data` to config space at byte `offset`. Any length
+    /// and alignment; read-only bits keep their values. What follows from it
+    /// is done, and told to `host`, before this returns.
+    pub fn config_write(&mut self, offset: u16, data: &[u8], host: &mut dyn Host) {
+        let changes = self.config.write(offset, data);
+        if changes.contains(Changes::FUNCTION_LEVEL_RESET) {
+            self.reset(host);
+        } else {
+            self.tell(changes, host);
+        }
+    }
+
+    /// A guest's read of `size` bytes at byte `offset` of BAR0. Returns 0, and
+    /// counts it, where the device takes no such access:
+    /// see [`vgpu_abi::bar0`] for what it takes.
+    #[inline]
+    pub fn bar0_read(&mut self, offset: u64, size: usize) -> u64 {
+        self.bar0.read(offset, size)
+    }
+
+    /// A guest's write of the low `size` bytes of `value` at byte `offset` of
+    /// BAR0. Changes nothing, and counts it, where the device takes no such
+    /// access.
+    #[inline]
+    pub fn bar0_write(&mut self, offset: u64, size: usize, value: u64) {
+        self.bar0.write(offset, size, value);
+    }
+
+    /// Puts the device back to its power-on state, as at a reset of the
+    /// machine; all guest-written state is gone, and Status is 0.
+    pub fn reset(&mut self, host: &mut dyn Host) {
+        let changes = self.config.reset();
+        self.bar0.reset();
+        self.tell(changes, host);
+        host.reset_done();
+    }
+
+    /// The host's read of a register.
+    #[must_use]
+    pub fn register(&self, register: Register) -> u32 {
+        self.bar0.register(register)
+    }
+
+    /// The host's write of the Status register, which the guest can only read.
+    pub fn set_status(&mut self, status: u32) {
+        self.bar0.set_register(Register::Status, status);
+    }
+
+    /// How many accesses the device refused since it was built.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        self.bar0.refused()
+    }
+
+    /// Size of BAR0 in bytes.
+    #[must_use]
+    pub fn bar0_size(&self) -> u32 {
+        self.bar0_size
+    }
+
+    /// The bits of config space that a guest may change, for the bytes at
+    /// `offset`.
+    pub fn config_write_mask(&self, offset: u16, data: &mut [u8]) {
+        self.config.write_mask(offset, data);
+    }
+
+    /// All guest-visible state, for migration and snapshots.
+    #[must_use]
+    pub fn save(&self) -> [u8; STATE_SIZE] {
+        state::encode(&self.config.save(), self.bar0.storage(), self.bar0_size)
+    }
+
+    /// Takes over the state of a saved device, and tells `host` of the BAR
+    /// mapping and bus mastering that follow from it.
+    ///
+    /// # Errors
+    ///
+    /// If the state is of an unknown version, damaged, or of a device with
+    /// another configuration. The device is then as it was.
+    pub fn restore(&mut self, state: &[u8], host: &mut dyn Host) -> Result<(), RestoreError> {
+        let saved = state::decode(state)?;
+        if saved.bar0_size != self.bar0_size {
+            return Err(RestoreError::Bar0Size {
+                saved: saved.bar0_size,
+                own: self.bar0_size,
+            });
+        }
+        let config_before = self.config.save();
+        let changes = self.config.restore(&saved.config)?;
+        if !self.bar0.restore(&saved.storage) {
+            // The values come from this very config space.
+            let _ = self.config.restore(&config_before);
+            return Err(RestoreError::ReservedRegister);
+        }
+        self.tell(changes, host);
+        Ok(())
+    }
+
+    fn tell(&self, changes: Changes, host: &mut dyn Host) {
+        if changes.contains(Changes::BAR_MAPPING) {
+            host.bar_mapped(BAR0, self.config.bar_range(BAR0));
+        }
+        if changes.contains(Changes::BUS_MASTER) {
+            host.bus_master(self.config.command().contains(Command::BUS_MASTER));
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Config space against a reference that is written from PCI's rules: any
+//! sequence of guest accesses keeps them.
+
+use proptest::prelude::*;
+use vgpu_device::{Bar0Size, Device, DeviceConfig};
+use vgpu_pci::capability::PortType;
+
+/// Who may change the bits of a byte, and what it is after reset.
+#[derive(Clone, Copy)]
+struct Byte {
+    reset: u8,
+    writable: u8,
+}
+
+/// The config space byte by byte, from the specification of the device and
+/// PCI 3.0 chapter 6 / PCIe 4.0 section 7.5.3. Independent of the model: no
+/// constant of it is used.
+fn reference(port_type: PortType, bar0_size: u32) -> [Byte; 256] {
+    let mut bytes = [Byte {
+        reset: 0,
+        writable: 0,
+    }; 256];
+    let mut at = |offset: usize, reset: u32, writable: u32, len: usize| {
+        for i in 0..len {
+            bytes[offset + i] = Byte {
+                reset: reset.to_le_bytes()[i],
+                writable: writable.to_le_bytes()[i],
+            };
+        }
+    };
+    at(0x00, 0x1af4, 0, 2); // vendor
+    at(0x02, 0x1111, 0, 2); // device
+    at(0x04, 0, 0x0546, 2); // command: memory, master, parity, SERR, INTx disable
+    at(0x06, 0x0010, 0, 2); // status: capability list
+    at(0x08, 0x01, 0, 1); // revision
+    at(0x0b, 0x12, 0, 1); // base class
+    at(0x0c, 0, 0xff, 1); // cache line size
+    at(0x10, 0, !(bar0_size - 1), 4); // BAR0
+    at(0x2c, 0x1111_1af4, 0, 4); // subsystem
+    at(0x34, 0x40, 0, 1); // capabilities pointer
+    at(0x3c, 0xff, 0xff, 1); // interrupt line
+    at(0x40, 0x10, 0, 2); // PCI Express, last
+    at(0x44, 0x1000_8000, 0, 4); // FLR, role-based errors
+    at(0x48, 0, 0x000f, 2); // device control: error reporting
+    match port_type {
+        PortType::RootComplexIntegratedEndpoint => at(0x42, 0x0092, 0, 2),
+        PortType::Endpoint => {
+            at(0x42, 0x0002, 0, 2);
+            at(0x4c, 0x0040_0011, 0, 4); // link capabilities: 2.5 GT/s x1
+            at(0x50, 0, 0x00c3, 2); // link control
+            at(0x52, 0x0011, 0, 2); // link status
+            at(0x6c, 0x02, 0, 4); // link capabilities 2
+        }
+    }
+    bytes
+}
+
+fn device(port_type: PortType, bar0_size: u32) -> Device {
+    let config = DeviceConfig {
+        bar0_size: Bar0Size::try_from(u64::from(bar0_size)).unwrap(),
+        ..DeviceConfig::default()
+    };
+    Device::new(&config, port_type)
+}
+
+fn bytes(device: &Device) -> [u8; 256] {
+    let mut bytes = [0; 256];
+    device.config_read(0, &mut bytes);
+    bytes
+}
+
+#[derive(Debug, Clone)]
+struct Write {
+    offset: u16,
+    data: Vec<u8>,
+}
+
+impl Write {
+    /// Device Control bit 15 written as 1: the device resets.
+    fn resets(&self) -> bool {
+        (usize::from(self.offset)..)
+            .zip(&self.data)
+            .any(|(at, byte)| at == 0x49 && byte & 0x80 != 0)
+    }
+}
+
+fn writes() -> impl Strategy<Value = Vec<Write>> {
+    let data = prop_oneof![
+        proptest::collection::vec(any::<u8>(), 1..=8),
+        (1usize..=8).prop_map(|len| vec![0xff; len]),
+    ];
+    let offset = prop_oneof![8 => 0u16..0x80, 1 => any::<u16>()];
+    let write = (offset, data).prop_map(|(offset, data)| Write { offset, data });
+    proptest::collection::vec(write, 0..24)
+}
+
+fn port_types() -> impl Strategy<Value = PortType> {
+    prop_oneof![
+        Just(PortType::Endpoint),
+        Just(PortType::RootComplexIntegratedEndpoint),
+    ]
+}
+
+fn bar0_sizes() -> impl Strategy<Value = u32> {
+    (12u32..=24).prop_map(|shift| 1 << shift)
+}
+
+proptest! {
+    /// Each bit is what the reference says: read-only ones never change,
+    /// writable ones hold the last write, a reset puts all back.
+    #[test]
+    fn every_bit_follows_the_reference(
+        port_type in port_types(), size in bar0_sizes(), writes in writes(),
+    ) {
+        let reference = reference(port_type, size);
+        let mut device = device(port_type, size);
+        let mut expected = reference.map(|byte| byte.reset);
+        prop_assert_eq!(bytes(&device), expected);
+        for write in writes {
+            device.config_write(write.offset, &write.data, &mut ());
+            for (at, new) in (usize::from(write.offset)..256).zip(&write.data) {
+                let writable = reference[at].writable;
+                expected[at] = (expected[at] & !writable) | (new & writable);
+            }
+            if write.resets() {
+                expected = reference.map(|byte| byte.reset);
+            }
+            prop_assert_eq!(bytes(&device), expected);
+        }
+    }
+
+    /// What the model tells an attachment about its bits is what they do.
+    #[test]
+    fn the_write_mask_is_the_reference(port_type in port_types(), size in bar0_sizes()) {
+        let mut mask = [0xaa; 256];
+        device(port_type, size).config_write_mask(0, &mut mask);
+        prop_assert_eq!(mask, reference(port_type, size).map(|byte| byte.writable));
+    }
+
+    /// One access of n bytes is n accesses of one byte, at any alignment.
+    #[test]
+    fn width_does_not_matter(writes in writes(), offset in 0u16..300, len in 0usize..16) {
+        let port_type = PortType::Endpoint;
+        let (mut whole, mut split) = (device(port_type, 4096), device(port_type, 4096));
+        // A reset in the middle of a split write is another access sequence.
+        for write in writes.iter().filter(|write| !write.resets()) {
+            whole.config_write(write.offset, &write.data, &mut ());
+            for (at, byte) in (usize::from(write.offset)..).zip(&write.data) {
+                if let Ok(at) = u16::try_from(at) {
+                    split.config_write(at, &[*byte], &mut ());
+                }
+            }
+        }
+        prop_assert_eq!(bytes(&whole), bytes(&split));
+        let mut data = vec![0xaa; len];
+        whole.config_read(offset, &mut data);
+        for (at, byte) in (offset..).zip(data) {
+            let mut one = [0xaa];
+            whole.config_read(at, &mut one);
+            prop_assert_eq!(byte, one[0]);
+        }
+    }
+
+    /// Sizing (PCI 3.0 section 6.2.5.1): all-ones reads back the mask of a
+    /// power of two, and the address written next reads back as itself.
+    #[test]
+    fn sizing_yields_the_power_of_two(size in bar0_sizes(), address in any::<u32>()) {
+        let mut device = device(PortType::Endpoint, size);
+        let mut bar = [0; 4];
+        device.config_write(0x10, &[0xff; 4], &mut ());
+        device.config_read(0x10, &mut bar);
+        prop_assert_eq!((!u32::from_le_bytes(bar)).wrapping_add(1), size);
+        let address = address & !(size - 1);
+        device.config_write(0x10, &address.to_le_bytes(), &mut ());
+        device.config_read(0x10, &mut bar);
+        prop_assert_eq!(u32::from_le_bytes(bar), address);
+    }
+
+    /// The list ends, within the space, at aligned offsets, whatever was written.
+    #[test]
+    fn the_capability_list_terminates(port_type in port_types(), writes in writes()) {
+        let mut device = device(port_type, 4096);
+        for write in writes {
+            device.config_write(write.offset, &write.data, &mut ());
+        }
+        let bytes = bytes(&device);
+        let mut seen = Vec::new();
+        let mut at = bytes[0x34];
+        while at != 0 {
+            prop_assert!(at >= 0x40 && at.is_multiple_of(4), "pointer {at:#x}");
+            prop_assert!(!seen.contains(&at), "loop at {at:#x}");
+            seen.push(at);
+            at = bytes[usize::from(at) + 1];
+        }
+        prop_assert_eq!(seen, [0x40]);
+    }
+
+    /// A reset leads to the power-on state; a second one changes nothing.
+    #[test]
+    fn reset_is_idempotent(port_type in port_types(), writes in writes()) {
+        let fresh = device(port_type, 4096);
+        let mut device = device(port_type, 4096);
+        for write in writes {
+            device.config_write(write.offset, &write.data, &mut ());
+            device.bar0_write(u64::from(write.offset), 4, u64::from(write.data[0]));
+        }
+        for _ in 0..2 {
+            device.reset(&mut ());
+            prop_assert_eq!(device.save(), fresh.save());
+        }
+    }
+
+    /// Saved and restored elsewhere, a device goes on as the same device.
+    #[test]
+    fn state_survives_save_and_restore(port_type in port_types(), writes in writes()) {
+        let mut source = device(port_type, 4096);
+        for write in writes {
+            source.config_write(write.offset, &write.data, &mut ());
+            source.bar0_write(u64::from(write.offset), 4, u64::from(write.data[0]));
+        }
+        source.set_status(0x600d);
+        let mut target = device(port_type, 4096);
+        target.restore(&source.save(), &mut ()).unwrap();
+        prop_assert_eq!(bytes(&target), bytes(&source));
+        prop_assert_eq!(target.save(), source.save());
+    }
+
+    /// No bytes that somebody calls a saved state can do harm.
+    #[test]
+    fn a_damaged_state_is_refused_whole(flips in proptest::collection::vec((0usize..1296, 1u8..), 1..4)) {
+        let mut source = device(PortType::Endpoint, 4096);
+        source.config_write(0x04, &[0x06], &mut ());
+        let mut state = source.save();
+        for (at, bits) in flips {
+            state[at] ^= bits;
+        }
+        let mut target = device(PortType::Endpoint, 4096);
+        let before = target.save();
+        if target.restore(&state, &mut ()).is_ok() {
+            // Only writable bits were hit: the reference holds as ever.
+            let reference = reference(PortType::Endpoint, 4096);
+            for (byte, rule) in bytes(&target).into_iter().zip(reference) {
+                prop_assert_eq!((byte ^ rule.reset) & !rule.writable, 0);
+            }
+        } else {
+            prop_assert_eq!(target.save(), before);
+        }
+    }
+}
