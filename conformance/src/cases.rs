@@ -197,22 +197,21 @@ fn access_rights(access: &mut Access<'_>) -> Result<(), Error> {
 fn config_widths(access: &mut Access<'_>) -> Result<(), Error> {
     for offset in 0..0x100 {
         let dword = access.config_read(offset & !3, 4)?.to_le_bytes();
+        let lane = usize::from(offset & 3);
         for size in [1, 2, 4] {
-            let lane = usize::from(offset & 3);
-            let Some(bytes) = dword.get(lane..lane + size) else {
-                continue;
-            };
-            let mut expected = [0; 4];
-            expected[..size].copy_from_slice(bytes);
-            access.config_is(offset, size, u32::from_le_bytes(expected))?;
+            if lane.is_multiple_of(size) {
+                let mut expected = [0; 4];
+                expected[..size].copy_from_slice(&dword[lane..lane + size]);
+                access.config_is(offset, size, u32::from_le_bytes(expected))?;
+            }
         }
     }
     // Writes of bytes and words in a register of four writable bytes.
     access.decode(false)?;
     let mask = !(access.identity.bar0_size - 1);
     access.config_write(BAR0, 4, 0)?;
-    access.config_write(BAR0 + 3, 1, 0xfe)?;
-    access.config_write(BAR0 + 1, 2, 0xbf10)?;
+    access.config_write(BAR0 + 2, 2, 0xfebf)?;
+    access.config_write(BAR0 + 1, 1, 0x10)?;
     access.config_is(BAR0, 4, 0xfebf_1000 & mask)
 }
 

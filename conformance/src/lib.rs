@@ -20,16 +20,14 @@ pub use reference::Identity;
 
 /// A device under test, reached as a guest reaches it.
 pub trait Target {
-    /// Reads `size` (1, 2, 4) bytes of config space; the access does not cross
-    /// a dword.
+    /// Reads `size` (1, 2, 4) bytes of config space at an aligned offset.
     ///
     /// # Errors
     ///
     /// If the access cannot be made; never because of what the device answers.
     fn config_read(&mut self, offset: u16, size: usize) -> Result<u32, Error>;
 
-    /// Writes `size` (1, 2, 4) bytes of config space; the access does not
-    /// cross a dword.
+    /// Writes `size` (1, 2, 4) bytes of config space at an aligned offset.
     ///
     /// # Errors
     ///

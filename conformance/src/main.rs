@@ -1,0 +1,59 @@
+//! The suite as a program inside a Linux guest: config space through the
+//! ports 0xCF8 and 0xCFC, BAR0 through sysfs. Run as root, on a device that no
+//! driver uses: the suite writes to all of it.
+
+mod guest;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Parser;
+use vgpu_conformance::{Identity, Outcome, run};
+
+use guest::{Address, Guest};
+
+/// Runs the conformance suite on a device of this machine.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Example:\n  vgpu-conformance 0000:00:05.0\n\nExit code: 0 if every case passed or was skipped, 1 if one failed, 2 if the suite could not run."
+)]
+struct Options {
+    /// PCI address of the device, as lspci -D prints it
+    address: Address,
+
+    /// The device sits behind a root port, not on a root bus
+    #[arg(long)]
+    behind_port: bool,
+
+    /// Size of BAR0 in bytes
+    #[arg(long, default_value_t = Identity::default().bar0_size)]
+    bar0_size: u32,
+}
+
+fn main() -> ExitCode {
+    match conformance(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            eprintln!("vgpu-conformance: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn conformance(options: &Options) -> Result<bool> {
+    let identity = Identity {
+        on_root_bus: !options.behind_port,
+        bar0_size: options.bar0_size,
+        ..Identity::default()
+    };
+    let mut guest = Guest::open(options.address, options.bar0_size)?;
+    let reports = run(&mut guest, &identity);
+    for report in &reports {
+        println!("{report}");
+    }
+    Ok(!reports
+        .iter()
+        .any(|report| matches!(report.outcome, Outcome::Failed(_))))
+}

@@ -1,0 +1,171 @@
+//! Criterion 5: a memory BAR that the guest can map, and a capability list
+//! that is real.
+
+use anyhow::{Context, Result, ensure};
+use vgpu_abi::bar0;
+
+use super::{
+    config::{self, ConfigSpace},
+    mapped_bar::MappedBar,
+    report::Evidence,
+    resource::Resource,
+    state::State,
+    sysfs::Function,
+    undo::{self, Undo},
+};
+use crate::failure::{Failure, OrMend};
+
+/// The PCI Express capability (PCI Express Base, section 7.5.3).
+const PCI_EXPRESS: config::Capability = config::Capability {
+    offset: 0x40,
+    id: 0x10,
+};
+
+/// Offset of the capability's own register of 16 bits: version and port type.
+const PCI_EXPRESS_FLAGS: u16 = 0x42;
+
+/// The version that the device has.
+const PCI_EXPRESS_VERSION: u16 = 2;
+
+/// The register that the guest may write and that nobody acts on.
+const REQUEST_ID: usize = bar0::REQUEST_ID as usize;
+
+/// Each bit once set and once clear.
+const PATTERNS: [u32; 2] = [0xa5a5_5a5a, 0x5a5a_a5a5];
+
+const WRONG_DEVICE: &str = "attach a vgpu-stub device of this release, and no other with its ids";
+const NO_ROOM: &str = "read the boot messages of the kernel: dmesg | grep -i bar";
+const NO_ANSWER: &str = "read the log of the device's emulator on the host, and see that it runs";
+const NOT_ALLOWED: &str =
+    "see that no other program uses the device, and boot without lockdown (Secure Boot)";
+
+/// What can be seen without a change: resource, BAR register, capabilities.
+pub(super) fn check_description(
+    function: &Function<'_>,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
+    let resource = function.resource(bar0::INDEX).or_mend(WRONG_DEVICE)?;
+    if resource.size() == 0 {
+        return Err(Failure::new(
+            "no BAR 0: the device has none, or the kernel found no room for it",
+            NO_ROOM,
+        ));
+    }
+    check_resource(&resource).or_mend(WRONG_DEVICE)?;
+    let size = resource.size() >> 10;
+    evidence.note(format!(
+        "resource 0: {resource}, {size} KiB of 32-bit, non-prefetchable memory"
+    ));
+    if !resource.is_assigned() {
+        return Err(Failure::new("BAR 0 has no address", NO_ROOM));
+    }
+
+    let config = function.config().or_mend(NOT_ALLOWED)?;
+    let register = config.u32(config::BAR0).or_mend(WRONG_DEVICE)?;
+    if u64::from(register) != resource.start {
+        return Err(Failure::new(
+            format!("config 0x10: {register:#010x}, not the address of resource 0, {resource}"),
+            NO_ROOM,
+        ));
+    }
+    evidence.note(format!("config 0x10: {register:#010x}"));
+
+    check_capabilities(&config, evidence).or_mend(WRONG_DEVICE)
+}
+
+fn check_resource(resource: &Resource) -> Result<()> {
+    let size = resource.size();
+    ensure!(
+        resource.is_plain_memory(),
+        "BAR 0 is not 32-bit, non-prefetchable memory: {resource}"
+    );
+    ensure!(
+        size.is_power_of_two() && size >= bar0::MIN_SIZE.into(),
+        "BAR 0 has {size} bytes, not a power of two from {}",
+        bar0::MIN_SIZE
+    );
+    Ok(())
+}
+
+fn check_capabilities(config: &ConfigSpace, evidence: &mut Evidence) -> Result<()> {
+    let capabilities = config.capabilities()?;
+    let listed: Vec<String> = capabilities.iter().map(ToString::to_string).collect();
+    let listed = listed.join(", ");
+    ensure!(
+        capabilities.contains(&PCI_EXPRESS),
+        "no PCI Express capability at 0x40 among the capabilities: {listed}"
+    );
+    let version = config.u16(PCI_EXPRESS_FLAGS)? & 0xf;
+    ensure!(
+        version == PCI_EXPRESS_VERSION,
+        "the PCI Express capability has version {version}, not {PCI_EXPRESS_VERSION}"
+    );
+    evidence.note(format!(
+        "capability list: {listed}, end; PCI Express version {version}"
+    ));
+    Ok(())
+}
+
+/// What takes a change: the function is enabled, its BAR mapped, its Request
+/// ID register written. All is put back.
+pub(super) fn check_access(
+    function: &Function<'_>,
+    evidence: &mut Evidence,
+) -> Result<(), Failure> {
+    let state = State::of(function).or_mend(NOT_ALLOWED)?;
+    let undo = Undo::new(|| state.restore(function));
+
+    // The kernel enables no function behind the back of its driver.
+    function.set_driver(None).or_mend(NOT_ALLOWED)?;
+    function.enable(true).or_mend(NO_ROOM)?;
+    let command = function
+        .config()
+        .and_then(|config| config.u16(config::COMMAND))
+        .or_mend(NOT_ALLOWED)?;
+    if command & config::COMMAND_MEMORY == 0 {
+        return Err(Failure::new(
+            format!("enabled, yet Command is {command:#06x}: memory decode is off"),
+            WRONG_DEVICE,
+        ));
+    }
+    evidence.note(format!("enable: accepted, Command {command:#06x}"));
+
+    check_request_id(function, evidence)?;
+    undo.finish().or_mend(undo::MEND)
+}
+
+fn check_request_id(function: &Function<'_>, evidence: &mut Evidence) -> Result<(), Failure> {
+    let size = function
+        .resource(bar0::INDEX)
+        .map(|resource| resource.size())
+        .and_then(|size| Ok(usize::try_from(size)?))
+        .or_mend(NOT_ALLOWED)?;
+    let bar = function
+        .open_resource(bar0::INDEX)
+        .and_then(|file| MappedBar::new(file, size))
+        .or_mend(NOT_ALLOWED)?;
+
+    let before = bar.read(REQUEST_ID).or_mend(NO_ANSWER)?;
+    let undo = Undo::new(|| {
+        write_and_read_back(&bar, before).context("Request ID does not take its value back")
+    });
+    for pattern in PATTERNS {
+        write_and_read_back(&bar, pattern).or_mend(NO_ANSWER)?;
+        evidence.note(format!(
+            "resource0: Request ID at {REQUEST_ID:#05x} keeps {pattern:#010x}"
+        ));
+    }
+    undo.finish().or_mend(NO_ANSWER)?;
+    evidence.note(format!("resource0: Request ID is {before:#010x} again"));
+    Ok(())
+}
+
+fn write_and_read_back(bar: &MappedBar, value: u32) -> Result<()> {
+    bar.write(REQUEST_ID, value)?;
+    let read = bar.read(REQUEST_ID)?;
+    ensure!(
+        read == value,
+        "Request ID at BAR0 offset {REQUEST_ID:#05x}: wrote {value:#010x}, read {read:#010x}"
+    );
+    Ok(())
+}

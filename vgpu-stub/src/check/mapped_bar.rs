@@ -1,0 +1,42 @@
+//! The memory of a BAR, mapped into this process.
+
+use std::{
+    fs::File,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use anyhow::{Context, Result};
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+
+pub(super) struct MappedBar {
+    region: MmapRegion,
+}
+
+impl MappedBar {
+    /// Maps the first `size` bytes of a sysfs file `resourceN`.
+    pub(super) fn new(file: File, size: usize) -> Result<Self> {
+        let region =
+            MmapRegion::from_file(FileOffset::new(file, 0), size).context("cannot map the BAR")?;
+        Ok(Self { region })
+    }
+
+    /// Reads a register by one aligned access of 4 bytes.
+    pub(super) fn read(&self, offset: usize) -> Result<u32> {
+        Ok(self.register(offset)?.load(Ordering::Acquire))
+    }
+
+    /// Writes a register by one aligned access of 4 bytes.
+    pub(super) fn write(&self, offset: usize, value: u32) -> Result<()> {
+        self.register(offset)?.store(value, Ordering::Release);
+        Ok(())
+    }
+
+    // Acquire and release are plain loads and stores, which the compiler
+    // neither splits nor merges. Any stronger order may be a read and a write
+    // in one, which is more than the device was asked for.
+    fn register(&self, offset: usize) -> Result<&AtomicU32> {
+        self.region
+            .get_atomic_ref(offset)
+            .with_context(|| format!("no register at BAR0 offset {offset:#05x}"))
+    }
+}

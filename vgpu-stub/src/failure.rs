@@ -1,0 +1,28 @@
+//! What a user is told when something is wrong.
+
+/// One line of cause and one line of mend: what is wrong, and what to do.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) cause: String,
+    pub(crate) mend: String,
+}
+
+impl Failure {
+    pub(crate) fn new(cause: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self {
+            cause: cause.into(),
+            mend: mend.into(),
+        }
+    }
+}
+
+/// Adds the mend to an error that only knows its cause.
+pub(crate) trait OrMend<T> {
+    fn or_mend(self, mend: &str) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<anyhow::Error>> OrMend<T> for Result<T, E> {
+    fn or_mend(self, mend: &str) -> Result<T, Failure> {
+        self.map_err(|error| Failure::new(format!("{:#}", error.into()), mend))
+    }
+}
