@@ -23,8 +23,8 @@
 #include "hw/pci/pci_device.h"
 #else
 #include "hw/pci/pci.h"
-#include "hw/pci/pci_bus.h"
 #endif
+#include "hw/pci/pci_bus.h"
 #if __has_include("hw/core/qdev-properties.h") /* since 11.0 */
 #include "hw/core/qdev-properties.h"
 #else

@@ -1,0 +1,19 @@
+//! What the project is tested with: a cache, packages of Debian and Ubuntu, steps with progress, virtual machines.
+
+pub mod cache;
+pub mod channel;
+pub mod debian;
+pub mod failure;
+pub mod firmware;
+pub mod guest;
+pub mod host_packages;
+mod initramfs;
+mod listener;
+pub mod machine;
+mod process;
+pub mod qmp;
+pub mod qtest;
+mod run_folder;
+pub mod static_program;
+pub mod steps;
+mod stream;

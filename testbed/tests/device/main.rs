@@ -1,0 +1,11 @@
+//! The device in real machines, as QEMU's own device `vgpu-stub`.
+//!
+//! `cargo xtask test` builds what these tests need and names it to them.
+
+mod bed;
+mod conformance;
+mod criteria;
+mod firmware;
+mod hotplug;
+mod migration;
+mod operator;
