@@ -1,0 +1,1 @@
+CONFIG_VGPU_STUB=y

@@ -1,0 +1,162 @@
+//! `cargo xtask demo`: a virtual machine that finds the device.
+
+use std::fs;
+use std::io::{self, IsTerminal};
+
+use anyhow::{Result, anyhow};
+use clap::{Args, ValueEnum};
+use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::debian::Suite;
+use vgpu_testbed::failure::Mend;
+use vgpu_testbed::firmware::Firmware;
+use vgpu_testbed::guest::{GuestImage, GuestProgram};
+use vgpu_testbed::machine::{Machine, MachineBuilder, MachineType};
+use vgpu_testbed::static_program;
+use vgpu_testbed::steps::Steps;
+
+use crate::checkout;
+use crate::qemu::{self, Source};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                      boot a guest, list the device there, and check it
+  cargo xtask demo --machine q35        on a machine with PCI Express
+  cargo xtask demo --suite trixie       with the QEMU of Debian 13
+  cargo xtask demo --shell              look around in the guest yourself
+
+Exit code: 0 if the guest finds the device and every criterion holds, 1 otherwise.";
+
+const LSPCI: &str = "lspci -nnvvv -d 1af4:1111";
+const CHECK: &str = "vgpu-stub check";
+
+/// Boot a virtual machine that finds the device
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// How the device gets into the machine
+    #[arg(long, value_enum, default_value_t = Attachment::Qemu)]
+    attachment: Attachment,
+
+    /// The machine
+    #[arg(long, value_enum, default_value_t = Board::Pc)]
+    machine: Board,
+
+    /// Take the QEMU of a release of Debian, such as bookworm [default: this machine's]
+    #[arg(long, value_name = "CODENAME")]
+    suite: Option<String>,
+
+    /// Open a shell in the guest
+    #[arg(long)]
+    shell: bool,
+
+    /// Keep the folder with the machine's logs
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Attachment {
+    /// Built into QEMU
+    Qemu,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Board {
+    /// Conventional PCI
+    Pc,
+    /// PCI Express
+    Q35,
+}
+
+impl From<Board> for MachineType {
+    fn from(board: Board) -> Self {
+        match board {
+            Board::Pc => Self::Pc,
+            Board::Q35 => Self::Q35,
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if options.shell && !terminal {
+        return Err(anyhow!("there is no terminal for the shell")).mend("Leave out --shell.");
+    }
+    let cache = Cache::open()?;
+    let (builder, qemu) = match options.attachment {
+        Attachment::Qemu => with_qemu(options, &cache, steps)?,
+    };
+    let program = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
+    let programs = [GuestProgram {
+        name: "vgpu-stub",
+        file: &program,
+    }];
+    let image = GuestImage::assemble(&cache, &programs, steps)?;
+
+    let builder = builder.image(&image);
+    if options.shell {
+        // QEMU puts the terminal back, except where it crashes.
+        let terminal = tcgetattr(io::stdin())?;
+        eprintln!(
+            "\nThe guest starts. Try there: {LSPCI}; {CHECK}. Leave it with 'exit' or Ctrl-A X.\n"
+        );
+        let mut machine = builder.shell().start()?;
+        let ended = machine.wait();
+        tcsetattr(io::stdin(), OptionalActions::Now, &terminal)?;
+        finish(&machine, ended, options.keep)
+    } else {
+        let mut machine = boot(builder, &qemu, steps)?;
+        let shown = show(&mut machine);
+        finish(&machine, shown, options.keep)
+    }
+}
+
+/// A machine with the device in QEMU itself, and that QEMU's name.
+fn with_qemu(options: &Options, cache: &Cache, steps: &Steps) -> Result<(MachineBuilder, String)> {
+    let suite = match &options.suite {
+        Some(codename) => Suite::debian(codename),
+        None => Suite::host()?,
+    };
+    let qemu = qemu::build(cache, &Source::Suite(suite), false, steps)?;
+    let firmware = Firmware::seabios(cache, steps)?;
+    let builder =
+        MachineBuilder::new(&qemu.path, options.machine.into(), &firmware).device("vgpu-stub");
+    Ok((builder, format!("QEMU {}", qemu.release)))
+}
+
+/// Boots the guest.
+fn boot(builder: MachineBuilder, qemu: &str, steps: &Steps) -> Result<Machine> {
+    steps
+        .step(&format!("Boot a guest in {qemu}"), |step| {
+            let mut machine = builder.start()?;
+            step.say(&format!("logs in {}", machine.folder().display()));
+            machine.guest()?.wait_ready()?;
+            Ok(machine)
+        })
+        .mend("See what QEMU and the guest say above; on a busy machine, try again later.")
+}
+
+/// Prints what the guest says about the device.
+fn show(machine: &mut Machine) -> Result<()> {
+    let log = machine.guest()?.run("dmesg")?.success()?;
+    fs::write(machine.folder().join("dmesg.log"), log)?;
+    let listed = machine.guest()?.run(LSPCI)?.success()?;
+    println!("\nguest# {LSPCI}\n{}", listed.trim_end());
+    let check = machine.guest()?.run(CHECK)?;
+    println!("\nguest# {CHECK}\n{}{}", check.stdout, check.stderr);
+    check
+        .success()
+        .map(drop)
+        .mend("Look around in the guest: cargo xtask demo --shell")
+}
+
+/// Keeps the machine's logs where somebody wants to read them.
+fn finish(machine: &Machine, result: Result<()>, keep: bool) -> Result<()> {
+    if keep || result.is_err() {
+        machine.keep_folder();
+        eprintln!("logs: {}", machine.folder().display());
+    }
+    result
+}

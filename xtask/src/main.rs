@@ -1,0 +1,55 @@
+//! Builds, demonstrates and tests the project: `cargo xtask`.
+
+mod demo;
+mod qemu;
+mod test;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use vgpu_testbed::failure::describe;
+use vgpu_testbed::steps::Steps;
+
+/// Build, demonstrate and test vgpu-stub
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    Demo(demo::Options),
+    Qemu(qemu::Options),
+    Test(test::Options),
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options.task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", describe(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: &Task) -> Result<()> {
+    let steps = Steps::new(&checkout().join("target/logs"))?;
+    match task {
+        Task::Demo(options) => demo::run(options, &steps),
+        Task::Qemu(options) => qemu::run(options, &steps),
+        Task::Test(options) => test::run(options, &steps),
+    }
+}
+
+/// The folder of the workspace.
+fn checkout() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap_or(Path::new("."))
+}

@@ -1,0 +1,218 @@
+//! `cargo xtask test`: everything that has to hold, in one command.
+
+use std::env;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::debian::Suite;
+use vgpu_testbed::failure::{Mend, describe};
+use vgpu_testbed::static_program;
+use vgpu_testbed::steps::Steps;
+
+use crate::checkout;
+use crate::qemu::{self, Source};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask test                      all tests, on the QEMU of Debian 12 and of Debian 13
+  cargo xtask test --suite bookworm     on one of them
+  cargo xtask test --quick              what needs no virtual machine
+
+Exit code: 0 if all that ran passed, 1 otherwise.";
+
+/// The releases of Debian whose QEMU the device is tested on.
+const SUITES: [&str; 2] = ["bookworm", "trixie"];
+
+/// The programs that the tests run in guests.
+const PROGRAMS: [(&str, &str); 2] = [
+    ("vgpu-stub", "vgpu-stub"),
+    ("vgpu-conformance", "vgpu-conformance"),
+];
+
+/// Check formatting, lints and documentation, and run all tests
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Test on the QEMU of this release of Debian; may be repeated
+    #[arg(long, value_name = "CODENAME", default_values_t = SUITES.map(String::from))]
+    suite: Vec<String>,
+
+    /// Leave out the tests that need virtual machines
+    #[arg(long, conflicts_with = "suite")]
+    quick: bool,
+}
+
+/// How a part of the tests ended.
+enum Outcome {
+    Passed(Duration),
+    Failed(anyhow::Error),
+    Skipped(String),
+}
+
+/// What ran, for the summary.
+struct Summary(Vec<(String, Outcome)>);
+
+impl Summary {
+    fn add(&mut self, name: impl Into<String>, part: impl FnOnce() -> Result<()>) {
+        let started = Instant::now();
+        let outcome = match part() {
+            Ok(()) => Outcome::Passed(started.elapsed()),
+            Err(error) => Outcome::Failed(error),
+        };
+        self.0.push((name.into(), outcome));
+    }
+
+    fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) {
+        self.0.push((name.into(), Outcome::Skipped(why.into())));
+    }
+
+    fn failed(&self) -> usize {
+        self.0
+            .iter()
+            .filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
+            .count()
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, outcome) in &self.0 {
+            match outcome {
+                Outcome::Passed(time) => {
+                    writeln!(f, "  passed   {name} ({:.0} s)", time.as_secs_f64())?;
+                }
+                Outcome::Failed(error) => writeln!(f, "  FAILED   {name}\n{}", describe(error))?,
+                Outcome::Skipped(why) => writeln!(f, "  skipped  {name}: {why}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let mut summary = Summary(Vec::new());
+    for (name, arguments) in [
+        ("Check the format", &["fmt", "--all", "--check"][..]),
+        (
+            "Check with clippy",
+            &[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--all-features",
+                "--",
+                "-D",
+                "warnings",
+            ],
+        ),
+        (
+            "Check the documentation",
+            &["doc", "--workspace", "--no-deps"],
+        ),
+    ] {
+        summary.add(name, || {
+            steps.step(name, |step| {
+                step.run(cargo(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+            })
+        });
+    }
+    summary.add("Tests without machines", || tests(&["--workspace"], &[]));
+    machines(options, steps, &mut summary);
+    summary.skip(
+        "The device in XCP-ng's QEMU 4.2.1",
+        "that source is not in Debian; give an unpacked tree to: cargo xtask qemu --source DIR --apply",
+    );
+
+    println!("\nSummary\n{summary}");
+    match summary.failed() {
+        0 => Ok(()),
+        failed => Err(anyhow!("{failed} of {} parts failed", summary.0.len()))
+            .mend("Read the failed parts above; logs are in target/logs."),
+    }
+}
+
+/// The tests that start virtual machines, on the QEMU of each release.
+fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
+    if options.quick {
+        summary.skip("Tests with machines", "--quick");
+        return;
+    }
+    let mut programs = None;
+    summary.add("Build the guests' programs", || {
+        programs = Some(build_programs(steps)?);
+        Ok(())
+    });
+    for codename in &options.suite {
+        let mut binary = None;
+        summary.add(format!("Build the QEMU of {codename}"), || {
+            let source = Source::Suite(Suite::debian(codename));
+            binary = Some(qemu::build(&Cache::open()?, &source, false, steps)?);
+            Ok(())
+        });
+        let name = format!("Tests with machines, QEMU of {codename}");
+        let (Some(programs), Some(binary)) = (&programs, &binary) else {
+            summary.skip(name, "what it needs was not built");
+            continue;
+        };
+        summary.add(name, || {
+            tests(
+                &[
+                    "--package",
+                    "vgpu-testbed",
+                    "--features",
+                    "bed",
+                    "--test",
+                    "boot",
+                    "--test",
+                    "device",
+                ],
+                &[
+                    ("VGPU_STUB_QEMU", &binary.path),
+                    ("VGPU_STUB_PROGRAMS", programs),
+                ],
+            )
+        });
+    }
+}
+
+/// Builds the guests' programs, and returns the folder with them.
+fn build_programs(steps: &Steps) -> Result<PathBuf> {
+    let mut folder = None;
+    for (package, name) in PROGRAMS {
+        let program = static_program::build(checkout(), package, name, steps)?;
+        folder = program.parent().map(Path::to_path_buf);
+    }
+    folder.context("there is no program")
+}
+
+/// Runs tests by cargo-nextest where it is installed, by cargo itself elsewhere.
+fn tests(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
+    let nextest = cargo(&["nextest", "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success());
+    let mut command = if nextest {
+        cargo(&["nextest", "run"])
+    } else {
+        cargo(&["test"])
+    };
+    command.args(arguments).envs(environment.iter().copied());
+    let status = command.status().context("cannot run cargo")?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(anyhow!("tests failed ({status})")).mend("Their output is above.")
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(checkout()).args(arguments);
+    command
+}
