@@ -15,6 +15,11 @@ CONFIG_VIRTIO_NET=y
 CONFIG_VIRTIO_RNG=y
 CONFIG_VIRTIO_SERIAL=y
 
+# Peers to measure against.
+CONFIG_TEST_DEVICES=y
+CONFIG_PCI_TESTDEV=y
+CONFIG_EDU=y
+
 # From 10.0 on, q35 does not link without these.
 CONFIG_PXB=y
 CONFIG_CXL=y
