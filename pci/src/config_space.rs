@@ -23,8 +23,8 @@ bitflags! {
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     #[must_use]
     pub struct Changes: u8 {
-        /// A BAR moved, or memory decode was switched:
-        /// [`ConfigSpace::bar_range`] gives another answer.
+        /// A BAR was moved, or memory decode switched: ask
+        /// [`ConfigSpace::bar_range`] anew.
         const BAR_MAPPING = 1 << 0;
         /// Bus mastering was switched.
         const BUS_MASTER = 1 << 1;
@@ -92,16 +92,18 @@ impl ConfigSpace {
                 .last()
                 .map_or((CAPABILITIES_DWORD, 0), |last| (last.dwords.start, 8));
             let offset = u32::try_from(start.saturating_mul(4)).unwrap_or(u32::MAX);
-            link(&mut registers, pointer, offset << shift);
+            set_field(&mut registers, pointer, 0xff << shift, offset << shift);
             registers.extend(own);
-            link(&mut registers, start, u32::from(capability.id()));
+            let id = u32::from(capability.id());
+            set_field(&mut registers, start, 0xffff, id);
             placed.push(Placed {
                 dwords: start..registers.len(),
                 capability,
             });
         }
         if !placed.is_empty() {
-            link(&mut registers, COMMAND_DWORD, STATUS_CAPABILITIES_LIST);
+            let bit = STATUS_CAPABILITIES_LIST;
+            set_field(&mut registers, COMMAND_DWORD, bit, bit);
         }
         assert!(
             registers.len() <= SIZE / 4,
@@ -229,10 +231,10 @@ impl ConfigSpace {
     }
 }
 
-/// Adds read-only bits to the register at `index`.
-fn link(registers: &mut [Register], index: usize, bits: u32) {
+/// Makes the bits in `mask` of the register at `index` read-only, as in `bits`.
+fn set_field(registers: &mut [Register], index: usize, mask: u32, bits: u32) {
     if let Some(register) = registers.get_mut(index) {
-        *register = register.with_bits(bits);
+        *register = register.with_field(mask, bits);
     }
 }
 

@@ -33,10 +33,10 @@ impl Register {
         }
     }
 
-    /// The same register with read-only `bits` added to its value.
+    /// The same register with the bits in `mask` read-only and as in `bits`.
     #[must_use]
-    pub(crate) const fn with_bits(self, bits: u32) -> Self {
-        Self::new(self.reset | bits, self.writable & !bits)
+    pub(crate) const fn with_field(self, mask: u32, bits: u32) -> Self {
+        Self::new((self.reset & !mask) | bits, self.writable & !mask)
     }
 
     /// What a read returns.
@@ -66,8 +66,8 @@ impl Register {
         (value ^ self.reset) & !self.writable == 0
     }
 
-    /// Sets the value as far as the register can hold it.
+    /// Takes over a value that the register can hold.
     pub(crate) const fn set(&mut self, value: u32) {
-        self.value = (self.reset & !self.writable) | (value & self.writable);
+        self.value = value;
     }
 }

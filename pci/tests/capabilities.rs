@@ -3,7 +3,8 @@
 use vgpu_pci::capability::{Capability, Express, PortType};
 use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register};
 
-/// A capability that reports writes to its second register.
+/// A capability that reports writes to its second register, and wrongly takes
+/// its ID and next pointer for writable.
 #[derive(Debug)]
 struct Probe {
     dwords: usize,
@@ -15,7 +16,7 @@ impl Capability for Probe {
     }
 
     fn registers(&self) -> Vec<Register> {
-        vec![Register::new(0xabcd_0000, 0xff00_0000); self.dwords]
+        vec![Register::new(0xabcd_0000, 0xff00_ffff); self.dwords]
     }
 
     fn written(&mut self, register: usize, write: DwordWrite) -> Changes {
@@ -84,8 +85,11 @@ fn id_and_next_pointer_are_read_only() {
         Box::new(Probe { dwords: 1 }),
         Box::new(Probe { dwords: 1 }),
     ]);
-    let _ = config.write(0x40, &[0xff; 4]);
-    assert_eq!(read(&config, 0x40), [0x09, 0x44, 0xcd, 0xff]);
+    for byte in [0xff, 0x00] {
+        let _ = config.write(0x40, &[byte; 8]);
+        assert_eq!(read(&config, 0x40), [0x09, 0x44, 0xcd, byte]);
+        assert_eq!(read(&config, 0x44), [0x09, 0x00, 0xcd, byte]);
+    }
 }
 
 #[test]
