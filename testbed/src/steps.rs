@@ -17,6 +17,8 @@ use crate::failure::{Failure, Log};
 
 /// How many lines of its log a failed step shows.
 const TAIL_LINES: usize = 12;
+/// How many characters of each: the command line of a linker has many thousand.
+const TAIL_WIDTH: usize = 240;
 /// How often a step says that it still works, where there is no terminal.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
@@ -122,7 +124,9 @@ impl Step {
         if state.tail.len() == TAIL_LINES {
             state.tail.pop_front();
         }
-        state.tail.push_back(text.to_string());
+        state
+            .tail
+            .push_back(text.chars().take(TAIL_WIDTH).collect());
         if let Some(bar) = &self.bar {
             let mut message = text;
             if let Some((done, total, what)) = ninja_progress(text) {
@@ -299,7 +303,8 @@ mod tests {
         let (dir, steps) = steps();
         let error = steps
             .step("Try the shell", |step| {
-                step.run(Command::new("sh").args(["-c", "seq 100; echo no such luck >&2; exit 3"]))
+                let script = "seq 100; printf '%09999d\\n' 0; echo no such luck >&2; exit 3";
+                step.run(Command::new("sh").args(["-c", script]))
             })
             .unwrap_err();
         let text = describe(&error);
@@ -308,7 +313,9 @@ mod tests {
             text.starts_with("error: Try the shell: sh failed (exit status: 3)\n"),
             "{text}"
         );
-        assert!(text.contains("    | 100\n    | no such luck\n"), "{text}");
+        assert!(text.contains("    | 100\n    | 000"), "{text}");
+        assert!(text.contains("    | no such luck\n"), "{text}");
+        assert!(text.len() < 1000, "a long line belongs in the log alone");
         assert!(
             text.ends_with(&format!("  log: {}", log.display())),
             "{text}"

@@ -152,8 +152,8 @@ fn another_identity_conforms() -> Result<()> {
     Ok(())
 }
 
-fn by_a_guest(place: Place) -> Result<()> {
-    let mut machine = Bed::new()?.boot(place, "")?;
+/// The suite as a program in a guest.
+pub(crate) fn by_a_guest(machine: &mut Machine, place: Place) -> Result<()> {
     let port = if place == Place::RootPort {
         " --behind-port"
     } else {
@@ -165,24 +165,7 @@ fn by_a_guest(place: Place) -> Result<()> {
     let report = report.success()?;
     let count = |word| report.lines().filter(|line| line.starts_with(word)).count();
     assert_eq!((count("passed"), count("skipped")), (10, 2), "{report}");
-    // The kernel did not notice, and the device is as it was.
-    machine.guest()?.run("vgpu-stub check")?.success()?;
-    machine.power_off()
-}
-
-#[test]
-fn a_guest_on_pc_finds_it_conformant() -> Result<()> {
-    by_a_guest(Place::Pc)
-}
-
-#[test]
-fn a_guest_on_q35_finds_it_conformant() -> Result<()> {
-    by_a_guest(Place::Q35)
-}
-
-#[test]
-fn a_guest_behind_a_root_port_finds_it_conformant() -> Result<()> {
-    by_a_guest(Place::RootPort)
+    Ok(())
 }
 
 /// A machine reset puts the device back, in the model and in QEMU.

@@ -31,25 +31,28 @@ fn migrate(machine: &mut Machine, uri: &str) -> Result<String> {
     anyhow::bail!("the migration does not end")
 }
 
+/// QEMU puts its copy of config space and the state of four interrupt pins
+/// (vmstate_pci_device) before the model's state, which starts with magic,
+/// version, BAR size and the model's config space.
+const INTERRUPT_STATE: usize = 16;
+const MODEL_HEADER: usize = 16;
+
 /// Config space twice, out of a migration stream: QEMU's copy and the model's.
-/// The model's state starts with its magic; before it, QEMU has put its own
-/// config space and 16 bytes of interrupt state (vmstate_pci_device).
 fn copies(stream: &[u8], config_size: usize) -> Result<(&[u8], &[u8])> {
+    let qemu = qemu_copy(stream, config_size)?;
+    let model = qemu + config_size + INTERRUPT_STATE + MODEL_HEADER;
+    let bytes = |at| stream.get(at..at + 256).context("the stream is cut");
+    Ok((bytes(qemu)?, bytes(model)?))
+}
+
+/// Where in the stream QEMU's copy starts.
+fn qemu_copy(stream: &[u8], config_size: usize) -> Result<usize> {
     const MAGIC: &[u8] = b"vgpustub";
-    let state = stream
+    stream
         .windows(MAGIC.len())
         .position(|window| window == MAGIC)
-        .context("the stream holds no state of the device")?;
-    let qemu = state
-        .checked_sub(16 + config_size)
-        .context("the stream starts with the device's state")?;
-    let model = state + 16;
-    Ok((
-        &stream[qemu..qemu + 256],
-        stream
-            .get(model..model + 256)
-            .context("the stream is cut")?,
-    ))
+        .and_then(|state| state.checked_sub(INTERRUPT_STATE + config_size))
+        .context("the stream holds no state of the device")
 }
 
 fn saved(machine: &mut Machine, file: &Path) -> Result<Vec<u8>> {
@@ -83,7 +86,6 @@ fn copies_stay_in_step(place: Place) -> Result<()> {
         }
         if reset {
             target.config_write(0x48, 2, 0x8000)?;
-            target.config_write(0x3c, 1, 0x0a)?;
         }
         target.config_write(0x10, 4, 0xfe40_0000)?;
         target.config_write(0x04, 2, 0x0102)?;
@@ -94,6 +96,13 @@ fn copies_stay_in_step(place: Place) -> Result<()> {
         let (qemu, model) = copies(&stream, config_size)?;
         assert_eq!(qemu, model, "after writes at {place}");
 
+        // Also where a stream says otherwise: Cache Line Size, Interrupt Line.
+        let mut damaged = stream.clone();
+        let at = qemu_copy(&stream, config_size)?;
+        for offset in [0x0c, 0x3c] {
+            damaged[at + offset] ^= 0xff;
+        }
+        fs::write(&file, damaged)?;
         let incoming = format!("exec:cat {}", file.display());
         let mut loaded = bed
             .with_device(place, "")
