@@ -61,64 +61,64 @@ fn saved(machine: &mut Machine, file: &Path) -> Result<Vec<u8>> {
     Ok(fs::read(file)?)
 }
 
-/// After any writes, and after loadvm, QEMU's copy is the model's.
+/// A device to which a guest wrote whatever it liked; the same in each run.
+fn scribbled(bed: &Bed, place: Place) -> Result<QtestTarget> {
+    let machine = bed.with_device(place, "").qtest().start()?;
+    let mut target = QtestTarget::new(machine, place)?;
+    let size = prop_oneof![Just(1usize), Just(2), Just(4)];
+    let writes = proptest::collection::vec((0u16..0x80, size, any::<u32>()), 60)
+        .new_tree(&mut TestRunner::deterministic())
+        .map_err(anyhow::Error::msg)?
+        .current();
+    for (offset, size, value) in writes {
+        let offset = offset & !(size as u16 - 1);
+        target.config_write(offset, size, value)?;
+    }
+    Ok(target)
+}
+
+/// QEMU's copy is the model's: after any writes, after a function level reset,
+/// and after loading, even of a stream in which they differ.
 fn copies_stay_in_step(place: Place) -> Result<()> {
     let bed = Bed::new()?;
     let config_size = if place == Place::Pc { 256 } else { 4096 };
-    // Real random writes, the same in each run.
-    let mut runner = TestRunner::deterministic();
-    let write = (
-        0u16..0x80,
-        prop_oneof![Just(1usize), Just(2), Just(4)],
-        any::<u32>(),
-    );
-    let writes = proptest::collection::vec(write, 60);
-    for reset in [false, true] {
-        let writes = writes
-            .new_tree(&mut runner)
-            .map_err(anyhow::Error::msg)?
-            .current();
-        let machine = bed.with_device(place, "").qtest().start()?;
-        let mut target = QtestTarget::new(machine, place)?;
-        for (offset, size, value) in writes {
-            let offset = offset & !(size as u16 - 1);
-            target.config_write(offset, size, value)?;
-        }
-        if reset {
-            target.config_write(0x48, 2, 0x8000)?;
-        }
-        target.config_write(0x10, 4, 0xfe40_0000)?;
-        target.config_write(0x04, 2, 0x0102)?;
-        target.bar0_write(0x10, 4, 0x0060_0d1d)?;
 
-        let file = target.machine.folder().join("stream");
-        let stream = saved(&mut target.machine, &file)?;
-        let (qemu, model) = copies(&stream, config_size)?;
-        assert_eq!(qemu, model, "after writes at {place}");
+    let mut target = scribbled(&bed, place)?;
+    target.config_write(0x48, 2, 0x8000)?;
+    let file = target.machine.folder().join("stream");
+    let stream = saved(&mut target.machine, &file)?;
+    let (qemu, model) = copies(&stream, config_size)?;
+    assert_eq!(qemu, model, "after a reset at {place}");
 
-        // Also where a stream says otherwise: Cache Line Size, Interrupt Line.
-        let mut damaged = stream.clone();
-        let at = qemu_copy(&stream, config_size)?;
-        for offset in [0x0c, 0x3c] {
-            damaged[at + offset] ^= 0xff;
-        }
-        fs::write(&file, damaged)?;
-        let incoming = format!("exec:cat {}", file.display());
-        let mut loaded = bed
-            .with_device(place, "")
-            .qtest()
-            .incoming(&incoming)
-            .start()?;
-        loaded.qmp().wait_event("RESUME", LIMIT)?;
-        let again = loaded.folder().join("again");
-        let stream = saved(&mut loaded, &again)?;
-        let (qemu_after, model_after) = copies(&stream, config_size)?;
-        assert_eq!(qemu_after, model_after, "after loading at {place}");
-        assert_eq!(model_after, model, "loading changes nothing at {place}");
-        assert_eq!(property(&mut loaded, "request-id")?, 0x0060_0d1d);
-        let bar = &query_pci(&mut loaded, "vgpu")?.context("no device")?["regions"][0]["address"];
-        assert_eq!(bar, 0xfe40_0000u32, "QEMU maps the BAR where it was");
+    let mut target = scribbled(&bed, place)?;
+    target.config_write(0x10, 4, 0xfe40_0000)?;
+    target.config_write(0x04, 2, 0x0102)?;
+    target.bar0_write(0x10, 4, 0x0060_0d1d)?;
+    let file = target.machine.folder().join("stream");
+    let stream = saved(&mut target.machine, &file)?;
+    let (qemu, model) = copies(&stream, config_size)?;
+    assert_eq!(qemu, model, "after writes at {place}");
+
+    let mut damaged = stream.clone();
+    let at = qemu_copy(&stream, config_size)?;
+    for (register, bits) in [(0x04, 0x02), (0x0c, 0xff), (0x11, 0x10), (0x3c, 0xff)] {
+        damaged[at + register] ^= bits;
     }
+    fs::write(&file, damaged)?;
+    let mut loaded = bed
+        .with_device(place, "")
+        .qtest()
+        .incoming(&format!("exec:cat {}", file.display()))
+        .start()?;
+    loaded.qmp().wait_event("RESUME", LIMIT)?;
+    assert_eq!(property(&mut loaded, "request-id")?, 0x0060_0d1d);
+    let bar = &query_pci(&mut loaded, "vgpu")?.context("no device")?["regions"][0]["address"];
+    assert_eq!(bar, 0xfe40_0000u32, "QEMU maps the BAR where it was");
+    let again = loaded.folder().join("again");
+    let stream = saved(&mut loaded, &again)?;
+    let (qemu_after, model_after) = copies(&stream, config_size)?;
+    assert_eq!(qemu_after, model_after, "after loading at {place}");
+    assert_eq!(model_after, model, "loading changes nothing at {place}");
     Ok(())
 }
 
