@@ -34,6 +34,40 @@ const PROGRAMS: [(&str, &str); 2] = [
     ("vgpu-conformance", "vgpu-conformance"),
 ];
 
+/// A check of the source by a tool of Rust's.
+struct Check {
+    name: &'static str,
+    arguments: &'static [&'static str],
+    /// What rustup calls the tool, where Rust comes without it.
+    component: Option<&'static str>,
+}
+
+const CHECKS: [Check; 3] = [
+    Check {
+        name: "Check the format",
+        arguments: &["fmt", "--all", "--check"],
+        component: Some("rustfmt"),
+    },
+    Check {
+        name: "Check with clippy",
+        arguments: &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+        component: Some("clippy"),
+    },
+    Check {
+        name: "Check the documentation",
+        arguments: &["doc", "--workspace", "--no-deps"],
+        component: None,
+    },
+];
+
 /// Check formatting, lints and documentation, and run all tests
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -97,28 +131,17 @@ impl fmt::Display for Summary {
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let mut summary = Summary(Vec::new());
-    for (name, arguments) in [
-        ("Check the format", &["fmt", "--all", "--check"][..]),
-        (
-            "Check with clippy",
-            &[
-                "clippy",
-                "--workspace",
-                "--all-targets",
-                "--all-features",
-                "--",
-                "-D",
-                "warnings",
-            ],
-        ),
-        (
-            "Check the documentation",
-            &["doc", "--workspace", "--no-deps"],
-        ),
-    ] {
-        summary.add(name, || {
-            steps.step(name, |step| {
-                step.run(cargo(arguments).env("RUSTDOCFLAGS", "-D warnings"))
+    for check in CHECKS {
+        if let Some(component) = check.component.filter(|_| !works(check.arguments[0])) {
+            summary.skip(
+                check.name,
+                format!("not installed; rustup component add {component}"),
+            );
+            continue;
+        }
+        summary.add(check.name, || {
+            steps.step(check.name, |step| {
+                step.run(cargo(check.arguments).env("RUSTDOCFLAGS", "-D warnings"))
             })
         });
     }
@@ -186,12 +209,7 @@ fn build_programs(steps: &Steps) -> Result<PathBuf> {
 
 /// Runs tests by cargo-nextest where it is installed, by cargo itself elsewhere.
 fn tests(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
-    let nextest = cargo(&["nextest", "--version"])
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    let mut command = if nextest {
+    let mut command = if works("nextest") {
         cargo(&["nextest", "run"])
     } else {
         cargo(&["test"])
@@ -202,6 +220,15 @@ fn tests(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
         return Ok(());
     }
     Err(anyhow!("tests failed ({status})")).mend("Their output is above.")
+}
+
+/// Whether cargo has this subcommand.
+fn works(subcommand: &str) -> bool {
+    cargo(&[subcommand, "--version"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
 }
 
 fn cargo(arguments: &[&str]) -> Command {
