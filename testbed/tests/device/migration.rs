@@ -246,6 +246,7 @@ fn another_device_refuses_the_stream() -> Result<()> {
     for (properties, reason) in [
         (",device-id=0x2222", "Bad config data"),
         (",subsystem-id=0x2222", "Bad config data"),
+        (",revision=2", "Bad config data"),
         (",bar0-size=8K", "give both the same size"),
     ] {
         let mut to = bed
