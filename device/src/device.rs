@@ -105,6 +105,13 @@ impl Device {
         self.bar0.refused()
     }
 
+    /// Whether the guest lets the function answer memory accesses (Command
+    /// register, bit 1). An attachment calls the BAR0 methods only then.
+    #[must_use]
+    pub fn memory_decoded(&self) -> bool {
+        self.config.command().contains(Command::MEMORY_SPACE)
+    }
+
     /// Size of BAR0 in bytes.
     #[must_use]
     pub fn bar0_size(&self) -> u32 {

@@ -1,5 +1,7 @@
 //! What a user is told when something is wrong.
 
+use std::io::{self, Write};
+
 /// One line of cause and one line of mend: what is wrong, and what to do.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
@@ -13,6 +15,13 @@ impl Failure {
             cause: cause.into(),
             mend: mend.into(),
         }
+    }
+
+    /// Tells the user, on stderr.
+    pub(crate) fn print(&self) {
+        // Nobody is left to tell when stderr is closed.
+        let _ = writeln!(io::stderr(), "error: {}", self.cause);
+        let _ = writeln!(io::stderr(), "mend:  {}", self.mend);
     }
 }
 

@@ -2,12 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod ctl;
+mod device_properties;
 mod failure;
+mod vfio_user;
 
-use std::{
-    io::{self, Write},
-    process::ExitCode,
-};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -26,16 +26,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    Ctl(ctl::Args),
+    VfioUser(vfio_user::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::VfioUser(args) => vfio_user::run(&args),
     };
     result.unwrap_or_else(|failure| {
-        // Nobody is left to tell when stderr is closed.
-        let _ = writeln!(io::stderr(), "error: {}", failure.cause);
-        let _ = writeln!(io::stderr(), "mend:  {}", failure.mend);
+        failure.print();
         ExitCode::from(COULD_NOT_RUN)
     })
 }

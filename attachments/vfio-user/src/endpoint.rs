@@ -1,0 +1,85 @@
+//! The device as the protocol's server asks for it.
+
+use std::sync::Arc;
+
+use vfio_user_server::{Device, Errno, Interrupts, Region, RegionIndex};
+use vgpu_emulator::Emulator;
+
+/// Bytes of config space, of which the model implements the first 256: so the
+/// device can sit on a PCI Express bus, where a function has 4096. Clients
+/// show 256 on a conventional one.
+const CONFIG_SIZE: u64 = 4096;
+
+/// What a client reaches: config space and BAR0.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    emulator: Arc<Emulator>,
+    /// Whether the guest lets the device answer in BAR0. QEMU asks it also
+    /// after a function level reset, of which QEMU's own copy of the Command
+    /// register knows nothing.
+    decoded: bool,
+}
+
+impl Endpoint {
+    pub(crate) fn new(emulator: Arc<Emulator>) -> Self {
+        Self {
+            emulator,
+            decoded: false,
+        }
+    }
+
+    fn power_on(&mut self) {
+        self.emulator.reset(&mut ());
+        self.decoded = self.emulator.memory_decoded();
+    }
+}
+
+impl Device for Endpoint {
+    fn region(&self, index: RegionIndex) -> Region {
+        match index {
+            RegionIndex::Config => Region::new(CONFIG_SIZE),
+            RegionIndex::Bar0 => Region::new(self.emulator.bar0_size().into()),
+            _ => Region::ABSENT,
+        }
+    }
+
+    /// Clients do not reconnect to a device in use, so this is a new VM, which
+    /// must find nothing of the last one's.
+    fn connected(&mut self, _: &Interrupts) {
+        self.power_on();
+    }
+
+    fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
+        match region {
+            RegionIndex::Config => self.emulator.config_read(config_offset(offset)?, data),
+            RegionIndex::Bar0 if self.decoded => self.emulator.bar0_read(offset, data),
+            // As nobody answers on the bus.
+            RegionIndex::Bar0 => data.fill(0xff),
+            _ => return Err(Errno::INVAL),
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, region: RegionIndex, offset: u64, data: &[u8]) -> Result<(), Errno> {
+        match region {
+            RegionIndex::Config => {
+                let offset = config_offset(offset)?;
+                self.emulator.config_write(offset, data, &mut ());
+                self.decoded = self.emulator.memory_decoded();
+            }
+            RegionIndex::Bar0 if self.decoded => self.emulator.bar0_write(offset, data),
+            RegionIndex::Bar0 => {}
+            _ => return Err(Errno::INVAL),
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), Errno> {
+        self.power_on();
+        Ok(())
+    }
+}
+
+fn config_offset(offset: u64) -> Result<u16, Errno> {
+    u16::try_from(offset).map_err(|_| Errno::INVAL)
+}

@@ -1,0 +1,19 @@
+//! The device for stock QEMU (10.1 and later) and Cloud Hypervisor: a process
+//! that serves it to one VM, by the vfio-user protocol.
+#![forbid(unsafe_code)]
+// No value from a guest may panic.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod client;
+mod control;
+mod endpoint;
+mod error;
+mod serve;
+
+pub use error::Error;
+pub use serve::{Options, serve};

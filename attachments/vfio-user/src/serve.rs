@@ -1,0 +1,244 @@
+//! The process: its sockets, its signals, and the one VM it serves.
+
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use sd_notify::NotifyState;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use vgpu_device::{Device, DeviceConfig};
+use vgpu_emulator::{Emulator, Log};
+use vgpu_pci::capability::PortType;
+use vgpu_socket::Listener;
+
+use crate::client::Client;
+use crate::control::Control;
+use crate::error::{Error, cannot};
+
+/// What to serve, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where QEMU connects.
+    pub socket: PathBuf,
+    /// Permission bits of that socket's file.
+    pub socket_mode: u32,
+    /// Where the host's side connects, if it may.
+    pub control: Option<PathBuf>,
+    /// The device. Its slot means nothing here: the client chooses one.
+    pub device: DeviceConfig,
+    /// Whether accesses go to the log from the start.
+    pub trace: bool,
+}
+
+/// The control socket is for the user that runs the server.
+const CONTROL_MODE: u32 = 0o600;
+
+/// The signals that end the server in order.
+const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
+
+/// How long to wait where the process has no descriptor for another client.
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+
+/// How long a client's thread may take to end once its connection has.
+const LAST_REPLY: Timespec = Timespec {
+    tv_sec: 1,
+    tv_nsec: 0,
+};
+
+/// How long the log may take to write its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serves the device to one VM after another, until a signal or the control
+/// socket ends it. Says on stdout when it is ready, and to systemd; the log
+/// goes to stderr.
+///
+/// # Errors
+///
+/// If a socket cannot be had, or the system refuses what the server needs. No
+/// socket is left behind.
+pub fn serve(options: &Options) -> Result<(), Error> {
+    let (signalled, signal) = UnixStream::pair().map_err(cannot("make a socket"))?;
+    for number in ENDING {
+        let signal = signal.try_clone().map_err(cannot("copy a descriptor"))?;
+        signal_hook::low_level::pipe::register(number, signal).map_err(cannot("handle signals"))?;
+    }
+    let listener = Listener::bind(&options.socket, options.socket_mode)?;
+    let control_socket = match &options.control {
+        Some(path) => {
+            let listener = Listener::bind(path, CONTROL_MODE)?;
+            Some(vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))?)
+        }
+        None => None,
+    };
+    let (log, writer) =
+        Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
+    // QEMU makes of it what the device's place asks for.
+    let device = Device::new(&options.device, PortType::RootComplexIntegratedEndpoint);
+    let emulator = Arc::new(Emulator::new(device, options.trace, log));
+    let ended = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map_err(cannot("make an eventfd"))?;
+    let mut server = Server {
+        listener,
+        control_socket,
+        control: Control::new(Arc::clone(&emulator), options.device),
+        signalled,
+        emulator,
+        client: None,
+        ended: Arc::new(ended),
+        pause: false,
+    };
+
+    let path = options.socket.display();
+    // Who closed stdout does not want to know, and who is no systemd neither.
+    let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
+    let _ = sd_notify::notify(&[NotifyState::Ready]);
+    let result = server.run();
+    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    server.stop_client();
+    drop(server);
+    writer.finish(LAST_LINES);
+    result
+}
+
+struct Server {
+    listener: Listener,
+    control_socket: Option<vgpu_control::Server>,
+    control: Control,
+    /// Readable when a signal asks for the end.
+    signalled: UnixStream,
+    emulator: Arc<Emulator>,
+    client: Option<Client>,
+    /// Signalled when the client is gone.
+    ended: Arc<OwnedFd>,
+    /// The process has no descriptor for a client that waits.
+    pause: bool,
+}
+
+impl Server {
+    /// Runs until somebody asks for the end.
+    fn run(&mut self) -> Result<(), Error> {
+        while !self.control.shutdown.get() {
+            let ready = self.wait()?;
+            if ready.signalled {
+                break;
+            }
+            if ready.ended {
+                self.client_ended();
+            }
+            if ready.connecting {
+                self.accept();
+            }
+            if ready.control
+                && let Some(socket) = &mut self.control_socket
+            {
+                socket.ready(&self.control);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<Ready, Error> {
+        let listened = if self.pause {
+            PollFlags::empty()
+        } else {
+            PollFlags::IN
+        };
+        let mut fds = [
+            PollFd::new(&self.signalled, PollFlags::IN),
+            PollFd::new(&*self.ended, PollFlags::IN),
+            PollFd::new(&self.listener, listened),
+            // Where there is no control socket, one more of another.
+            match &self.control_socket {
+                Some(socket) => PollFd::new(socket, PollFlags::IN),
+                None => PollFd::new(&self.signalled, PollFlags::empty()),
+            },
+        ];
+        match poll(&mut fds, self.pause.then_some(&PAUSE)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(cannot("wait for events")(errno)),
+        }
+        let [signalled, ended, connecting, control] =
+            fds.map(|fd| fd.revents().contains(PollFlags::IN));
+        self.pause = false;
+        Ok(Ready {
+            signalled,
+            ended,
+            connecting,
+            control,
+        })
+    }
+
+    fn accept(&mut self) {
+        match self.listener.accept() {
+            Ok(Some(stream)) => self.admit(stream),
+            Ok(None) => {}
+            Err(error) => {
+                self.pause = true;
+                self.say(format!("cannot accept a client: {error}"));
+            }
+        }
+    }
+
+    /// Serves a client, or turns it away while there is another.
+    fn admit(&mut self, stream: UnixStream) {
+        if self.client.is_some() {
+            drop(stream);
+            self.say("turned a client away: another VM has the device");
+            return;
+        }
+        let (emulator, ended) = (Arc::clone(&self.emulator), Arc::clone(&self.ended));
+        match Client::start(stream, emulator, ended) {
+            Ok(client) => {
+                self.client = Some(client);
+                self.control.connected.set(true);
+                let connections = self.control.connections.get();
+                self.control.connections.set(connections.wrapping_add(1));
+                self.say("client connected");
+            }
+            Err(error) => self.say(format!("cannot serve a client: {error}")),
+        }
+    }
+
+    fn client_ended(&mut self) {
+        let _ = rustix::io::read(self.ended.as_fd(), &mut [0; 8]);
+        if let Some(client) = self.client.take() {
+            self.control.connected.set(false);
+            match client.finish() {
+                Ok(()) => self.say("client left"),
+                Err(broken) => self.say(format!("client dropped: {broken}")),
+            }
+        }
+    }
+
+    /// Ends the connection. The thread is left alone if it does not end in
+    /// time: a client may have given it a file that hangs as it is closed.
+    fn stop_client(&mut self) {
+        if let Some(client) = &self.client {
+            client.stop();
+            let mut fds = [PollFd::new(&*self.ended, PollFlags::IN)];
+            if poll(&mut fds, Some(&LAST_REPLY)).is_ok_and(|ready| ready > 0) {
+                self.client_ended();
+            }
+        }
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.emulator.log().event(text);
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    signalled: bool,
+    ended: bool,
+    connecting: bool,
+    control: bool,
+}

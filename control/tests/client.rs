@@ -1,0 +1,237 @@
+//! The client, with a real server and with ones that misbehave.
+
+mod common;
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{DEVICES, with_server};
+use serde_json::Value;
+use tempfile::TempDir;
+use vgpu_control::protocol::{Command, LONGEST_REPLY, MAX_CLIENTS};
+use vgpu_control::{Client, ClientError};
+
+const LIMIT: Duration = Duration::from_secs(20);
+const SHORT: Duration = Duration::from_millis(100);
+
+const GREETING: &str = "{\"vgpu-stub\":{\"protocol\":1,\"version\":\"9\",\
+    \"attachment\":\"xen\",\"pid\":1,\"devices\":1,\"new\":[]}}\n";
+
+fn connect(path: &Path) -> Client {
+    Client::connect(path, LIMIT).unwrap()
+}
+
+#[test]
+fn every_command_works() {
+    with_server(|path| {
+        let mut client = connect(path);
+        assert_eq!(client.greeting().pid, std::process::id());
+        assert_eq!(client.greeting().devices, DEVICES);
+
+        client.set_status(1, 0xdead_beef).unwrap();
+        assert_eq!(client.registers(1).unwrap().status, 0xdead_beef);
+        assert_eq!(client.registers(0).unwrap().status, 0);
+        assert_eq!(client.counters(0).unwrap().config_reads, 410);
+        client.trace_access(0, true).unwrap();
+        assert!(client.info(0).unwrap().trace_access);
+        client.trace_access(0, false).unwrap();
+        assert!(!client.info(0).unwrap().trace_access);
+        let raw: Value = client.request(Command::Info { device: 0 }).unwrap();
+        assert_eq!(raw["bar0_size"], 4096);
+
+        client.shutdown().unwrap();
+        assert!(matches!(client.info(0), Err(ClientError::Closed { .. })));
+    });
+}
+
+#[test]
+fn a_refusal_is_the_server_s_own_words() {
+    with_server(|path| {
+        let mut client = connect(path);
+        let error = client.registers(DEVICES).unwrap_err();
+        assert_eq!(error.to_string(), "there is no device 2");
+        assert_eq!(error.mend(), "choose a device from 0 to 1");
+        client.registers(0).unwrap();
+    });
+}
+
+#[test]
+fn each_request_has_the_limit_anew() {
+    with_server(|path| {
+        let limit = Duration::from_secs(1);
+        let mut client = Client::connect(path, limit).unwrap();
+        thread::sleep(limit);
+        client.info(0).unwrap();
+    });
+}
+
+#[test]
+fn a_client_too_many_is_refused() {
+    with_server(|path| {
+        let clients: Vec<_> = (0..MAX_CLIENTS).map(|_| connect(path)).collect();
+        let error = Client::connect(path, LIMIT).unwrap_err();
+        assert!(matches!(error, ClientError::Refused(_)), "{error}");
+        drop(clients);
+    });
+}
+
+/// A server that greets with `greeting`, answers each request with `reply`,
+/// and then keeps the connection open.
+fn scripted(greeting: &'static [u8], reply: &'static [u8]) -> (TempDir, PathBuf) {
+    let (folder, path) = place();
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let requests = BufReader::new(stream.try_clone().unwrap());
+            let _ = stream.write_all(greeting);
+            for _ in requests.lines() {
+                let _ = stream.write_all(reply);
+            }
+        }
+    });
+    (folder, path)
+}
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control");
+    (folder, path)
+}
+
+#[test]
+fn a_path_without_a_server_is_an_error() {
+    let (folder, path) = place();
+    for (path, mend) in [
+        (path.as_path(), "see that the server runs"),
+        (folder.path(), "see that the server runs"),
+        (Path::new(&"x".repeat(200)), "the path"),
+    ] {
+        let error = Client::connect(path, LIMIT).unwrap_err();
+        assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+        assert!(error.mend().contains(mend), "{}", error.mend());
+    }
+    let error = Client::connect(&path, Duration::ZERO).unwrap_err();
+    assert!(matches!(error, ClientError::Connect { .. }), "{error}");
+}
+
+#[test]
+fn another_version_of_the_protocol_is_an_error() {
+    let (_folder, path) = scripted(b"{\"vgpu-stub\":{\"protocol\":2}}\n", b"");
+    let error = Client::connect(&path, LIMIT).unwrap_err();
+    assert!(error.to_string().contains("version 2"), "{error}");
+    assert!(error.to_string().contains("version 1"), "{error}");
+}
+
+#[test]
+fn another_server_is_an_error() {
+    for greeting in [
+        &b"SSH-2.0\n"[..],
+        b"\n",
+        b"\xff\n",
+        b"{}\n",
+        b"{\"vgpu-stub\":{}}\n",
+        b"{\"vgpu-stub\":{\"protocol\":1}}\n",
+        b"{\"result\":{}}\n",
+        Box::leak(vec![b' '; LONGEST_REPLY + 1].into_boxed_slice()),
+    ] {
+        let (_folder, path) = scripted(greeting, b"");
+        let error = Client::connect(&path, LIMIT).unwrap_err();
+        assert!(
+            matches!(error, ClientError::Unintelligible { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_reply_that_is_none_is_an_error() {
+    for reply in [
+        "nonsense\n",
+        "{}\n",
+        "{\"id\":1}\n",
+        "{\"id\":1,\"result\":{}}\n",
+        "{\"id\":2,\"result\":{\"command\":0,\"status\":0,\"data_offset\":0,\
+          \"data_length\":0,\"request_id\":0}}\n",
+        "{\"id\":1,\"error\":{}}\n",
+    ] {
+        let (_folder, path) = scripted(GREETING.as_bytes(), reply.as_bytes());
+        let error = connect(&path).registers(0).unwrap_err();
+        assert!(
+            matches!(error, ClientError::Unintelligible { .. }),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn fields_of_newer_servers_are_ignored() {
+    let reply = b"{\"id\":1,\"new\":1,\"result\":{\"command\":3,\"status\":0,\"data_offset\":0,\
+        \"data_length\":0,\"request_id\":0,\"new\":1}}\n";
+    let (_folder, path) = scripted(GREETING.as_bytes(), reply);
+    assert_eq!(connect(&path).registers(0).unwrap().command, 3);
+}
+
+#[track_caller]
+fn assert_times_out<T>(act: impl FnOnce() -> Result<T, ClientError>) {
+    let started = Instant::now();
+    let error = act().err().expect("nobody answers");
+    assert!(matches!(error, ClientError::TimedOut { .. }), "{error}");
+    assert!(started.elapsed() >= SHORT);
+    assert!(started.elapsed() < LIMIT);
+}
+
+#[test]
+fn a_server_that_is_silent_times_out() {
+    let (_folder, path) = scripted(b"", b"");
+    assert_times_out(|| Client::connect(&path, SHORT));
+
+    let (_folder, path) = scripted(GREETING.as_bytes(), b"");
+    let mut client = Client::connect(&path, SHORT).unwrap();
+    assert_times_out(|| client.info(0));
+}
+
+#[test]
+fn a_server_that_never_accepts_times_out() {
+    let (_folder, path) = place();
+    let listener = UnixListener::bind(&path).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let _waits = UnixStream::connect(&path).unwrap();
+    assert_times_out(|| Client::connect(&path, SHORT));
+}
+
+#[test]
+fn a_server_that_trickles_times_out() {
+    let (_folder, path) = place();
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        while stream.write_all(b" ").is_ok() {
+            thread::sleep(SHORT / 10);
+        }
+    });
+    assert_times_out(|| Client::connect(&path, SHORT));
+}
+
+#[test]
+fn a_server_that_ends_is_an_error_at_once() {
+    let (_folder, path) = place();
+    let listener = UnixListener::bind(&path).unwrap();
+    let server = thread::spawn(move || {
+        drop(listener.accept().unwrap());
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.write_all(GREETING.as_bytes()).unwrap();
+    });
+    let error = Client::connect(&path, LIMIT).unwrap_err();
+    assert!(matches!(error, ClientError::Closed { .. }), "{error}");
+    let mut client = connect(&path);
+    server.join().unwrap();
+    let error = client.info(0).unwrap_err();
+    assert!(matches!(error, ClientError::Closed { .. }), "{error}");
+
+    let error = Client::connect(&path, LIMIT).unwrap_err();
+    assert!(error.to_string().contains("refused"), "{error}");
+}

@@ -1,0 +1,228 @@
+//! The process's log: lines for a person or a journal, by a thread of its own.
+//!
+//! A line is handed over without waiting: where the reader of the log is slow,
+//! or a guest makes more lines than the log takes, lines are left out, and the
+//! log says how many.
+
+use std::fmt;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::access::Access;
+use crate::rate::Rate;
+
+/// Lines that wait to be written.
+const QUEUE: usize = 1024;
+
+/// Where lines go; a clone is the same log.
+#[derive(Debug, Clone)]
+pub struct Log {
+    queue: SyncSender<Line>,
+    left_out: Arc<AtomicU64>,
+}
+
+/// The thread that writes.
+#[derive(Debug)]
+pub struct LogWriter {
+    ended: Receiver<()>,
+}
+
+/// A line.
+#[derive(Debug)]
+enum Line {
+    Access(Access),
+    Event(String),
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Access(access) => access.fmt(f),
+            Self::Event(text) => f.write_str(text),
+        }
+    }
+}
+
+impl Log {
+    /// A log whose lines, each after `prefix`, go to `output`.
+    ///
+    /// # Errors
+    ///
+    /// If there can be no thread.
+    pub fn start(
+        prefix: &'static str,
+        output: impl Write + Send + 'static,
+    ) -> std::io::Result<(Self, LogWriter)> {
+        let (queue, lines) = sync_channel(QUEUE);
+        let (alive, ended) = sync_channel(0);
+        let left_out = Arc::new(AtomicU64::new(0));
+        let log = Self {
+            queue,
+            left_out: Arc::clone(&left_out),
+        };
+        thread::Builder::new()
+            .name("log".into())
+            .stack_size(STACK)
+            .spawn(move || {
+                write(prefix, output, &lines, &left_out);
+                drop(alive);
+            })?;
+        Ok((log, LogWriter { ended }))
+    }
+
+    /// Says what happened.
+    pub fn event(&self, text: impl Into<String>) {
+        self.put(Line::Event(text.into()));
+    }
+
+    /// Shows an access. Allocates nothing.
+    pub(crate) fn access(&self, access: Access) {
+        self.put(Line::Access(access));
+    }
+
+    fn put(&self, line: Line) {
+        if self.queue.try_send(line).is_err() {
+            self.left_out.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl LogWriter {
+    /// Waits until all lines are written, once all [`Log`]s are dropped, but no
+    /// longer than `limit`: the log's reader may have stopped.
+    pub fn finish(self, limit: Duration) {
+        // Nothing is ever sent: it ends with the thread, or with the time.
+        let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(limit);
+    }
+}
+
+/// Bytes of the thread's stack. It formats short lines.
+const STACK: usize = 128 * 1024;
+
+fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, left_out: &AtomicU64) {
+    let mut rate = Rate::new(Instant::now());
+    let mut print = |line: fmt::Arguments<'_>| {
+        // A log that cannot be written to is no reason to end.
+        let _ = output.write_all(format!("{prefix}{line}\n").as_bytes());
+    };
+    for line in lines {
+        if rate.allows(Instant::now()) {
+            match left_out.swap(0, Relaxed) {
+                0 => {}
+                count => print(format_args!("{count} lines left out")),
+            }
+            print(format_args!("{line}"));
+        } else {
+            left_out.fetch_add(1, Relaxed);
+        }
+    }
+    match left_out.swap(0, Relaxed) {
+        0 => {}
+        count => print(format_args!("{count} lines left out")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io;
+    use std::sync::Mutex;
+    use std::sync::mpsc::sync_channel;
+
+    #[derive(Clone, Default)]
+    struct Text(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Text {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Text {
+        fn lines(&self) -> Vec<String> {
+            let bytes = self.0.lock().unwrap().clone();
+            let text = String::from_utf8(bytes).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    }
+
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    #[test]
+    fn lines_come_in_order() {
+        let text = Text::default();
+        let (log, writer) = Log::start("name: ", text.clone()).unwrap();
+        log.event("first");
+        log.access(Access::RESET);
+        drop(log);
+        writer.finish(LIMIT);
+        assert_eq!(text.lines(), ["name: first", "name: reset"]);
+    }
+
+    /// Output that waits until it is told to go on.
+    struct Stuck(Receiver<()>, Text);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let _ = self.0.recv();
+            self.1.write(bytes)
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_flood_and_a_stuck_reader_hold_nobody_up() {
+        const FLOOD: usize = 100_000;
+        let text = Text::default();
+        let (go, stuck) = sync_channel(0);
+        let (log, writer) = Log::start("", Stuck(stuck, text.clone())).unwrap();
+        for _ in 0..FLOOD {
+            log.access(Access::RESET);
+        }
+        drop(log);
+        writer.finish(Duration::from_millis(10));
+        assert_eq!(text.lines(), [""; 0]);
+        drop(go);
+
+        // Nothing is lost from the count.
+        let total = || {
+            let count = |line: &String| match line.strip_suffix(" lines left out") {
+                Some(count) => count.parse().unwrap(),
+                None => 1,
+            };
+            text.lines().iter().map(count).sum::<usize>()
+        };
+        let deadline = Instant::now() + LIMIT;
+        while total() < FLOOD && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(total(), FLOOD);
+        assert!(text.lines().len() < 1200, "{}", text.lines().len());
+    }
+
+    #[test]
+    fn an_output_that_fails_is_no_matter() {
+        struct Broken;
+        impl Write for Broken {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::Error::other("no"))
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let (log, writer) = Log::start("", Broken).unwrap();
+        log.event("line");
+        drop(log);
+        writer.finish(LIMIT);
+    }
+}

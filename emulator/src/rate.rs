@@ -1,0 +1,70 @@
+//! A bound on how many lines a log takes.
+
+use std::time::{Duration, Instant};
+
+/// Lines that may come at once after a quiet time.
+const BURST: u32 = 1000;
+/// The time after which one more may come.
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Lets through a burst, then 100 lines per second.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    left: u32,
+    since: Instant,
+}
+
+impl Rate {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self {
+            left: BURST,
+            since: now,
+        }
+    }
+
+    /// Whether a line may come now.
+    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        let passed = now.saturating_duration_since(self.since);
+        let earned = passed.as_nanos().checked_div(INTERVAL.as_nanos());
+        match u32::try_from(earned.unwrap_or(0)) {
+            Ok(0) => {}
+            Ok(earned) if earned < BURST => {
+                self.left = self.left.saturating_add(earned).min(BURST);
+                self.since = self
+                    .since
+                    .checked_add(INTERVAL.saturating_mul(earned))
+                    .unwrap_or(now);
+            }
+            _ => *self = Self::new(now),
+        }
+        match self.left.checked_sub(1) {
+            Some(left) => {
+                self.left = left;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allowed(rate: &mut Rate, now: Instant) -> u32 {
+        (0..10 * BURST).map(|_| u32::from(rate.allows(now))).sum()
+    }
+
+    #[test]
+    fn a_burst_then_a_steady_rate() {
+        let start = Instant::now();
+        let mut rate = Rate::new(start);
+        assert_eq!(allowed(&mut rate, start), BURST);
+        let after = |time| start + time;
+        assert_eq!(allowed(&mut rate, after(INTERVAL / 2)), 0);
+        assert_eq!(allowed(&mut rate, after(INTERVAL * 5 / 2)), 2);
+        // The half interval is not lost.
+        assert_eq!(allowed(&mut rate, after(INTERVAL * 3)), 1);
+        assert_eq!(allowed(&mut rate, after(Duration::from_secs(3600))), BURST);
+    }
+}

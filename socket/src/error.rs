@@ -1,0 +1,71 @@
+//! Why a socket could not be made.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::listener::LONGEST_PATH;
+
+/// Why there is no listening socket at the path. The text is one line of
+/// cause; [`BindError::mend`] is one line of what to do.
+#[derive(Debug, Error)]
+pub enum BindError {
+    /// A server holds the path, and answers.
+    #[error("a live server listens on {path:?}")]
+    Live {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// The path names something else, which is left alone.
+    #[error("{path:?} is there already and is no socket")]
+    NotASocket {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// The folder of the path does not exist, or is none.
+    #[error("there is no folder {folder:?}")]
+    NoFolder {
+        /// The folder of the path asked for.
+        folder: PathBuf,
+    },
+    /// The path does not fit into the address of a UNIX socket.
+    #[error("the path {path:?} has {} bytes; a UNIX socket's has at most {LONGEST_PATH}", path.as_os_str().len())]
+    TooLong {
+        /// The path asked for.
+        path: PathBuf,
+    },
+    /// A process keeps the lock on the folder that orders starting servers.
+    #[error("another process keeps the folder {folder:?} locked")]
+    Locked {
+        /// The folder of the path asked for.
+        folder: PathBuf,
+    },
+    /// The system refused one of the steps.
+    #[error("cannot {action} {path:?}: {source}")]
+    System {
+        /// The step, as in "cannot … PATH".
+        action: &'static str,
+        /// What it was done to.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::Live { .. } => "stop that server, or choose another path",
+            Self::NotASocket { .. } => "choose another path, or move that file away",
+            Self::NoFolder { .. } => "create the folder, or choose a path in one that exists",
+            Self::TooLong { .. } => "choose a shorter path, such as one in /run",
+            Self::Locked { .. } => {
+                "find the process with lsof and end it, or choose a path in another folder"
+            }
+            Self::System { .. } => "choose a path in a folder that you may read and write",
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! A listening UNIX socket that takes its path safely and gives it back.
+//!
+//! [`Listener::bind`] gives the socket's file its exact mode before anybody
+//! can connect, cleans up what a dead server left behind, and never takes the
+//! path of a live one, also when several servers start at once. The file goes
+//! away with the [`Listener`].
+#![forbid(unsafe_code)]
+
+mod error;
+mod listener;
+mod place;
+
+pub use error::BindError;
+pub use listener::Listener;

@@ -1,0 +1,132 @@
+//! Where a socket's file lives: a folder, held open, and a name in it.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::BindError;
+
+/// How long to wait for other starting servers, which need microseconds each.
+const LOCK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long to wait between two looks at the lock.
+const LOCK_INTERVAL: Duration = Duration::from_millis(1);
+
+/// A name in a folder that is held open, so that neither a change of the
+/// working directory nor a rename of the folder leads elsewhere.
+#[derive(Debug)]
+pub(crate) struct Place {
+    folder: OwnedFd,
+    folder_path: PathBuf,
+    name: OsString,
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl Place {
+    pub(crate) fn of(path: &Path) -> Result<Self, BindError> {
+        let name = path.file_name().ok_or_else(|| BindError::NotASocket {
+            path: path.to_owned(),
+        })?;
+        let folder_path = match path.parent() {
+            Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        let folder = fs::open(
+            &folder_path,
+            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        );
+        match folder {
+            Ok(folder) => Ok(Self {
+                folder,
+                folder_path,
+                name: name.to_owned(),
+            }),
+            Err(Errno::NOENT | Errno::NOTDIR) => Err(BindError::NoFolder {
+                folder: folder_path,
+            }),
+            Err(error) => Err(BindError::System {
+                action: "open the folder",
+                path: folder_path,
+                source: error.into(),
+            }),
+        }
+    }
+
+    /// Locks the folder against other starting servers, until the descriptor
+    /// is closed. The lock is on the folder itself, so that no lock file
+    /// stays behind.
+    pub(crate) fn lock(&self) -> Result<OwnedFd, BindError> {
+        let refused = |error: Errno| BindError::System {
+            action: "lock the folder",
+            path: self.folder_path.clone(),
+            source: error.into(),
+        };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let folder = fs::openat(&self.folder, ".", flags, Mode::empty()).map_err(refused)?;
+        let deadline = Instant::now() + LOCK_LIMIT;
+        loop {
+            // Anybody who can read the folder can lock it, and for good: a
+            // lock that waits could hang.
+            match fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => return Ok(folder),
+                Err(Errno::AGAIN | Errno::INTR) if Instant::now() < deadline => {
+                    thread::sleep(LOCK_INTERVAL);
+                }
+                Err(Errno::AGAIN | Errno::INTR) => {
+                    return Err(BindError::Locked {
+                        folder: self.folder_path.clone(),
+                    });
+                }
+                Err(error) => return Err(refused(error)),
+            }
+        }
+    }
+
+    /// The file at the place, which is itself not opened or followed.
+    pub(crate) fn stat(&self) -> Result<(FileId, FileType), Errno> {
+        let stat = fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        Ok((FileId::of(&stat), FileType::from_raw_mode(stat.st_mode)))
+    }
+
+    pub(crate) fn remove(&self) -> Result<(), Errno> {
+        fs::unlinkat(&self.folder, &self.name, AtFlags::empty())
+    }
+
+    /// Gives the file exactly this mode, if it is still `file`.
+    pub(crate) fn set_mode(&self, file: FileId, mode: Mode) -> Result<(), Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = fs::openat(&self.folder, &self.name, flags, Mode::empty())?;
+        let stat = fs::fstat(&opened)?;
+        if FileId::of(&stat) != file {
+            return Err(Errno::STALE);
+        }
+        if Mode::from_raw_mode(stat.st_mode) == mode {
+            return Ok(());
+        }
+        // By descriptor, as a name could lead to another file by now. chmod
+        // takes descriptors of this kind by their name in /proc alone.
+        let opened = rustix::path::DecInt::from_fd(&opened);
+        fs::chmod(Path::new("/proc/self/fd").join(opened), mode)
+    }
+}
+
+impl FileId {
+    fn of(stat: &fs::Stat) -> Self {
+        Self {
+            device: stat.st_dev,
+            inode: stat.st_ino,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The file descriptors that came with a message.
+
+use std::os::fd::OwnedFd;
+
+use crate::limits::MAX_FILES;
+
+/// At most [`MAX_FILES`] descriptors, without an allocation. They are closed
+/// when they are dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Files {
+    /// The first ones are there, the others are not.
+    files: [Option<OwnedFd>; MAX_FILES],
+    overflowed: bool,
+}
+
+impl Files {
+    /// Takes one more, or closes it where there is no room.
+    pub(crate) fn push(&mut self, file: OwnedFd) {
+        match self.files.iter_mut().find(|place| place.is_none()) {
+            Some(place) => *place = Some(file),
+            None => self.overflowed = true,
+        }
+    }
+
+    /// Some were lost: more than a message may carry, or than this process
+    /// may have open.
+    pub(crate) fn mark_overflowed(&mut self) {
+        self.overflowed = true;
+    }
+
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.files.iter().flatten().count()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.files.first().is_none_or(Option::is_none)
+    }
+
+    /// Gives them away, in the order in which they came.
+    pub(crate) fn drain(&mut self) -> impl Iterator<Item = OwnedFd> {
+        self.files.iter_mut().filter_map(Option::take)
+    }
+}

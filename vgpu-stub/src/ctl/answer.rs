@@ -1,0 +1,98 @@
+//! What a server answered, as JSON and for people.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use vgpu_control::protocol::{Counters, Greeting, Info, Registers};
+
+/// The JSON form is the server's result.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum Answer {
+    Registers(Registers),
+    Counters(Counters),
+    Info {
+        #[serde(flatten)]
+        info: Info,
+        #[serde(skip)]
+        server: Greeting,
+    },
+    /// The server did what it was told, and has nothing to tell.
+    Done {},
+}
+
+impl Answer {
+    /// Writes a line for each value; none where there is nothing to tell.
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        let lines = match self {
+            Self::Registers(registers) => register_lines(registers),
+            Self::Counters(counters) => counter_lines(counters),
+            Self::Info { info, server } => info_lines(info, server),
+            Self::Done {} => Vec::new(),
+        };
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+        for (name, value) in lines {
+            writeln!(out, "{name:width$}  {value}")?;
+        }
+        Ok(())
+    }
+}
+
+/// The server's text, without what a terminal would obey.
+pub(super) fn printable(text: &str) -> String {
+    text.replace(char::is_control, " ")
+}
+
+type Line = (&'static str, String);
+
+fn register_lines(registers: &Registers) -> Vec<Line> {
+    let lines = [
+        ("Command", registers.command),
+        ("Status", registers.status),
+        ("Data Offset", registers.data_offset),
+        ("Data Length", registers.data_length),
+        ("Request ID", registers.request_id),
+    ];
+    lines
+        .map(|(name, value)| (name, format!("0x{value:08x}")))
+        .into()
+}
+
+fn counter_lines(counters: &Counters) -> Vec<Line> {
+    let lines = [
+        ("config reads", counters.config_reads),
+        ("config writes", counters.config_writes),
+        ("BAR0 reads", counters.bar0_reads),
+        ("BAR0 writes", counters.bar0_writes),
+        ("refused reads", counters.refused_reads),
+        ("refused writes", counters.refused_writes),
+        ("resets", counters.resets),
+        ("connections", counters.connections),
+    ];
+    let width = lines.map(|(_, count)| count.to_string().len());
+    let width = width.into_iter().max().unwrap_or(0);
+    lines
+        .map(|(name, count)| (name, format!("{count:width$}")))
+        .into()
+}
+
+fn info_lines(info: &Info, server: &Greeting) -> Vec<Line> {
+    let either = |on, yes: &str, no: &str| String::from(if on { yes } else { no });
+    let ids = |vendor: u16, device: u16| format!("{vendor:04x}:{device:04x}");
+    vec![
+        ("attachment", printable(&server.attachment)),
+        ("version", printable(&server.version)),
+        ("process", server.pid.to_string()),
+        ("devices", server.devices.to_string()),
+        ("up for", format!("{} s", info.uptime_seconds)),
+        ("VM connected", either(info.connected, "yes", "no")),
+        ("access trace", either(info.trace_access, "on", "off")),
+        ("ids", ids(info.vendor_id, info.device_id)),
+        (
+            "subsystem ids",
+            ids(info.subsystem_vendor_id, info.subsystem_id),
+        ),
+        ("revision", info.revision.to_string()),
+        ("BAR0 size", format!("{} bytes", info.bar0_size)),
+    ]
+}

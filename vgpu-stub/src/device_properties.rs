@@ -1,0 +1,194 @@
+//! The device's options, as one list: `vendor-id=0x1af4,bar0-size=64K`. The
+//! names and values are those of QEMU's `-device vgpu-stub`.
+
+use std::str::FromStr;
+
+use vgpu_device::{Bar0Size, DeviceConfig};
+use vgpu_pci::{PciId, Slot};
+
+/// What a user chose; all else is the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct DeviceProperties {
+    pub(crate) config: DeviceConfig,
+    /// Whether the user chose a slot.
+    pub(crate) places_itself: bool,
+}
+
+/// A property: its name, and how its value gets into the configuration.
+type Property = (
+    &'static str,
+    fn(&mut DeviceConfig, &str) -> Result<(), String>,
+);
+
+const SLOT: &str = "slot";
+
+const PROPERTIES: [Property; 7] = [
+    ("vendor-id", |c, v| id(v).map(|id| c.vendor_id = id)),
+    ("device-id", |c, v| id(v).map(|id| c.device_id = id)),
+    ("subsystem-vendor-id", |c, v| {
+        id(v).map(|id| c.subsystem_vendor_id = id)
+    }),
+    ("subsystem-id", |c, v| id(v).map(|id| c.subsystem_id = id)),
+    ("revision", |c, v| {
+        number(v)
+            .and_then(|number| u8::try_from(number).ok())
+            .map(|revision| c.revision = revision)
+            .ok_or_else(|| "expected a number from 0 to 255".into())
+    }),
+    ("bar0-size", |c, v| size(v).map(|size| c.bar0_size = size)),
+    (SLOT, |c, v| {
+        let slot = number(v).and_then(|number| u8::try_from(number).ok());
+        let slot = slot.ok_or("expected a number from 0x00 to 0x1f")?;
+        c.slot = Slot::try_from(slot).map_err(|error| error.to_string())?;
+        Ok(())
+    }),
+];
+
+impl FromStr for DeviceProperties {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut config = DeviceConfig::default();
+        let mut seen = Vec::new();
+        for part in text.split(',') {
+            let (name, value) = part
+                .split_once('=')
+                .ok_or_else(|| format!("'{part}' is not NAME=VALUE"))?;
+            let (name, set) = PROPERTIES
+                .iter()
+                .find(|property| property.0 == name)
+                .ok_or_else(|| {
+                    let names = PROPERTIES.map(|(name, _)| name).join(", ");
+                    format!("there is no property '{name}'; there are {names}")
+                })?;
+            if seen.contains(name) {
+                return Err(format!("'{name}' is given twice"));
+            }
+            seen.push(name);
+            set(&mut config, value).map_err(|cause| format!("{name}={value}: {cause}"))?;
+        }
+        Ok(Self {
+            config,
+            places_itself: seen.contains(&SLOT),
+        })
+    }
+}
+
+/// An id. Its 0x is required: 1111 could be meant either way.
+fn id(text: &str) -> Result<PciId, String> {
+    let id = text
+        .strip_prefix("0x")
+        .and_then(|digits| unsigned(digits, 16))
+        .and_then(|id| u16::try_from(id).ok())
+        .ok_or("expected a hexadecimal number such as 0x1af4")?;
+    PciId::try_from(id).map_err(|error| error.to_string())
+}
+
+/// A size in bytes, or with K or M.
+fn size(text: &str) -> Result<Bar0Size, String> {
+    let (digits, unit) = match text.strip_suffix(['K', 'k']) {
+        Some(digits) => (digits, 1 << 10),
+        None => match text.strip_suffix(['M', 'm']) {
+            Some(digits) => (digits, 1 << 20),
+            None => (text, 1),
+        },
+    };
+    let bytes = number(digits)
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or("expected a size such as 4K or 1M")?;
+    Bar0Size::try_from(bytes).map_err(|error| error.to_string())
+}
+
+/// A number, hexadecimal after 0x.
+fn number(text: &str) -> Option<u64> {
+    match text.strip_prefix("0x") {
+        Some(digits) => unsigned(digits, 16),
+        None => unsigned(text, 10),
+    }
+}
+
+/// Digits alone: no sign.
+fn unsigned(digits: &str, radix: u32) -> Option<u64> {
+    if digits.starts_with('+') {
+        return None;
+    }
+    u64::from_str_radix(digits, radix).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<DeviceProperties, String> {
+        text.parse()
+    }
+
+    #[test]
+    fn every_property_reaches_the_configuration() {
+        let all = parse(
+            "vendor-id=0x5853,device-id=0xC201,subsystem-vendor-id=0x1,subsystem-id=0xfffe,revision=255,bar0-size=64K,slot=0x19",
+        )
+        .unwrap();
+        let config = all.config;
+        assert_eq!(u16::from(config.vendor_id), 0x5853);
+        assert_eq!(u16::from(config.device_id), 0xc201);
+        assert_eq!(u16::from(config.subsystem_vendor_id), 1);
+        assert_eq!(u16::from(config.subsystem_id), 0xfffe);
+        assert_eq!(config.revision, 255);
+        assert_eq!(config.bar0_size.bytes(), 65536);
+        assert_eq!(u8::from(config.slot), 0x19);
+        assert!(all.places_itself);
+
+        let one = parse("revision=0x10").unwrap();
+        let expected = DeviceConfig {
+            revision: 16,
+            ..DeviceConfig::default()
+        };
+        assert_eq!(one.config, expected);
+        assert!(!one.places_itself);
+        for size in ["4096", "4K", "4k", "0x1000", "0x4K"] {
+            let properties = parse(&format!("bar0-size={size}")).unwrap();
+            assert_eq!(properties.config, DeviceConfig::default(), "{size}");
+        }
+        assert_eq!(
+            parse("bar0-size=16M").unwrap().config.bar0_size.bytes(),
+            1 << 24
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_named_with_its_reason() {
+        for (text, reason) in [
+            ("", "'' is not NAME=VALUE"),
+            ("vendor-id", "'vendor-id' is not NAME=VALUE"),
+            ("revision=1,", "'' is not NAME=VALUE"),
+            (
+                "vendor=0x1",
+                "no property 'vendor'; there are vendor-id, device-id,",
+            ),
+            ("revision=1,revision=2", "'revision' is given twice"),
+            (
+                "vendor-id=1af4",
+                "vendor-id=1af4: expected a hexadecimal number",
+            ),
+            ("device-id=1111", "such as 0x1af4"),
+            ("device-id=0x+111", "such as 0x1af4"),
+            ("device-id=0x10000", "such as 0x1af4"),
+            ("device-id=0xffff", "means \"no device here\""),
+            ("subsystem-id=0x0", "means \"no device here\""),
+            ("revision=256", "from 0 to 255"),
+            ("revision=+1", "from 0 to 255"),
+            ("revision=", "from 0 to 255"),
+            ("bar0-size=12K", "use a power of two from 4096"),
+            ("bar0-size=32M", "use a power of two from 4096"),
+            ("bar0-size=K", "expected a size such as 4K"),
+            ("bar0-size=99999999999999999999M", "expected a size"),
+            ("bar0-size=18446744073709551615M", "expected a size"),
+            ("slot=32", "does not exist on a PCI bus"),
+            ("slot=x", "from 0x00 to 0x1f"),
+        ] {
+            let error = parse(text).expect_err(text);
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+}

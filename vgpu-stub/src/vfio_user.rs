@@ -1,0 +1,110 @@
+//! `vgpu-stub vfio-user`: serves the device to stock QEMU.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use vgpu_device::DeviceConfig;
+use vgpu_vfio_user::{Options, serve};
+
+use crate::device_properties::DeviceProperties;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  vgpu-stub vfio-user --socket /run/vgpu.sock
+  vgpu-stub vfio-user --socket /run/vgpu.sock --control /run/vgpu.control
+  vgpu-stub vfio-user --socket /run/vgpu.sock --device bar0-size=64K,revision=2
+
+Then, with QEMU 10.1 or later:
+  qemu-system-x86_64 … -machine q35,memory-backend=ram \\
+    -object memory-backend-memfd,id=ram,size=4G,share=on \\
+    -device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":\"/run/vgpu.sock\"}}'";
+
+const DETAILS: &str = "\
+One VM at a time has the device; when it ends, the next may connect, and finds
+the device in its power-on state. When the server ends, the VM goes on, and its
+guest reads all ones from the device.
+
+Once the socket takes connections, this line is printed, and systemd notified:
+  vgpu-stub vfio-user: ready on PATH
+SIGTERM, SIGINT and SIGHUP end the server in order: its sockets are removed.
+
+Properties of --device, as of QEMU's -device vgpu-stub:
+  vendor-id=ID            0x0001 to 0xfffe [default: 0x1af4]
+  device-id=ID            0x0001 to 0xfffe [default: 0x1111]
+  subsystem-vendor-id=ID  0x0001 to 0xfffe [default: 0x1af4]
+  subsystem-id=ID         0x0001 to 0xfffe [default: 0x1111]
+  revision=NUMBER         0 to 255 [default: 1]
+  bar0-size=SIZE          a power of two from 4K to 16M [default: 4K]
+
+Exit code:
+  0  ended by a signal or by 'vgpu-stub ctl shutdown'
+  2  could not run: wrong usage, or a socket that cannot be had";
+
+/// Serve the device to stock QEMU or Cloud Hypervisor, by vfio-user.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
+pub(crate) struct Args {
+    /// The socket that QEMU connects to; made here, and removed at the end
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+
+    /// Permissions of that socket, in octal; who may connect is the VM
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
+    socket_mode: u32,
+
+    /// A socket for 'vgpu-stub ctl', for this user alone
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// Properties of the device, such as bar0-size=64K,revision=2
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    device: Option<DeviceProperties>,
+
+    /// Show in the log what the guest does; the log takes 100 lines per second
+    #[arg(long, value_enum)]
+    trace: Option<Trace>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Trace {
+    /// Each access to config space and BAR0, and each reset
+    Access,
+}
+
+/// Serves until it is told to end.
+///
+/// # Errors
+///
+/// A property that means nothing here, or a socket that cannot be had.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    if args
+        .device
+        .as_ref()
+        .is_some_and(|device| device.places_itself)
+    {
+        return Err(Failure::new(
+            "--device slot=… has no meaning here: QEMU chooses the slot",
+            "leave it out, and give QEMU's -device \"addr\":\"SLOT\"",
+        ));
+    }
+    let options = Options {
+        socket: args.socket.clone(),
+        socket_mode: args.socket_mode,
+        control: args.control.clone(),
+        device: args
+            .device
+            .as_ref()
+            .map_or_else(DeviceConfig::default, |device| device.config),
+        trace: args.trace.is_some(),
+    };
+    serve(&options).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o200 != 0 && !text.starts_with('+') => Ok(mode),
+        _ => Err("expected an octal number such as 0660 that lets the owner write".into()),
+    }
+}

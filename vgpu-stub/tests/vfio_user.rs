@@ -1,0 +1,454 @@
+//! `vgpu-stub vfio-user` as a process: its start and its end, its sockets, and
+//! clients that want to harm it.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use tempfile::TempDir;
+use vfio_user::Client;
+
+const CONFIG: u32 = 7;
+const BAR0: u32 = 0;
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A folder for sockets.
+struct Bed(TempDir);
+
+impl Bed {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.0.path().join("vgpu.sock")
+    }
+
+    fn control(&self) -> PathBuf {
+        self.0.path().join("control.sock")
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
+        command
+            .args(["vfio-user", "--socket"])
+            .arg(self.socket())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    fn serve(&self, arguments: &[&str]) -> Serving {
+        Serving::start(self.command().args(arguments))
+    }
+
+    fn files(&self) -> usize {
+        fs::read_dir(self.0.path()).unwrap().count()
+    }
+}
+
+/// A server that is ready. It does not outlive its test.
+struct Serving(Child);
+
+impl Serving {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let stdout = child.stdout.as_mut().unwrap();
+        let mut line = String::new();
+        // One line and no more, so nothing is lost in this buffer.
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        assert!(
+            line.starts_with("vgpu-stub vfio-user: ready on /"),
+            "{line}"
+        );
+        Self(child)
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    /// Ends it by a signal; its exit code and its log.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        kill_process(self.pid(), signal).unwrap();
+        self.ended()
+    }
+
+    fn ended(&mut self) -> (Option<i32>, String) {
+        let mut log = String::new();
+        let mut stderr = self.0.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).unwrap();
+        (self.0.wait().unwrap().code(), log)
+    }
+
+    /// Resident memory in KiB.
+    fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse().unwrap()
+    }
+
+    fn descriptors(&self) -> usize {
+        let path = format!("/proc/{}/fd", self.0.id());
+        fs::read_dir(path).unwrap().count()
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn read(client: &mut Client, region: u32, offset: u64) -> u32 {
+    let mut data = [0; 4];
+    client.region_read(region, offset, &mut data).unwrap();
+    u32::from_le_bytes(data)
+}
+
+/// A client once the server has noticed that the last one left.
+fn connect(path: &Path) -> Client {
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        match Client::new(path) {
+            Ok(client) => return client,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
+#[test]
+fn each_signal_ends_it_in_order() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let bed = Bed::new();
+        let control = bed.control();
+        let server = bed.serve(&["--control", control.to_str().unwrap()]);
+        let mode = |path: &Path| {
+            let metadata = fs::metadata(path).unwrap();
+            assert!(metadata.file_type().is_socket());
+            metadata.permissions().mode() & 0o777
+        };
+        assert_eq!((mode(&bed.socket()), mode(&control)), (0o600, 0o600));
+        let mut client = connect(&bed.socket());
+        assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+        let (code, log) = server.end(signal);
+        assert_eq!(code, Some(0));
+        assert_eq!(log, "vgpu-stub: client connected\nvgpu-stub: client left\n");
+        assert_eq!(bed.files(), 0);
+        assert!(client.reset().is_err());
+    }
+}
+
+#[test]
+fn the_device_is_as_its_options_say() {
+    let bed = Bed::new();
+    let properties =
+        "vendor-id=0x5853,device-id=0xc201,subsystem-id=0x0102,revision=7,bar0-size=64K";
+    let _server = bed.serve(&["--device", properties, "--socket-mode", "0660"]);
+    let mode = fs::metadata(bed.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o660);
+    let mut client = connect(&bed.socket());
+    assert_eq!(read(&mut client, CONFIG, 0x00), 0xc201_5853);
+    assert_eq!(read(&mut client, CONFIG, 0x08), 0x1200_0007);
+    assert_eq!(read(&mut client, CONFIG, 0x2c), 0x0102_1af4);
+    assert_eq!(client.region(BAR0).unwrap().size, 65536);
+    assert_eq!(client.region(CONFIG).unwrap().size, 4096);
+    // Past what the model implements there is nothing, to the last byte.
+    assert_eq!(read(&mut client, CONFIG, 0x100), 0);
+    assert_eq!(read(&mut client, CONFIG, 0xffc), 0);
+    client.region_write(CONFIG, 0xffc, &[0xff; 4]).unwrap();
+    assert_eq!(read(&mut client, CONFIG, 0xffc), 0);
+}
+
+/// BAR0 answers while the guest lets it.
+#[test]
+fn bar0_needs_memory_decode() {
+    let bed = Bed::new();
+    let _server = bed.serve(&[]);
+    let mut client = connect(&bed.socket());
+    assert_eq!(read(&mut client, BAR0, 0x10), u32::MAX);
+    client.region_write(BAR0, 0x10, &[1; 4]).unwrap();
+    client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
+    assert_eq!(read(&mut client, BAR0, 0x10), 0);
+    client.region_write(BAR0, 0x10, &[1; 4]).unwrap();
+    assert_eq!(read(&mut client, BAR0, 0x10), 0x0101_0101);
+    // A function level reset takes it away, a restored Command brings it back.
+    client.region_write(CONFIG, 0x48, &[0, 0x80]).unwrap();
+    assert_eq!(read(&mut client, BAR0, 0x10), u32::MAX);
+    client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
+    assert_eq!(read(&mut client, BAR0, 0x10), 0);
+    client.reset().unwrap();
+    assert_eq!(read(&mut client, BAR0, 0x10), u32::MAX);
+}
+
+#[test]
+fn systemd_hears_when_it_is_ready() {
+    let bed = Bed::new();
+    let path = bed.0.path().join("notify");
+    let notified = UnixDatagram::bind(&path).unwrap();
+    notified.set_read_timeout(Some(LIMIT)).unwrap();
+    let server = Serving::start(bed.command().env("NOTIFY_SOCKET", &path));
+    let hear = || {
+        let mut text = [0; 64];
+        let length = notified.recv(&mut text).unwrap();
+        String::from_utf8_lossy(&text[..length]).trim().to_owned()
+    };
+    assert_eq!(hear(), "READY=1");
+    server.end(Signal::TERM);
+    assert_eq!(hear(), "STOPPING=1");
+}
+
+/// What a command that could not run says.
+fn refused(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_socket_in_use_is_left_alone() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let mut client = connect(&bed.socket());
+    let said = refused(&mut bed.command());
+    let path = bed.socket();
+    assert_eq!(
+        said,
+        format!(
+            "error: a live server listens on {path:?}\nmend:  stop that server, or choose another path\n"
+        )
+    );
+    assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+    drop(client);
+    // What a killed server leaves is no obstacle.
+    server.end(Signal::KILL);
+    assert!(path.exists());
+    let _server = bed.serve(&[]);
+    assert_eq!(read(&mut connect(&path), CONFIG, 0), 0x1111_1af4);
+}
+
+#[test]
+fn what_cannot_be_is_refused_with_cause_and_mend() {
+    let bed = Bed::new();
+    let missing = Path::new("/nonexistent/folder/socket");
+    let said = refused(bed.command().arg("--control").arg(missing));
+    assert!(
+        said.starts_with("error: there is no folder \"/nonexistent/folder\"\nmend:  create"),
+        "{said}"
+    );
+    // The socket that it had already is gone.
+    assert_eq!(bed.files(), 0);
+    fs::write(bed.socket(), "a file").unwrap();
+    let said = refused(&mut bed.command());
+    assert!(said.contains("is there already and is no socket"), "{said}");
+    assert_eq!(fs::read(bed.socket()).unwrap(), b"a file");
+    for (option, value, word) in [
+        ("--device", "slot=5", "QEMU chooses the slot"),
+        ("--device", "bar0-size=3K", "power of two from 4096"),
+        ("--socket-mode", "888", "octal"),
+        ("--socket-mode", "0444", "lets the owner write"),
+        ("--socket-mode", "1777", "octal"),
+        ("--trace", "everything", "possible values: access"),
+    ] {
+        let said = refused(bed.command().args([option, value]));
+        assert!(said.contains(word), "{option} {value}: {said}");
+    }
+}
+
+/// A client that stays holds up neither the others nor the end.
+#[test]
+fn a_second_client_is_turned_away_at_once() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let mut first = connect(&bed.socket());
+    let mut second = UnixStream::connect(bed.socket()).unwrap();
+    second.set_read_timeout(Some(LIMIT)).unwrap();
+    assert_eq!(second.read(&mut [0]).unwrap(), 0);
+    assert_eq!(read(&mut first, CONFIG, 0), 0x1111_1af4);
+    let (code, log) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(log.contains("turned a client away"), "{log}");
+}
+
+/// The log's reader has stopped, all accesses are traced, and a control client
+/// asks without reading: the guest's accesses are answered all the same.
+#[test]
+fn an_access_waits_for_nothing_else() {
+    const ACCESSES: u32 = 20_000;
+    let bed = Bed::new();
+    let control = bed.control();
+    let server = bed.serve(&["--trace", "access", "--control", control.to_str().unwrap()]);
+    let mut asking = UnixStream::connect(&control).unwrap();
+    asking.set_nonblocking(true).unwrap();
+    let mut client = connect(&bed.socket());
+    client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
+    let started = Instant::now();
+    for number in 0..ACCESSES {
+        client
+            .region_write(BAR0, 0x10, &number.to_le_bytes())
+            .unwrap();
+        assert_eq!(read(&mut client, BAR0, 0x10), number);
+        let _ = asking.write(b"{\"command\":\"registers\"}\n");
+    }
+    // Hundreds of times what it takes.
+    assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
+    let (code, log) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(log.len() < 1 << 20, "{}", log.len());
+    assert!(log.contains(" lines left out\n"));
+}
+
+#[test]
+fn floods_of_clients_leave_nothing_behind() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    drop(connect(&bed.socket()));
+    let settle = || {
+        drop(connect(&bed.socket()));
+        thread::sleep(Duration::from_millis(50));
+        (server.memory(), server.descriptors())
+    };
+    let (memory, descriptors) = settle();
+    let garbage = [0xa5; 4096];
+    for round in 0..2000 {
+        let Ok(mut stream) = UnixStream::connect(bed.socket()) else {
+            continue;
+        };
+        let _ = stream.write_all(&garbage[..round % garbage.len()]);
+    }
+    let (memory_after, descriptors_after) = settle();
+    assert_eq!(descriptors_after, descriptors);
+    assert!(
+        memory_after < memory + 1024,
+        "{memory} KiB before, {memory_after} KiB after"
+    );
+    let (code, log) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(log.lines().count() < 2000, "{}", log.lines().count());
+}
+
+/// Without a descriptor for one more client the server waits until it has one.
+#[test]
+fn a_lack_of_descriptors_passes() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let mut client = connect(&bed.socket());
+    let full = Rlimit {
+        // Those that it has stay, the lowest among them; poll needs as many.
+        current: Some(4),
+        ..getrlimit(Resource::Nofile)
+    };
+    let before = prlimit(Some(server.pid()), Resource::Nofile, full).unwrap();
+    let mut waiting = UnixStream::connect(bed.socket()).unwrap();
+    waiting
+        .set_read_timeout(Some(Duration::from_millis(500)))
+        .unwrap();
+    assert!(waiting.read(&mut [0]).is_err(), "it was not accepted yet");
+    assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+    prlimit(Some(server.pid()), Resource::Nofile, before).unwrap();
+    waiting.set_read_timeout(Some(LIMIT)).unwrap();
+    assert_eq!(waiting.read(&mut [0]).unwrap(), 0, "it was turned away");
+    drop(client);
+    let mut next = connect(&bed.socket());
+    assert_eq!(read(&mut next, CONFIG, 0), 0x1111_1af4);
+    let (code, log) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    assert!(
+        log.contains("cannot accept a client: Too many open files"),
+        "{log}"
+    );
+}
+
+/// The host's side, by the command that operators use.
+#[test]
+fn ctl_reaches_the_device() {
+    let bed = Bed::new();
+    let control = bed.control();
+    let mut server = bed.serve(&["--control", control.to_str().unwrap()]);
+    let ctl = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
+            .args(["ctl", "--json", "--control"])
+            .arg(&control)
+            .args(arguments)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{said}");
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    assert_eq!(ctl(&["info"])["connected"], false);
+    let mut client = connect(&bed.socket());
+    client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
+    client.region_write(BAR0, 0x10, &[0x21, 0, 0, 0]).unwrap();
+    client.region_write(BAR0, 0x11, &[1]).unwrap();
+    ctl(&["set-status", "0xcafe"]);
+    assert_eq!(read(&mut client, BAR0, 0x04), 0xcafe);
+    let registers = ctl(&["registers"]);
+    assert_eq!(registers["request_id"], 0x21);
+    assert_eq!(registers["status"], 0xcafe);
+    let counters = ctl(&["counters"]);
+    for (name, count) in [
+        ("config_writes", 1),
+        ("bar0_writes", 2),
+        ("bar0_reads", 1),
+        ("refused_writes", 1),
+        ("resets", 1),
+        ("connections", 1),
+    ] {
+        assert_eq!(counters[name], count, "{name}");
+    }
+    ctl(&["trace", "on"]);
+    assert_eq!(read(&mut client, BAR0, 0x10), 0x21);
+    ctl(&["trace", "off"]);
+    assert_eq!(read(&mut client, BAR0, 0x04), 0xcafe);
+    let info = ctl(&["info"]);
+    assert_eq!(info["connected"], true);
+    assert_eq!(info["device_id"], 0x1111);
+    ctl(&["shutdown"]);
+    let (code, log) = server.ended();
+    assert_eq!(code, Some(0));
+    let traced = "vgpu-stub: bar0_read offset 0x10 size 4 value 0x21\n";
+    assert!(log.contains(traced), "{log}");
+    assert!(!log.contains("0xcafe"), "{log}");
+    assert_eq!(bed.files(), 0);
+}
+
+/// systemd's unit starts what there is.
+#[test]
+fn the_unit_s_command_line_works() {
+    let unit = include_str!("../../packaging/systemd/vgpu-stub-vfio-user@.service");
+    let line = unit
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart="))
+        .unwrap();
+    let bed = Bed::new();
+    let run = bed.0.path().to_str().unwrap();
+    fs::create_dir_all(bed.0.path().join("vgpu-stub/vm")).unwrap();
+    let line = line
+        .replace("%t", run)
+        .replace("%i", "vm")
+        .replace("$VGPU_STUB_OPTIONS", "--device bar0-size=64K");
+    let mut words = line.split(' ');
+    assert_eq!(words.next(), Some("/usr/bin/vgpu-stub"));
+    let server = Serving::start(
+        Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
+            .args(words)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    let folder = bed.0.path().join("vgpu-stub/vm");
+    let mut client = connect(&folder.join("vfio-user.sock"));
+    assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+    assert!(folder.join("control.sock").exists());
+    assert_eq!(server.end(Signal::TERM).0, Some(0));
+}
