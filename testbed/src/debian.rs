@@ -27,6 +27,8 @@ const ARCHITECTURE: &str = "amd64";
 pub struct Suite {
     distribution: &'static Distribution,
     codename: String,
+    /// Newer packages for this release are preferred.
+    backports: bool,
 }
 
 /// What the suites of one distribution have in common.
@@ -40,6 +42,9 @@ struct Distribution {
     archives: &'static [Archive],
 }
 
+/// What follows the codename in the name of the suite with backports.
+const BACKPORTS: &str = "-backports";
+
 /// One tree of an archive.
 #[derive(Debug, PartialEq, Eq)]
 struct Archive {
@@ -48,6 +53,8 @@ struct Archive {
     uri: &'static str,
     /// What follows the codename in the name of a suite.
     suffixes: &'static [&'static str],
+    /// Whether the suite with the release's backports is here.
+    backports: bool,
 }
 
 static DEBIAN: Distribution = Distribution {
@@ -60,11 +67,13 @@ static DEBIAN: Distribution = Distribution {
             label: "Debian",
             uri: "http://deb.debian.org/debian",
             suffixes: &["", "-updates"],
+            backports: true,
         },
         Archive {
             label: "Debian-Security",
             uri: "http://deb.debian.org/debian-security",
             suffixes: &["-security"],
+            backports: false,
         },
     ],
 };
@@ -78,6 +87,7 @@ static UBUNTU: Distribution = Distribution {
         label: "Ubuntu",
         uri: "http://archive.ubuntu.com/ubuntu",
         suffixes: &["", "-updates", "-security"],
+        backports: true,
     }],
 };
 
@@ -97,6 +107,16 @@ impl Suite {
         Self {
             distribution: &DEBIAN,
             codename: codename.to_string(),
+            backports: false,
+        }
+    }
+
+    /// The same release with its backports, which are preferred: newer packages that are built for it.
+    #[must_use]
+    pub fn with_backports(self) -> Self {
+        Self {
+            backports: true,
+            ..self
         }
     }
 
@@ -131,6 +151,7 @@ impl Suite {
         Some(Self {
             distribution,
             codename,
+            backports: false,
         })
     }
 
@@ -157,6 +178,29 @@ pub fn unpacked(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) 
         many => format!("{} packages", many.len()),
     };
     unpack_once(cache, suite, &key, &what, steps, |_, _| Ok(names.clone()))
+}
+
+/// The folder with the contents of `package` of `suite` and of all that it depends on, and so on down to the C
+/// library; without what it recommends. It is fetched once, as in [`unpacked`].
+///
+/// Nothing is installed, so no package's scripts run: what they would make is not there.
+///
+/// # Errors
+/// When the package is unknown, or one cannot be fetched or unpacked.
+pub fn unpacked_with_dependencies(
+    cache: &Cache,
+    suite: &Suite,
+    package: &str,
+    steps: &Steps,
+) -> Result<PathBuf> {
+    let key = format!("{suite}-{package}-with-dependencies");
+    let what = format!("{package} with its dependencies");
+    unpack_once(cache, suite, &key, &what, steps, |apt, step| {
+        // To this apt nothing is installed, so its plan has everything.
+        let mut plan = apt.command("apt-get");
+        plan.args(["install", "--simulate", "--no-install-recommends", package]);
+        Ok(planned_packages(&step.output(&mut plan)?))
+    })
 }
 
 /// The folder with the contents of the newest kernel for virtual machines of `suite`, one of Debian: `boot/vmlinuz-*`
@@ -225,6 +269,18 @@ pub fn source(cache: &Cache, suite: &Suite, name: &str, steps: &Steps) -> Result
         version: fs::read_to_string(entry.join("VERSION"))?,
         dir: entry.join("source"),
     })
+}
+
+/// The packages that `apt-get install --simulate` says it would install, each as `name=version`.
+fn planned_packages(plan: &str) -> Vec<String> {
+    // Inst libc6 (2.41-12 Debian:13.7/stable [amd64]) []
+    plan.lines()
+        .filter_map(|line| {
+            let (name, details) = line.strip_prefix("Inst ")?.split_once(" (")?;
+            let version = details.split([' ', ')']).next()?;
+            Some(format!("{name}={version}"))
+        })
+        .collect()
 }
 
 /// The folder `root` of the cache's entry `packages/key`, with the packages that `names` finds.
@@ -346,6 +402,8 @@ impl Apt {
 Dir::Etc::Parts "{dir}/parts";
 Dir::Etc::SourceList "{dir}/sources.list";
 Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
 Dir::State "{dir}/state";
 Dir::State::Status "/dev/null";
 Dir::Cache "{dir}/cache";
@@ -358,6 +416,10 @@ Acquire::GzipIndexes "true";
 Acquire::Retries "3";
 "#
         );
+        if self.suite.backports {
+            // Without this, apt takes them only where they are asked for by version.
+            text += &format!("APT::Default-Release \"{}\";\n", self.suite);
+        }
         for line in acquire
             .lines()
             .filter(|line| line.starts_with("Acquire::http"))
@@ -378,7 +440,7 @@ impl Suite {
     }
 
     fn full_name(&self) -> String {
-        format!("{} {}", self.distribution.name, self.codename)
+        format!("{} {self}", self.distribution.name)
     }
 
     /// The sources of this suite. `targets` are lines of label, tab, address: the archives that the host's apt uses.
@@ -397,11 +459,13 @@ impl Suite {
                     .filter(|uri| uri.contains("://"))
             });
             let uri = mirror.unwrap_or(archive.uri).trim_end_matches('/');
+            let backports = self.backports && archive.backports;
             // Sid, where all packages arrive first, has no updates.
             for suffix in archive
                 .suffixes
                 .iter()
                 .filter(|suffix| suffix.is_empty() || self.codename != "sid")
+                .chain(backports.then_some(&BACKPORTS))
             {
                 let suite = format!("{}{suffix}", self.codename);
                 for kind in ["deb", "deb-src"] {
@@ -415,7 +479,8 @@ impl Suite {
 
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.codename)
+        let suffix = if self.backports { BACKPORTS } else { "" };
+        write!(f, "{}{suffix}", self.codename)
     }
 }
 
@@ -452,6 +517,7 @@ mod tests {
         let noble = Some(Suite {
             distribution: &UBUNTU,
             codename: "noble".into(),
+            backports: false,
         });
         assert_eq!(
             suite("ID=ubuntu\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n"),
@@ -499,6 +565,37 @@ mod tests {
         assert!(
             sid.contains(" sid main\n") && !sid.contains("sid-"),
             "{sid}"
+        );
+    }
+
+    #[test]
+    fn backports_come_from_the_main_archive() {
+        let suite = Suite::debian("trixie").with_backports();
+        let list = suite.sources_list("");
+        let backports: Vec<_> = list
+            .lines()
+            .filter(|line| line.contains("-backports"))
+            .collect();
+        let source = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
+                      http://deb.debian.org/debian trixie-backports main";
+        assert_eq!(
+            backports,
+            [format!("deb {source}"), format!("deb-src {source}")]
+        );
+        assert!(list.contains(" trixie-security main\n"), "{list}");
+        assert_eq!(suite.full_name(), "Debian trixie-backports");
+        assert_ne!(suite, Suite::debian("trixie"));
+    }
+
+    #[test]
+    fn a_plan_is_read() {
+        let plan = "NOTE: This is only a simulation!\n\
+                    Inst libc6 (2.41-12+deb13u4 Debian:13.7/stable [amd64]) []\n\
+                    Inst seabios (1.17.0-1~bpo13+1 Debian Backports:stable-backports [all])\n\
+                    Conf libc6 (2.41-12+deb13u4 Debian:13.7/stable [amd64])\n";
+        assert_eq!(
+            planned_packages(plan),
+            ["libc6=2.41-12+deb13u4", "seabios=1.17.0-1~bpo13+1"]
         );
     }
 }

@@ -28,6 +28,15 @@ pub(crate) struct Uefi {
 }
 
 impl Firmware {
+    /// The one that QEMU finds by itself: packages of QEMU bring it.
+    #[must_use]
+    pub fn own() -> Self {
+        Self {
+            search: Vec::new(),
+            uefi: None,
+        }
+    }
+
     /// SeaBIOS, and QEMU's loader of Linux kernels.
     ///
     /// # Errors

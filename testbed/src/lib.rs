@@ -14,6 +14,8 @@ mod process;
 pub mod qmp;
 pub mod qtest;
 mod run_folder;
+pub mod server;
 pub mod static_program;
 pub mod steps;
+pub mod stock_qemu;
 mod stream;

@@ -49,6 +49,7 @@ pub struct MachineBuilder {
     machine: MachineType,
     firmware: Firmware,
     memory_mib: u32,
+    shared_memory: bool,
     image: Option<GuestImage>,
     arguments: Vec<OsString>,
     incoming: bool,
@@ -76,6 +77,7 @@ impl MachineBuilder {
             machine,
             firmware: firmware.clone(),
             memory_mib: 256,
+            shared_memory: false,
             image: None,
             arguments: Vec::new(),
             incoming: false,
@@ -91,6 +93,13 @@ impl MachineBuilder {
         self
     }
 
+    /// Lets other processes map the machine's memory, as vfio-user servers do that access it.
+    #[must_use]
+    pub fn shared_memory(mut self) -> Self {
+        self.shared_memory = true;
+        self
+    }
+
     /// Boots `image`. Without this the machine has nothing to boot but its firmware.
     #[must_use]
     pub fn image(mut self, image: &GuestImage) -> Self {
@@ -98,7 +107,7 @@ impl MachineBuilder {
         self
     }
 
-    /// Adds a device, written as for QEMU's option `-device`.
+    /// Adds a device, written as for QEMU's option `-device`: properties with commas, or a JSON object.
     #[must_use]
     pub fn device(self, device: &str) -> Self {
         self.arguments(["-device", device])
@@ -219,8 +228,15 @@ impl MachineBuilder {
     }
 
     fn add_board(&self, command: &mut Command) {
+        let mut machine = self.machine.name().to_string();
+        if self.shared_memory {
+            let size = self.memory_mib;
+            let memory = format!("memory-backend-memfd,id=memory,size={size}M,share=on");
+            command.args(["-object", &memory]);
+            machine += ",memory-backend=memory";
+        }
         command
-            .args(["-machine", self.machine.name()])
+            .args(["-machine", &machine])
             .args(["-accel", if self.qtest { "qtest" } else { "tcg" }])
             .args(["-m", &format!("{}M", self.memory_mib)])
             .args(["-display", "none"])
@@ -380,12 +396,8 @@ mod tests {
 
     #[test]
     fn a_missing_qemu_is_an_error_with_a_remedy() {
-        let firmware = Firmware {
-            search: Vec::new(),
-            uefi: None,
-        };
-        let machine =
-            MachineBuilder::new(Path::new("/nonexistent/qemu"), MachineType::Pc, &firmware);
+        let qemu = Path::new("/nonexistent/qemu");
+        let machine = MachineBuilder::new(qemu, MachineType::Pc, &Firmware::own());
         let text = crate::failure::describe(&machine.start().unwrap_err());
         assert_eq!(
             text,

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::failure::Mend;
 
@@ -38,6 +39,19 @@ impl Process {
     /// The process's standard input, where it is a pipe.
     pub(crate) fn stdin(&mut self) -> Option<&mut ChildStdin> {
         self.0.stdin.as_mut()
+    }
+
+    /// The process's id.
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_child(&self.0)
+    }
+
+    /// Sends `signal` to the process, unless it has ended.
+    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
+        if let Some(status) = self.ended()? {
+            bail!("it has ended ({status})");
+        }
+        Ok(kill_process(self.pid(), signal)?)
     }
 
     /// How the process ended, if it did.
@@ -93,9 +107,9 @@ fn spawn(command: Command) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::process::Pid;
     use std::fs;
     use std::io::{BufRead, BufReader};
+    use std::os::unix::process::ExitStatusExt;
     use std::process::Stdio;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -122,7 +136,7 @@ mod tests {
 
     fn sleeping() -> Process {
         let process = Process::start(sleep_for_a_minute()).unwrap();
-        let pid = Pid::from_child(&process.0);
+        let pid = process.pid();
         wait_until(|| sleeps(pid));
         process
     }
@@ -136,7 +150,7 @@ mod tests {
     #[test]
     fn a_dropped_process_is_gone() {
         let process = sleeping();
-        let pid = Pid::from_child(&process.0);
+        let pid = process.pid();
         let started = Instant::now();
         drop(process);
         assert!(!sleeps(pid) && started.elapsed() < SOON);
@@ -163,6 +177,16 @@ mod tests {
         shell.kill().unwrap();
         shell.wait().unwrap();
         wait_until(|| !sleeps(pid));
+    }
+
+    #[test]
+    fn a_signal_reaches_the_process_while_there_is_one() {
+        let mut process = sleeping();
+        process.signal(Signal::TERM).unwrap();
+        let status = process.wait_within(SOON).unwrap();
+        assert_eq!(status.signal(), Some(Signal::TERM.as_raw()));
+        let error = process.signal(Signal::TERM).unwrap_err().to_string();
+        assert!(error.starts_with("it has ended (signal: 15"), "{error}");
     }
 
     #[test]

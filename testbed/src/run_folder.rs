@@ -1,4 +1,4 @@
-//! The folder of one run of QEMU: its sockets, its logs, and what a failure tells from them.
+//! The folder of one run of QEMU or of the device's server: its sockets, its logs, and what a failure tells from them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use crate::failure::Mend;
 
 const CONSOLE: &str = "console.log";
 const STDERR: &str = "qemu-stderr.log";
+const SERVER: &str = "server.log";
 /// How many lines of each log an error shows.
 const TAIL_LINES: usize = 15;
 
@@ -55,6 +56,11 @@ impl RunFolder {
         self.path().join(STDERR)
     }
 
+    /// Where the device's server logs.
+    pub(crate) fn server_path(&self) -> PathBuf {
+        self.path().join(SERVER)
+    }
+
     /// What the guest has printed to its first serial port.
     pub(crate) fn console(&self) -> String {
         read_lossy(&self.console_path())
@@ -65,13 +71,19 @@ impl RunFolder {
         read_lossy(&self.stderr_path())
     }
 
-    /// Adds to `error` what QEMU and the guest said last, and keeps the folder.
+    /// What the device's server has printed.
+    pub(crate) fn server(&self) -> String {
+        read_lossy(&self.server_path())
+    }
+
+    /// Adds to `error` what those that run here said last, and keeps the folder.
     pub(crate) fn explain(&self, error: &Error) -> Error {
         self.keep();
         let mut text = format!("{error:#}");
         for (name, log) in [
             ("QEMU", self.stderr()),
             ("the guest's console", self.console()),
+            ("the device's server", self.server()),
         ] {
             if let Some(tail) = tail(&log) {
                 text += &format!("\n  {name}, last lines:{tail}");
@@ -84,7 +96,7 @@ impl RunFolder {
 impl Drop for Inner {
     fn drop(&mut self) {
         if thread::panicking() {
-            eprintln!("the logs of QEMU are kept in {}", self.path.display());
+            eprintln!("logs are kept in {}", self.path.display());
         } else if !*self.keep.get_mut() {
             // Nobody is left to tell, and the folder is in the way of nothing.
             let _ = fs::remove_dir_all(&self.path);

@@ -15,6 +15,7 @@ use vgpu_testbed::machine::{MachineBuilder, MachineType};
 use vgpu_testbed::qmp::QmpError;
 use vgpu_testbed::qtest::PciAddress;
 use vgpu_testbed::steps::Steps;
+use vgpu_testbed::stock_qemu::StockQemu;
 
 /// What every test here needs.
 struct Bed {
@@ -27,12 +28,23 @@ struct Bed {
 
 impl Bed {
     fn new() -> Result<Self> {
-        let qemu = env::var_os("VGPU_STUB_QEMU")
-            .context("VGPU_STUB_QEMU names no QEMU")?
-            .into();
+        Self::with(|cache, steps| {
+            let qemu = env::var_os("VGPU_STUB_QEMU").context("VGPU_STUB_QEMU names no QEMU")?;
+            Ok((qemu.into(), Firmware::seabios(cache, steps)?))
+        })
+    }
+
+    fn with_stock_qemu() -> Result<Self> {
+        Self::with(|cache, steps| {
+            let qemu = StockQemu::fetch(cache, steps)?;
+            Ok((qemu.path, Firmware::own()))
+        })
+    }
+
+    fn with(qemu: impl FnOnce(&Cache, &Steps) -> Result<(PathBuf, Firmware)>) -> Result<Self> {
         let cache = Cache::open()?;
         let steps = Steps::new(&cache.dir("logs/tests")?)?;
-        let firmware = Firmware::seabios(&cache, &steps)?;
+        let (qemu, firmware) = qemu(&cache, &steps)?;
         let image = GuestImage::assemble(&cache, &[], &steps)?;
         Ok(Self {
             qemu,
@@ -48,9 +60,11 @@ impl Bed {
     }
 }
 
-fn boots(machine: MachineType, bridge: &str) -> Result<()> {
-    let bed = Bed::new()?;
-    let mut machine = bed.machine(machine).image(&bed.image).start()?;
+const PC_BRIDGE: &str = "00:00.0 Host bridge [0600]: Intel Corporation 440FX";
+const Q35_BRIDGE: &str = "00:00.0 Host bridge [0600]: Intel Corporation 82G33";
+
+fn boots(bed: &Bed, machine: MachineBuilder, bridge: &str) -> Result<()> {
+    let mut machine = machine.image(&bed.image).start()?;
     let folder = machine.folder().to_path_buf();
     let release = machine.guest()?.run("uname -r")?.success()?;
     assert!(
@@ -83,18 +97,53 @@ fn boots(machine: MachineType, bridge: &str) -> Result<()> {
 
 #[test]
 fn pc_boots() -> Result<()> {
-    boots(
-        MachineType::Pc,
-        "00:00.0 Host bridge [0600]: Intel Corporation 440FX",
-    )
+    let bed = Bed::new()?;
+    boots(&bed, bed.machine(MachineType::Pc), PC_BRIDGE)
 }
 
 #[test]
 fn q35_boots() -> Result<()> {
-    boots(
-        MachineType::Q35,
-        "00:00.0 Host bridge [0600]: Intel Corporation 82G33",
-    )
+    let bed = Bed::new()?;
+    boots(&bed, bed.machine(MachineType::Q35), Q35_BRIDGE)
+}
+
+#[test]
+fn pc_boots_in_a_stock_qemu() -> Result<()> {
+    let bed = Bed::with_stock_qemu()?;
+    boots(&bed, bed.machine(MachineType::Pc), PC_BRIDGE)
+}
+
+#[test]
+fn q35_boots_in_a_stock_qemu() -> Result<()> {
+    let bed = Bed::with_stock_qemu()?;
+    boots(&bed, bed.machine(MachineType::Q35), Q35_BRIDGE)
+}
+
+#[test]
+fn a_stock_qemu_finds_its_modules() -> Result<()> {
+    // Debian has the accelerator for qtest in one.
+    let bed = Bed::with_stock_qemu()?;
+    let mut machine = bed.machine(MachineType::Pc).qtest().start()?;
+    let qtest = machine.qtest()?;
+    qtest.memory_write(0x1000, 4, 0x1122_3344)?;
+    assert_eq!(qtest.memory_read(0x1002, 2)?, 0x1122);
+    Ok(())
+}
+
+#[test]
+fn memory_can_be_shared() -> Result<()> {
+    let bed = Bed::new()?;
+    let machine = bed.machine(MachineType::Pc).memory_mib(128);
+    let mut machine = machine.shared_memory().qtest().start()?;
+    let memory = machine.qmp().execute("query-memdev", Value::Null)?;
+    let backends = memory.as_array().context("no list")?;
+    assert_eq!(backends.len(), 1, "all of the machine's: {memory}");
+    assert_eq!(backends[0]["id"], "memory");
+    assert_eq!(
+        (&backends[0]["share"], &backends[0]["size"]),
+        (&json!(true), &json!(128 << 20))
+    );
+    Ok(())
 }
 
 #[test]

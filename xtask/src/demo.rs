@@ -1,5 +1,7 @@
 //! `cargo xtask demo`: a virtual machine that finds the device.
 
+mod attachment;
+
 use std::fs;
 use std::io::{self, IsTerminal};
 
@@ -7,22 +9,23 @@ use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::Suite;
 use vgpu_testbed::failure::Mend;
-use vgpu_testbed::firmware::Firmware;
 use vgpu_testbed::guest::{GuestImage, GuestProgram};
 use vgpu_testbed::machine::{Machine, MachineBuilder, MachineType};
 use vgpu_testbed::static_program;
 use vgpu_testbed::steps::Steps;
+use vgpu_testbed::stock_qemu::StockQemu;
 
 use crate::checkout;
-use crate::qemu::{self, Source};
+use attachment::{Attachment, Choice};
 
 const EXAMPLES: &str = "\
 Examples:
   cargo xtask demo                      boot a guest, list the device there, and check it
   cargo xtask demo --machine q35        on a machine with PCI Express
-  cargo xtask demo --suite trixie       with the QEMU of Debian 13
+  cargo xtask demo --attachment vfio-user
+                                        with the device in a process beside a stock QEMU
+  cargo xtask demo --suite trixie       with the device built into the QEMU of Debian 13
   cargo xtask demo --shell              look around in the guest yourself
 
 Exit code: 0 if the guest finds the device and every criterion holds, 1 otherwise.";
@@ -34,15 +37,15 @@ const CHECK: &str = "vgpu-stub check";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
-    /// How the device gets into the machine
-    #[arg(long, value_enum, default_value_t = Attachment::Qemu)]
-    attachment: Attachment,
+    /// How the device gets into the machine [default: vfio-user where this machine's QEMU can do it, else qemu]
+    #[arg(long, value_enum)]
+    attachment: Option<Attachment>,
 
     /// The machine
     #[arg(long, value_enum, default_value_t = Board::Pc)]
     machine: Board,
 
-    /// Take the QEMU of a release of Debian, such as bookworm [default: this machine's]
+    /// Build the QEMU of a release of Debian, such as bookworm [default: this machine's]
     #[arg(long, value_name = "CODENAME")]
     suite: Option<String>,
 
@@ -53,12 +56,6 @@ pub(crate) struct Options {
     /// Keep the folder with the machine's logs
     #[arg(long)]
     keep: bool,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Attachment {
-    /// Built into QEMU
-    Qemu,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -84,46 +81,56 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     if options.shell && !terminal {
         return Err(anyhow!("there is no terminal for the shell")).mend("Leave out --shell.");
     }
+    let (choice, why) = Choice::new(
+        options.attachment,
+        options.suite.as_deref(),
+        StockQemu::system,
+    )?;
+    eprintln!("{why}");
     let cache = Cache::open()?;
-    let (builder, qemu) = match options.attachment {
-        Attachment::Qemu => with_qemu(options, &cache, steps)?,
-    };
     let program = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
     let programs = [GuestProgram {
         name: "vgpu-stub",
         file: &program,
     }];
     let image = GuestImage::assemble(&cache, &programs, steps)?;
+    let mut host = choice.prepare(options.machine.into(), &program, &cache, steps)?;
 
-    let builder = builder.image(&image);
-    if options.shell {
-        // QEMU puts the terminal back, except where it crashes.
-        let terminal = tcgetattr(io::stdin())?;
-        eprintln!(
-            "\nThe guest starts. Try there: {LSPCI}; {CHECK}. Leave it with 'exit' or Ctrl-A X.\n"
-        );
-        let mut machine = builder.shell().start()?;
-        let ended = machine.wait();
-        tcsetattr(io::stdin(), OptionalActions::Now, &terminal)?;
-        finish(&machine, ended, options.keep)
+    let builder = host.builder.image(&image);
+    let ended = if options.shell {
+        look_around(builder, options.keep)
     } else {
-        let mut machine = boot(builder, &qemu, steps)?;
-        let shown = show(&mut machine);
-        finish(&machine, shown, options.keep)
+        demonstrate(builder, &host.qemu, options.keep, steps)
+    };
+    let Some(server) = &mut host.server else {
+        return ended;
+    };
+    let ended = ended.and_then(|()| server.stop());
+    if options.keep || ended.is_err() {
+        server.keep_folder();
+        eprintln!("logs of the device: {}", server.folder().display());
     }
+    ended
 }
 
-/// A machine with the device in QEMU itself, and that QEMU's name.
-fn with_qemu(options: &Options, cache: &Cache, steps: &Steps) -> Result<(MachineBuilder, String)> {
-    let suite = match &options.suite {
-        Some(codename) => Suite::debian(codename),
-        None => Suite::host()?,
-    };
-    let qemu = qemu::build(cache, &Source::Suite(suite), false, steps)?;
-    let firmware = Firmware::seabios(cache, steps)?;
-    let builder =
-        MachineBuilder::new(&qemu.path, options.machine.into(), &firmware).device("vgpu-stub");
-    Ok((builder, format!("QEMU {}", qemu.release)))
+/// Gives the terminal to a shell in the guest.
+fn look_around(builder: MachineBuilder, keep: bool) -> Result<()> {
+    // QEMU puts the terminal back, except where it crashes.
+    let terminal = tcgetattr(io::stdin())?;
+    eprintln!(
+        "\nThe guest starts. Try there: {LSPCI}; {CHECK}. Leave it with 'exit' or Ctrl-A X.\n"
+    );
+    let mut machine = builder.shell().start()?;
+    let ended = machine.wait();
+    tcsetattr(io::stdin(), OptionalActions::Now, &terminal)?;
+    finish(&machine, ended, keep)
+}
+
+/// Shows what the guest finds, and switches it off.
+fn demonstrate(builder: MachineBuilder, qemu: &str, keep: bool, steps: &Steps) -> Result<()> {
+    let mut machine = boot(builder, qemu, steps)?;
+    let shown = show(&mut machine).and_then(|()| machine.power_off());
+    finish(&machine, shown, keep)
 }
 
 /// Boots the guest.

@@ -1,0 +1,195 @@
+//! How the device gets into the demo's machine.
+
+use std::path::Path;
+
+use anyhow::{Result, anyhow};
+use clap::ValueEnum;
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::debian::Suite;
+use vgpu_testbed::failure::Mend;
+use vgpu_testbed::firmware::Firmware;
+use vgpu_testbed::machine::{MachineBuilder, MachineType};
+use vgpu_testbed::server::{Server, qemu_device};
+use vgpu_testbed::steps::Steps;
+use vgpu_testbed::stock_qemu::StockQemu;
+
+use crate::qemu::{self, Source};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Attachment {
+    /// In a process of its own, beside a stock QEMU
+    VfioUser,
+    /// Built into QEMU
+    Qemu,
+}
+
+/// The QEMU to run, and with it the attachment.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// vfio-user, with this machine's QEMU.
+    System(StockQemu),
+    /// vfio-user, with Debian's QEMU.
+    Fetched,
+    /// A QEMU with the device, built from the source of a release, or of the one that this machine runs.
+    Built(Option<String>),
+}
+
+/// A machine with the device, yet to be started.
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) builder: MachineBuilder,
+    /// QEMU's name and version.
+    pub(super) qemu: String,
+    /// The process with the device, where it is not QEMU's own.
+    pub(super) server: Option<Server>,
+}
+
+impl Choice {
+    /// Chooses for the user's options, and says why. `system` looks for this machine's QEMU, if it can do vfio-user.
+    pub(super) fn new(
+        attachment: Option<Attachment>,
+        suite: Option<&str>,
+        system: impl FnOnce() -> Option<StockQemu>,
+    ) -> Result<(Self, String)> {
+        let built = || Self::Built(suite.map(String::from));
+        let (choice, why) = match (attachment, suite) {
+            (Some(Attachment::VfioUser), Some(_)) => {
+                return Err(anyhow!(
+                    "--suite names a QEMU to build the device into, and vfio-user builds none"
+                ))
+                .mend("Leave out --suite, or ask for --attachment qemu.");
+            }
+            (Some(Attachment::Qemu), _) => (built(), "built from source, as asked for".into()),
+            (None, Some(_)) => (built(), "built from source, as --suite asks for it".into()),
+            (_, None) => match (system(), attachment) {
+                (Some(qemu), _) => {
+                    let why = format!("with {}: nothing needs building", qemu.path.display());
+                    (Self::System(qemu), why)
+                }
+                (None, Some(_)) => (
+                    Self::Fetched,
+                    format!("with Debian's QEMU in the cache, as {NOT_HERE}"),
+                ),
+                (None, None) => (built(), format!("built from source, as {NOT_HERE}")),
+            },
+        };
+        let why = format!("Attachment {}, {why}.", choice.attachment());
+        Ok((choice, why))
+    }
+
+    fn attachment(&self) -> &'static str {
+        match self {
+            Self::System(_) | Self::Fetched => "vfio-user",
+            Self::Built(_) => "qemu",
+        }
+    }
+
+    /// Gets the QEMU and the device ready. `program` is the command vgpu-stub.
+    pub(super) fn prepare(
+        self,
+        machine: MachineType,
+        program: &Path,
+        cache: &Cache,
+        steps: &Steps,
+    ) -> Result<Host> {
+        match self {
+            Self::System(qemu) => with_vfio_user(&qemu, machine, program),
+            Self::Fetched => with_vfio_user(&StockQemu::fetch(cache, steps)?, machine, program),
+            Self::Built(suite) => with_qemu(suite.as_deref(), machine, cache, steps),
+        }
+    }
+}
+
+const NOT_HERE: &str = "no QEMU here can do vfio-user (10.1 or newer)";
+
+/// A stock QEMU, and the device in a process beside it.
+fn with_vfio_user(qemu: &StockQemu, machine: MachineType, program: &Path) -> Result<Host> {
+    let server = Server::start(program, [""; 0])
+        .mend("Start it by hand, to see more: vgpu-stub vfio-user --help")?;
+    let builder = MachineBuilder::new(&qemu.path, machine, &Firmware::own())
+        .shared_memory()
+        .device(&qemu_device(server.socket(), &[]));
+    Ok(Host {
+        builder,
+        qemu: format!("QEMU {}", qemu.release),
+        server: Some(server),
+    })
+}
+
+/// A QEMU that has the device itself.
+fn with_qemu(
+    suite: Option<&str>,
+    machine: MachineType,
+    cache: &Cache,
+    steps: &Steps,
+) -> Result<Host> {
+    let suite = suite.map_or_else(Suite::host, |codename| Ok(Suite::debian(codename)))?;
+    let qemu = qemu::build(cache, &Source::Suite(suite), false, steps)?;
+    let firmware = Firmware::seabios(cache, steps)?;
+    Ok(Host {
+        builder: MachineBuilder::new(&qemu.path, machine, &firmware).device("vgpu-stub"),
+        qemu: format!("QEMU {}", qemu.release),
+        server: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vgpu_testbed::failure::describe;
+
+    fn system() -> Option<StockQemu> {
+        Some(StockQemu {
+            path: "/usr/bin/qemu-system-x86_64".into(),
+            release: "10.1.0".into(),
+        })
+    }
+
+    fn why(
+        attachment: Option<Attachment>,
+        suite: Option<&str>,
+        system: impl FnOnce() -> Option<StockQemu>,
+    ) -> String {
+        Choice::new(attachment, suite, system).unwrap().1
+    }
+
+    #[test]
+    fn nothing_is_built_where_the_systems_qemu_will_do() {
+        let asked = Some(Attachment::VfioUser);
+        let text =
+            "Attachment vfio-user, with /usr/bin/qemu-system-x86_64: nothing needs building.";
+        assert_eq!(why(None, None, system), text);
+        assert_eq!(why(asked, None, system), text);
+        assert_eq!(
+            why(asked, None, || None),
+            format!("Attachment vfio-user, with Debian's QEMU in the cache, as {NOT_HERE}.")
+        );
+    }
+
+    #[test]
+    fn qemu_is_built_where_it_must_be_or_is_asked_for() {
+        let asked = Some(Attachment::Qemu);
+        let text = format!("Attachment qemu, built from source, as {NOT_HERE}.");
+        assert_eq!(why(None, None, || None), text);
+        assert_eq!(
+            why(asked, None, system),
+            "Attachment qemu, built from source, as asked for."
+        );
+        assert_eq!(
+            why(None, Some("trixie"), system),
+            "Attachment qemu, built from source, as --suite asks for it."
+        );
+        let (choice, _) = Choice::new(asked, Some("trixie"), system).unwrap();
+        assert!(matches!(choice, Choice::Built(Some(suite)) if suite == "trixie"));
+    }
+
+    #[test]
+    fn a_suite_makes_no_sense_with_vfio_user() {
+        let error = Choice::new(Some(Attachment::VfioUser), Some("trixie"), system).unwrap_err();
+        assert_eq!(
+            describe(&error),
+            "error: --suite names a QEMU to build the device into, and vfio-user builds none\n  \
+             mend: Leave out --suite, or ask for --attachment qemu."
+        );
+    }
+}
