@@ -355,7 +355,15 @@ fn function_level_reset(access: &mut Access<'_>) -> Result<(), Error> {
     access.config_write(0x3c, 1, 0x0b)?;
     access.config_write(DEVICE_CONTROL, 2, 0xf | INITIATE_FLR)?;
     for dword in access.identity.dwords() {
-        access.config_is(dword.offset, 4, dword.reset)?;
+        let found = access.config_read(dword.offset, 4)? & !dword.kept;
+        let expected = dword.reset & !dword.kept;
+        same(
+            "config",
+            dword.offset.into(),
+            4,
+            found.into(),
+            expected.into(),
+        )?;
     }
     access.config_write(BAR0, 4, home)?;
     access.decode(true)?;

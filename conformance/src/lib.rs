@@ -11,12 +11,14 @@
 mod cases;
 mod model;
 mod reference;
+mod vfio;
 
 use std::fmt;
 
 pub use cases::CASES;
 pub use model::Model;
 pub use reference::Identity;
+pub use vfio::{Answer, EMULATED_FOR_VFIO, EmulatedBits};
 
 /// A device under test, reached as a guest reaches it.
 pub trait Target {

@@ -26,6 +26,10 @@ struct Options {
     #[arg(long)]
     behind_port: bool,
 
+    /// QEMU reaches the device by vfio
+    #[arg(long)]
+    by_vfio: bool,
+
     /// Size of BAR0 in bytes
     #[arg(long, default_value_t = Identity::default().bar0_size)]
     bar0_size: u32,
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
 fn conformance(options: &Options) -> Result<bool> {
     let identity = Identity {
         on_root_bus: !options.behind_port,
+        by_vfio: options.by_vfio,
         bar0_size: options.bar0_size,
         ..Identity::default()
     };

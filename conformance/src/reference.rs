@@ -17,6 +17,9 @@ pub struct Identity {
     pub bar0_size: u32,
     /// Whether the device sits on a root bus, not behind a port.
     pub on_root_bus: bool,
+    /// Whether QEMU reaches the device by vfio, and so answers itself for the
+    /// bits in [`EMULATED_FOR_VFIO`](crate::EMULATED_FOR_VFIO).
+    pub by_vfio: bool,
 }
 
 impl Default for Identity {
@@ -30,6 +33,7 @@ impl Default for Identity {
             revision: 0x01,
             bar0_size: 0x1000,
             on_root_bus: true,
+            by_vfio: false,
         }
     }
 }
@@ -40,6 +44,8 @@ pub(crate) struct Dword {
     pub(crate) offset: u16,
     pub(crate) reset: u32,
     pub(crate) writable: u32,
+    /// The bits that a function level reset does not reach.
+    pub(crate) kept: u32,
 }
 
 impl Identity {
@@ -74,11 +80,16 @@ impl Identity {
                     .iter()
                     .find(|(at, ..)| *at == offset)
                     .map_or((0, 0), |(_, reset, writable)| (*reset, *writable));
-                Dword {
+                let mut dword = Dword {
                     offset,
                     reset,
                     writable,
+                    kept: 0,
+                };
+                for bits in self.emulated().filter(|bits| bits.offset == offset) {
+                    bits.apply(&mut dword);
                 }
+                dword
             })
             .collect()
     }

@@ -13,14 +13,15 @@ use vgpu_testbed::debian::Suite;
 use vgpu_testbed::failure::{Mend, describe};
 use vgpu_testbed::static_program;
 use vgpu_testbed::steps::Steps;
+use vgpu_testbed::stock_qemu::StockQemu;
 
 use crate::checkout;
 use crate::qemu::{self, Source};
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask test                      all tests, on the QEMU of Debian 12 and of Debian 13
-  cargo xtask test --suite bookworm     on one of them
+  cargo xtask test                      all tests: QEMUs of Debian 12 and 13 with the device, a stock QEMU
+  cargo xtask test --suite bookworm     with one of the former
   cargo xtask test --quick              what needs no virtual machine
 
 Exit code: 0 if all that ran passed, 1 otherwise.";
@@ -28,7 +29,7 @@ Exit code: 0 if all that ran passed, 1 otherwise.";
 /// The releases of Debian whose QEMU the device is tested on.
 const SUITES: [&str; 2] = ["bookworm", "trixie"];
 
-/// The programs that the tests run in guests.
+/// The programs that the tests run in guests, and the server beside QEMU.
 const PROGRAMS: [(&str, &str); 2] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
@@ -167,37 +168,73 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         return;
     }
     let mut programs = None;
-    summary.add("Build the guests' programs", || {
+    summary.add("Build the programs", || {
         programs = Some(build_programs(steps)?);
         Ok(())
     });
-    for (index, codename) in options.suite.iter().enumerate() {
+    let mut first = None;
+    for codename in &options.suite {
         let mut binary = None;
         summary.add(format!("Build the QEMU of {codename}"), || {
             let source = Source::Suite(Suite::debian(codename));
-            binary = Some(qemu::build(&Cache::open()?, &source, false, steps)?);
+            binary = Some(qemu::build(&Cache::open()?, &source, false, steps)?.path);
             Ok(())
         });
         let name = format!("Tests with machines, QEMU of {codename}");
         let (Some(programs), Some(binary)) = (&programs, &binary) else {
-            summary.skip(name, "what it needs was not built");
+            summary.skip(name, NOT_BUILT);
             continue;
         };
-        let mut arguments = vec!["--package", "vgpu-testbed", "--features", "bed"];
-        arguments.extend(["--test", "device"]);
-        if index == 0 {
+        let mut suites = vec!["device"];
+        if first.is_none() {
             // The bed's own tests: no device, so one QEMU will do.
-            arguments.extend(["--test", "boot"]);
+            suites.push("boot");
+            first = Some(binary.clone());
         }
         let environment = [
-            ("VGPU_STUB_QEMU", binary.path.as_path()),
-            ("VGPU_STUB_PROGRAMS", programs.as_path()),
+            ("VGPU_STUB_QEMU", binary.as_path()),
+            ("VGPU_STUB_PROGRAMS", programs),
         ];
-        summary.add(name, || tests(&arguments, &environment));
+        summary.add(name, || bed_tests(&suites, &environment));
     }
+    stock(programs.as_deref(), first.as_deref(), steps, summary);
 }
 
-/// Builds the guests' programs, and returns the folder with them.
+/// The tests of the server under a QEMU that knows nothing of the device, held against `built_in`, a QEMU that has it.
+fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summary: &mut Summary) {
+    let mut stock = None;
+    summary.add("Fetch a stock QEMU", || {
+        stock = Some(StockQemu::fetch(&Cache::open()?, steps)?);
+        Ok(())
+    });
+    let name = "Tests with machines, stock QEMU";
+    let (Some(programs), Some(built_in), Some(stock)) = (programs, built_in, &stock) else {
+        summary.skip(name, NOT_BUILT);
+        return;
+    };
+    let environment = [
+        ("VGPU_STUB_QEMU", built_in),
+        ("VGPU_STUB_STOCK_QEMU", &stock.path),
+        ("VGPU_STUB_PROGRAMS", programs),
+    ];
+    summary.add(format!("{name} {}", stock.release), || {
+        bed_tests(&["vfio_user"], &environment)
+    });
+}
+
+/// Why machines were not tested.
+const NOT_BUILT: &str = "what it needs was not built";
+
+/// Runs these tests of the test bed's.
+fn bed_tests(suites: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
+    let mut arguments = vec!["--package", "vgpu-testbed", "--features", "bed"];
+    for suite in suites {
+        arguments.extend(["--test", suite]);
+    }
+    tests(&arguments, environment)
+}
+
+/// Builds the programs, and returns the folder with them.
 fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let mut folder = None;
     for (package, name) in PROGRAMS {

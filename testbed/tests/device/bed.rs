@@ -1,72 +1,16 @@
 //! Machines with the device.
 
-use std::env;
-use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use vgpu_testbed::cache::Cache;
 use vgpu_testbed::firmware::Firmware;
-use vgpu_testbed::guest::{GuestImage, GuestProgram};
+use vgpu_testbed::guest::GuestImage;
 use vgpu_testbed::machine::{Machine, MachineBuilder, MachineType};
 use vgpu_testbed::steps::Steps;
 
-/// Where the device sits in a machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// On the conventional bus of pc.
-    Pc,
-    /// On the root complex of q35.
-    Q35,
-    /// Behind a root port of q35.
-    RootPort,
-}
-
-impl Place {
-    pub(crate) const ALL: [Self; 3] = [Self::Pc, Self::Q35, Self::RootPort];
-
-    pub(crate) fn machine(self) -> MachineType {
-        match self {
-            Self::Pc => MachineType::Pc,
-            Self::Q35 | Self::RootPort => MachineType::Q35,
-        }
-    }
-
-    /// The device's address in the guest.
-    pub(crate) fn address(self) -> &'static str {
-        match self {
-            Self::Pc | Self::Q35 => "0000:00:05.0",
-            Self::RootPort => "0000:01:00.0",
-        }
-    }
-
-    /// The QEMU devices that lead to the place.
-    pub(crate) fn port(self) -> Option<&'static str> {
-        match self {
-            Self::Pc | Self::Q35 => None,
-            Self::RootPort => Some("pcie-root-port,id=root-port,chassis=1,addr=4"),
-        }
-    }
-
-    /// Where `-device` puts the device.
-    pub(crate) fn bus(self) -> &'static str {
-        match self {
-            Self::Pc | Self::Q35 => "addr=5",
-            Self::RootPort => "bus=root-port",
-        }
-    }
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Pc => "pc",
-            Self::Q35 => "q35",
-            Self::RootPort => "root-port",
-        })
-    }
-}
+use crate::common::{Place, environment, image};
 
 /// What every test here needs.
 pub(crate) struct Bed {
@@ -92,12 +36,7 @@ impl Bed {
 
     /// The guest with the project's programs.
     pub(crate) fn image(&self) -> Result<GuestImage> {
-        let programs = environment("VGPU_STUB_PROGRAMS")?;
-        let files = ["vgpu-stub", "vgpu-conformance"].map(|name| (name, programs.join(name)));
-        let programs = files
-            .each_ref()
-            .map(|(name, file)| GuestProgram { name, file });
-        GuestImage::assemble(&self.cache, &programs, &self.steps)
+        image(&self.cache, &self.steps)
     }
 
     /// A machine without the device.
@@ -122,12 +61,6 @@ impl Bed {
             .image(&self.image()?)
             .start()
     }
-}
-
-fn environment(name: &str) -> Result<PathBuf> {
-    env::var_os(name)
-        .map(PathBuf::from)
-        .with_context(|| format!("{name} is not set; run these tests with: cargo xtask test"))
 }
 
 /// Reads a property of the device.

@@ -1,109 +1,19 @@
-//! The conformance suite on QEMU: without a guest, and by a program in one.
+//! The conformance suite on QEMU without a guest.
 
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use vgpu_conformance::{Error, Identity, Outcome, Target, run};
-use vgpu_testbed::machine::Machine;
-use vgpu_testbed::qtest::PciAddress;
+use vgpu_conformance::{Identity, Outcome, Target, run};
 
-use crate::bed::{Bed, Place, property, set_property};
-
-const SPARE: u32 = 0xfe20_0000;
-const HOME: u32 = 0xfe40_0000;
-
-/// A machine's device, reached by QEMU's qtest in place of a CPU.
-pub(crate) struct QtestTarget {
-    pub(crate) machine: Machine,
-    address: PciAddress,
-}
-
-impl QtestTarget {
-    /// Does what firmware would: opens the way to the device, places BAR0.
-    pub(crate) fn new(mut machine: Machine, place: Place) -> Result<Self> {
-        let function = |bus, device| PciAddress {
-            bus,
-            device,
-            function: 0,
-        };
-        let qtest = machine.qtest()?;
-        let address = match place {
-            Place::Pc | Place::Q35 => function(0, 5),
-            Place::RootPort => {
-                let mut port = qtest.config_ports(function(0, 4));
-                port.write(0x18, 4, 0x0001_0100)?; // buses: primary 0, secondary 1
-                port.write(0x20, 4, 0xfe50_fe20)?; // memory window 0xfe200000..0xfe600000
-                port.write(0x04, 2, 0x0006)?; // memory, bus master
-                function(1, 0)
-            }
-        };
-        let mut config = qtest.config_ports(address);
-        config.write(0x10, 4, HOME)?;
-        config.write(0x04, 2, 0x0002)?;
-        Ok(Self { machine, address })
-    }
-
-    fn bar0(&mut self) -> Result<u64, Error> {
-        Ok(self.config_read(0x10, 4)?.into())
-    }
-}
-
-fn access(error: impl Into<anyhow::Error>) -> Error {
-    Error::Access(format!("{:#}", error.into()))
-}
-
-impl Target for QtestTarget {
-    fn config_read(&mut self, offset: u16, size: usize) -> Result<u32, Error> {
-        let offset = u8::try_from(offset).map_err(access)?;
-        let qtest = self.machine.qtest().map_err(access)?;
-        qtest
-            .config_ports(self.address)
-            .read(offset, size)
-            .map_err(access)
-    }
-
-    fn config_write(&mut self, offset: u16, size: usize, value: u32) -> Result<(), Error> {
-        let offset = u8::try_from(offset).map_err(access)?;
-        let qtest = self.machine.qtest().map_err(access)?;
-        qtest
-            .config_ports(self.address)
-            .write(offset, size, value)
-            .map_err(access)
-    }
-
-    fn bar0_read(&mut self, offset: u64, size: usize) -> Result<u64, Error> {
-        let address = self.bar0()? + offset;
-        let qtest = self.machine.qtest().map_err(access)?;
-        qtest.memory_read(address, size).map_err(access)
-    }
-
-    fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Error> {
-        let address = self.bar0()? + offset;
-        let qtest = self.machine.qtest().map_err(access)?;
-        qtest.memory_write(address, size, value).map_err(access)
-    }
-
-    fn spare_address(&self) -> Option<u32> {
-        Some(SPARE)
-    }
-
-    fn set_status(&mut self, status: u32) -> Option<Result<(), Error>> {
-        Some(set_property(&mut self.machine, "status", status).map_err(access))
-    }
-}
-
-fn identity(place: Place) -> Identity {
-    Identity {
-        on_root_bus: place != Place::RootPort,
-        ..Identity::default()
-    }
-}
+use crate::bed::{Bed, property, set_property};
+use crate::common::{Place, QtestTarget};
 
 fn without_guest(place: Place) -> Result<()> {
     let machine = Bed::new()?.with_device(place, "").qtest().start()?;
-    let mut target = QtestTarget::new(machine, place)?;
-    for report in run(&mut target, &identity(place)) {
+    let mut target = QtestTarget::new(machine, place)?
+        .with_status(|machine, status| set_property(machine, "status", status));
+    for report in run(&mut target, &place.identity()) {
         println!("{report}");
         assert_eq!(report.outcome, Outcome::Passed, "{report}");
     }
@@ -144,27 +54,13 @@ fn another_identity_conforms() -> Result<()> {
         revision: 9,
         bar0_size: 1 << 20,
         on_root_bus: true,
+        by_vfio: false,
     };
-    let mut target = QtestTarget::new(machine, Place::Q35)?;
+    let mut target = QtestTarget::new(machine, Place::Q35)?
+        .with_status(|machine, status| set_property(machine, "status", status));
     for report in run(&mut target, &identity) {
         assert_eq!(report.outcome, Outcome::Passed, "{report}");
     }
-    Ok(())
-}
-
-/// The suite as a program in a guest.
-pub(crate) fn by_a_guest(machine: &mut Machine, place: Place) -> Result<()> {
-    let port = if place == Place::RootPort {
-        " --behind-port"
-    } else {
-        ""
-    };
-    let command = format!("vgpu-conformance {}{port}", place.address());
-    let report = machine.guest()?.run(&command)?;
-    println!("{}{}", report.stdout, report.stderr);
-    let report = report.success()?;
-    let count = |word| report.lines().filter(|line| line.starts_with(word)).count();
-    assert_eq!((count("passed"), count("skipped")), (10, 2), "{report}");
     Ok(())
 }
 

@@ -3,41 +3,12 @@
 use anyhow::Result;
 use vgpu_testbed::machine::Machine;
 
-use crate::bed::{Bed, Place, property, set_property};
-use crate::conformance::by_a_guest;
-
-fn run(machine: &mut Machine, command: &str) -> Result<String> {
-    machine.guest()?.run(command)?.success()
-}
-
-/// The address that firmware or Linux chose is not ours to fix.
-fn without_addresses(lspci: &str) -> String {
-    let mut text = String::new();
-    for line in lspci.lines() {
-        let line = match line.split_once(" at ") {
-            Some((before, after)) if line.contains("Region 0") => {
-                let (_, kind) = after.split_once(' ').unwrap_or(("", after));
-                format!("{before} at ADDRESS {kind}")
-            }
-            _ => line.to_owned(),
-        };
-        // The BAR in the dump's second line.
-        let line = match line.strip_prefix("10: ") {
-            Some(bytes) => format!("10: AA AA AA AA{}", bytes.get(11..).unwrap_or_default()),
-            None => line,
-        };
-        text += line.trim_end();
-        text.push('\n');
-    }
-    text
-}
+use crate::bed::{Bed, property, set_property};
+use crate::common::{Place, conforms, lists_as_golden, run};
 
 /// What Linux prints about the device at `place`.
 fn golden(machine: &mut Machine, place: Place) -> Result<()> {
-    let lspci = run(machine, "lspci -d 1af4:1111 -nnvvvxxx")?;
-    insta::with_settings!({ snapshot_path => "../golden", prepend_module_to_snapshot => false }, {
-        insta::assert_snapshot!(format!("lspci-{place}"), without_addresses(&lspci));
-    });
+    lists_as_golden(machine, &format!("lspci-{place}"))?;
     let sysfs = format!("/sys/bus/pci/devices/{}", place.address());
     let size = run(machine, &format!("stat -c %s {sysfs}/config"))?;
     let express = place != Place::Pc;
@@ -76,7 +47,7 @@ fn a_guest_finds_the_device(place: Place) -> Result<()> {
     // The check itself keeps to the rules.
     assert_eq!(property(&mut machine, "refused-reads")?, 0);
     assert_eq!(property(&mut machine, "refused-writes")?, 0);
-    by_a_guest(&mut machine, place)?;
+    conforms(&mut machine, place, &place.identity())?;
     run(&mut machine, "vgpu-stub check")?;
     function_level_reset(&mut machine, place)?;
     run(&mut machine, "vgpu-stub check")?;

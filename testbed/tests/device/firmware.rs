@@ -8,7 +8,8 @@ use anyhow::{Result, bail, ensure};
 use vgpu_testbed::firmware::Firmware;
 use vgpu_testbed::machine::{Machine, MachineBuilder};
 
-use crate::bed::{Bed, Place, query_pci};
+use crate::bed::{Bed, query_pci};
+use crate::common::Place;
 
 /// Waits until firmware has placed BAR0 and switched memory decode on.
 fn placed(machine: &mut Machine) -> Result<u64> {

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::bed::{Bed, Place, query_pci};
+use crate::bed::{Bed, query_pci};
+use crate::common::Place;
 
 /// How long a guest may take to see a device come: behind a port it waits for
 /// the button first.

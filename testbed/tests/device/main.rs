@@ -3,6 +3,8 @@
 //! `cargo xtask test` builds what these tests need and names it to them.
 
 mod bed;
+#[path = "../common/mod.rs"]
+mod common;
 mod conformance;
 mod criteria;
 mod firmware;

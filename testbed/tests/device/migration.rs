@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use vgpu_conformance::Target;
 use vgpu_testbed::machine::Machine;
 
-use crate::bed::{Bed, Place, property, query_pci, set_property};
-use crate::conformance::QtestTarget;
+use crate::bed::{Bed, property, query_pci, set_property};
+use crate::common::{Place, QtestTarget};
 
 const LIMIT: Duration = Duration::from_secs(60);
 

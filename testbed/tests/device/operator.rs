@@ -9,8 +9,8 @@ use serde_json::json;
 use vgpu_conformance::Target;
 use vgpu_testbed::machine::MachineType;
 
-use crate::bed::{Bed, Place, property, set_property};
-use crate::conformance::QtestTarget;
+use crate::bed::{Bed, property, set_property};
+use crate::common::{Place, QtestTarget};
 
 /// What QEMU prints for these arguments.
 fn qemu(bed: &Bed, arguments: &[&str]) -> Result<String> {

@@ -1,0 +1,11 @@
+//! What the tests of all attachments share.
+// Each uses a part of it.
+#![allow(dead_code, unused_imports)]
+
+mod guest;
+mod place;
+mod qtest_target;
+
+pub(crate) use guest::{conforms, environment, image, lists_as_golden, run};
+pub(crate) use place::Place;
+pub(crate) use qtest_target::{HOME, QtestTarget, SPARE};
