@@ -101,6 +101,12 @@ impl Emulator {
         self.show_reset();
     }
 
+    /// A VM has got the device, which is in its power-on state then.
+    pub fn connected(&self, host: &mut dyn Host) {
+        count(&mut self.lock().counters.connections);
+        self.reset(host);
+    }
+
     /// Whether the guest lets the device answer memory accesses.
     #[must_use]
     pub fn memory_decoded(&self) -> bool {
@@ -132,7 +138,7 @@ impl Emulator {
         self.lock().device.set_status(status);
     }
 
-    /// What was counted, but for connections, of which the attachment knows.
+    /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
         let state = self.lock();

@@ -13,6 +13,7 @@ use anyhow::Context;
 use vgpu_control::{Client, ClientError};
 
 use crate::failure::{Failure, OrMend};
+use crate::number;
 use answer::{Answer, printable};
 
 const EXAMPLES: &str = "\
@@ -102,16 +103,11 @@ enum Switch {
     Off,
 }
 
-/// 32 bits, hexadecimal after 0x.
+/// 32 bits.
 fn register_value(text: &str) -> Result<u32, String> {
-    let (digits, radix) = match text.strip_prefix("0x") {
-        Some(digits) => (digits, 16),
-        None => (text, 10),
-    };
-    match u32::from_str_radix(digits, radix) {
-        Ok(value) if !digits.starts_with('+') => Ok(value),
-        _ => Err("expected a number from 0 to 4294967295, or from 0x0 to 0xffffffff".into()),
-    }
+    number::parse(text)
+        .and_then(|value| u32::try_from(value).ok())
+        .ok_or_else(|| "expected a number from 0 to 4294967295, or from 0x0 to 0xffffffff".into())
 }
 
 /// Sends the command and prints the result.

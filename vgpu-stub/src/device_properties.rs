@@ -6,6 +6,8 @@ use std::str::FromStr;
 use vgpu_device::{Bar0Size, DeviceConfig};
 use vgpu_pci::{PciId, Slot};
 
+use crate::number;
+
 /// What a user chose; all else is the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct DeviceProperties {
@@ -30,14 +32,14 @@ const PROPERTIES: [Property; 7] = [
     }),
     ("subsystem-id", |c, v| id(v).map(|id| c.subsystem_id = id)),
     ("revision", |c, v| {
-        number(v)
+        number::parse(v)
             .and_then(|number| u8::try_from(number).ok())
             .map(|revision| c.revision = revision)
             .ok_or_else(|| "expected a number from 0 to 255".into())
     }),
     ("bar0-size", |c, v| size(v).map(|size| c.bar0_size = size)),
     (SLOT, |c, v| {
-        let slot = number(v).and_then(|number| u8::try_from(number).ok());
+        let slot = number::parse(v).and_then(|number| u8::try_from(number).ok());
         let slot = slot.ok_or("expected a number from 0x00 to 0x1f")?;
         c.slot = Slot::try_from(slot).map_err(|error| error.to_string())?;
         Ok(())
@@ -78,7 +80,7 @@ impl FromStr for DeviceProperties {
 fn id(text: &str) -> Result<PciId, String> {
     let id = text
         .strip_prefix("0x")
-        .and_then(|digits| unsigned(digits, 16))
+        .and_then(|digits| number::digits_of(digits, 16))
         .and_then(|id| u16::try_from(id).ok())
         .ok_or("expected a hexadecimal number such as 0x1af4")?;
     PciId::try_from(id).map_err(|error| error.to_string())
@@ -93,26 +95,10 @@ fn size(text: &str) -> Result<Bar0Size, String> {
             None => (text, 1),
         },
     };
-    let bytes = number(digits)
+    let bytes = number::parse(digits)
         .and_then(|number| number.checked_mul(unit))
         .ok_or("expected a size such as 4K or 1M")?;
     Bar0Size::try_from(bytes).map_err(|error| error.to_string())
-}
-
-/// A number, hexadecimal after 0x.
-fn number(text: &str) -> Option<u64> {
-    match text.strip_prefix("0x") {
-        Some(digits) => unsigned(digits, 16),
-        None => unsigned(text, 10),
-    }
-}
-
-/// Digits alone: no sign.
-fn unsigned(digits: &str, radix: u32) -> Option<u64> {
-    if digits.starts_with('+') {
-        return None;
-    }
-    u64::from_str_radix(digits, radix).ok()
 }
 
 #[cfg(test)]

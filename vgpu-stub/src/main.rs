@@ -5,6 +5,7 @@ mod check;
 mod ctl;
 mod device_properties;
 mod failure;
+mod number;
 mod vfio_user;
 
 use std::process::ExitCode;

@@ -366,6 +366,7 @@ fn wrong_usage_is_exit_code_2() {
             command.args(args);
             let output = finish(command);
             assert_eq!((output.code, output.out.as_str()), (2, ""), "{args:?}");
+            assert!(output.err.contains("--help"), "{}", output.err);
         }
         assert!(printed(path, &["registers"]).contains("Status       0x00000000"));
     });

@@ -20,8 +20,6 @@ pub(crate) struct Control {
     started: Instant,
     /// Whether a VM has the device.
     pub(crate) connected: Cell<bool>,
-    /// How many had it.
-    pub(crate) connections: Cell<u64>,
     /// Whether a client asked for the end.
     pub(crate) shutdown: Cell<bool>,
 }
@@ -33,7 +31,6 @@ impl Control {
             config,
             started: Instant::now(),
             connected: Cell::new(false),
-            connections: Cell::new(0),
             shutdown: Cell::new(false),
         }
     }
@@ -62,10 +59,7 @@ impl Service for Control {
     }
 
     fn counters(&self, device: u32) -> Result<Counters, Error> {
-        Ok(Counters {
-            connections: self.connections.get(),
-            ..self.emulator(device)?.counters()
-        })
+        Ok(self.emulator(device)?.counters())
     }
 
     fn trace_access(&self, device: u32, on: bool) -> Result<(), Error> {

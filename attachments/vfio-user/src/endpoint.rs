@@ -27,11 +27,6 @@ impl Endpoint {
             decoded: false,
         }
     }
-
-    fn power_on(&mut self) {
-        self.emulator.reset(&mut ());
-        self.decoded = self.emulator.memory_decoded();
-    }
 }
 
 impl Device for Endpoint {
@@ -46,7 +41,8 @@ impl Device for Endpoint {
     /// Clients do not reconnect to a device in use, so this is a new VM, which
     /// must find nothing of the last one's.
     fn connected(&mut self, _: &Interrupts) {
-        self.power_on();
+        self.emulator.connected(&mut ());
+        self.decoded = self.emulator.memory_decoded();
     }
 
     fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
@@ -75,7 +71,8 @@ impl Device for Endpoint {
     }
 
     fn reset(&mut self) -> Result<(), Errno> {
-        self.power_on();
+        self.emulator.reset(&mut ());
+        self.decoded = self.emulator.memory_decoded();
         Ok(())
     }
 }

@@ -199,8 +199,6 @@ impl Server {
             Ok(client) => {
                 self.client = Some(client);
                 self.control.connected.set(true);
-                let connections = self.control.connections.get();
-                self.control.connections.set(connections.wrapping_add(1));
                 self.say("client connected");
             }
             Err(error) => self.say(format!("cannot serve a client: {error}")),
