@@ -1,10 +1,11 @@
 //! The model, shared by the threads of its process.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vgpu_control::protocol::{Counters, Registers};
-use vgpu_device::{Device, Host, Register};
+use vgpu_device::{Device, Host, Register, STATE_SIZE};
 
 use crate::access::{Access, Kind, value};
 use crate::log::Log;
@@ -24,6 +25,22 @@ pub struct Emulator {
 struct State {
     device: Device,
     counters: Counters,
+    keep: Option<Box<dyn Keep>>,
+}
+
+impl State {
+    fn keep(&mut self) {
+        if let Some(keep) = &mut self.keep {
+            keep.keep(&self.device.save());
+        }
+    }
+}
+
+/// Where a device's state goes after each change, before the guest hears that
+/// its access is done.
+pub trait Keep: Send + fmt::Debug {
+    /// Keeps it. Called within the guest's access: it must return at once.
+    fn keep(&mut self, state: &[u8; STATE_SIZE]);
 }
 
 impl Emulator {
@@ -34,10 +51,21 @@ impl Emulator {
             state: Mutex::new(State {
                 device,
                 counters: Counters::default(),
+                keep: None,
             }),
             trace: AtomicBool::new(trace),
             log,
         }
+    }
+
+    /// Has the device's state kept from now on.
+    #[must_use]
+    pub fn with_keep(self, keep: Box<dyn Keep>) -> Self {
+        let mut state = self.lock();
+        state.keep = Some(keep);
+        state.keep();
+        drop(state);
+        self
     }
 
     /// A guest's read of config space; any length and alignment.
@@ -58,6 +86,7 @@ impl Emulator {
         state.device.config_write(offset, data, &mut host);
         let resets = host.count;
         state.counters.resets = state.counters.resets.wrapping_add(resets);
+        state.keep();
         drop(state);
         self.show(Kind::ConfigWrite, offset.into(), data, false);
         if resets > 0 {
@@ -88,6 +117,7 @@ impl Emulator {
         let before = state.device.refused().writes;
         state.device.bar0_write(offset, data.len(), value(data));
         let refused = state.device.refused().writes != before;
+        state.keep();
         drop(state);
         self.show(Kind::Bar0Write, offset, data, refused);
     }
@@ -97,6 +127,7 @@ impl Emulator {
         let mut state = self.lock();
         count(&mut state.counters.resets);
         state.device.reset(host);
+        state.keep();
         drop(state);
         self.show_reset();
     }
@@ -135,7 +166,9 @@ impl Emulator {
 
     /// The host's write of the Status register.
     pub fn set_status(&self, status: u32) {
-        self.lock().device.set_status(status);
+        let mut state = self.lock();
+        state.device.set_status(status);
+        state.keep();
     }
 
     /// What was counted.

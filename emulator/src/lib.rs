@@ -14,9 +14,13 @@
 )]
 
 mod access;
+mod control;
 mod emulator;
 mod log;
 mod rate;
+mod signals;
 
-pub use emulator::Emulator;
-pub use log::{Log, LogWriter};
+pub use control::Control;
+pub use emulator::{Emulator, Keep};
+pub use log::Log;
+pub use signals::ending_signals;

@@ -25,17 +25,15 @@ pub struct Log {
     left_out: Arc<AtomicU64>,
 }
 
-/// The thread that writes.
-#[derive(Debug)]
-pub struct LogWriter {
-    ended: Receiver<()>,
-}
-
 /// A line.
 #[derive(Debug)]
 enum Line {
     Access(Access),
     Event(String),
+    /// Nothing to write; dropped once all before it is written.
+    Mark {
+        _written: SyncSender<()>,
+    },
 }
 
 impl fmt::Display for Line {
@@ -43,6 +41,7 @@ impl fmt::Display for Line {
         match self {
             Self::Access(access) => access.fmt(f),
             Self::Event(text) => f.write_str(text),
+            Self::Mark { .. } => Ok(()),
         }
     }
 }
@@ -56,9 +55,8 @@ impl Log {
     pub fn start(
         prefix: &'static str,
         output: impl Write + Send + 'static,
-    ) -> std::io::Result<(Self, LogWriter)> {
+    ) -> std::io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE);
-        let (alive, ended) = sync_channel(0);
         let left_out = Arc::new(AtomicU64::new(0));
         let log = Self {
             queue,
@@ -67,11 +65,18 @@ impl Log {
         thread::Builder::new()
             .name("log".into())
             .stack_size(STACK)
-            .spawn(move || {
-                write(prefix, output, &lines, &left_out);
-                drop(alive);
-            })?;
-        Ok((log, LogWriter { ended }))
+            .spawn(move || write(prefix, output, &lines, &left_out))?;
+        Ok(log)
+    }
+
+    /// Waits until all lines so far are written, but no longer than `limit`:
+    /// the log's reader may have stopped.
+    pub fn flush(&self, limit: Duration) {
+        let (_written, written) = sync_channel(0);
+        if self.queue.try_send(Line::Mark { _written }).is_ok() {
+            // Nothing is ever sent: it ends with the mark, or with the time.
+            let _: Result<(), RecvTimeoutError> = written.recv_timeout(limit);
+        }
     }
 
     /// Says what happened.
@@ -91,15 +96,6 @@ impl Log {
     }
 }
 
-impl LogWriter {
-    /// Waits until all lines are written, once all [`Log`]s are dropped, but no
-    /// longer than `limit`: the log's reader may have stopped.
-    pub fn finish(self, limit: Duration) {
-        // Nothing is ever sent: it ends with the thread, or with the time.
-        let _: Result<(), RecvTimeoutError> = self.ended.recv_timeout(limit);
-    }
-}
-
 /// Bytes of the thread's stack. It formats short lines.
 const STACK: usize = 128 * 1024;
 
@@ -110,19 +106,18 @@ fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, left_out:
         let _ = output.write_all(format!("{prefix}{line}\n").as_bytes());
     };
     for line in lines {
-        if rate.allows(Instant::now()) {
-            match left_out.swap(0, Relaxed) {
-                0 => {}
-                count => print(format_args!("{count} lines left out")),
-            }
-            print(format_args!("{line}"));
-        } else {
+        let mark = matches!(line, Line::Mark { .. });
+        if !mark && !rate.allows(Instant::now()) {
             left_out.fetch_add(1, Relaxed);
+            continue;
         }
-    }
-    match left_out.swap(0, Relaxed) {
-        0 => {}
-        count => print(format_args!("{count} lines left out")),
+        match left_out.swap(0, Relaxed) {
+            0 => {}
+            count => print(format_args!("{count} lines left out")),
+        }
+        if !mark {
+            print(format_args!("{line}"));
+        }
     }
 }
 
@@ -158,11 +153,10 @@ mod tests {
     #[test]
     fn lines_come_in_order() {
         let text = Text::default();
-        let (log, writer) = Log::start("name: ", text.clone()).unwrap();
+        let log = Log::start("name: ", text.clone()).unwrap();
         log.event("first");
         log.access(Access::RESET);
-        drop(log);
-        writer.finish(LIMIT);
+        log.flush(LIMIT);
         assert_eq!(text.lines(), ["name: first", "name: reset"]);
     }
 
@@ -184,12 +178,11 @@ mod tests {
         const FLOOD: usize = 100_000;
         let text = Text::default();
         let (go, stuck) = sync_channel(0);
-        let (log, writer) = Log::start("", Stuck(stuck, text.clone())).unwrap();
+        let log = Log::start("", Stuck(stuck, text.clone())).unwrap();
         for _ in 0..FLOOD {
             log.access(Access::RESET);
         }
-        drop(log);
-        writer.finish(Duration::from_millis(10));
+        log.flush(Duration::from_millis(10));
         assert_eq!(text.lines(), [""; 0]);
         drop(go);
 
@@ -203,7 +196,7 @@ mod tests {
         };
         let deadline = Instant::now() + LIMIT;
         while total() < FLOOD && Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(5));
+            log.flush(LIMIT);
         }
         assert_eq!(total(), FLOOD);
         assert!(text.lines().len() < 1200, "{}", text.lines().len());
@@ -220,9 +213,8 @@ mod tests {
                 Ok(())
             }
         }
-        let (log, writer) = Log::start("", Broken).unwrap();
+        let log = Log::start("", Broken).unwrap();
         log.event("line");
-        drop(log);
-        writer.finish(LIMIT);
+        log.flush(LIMIT);
     }
 }

@@ -25,12 +25,11 @@ impl Write for Text {
 /// What `act` puts into the log of a traced device.
 fn log_of(act: impl FnOnce(&Emulator)) -> String {
     let text = Text::default();
-    let (log, writer) = Log::start("", text.clone()).unwrap();
+    let log = Log::start("", text.clone()).unwrap();
     let port = PortType::RootComplexIntegratedEndpoint;
     let emulator = Emulator::new(Device::new(&DeviceConfig::default(), port), true, log);
     act(&emulator);
-    drop(emulator);
-    writer.finish(Duration::from_secs(20));
+    emulator.log().flush(Duration::from_secs(20));
     let bytes = text.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()
 }

@@ -5,7 +5,7 @@ use vgpu_emulator::{Emulator, Log};
 use vgpu_pci::capability::PortType;
 
 fn allocations(trace: bool) -> u64 {
-    let (log, _writer) = Log::start("", std::io::sink()).unwrap();
+    let log = Log::start("", std::io::sink()).unwrap();
     let port = PortType::RootComplexIntegratedEndpoint;
     let device = Device::new(&DeviceConfig::default(), port);
     let emulator = Emulator::new(device, trace, log);

@@ -7,6 +7,7 @@ mod device_properties;
 mod failure;
 mod number;
 mod vfio_user;
+mod xen;
 
 use std::process::ExitCode;
 
@@ -29,6 +30,7 @@ enum Command {
     Check(check::Args),
     Ctl(ctl::Args),
     VfioUser(vfio_user::Args),
+    Xen(xen::Args),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
+        Command::Xen(args) => xen::run(&args),
     };
     result.unwrap_or_else(|failure| {
         failure.print();

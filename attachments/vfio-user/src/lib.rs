@@ -10,7 +10,6 @@
 )]
 
 mod client;
-mod control;
 mod endpoint;
 mod error;
 mod serve;

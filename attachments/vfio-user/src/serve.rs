@@ -10,14 +10,12 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use vgpu_device::{Device, DeviceConfig};
-use vgpu_emulator::{Emulator, Log};
+use vgpu_emulator::{Control, Emulator, Log, ending_signals};
 use vgpu_pci::capability::PortType;
 use vgpu_socket::Listener;
 
 use crate::client::Client;
-use crate::control::Control;
 use crate::error::{Error, cannot};
 
 /// What to serve, and where.
@@ -37,9 +35,6 @@ pub struct Options {
 
 /// The control socket is for the user that runs the server.
 const CONTROL_MODE: u32 = 0o600;
-
-/// The signals that end the server in order.
-const ENDING: [i32; 3] = [SIGTERM, SIGINT, SIGHUP];
 
 /// How long to wait where the process has no descriptor for another client.
 const PAUSE: Timespec = Timespec {
@@ -65,11 +60,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// If a socket cannot be had, or the system refuses what the server needs. No
 /// socket is left behind.
 pub fn serve(options: &Options) -> Result<(), Error> {
-    let (signalled, signal) = UnixStream::pair().map_err(cannot("make a socket"))?;
-    for number in ENDING {
-        let signal = signal.try_clone().map_err(cannot("copy a descriptor"))?;
-        signal_hook::low_level::pipe::register(number, signal).map_err(cannot("handle signals"))?;
-    }
+    let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let listener = Listener::bind(&options.socket, options.socket_mode)?;
     let control_socket = match &options.control {
         Some(path) => {
@@ -78,8 +69,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         }
         None => None,
     };
-    let (log, writer) =
-        Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
+    let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     // QEMU makes of it what the device's place asks for.
     let device = Device::new(&options.device, PortType::RootComplexIntegratedEndpoint);
     let emulator = Arc::new(Emulator::new(device, options.trace, log));
@@ -88,7 +78,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let mut server = Server {
         listener,
         control_socket,
-        control: Control::new(Arc::clone(&emulator), options.device),
+        control: Control::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
         signalled,
         emulator,
         client: None,
@@ -103,8 +93,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let result = server.run();
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     server.stop_client();
-    drop(server);
-    writer.finish(LAST_LINES);
+    server.emulator.log().flush(LAST_LINES);
     result
 }
 
@@ -125,7 +114,7 @@ struct Server {
 impl Server {
     /// Runs until somebody asks for the end.
     fn run(&mut self) -> Result<(), Error> {
-        while !self.control.shutdown.get() {
+        while !self.control.shutdown_requested() {
             let ready = self.wait()?;
             if ready.signalled {
                 break;
@@ -198,7 +187,7 @@ impl Server {
         match Client::start(stream, emulator, ended) {
             Ok(client) => {
                 self.client = Some(client);
-                self.control.connected.set(true);
+                self.control.set_connected(true);
                 self.say("client connected");
             }
             Err(error) => self.say(format!("cannot serve a client: {error}")),
@@ -208,7 +197,7 @@ impl Server {
     fn client_ended(&mut self) {
         let _ = rustix::io::read(self.ended.as_fd(), &mut [0; 8]);
         if let Some(client) = self.client.take() {
-            self.control.connected.set(false);
+            self.control.set_connected(false);
             match client.finish() {
                 Ok(()) => self.say("client left"),
                 Err(broken) => self.say(format!("client dropped: {broken}")),

@@ -1,0 +1,46 @@
+//! The loop that answers a domain's guest.
+
+use rustix::io::Errno;
+
+use crate::hypervisor::Hypervisor;
+use crate::machine::Machine;
+
+/// Answers every vCPU, after [`catch_up`], for as long as the hypervisor lets it.
+pub(crate) fn run(hypervisor: &mut dyn Hypervisor, machine: &mut Machine) -> Errno {
+    let mut vcpus = Vec::with_capacity(hypervisor.vcpus());
+    loop {
+        if let Err(errno) = hypervisor.wait(&mut vcpus) {
+            return errno;
+        }
+        for &vcpu in &vcpus {
+            answer(hypervisor, machine, vcpu);
+        }
+    }
+}
+
+/// Completes what a dead server has left, without waiting for an event: the
+/// dead one may have taken it. A vCPU whose request it completed may not have
+/// been told, so each is.
+pub(crate) fn catch_up(hypervisor: &mut dyn Hypervisor, machine: &mut Machine) {
+    for vcpu in 0..hypervisor.vcpus() {
+        answer(hypervisor, machine, vcpu);
+        hypervisor.notify(vcpu);
+    }
+}
+
+fn answer(hypervisor: &mut dyn Hypervisor, machine: &mut Machine, vcpu: usize) {
+    if let Some(request) = hypervisor.take(vcpu) {
+        let read = machine.answer(hypervisor, &request);
+        hypervisor.complete(vcpu, read);
+    }
+}
+
+/// Completes whatever is pending as if there were no device.
+pub(crate) fn drain(hypervisor: &mut dyn Hypervisor) {
+    for vcpu in 0..hypervisor.vcpus() {
+        if let Some(request) = hypervisor.take(vcpu) {
+            hypervisor.complete(vcpu, request.read.then_some(u64::MAX));
+        }
+        hypervisor.notify(vcpu);
+    }
+}

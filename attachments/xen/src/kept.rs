@@ -1,0 +1,207 @@
+//! What outlives a serving process: a file in memory (below /run), mapped, so
+//! that keeping a register costs no system call, and a killed process has kept
+//! all that it did.
+//!
+//! A process that is killed in the middle of a change has not completed the
+//! request that caused it. Whoever takes over does that request again, and so
+//! the whole change.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use thiserror::Error;
+use vgpu_device::STATE_SIZE;
+use vgpu_emulator::Keep;
+use vgpu_xen::device_model::ServerId;
+use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+use crate::machine::Journal;
+
+const MAGIC: [u8; 8] = *b"vgpuxen1";
+
+/// The beginning of the file.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Head {
+    magic: [u8; 8],
+    server: u16,
+    devices: u16,
+    pad: [u8; 4],
+}
+
+/// What follows for each device.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Entry {
+    /// First and last address, both 0 for none.
+    old: [u64; 2],
+    new: [u64; 2],
+    state: [u8; STATE_SIZE],
+}
+
+const STATE_OFFSET: usize = std::mem::offset_of!(Entry, state);
+
+/// A change of what Xen sends to a device: `old` is being replaced by `new`,
+/// or, without `old`, has been.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mapping {
+    pub(crate) old: Option<Range<u64>>,
+    pub(crate) new: Option<Range<u64>>,
+}
+
+/// The file cannot be used.
+#[derive(Debug, Error)]
+pub enum KeptError {
+    /// It cannot be made, opened or mapped.
+    #[error("the file of kept registers: {0}")]
+    File(#[from] io::Error),
+    /// It cannot be mapped.
+    #[error("the file of kept registers cannot be mapped: {0}")]
+    Map(String),
+    /// It is another's, or damaged.
+    #[error("the file of kept registers is not one of this program")]
+    Format,
+}
+
+/// The file, mapped.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    region: Arc<MmapRegion>,
+    devices: usize,
+}
+
+impl Kept {
+    /// Makes the file for a server whose devices are in these states.
+    pub(crate) fn create(
+        path: &Path,
+        server: ServerId,
+        states: &[[u8; STATE_SIZE]],
+    ) -> Result<Self, KeptError> {
+        let file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        let size = file_size(states.len());
+        // Memory for all of it, now: a write to the mapping must not fail.
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, size as u64)
+            .map_err(io::Error::from)?;
+        let kept = Self::map(file, states.len())?;
+        for (device, state) in states.iter().enumerate() {
+            kept.write(kept.entry(device), Entry::new_zeroed_with(state).as_bytes());
+        }
+        let head = Head {
+            magic: MAGIC,
+            server: server.0,
+            devices: states.len() as u16, // at most 32
+            pad: [0; 4],
+        };
+        kept.write(0, head.as_bytes());
+        Ok(kept)
+    }
+
+    /// Opens a file that was made.
+    pub(crate) fn open(path: &Path) -> Result<(Self, ServerId), KeptError> {
+        let file = File::options().read(true).write(true).open(path)?;
+        let mut bytes = [0; size_of::<Head>()];
+        std::io::Read::read_exact(&mut &file, &mut bytes)?;
+        let head = Head::read_from_bytes(&bytes).map_err(|_| KeptError::Format)?;
+        let devices = usize::from(head.devices);
+        if head.magic != MAGIC || file.metadata()?.len() != file_size(devices) as u64 {
+            return Err(KeptError::Format);
+        }
+        Ok((Self::map(file, devices)?, ServerId(head.server)))
+    }
+
+    fn map(file: File, devices: usize) -> Result<Self, KeptError> {
+        let region = MmapRegion::from_file(FileOffset::new(file, 0), file_size(devices))
+            .map_err(|error| KeptError::Map(error.to_string()))?;
+        Ok(Self {
+            region: Arc::new(region),
+            devices,
+        })
+    }
+
+    /// The state that a device was left in, and its mappings.
+    pub(crate) fn device(&self, device: usize) -> ([u8; STATE_SIZE], Mapping) {
+        let mut bytes = [0u8; size_of::<Entry>()];
+        if device < self.devices
+            && let Ok(slice) = self.region.get_slice(self.entry(device), bytes.len())
+        {
+            slice.copy_to(&mut bytes);
+        }
+        let entry: Entry = zerocopy::transmute!(bytes);
+        let mapping = Mapping {
+            old: from_pair(entry.old),
+            new: from_pair(entry.new),
+        };
+        (entry.state, mapping)
+    }
+
+    /// Keeps a device's state from now on.
+    pub(crate) fn keeper(&self, device: usize) -> Keeper {
+        Keeper {
+            kept: self.clone(),
+            entry: self.entry(device),
+        }
+    }
+
+    fn entry(&self, device: usize) -> usize {
+        size_of::<Head>().saturating_add(device.saturating_mul(size_of::<Entry>()))
+    }
+
+    fn write(&self, offset: usize, bytes: &[u8]) {
+        // The offsets are those of the file's own layout.
+        if let Ok(slice) = self.region.get_slice(offset, bytes.len()) {
+            slice.copy_from(bytes);
+        }
+    }
+}
+
+/// Writes what one device is to keep.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    kept: Kept,
+    entry: usize,
+}
+
+impl Keep for Keeper {
+    fn keep(&mut self, state: &[u8; STATE_SIZE]) {
+        self.kept
+            .write(self.entry.saturating_add(STATE_OFFSET), state);
+    }
+}
+
+impl Journal for Keeper {
+    fn note(&mut self, mapping: &Mapping) {
+        let pairs = [to_pair(mapping.old.as_ref()), to_pair(mapping.new.as_ref())];
+        self.kept.write(self.entry, pairs.as_bytes());
+    }
+}
+
+impl Entry {
+    fn new_zeroed_with(state: &[u8; STATE_SIZE]) -> Self {
+        Self {
+            old: [0; 2],
+            new: [0; 2],
+            state: *state,
+        }
+    }
+}
+
+fn file_size(devices: usize) -> usize {
+    size_of::<Head>().saturating_add(devices.saturating_mul(size_of::<Entry>()))
+}
+
+fn to_pair(range: Option<&Range<u64>>) -> [u64; 2] {
+    range.map_or([0, 0], |range| [range.start, range.end])
+}
+
+fn from_pair([start, end]: [u64; 2]) -> Option<Range<u64>> {
+    (start < end).then_some(start..end)
+}

@@ -1,0 +1,48 @@
+//! Which devices a domain has, and where the processes of its emulator meet.
+
+use std::path::{Path, PathBuf};
+
+use vgpu_device::DeviceConfig;
+use vgpu_xen::DomainId;
+
+/// What to emulate, for whom.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The domain.
+    pub domain: DomainId,
+    /// Its devices, each in a slot of its own.
+    pub devices: Vec<DeviceConfig>,
+    /// Where the host's side connects, if it may.
+    pub control: Option<PathBuf>,
+    /// Whether accesses go to the log from the start.
+    pub trace: bool,
+    /// The serving process runs as this user id plus the domain's id; as root
+    /// where there is none.
+    pub uid_base: u32,
+}
+
+/// The folder below which each domain's emulator has one.
+const RUN: &str = "/run/vgpu-stub";
+
+/// The files of a domain's emulator.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    pub(crate) fn of(domain: DomainId) -> Self {
+        Self {
+            path: Path::new(RUN).join(format!("xen-{domain}")),
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Registers and mappings, which outlive a serving process.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.path.join("kept")
+    }
+}

@@ -1,0 +1,28 @@
+//! The device for HVM guests of Xen: an emulator in dom0, which Xen knows as one
+//! more ioreq server of the domain, beside that of the untouched QEMU.
+#![forbid(unsafe_code)]
+// No value from a guest may panic.
+#![deny(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod answer;
+mod error;
+mod hypervisor;
+mod kept;
+mod layout;
+mod machine;
+mod nodes;
+mod sandbox;
+mod server;
+mod serving;
+mod supervisor;
+
+pub use error::Error;
+pub use kept::KeptError;
+pub use layout::Options;
+pub use serving::serve;
+pub use supervisor::supervise;

@@ -1,0 +1,365 @@
+//! The process that stands over the one that answers the guest: it makes the
+//! ioreq server, starts that process, again where it dies, keeps xenstore in
+//! order, and cleans up when the domain is gone.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use sd_notify::NotifyState;
+use vgpu_device::Device;
+use vgpu_emulator::ending_signals;
+use vgpu_pci::capability::PortType;
+use vgpu_xen::device_model::{DeviceModel, Range, ServerId};
+use vgpu_xen::xenstore::Xenstore;
+
+use crate::answer;
+use crate::error::{Error, cannot};
+use crate::kept::Kept;
+use crate::layout::{Folder, Options};
+use crate::nodes;
+use crate::server::Server;
+use crate::serving::READY;
+
+/// How often the answering process may die within [`WINDOW`].
+const DEATHS: usize = 5;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// How long the answering process may take to end when it is told to.
+const END: Duration = Duration::from_secs(2);
+
+/// Emulates the devices of a domain until it is gone. `serving` is the command
+/// that runs [`serve`](crate::serve) with the same options. Says on stdout when
+/// the guest is answered, and to systemd.
+///
+/// # Errors
+///
+/// If Xen, xenstore or the system refuses what it needs. Nothing is left
+/// behind then, but the domain goes on without the device.
+pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(), Error> {
+    check_slots(options)?;
+    let signalled = ending_signals().map_err(cannot("handle signals"))?;
+    let model = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
+    model.restrict().map_err(cannot("restrict a handle"))?;
+    let mut store = Xenstore::connect().map_err(Error::NoXenstore)?;
+    let in_xenstore = |action| move |source| Error::Xenstore { action, source };
+    if !nodes::is_alive(&mut store, options.domain).map_err(in_xenstore("look for the domain"))? {
+        return Err(Error::NoDomain(options.domain));
+    }
+    store
+        .watch("@releaseDomain", "released")
+        .map_err(in_xenstore("watch for the domain's end"))?;
+
+    let folder = RunFolder::make(options)?;
+    let server = IoreqServer::make(&model, options)?;
+    let states: Vec<_> = options
+        .devices
+        .iter()
+        .map(|config| Device::new(config, PortType::RootComplexIntegratedEndpoint).save())
+        .collect();
+    Kept::create(&folder.folder.kept(), server.id, &states)?;
+    let mut supervisor = Supervisor {
+        options,
+        serving: &serving,
+        signalled,
+        store,
+        deaths: Vec::new(),
+    };
+    let result = supervisor.run();
+    if let Err(error) = nodes::remove(&mut supervisor.store, options.domain, options.devices.len())
+    {
+        say(&format!("cannot clean up in xenstore: {error}"));
+    }
+    drop(server);
+    result
+}
+
+fn check_slots(options: &Options) -> Result<(), Error> {
+    let slots: Vec<u8> = options.devices.iter().map(|d| d.slot.into()).collect();
+    match slots.iter().enumerate().find(|(at, slot)| {
+        slots
+            .iter()
+            .skip(at.saturating_add(1))
+            .any(|other| other == *slot)
+    }) {
+        Some((_, slot)) => Err(Error::SlotTwice(*slot)),
+        None => Ok(()),
+    }
+}
+
+/// The folder of the domain's emulator, of which there is one. It goes with
+/// this.
+struct RunFolder {
+    folder: Folder,
+    /// Locked.
+    _lock: File,
+}
+
+impl RunFolder {
+    fn make(options: &Options) -> Result<Self, Error> {
+        let folder = Folder::of(options.domain);
+        let refused = |source| Error::Folder {
+            path: folder.path().to_owned(),
+            source,
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder.path())
+            .map_err(refused)?;
+        let lock = File::create(folder.path().join("lock")).map_err(refused)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Err(Error::Busy(options.domain)),
+            Err(errno) => return Err(refused(errno.into())),
+        }
+        Ok(Self {
+            folder,
+            _lock: lock,
+        })
+    }
+}
+
+impl Drop for RunFolder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.folder.path());
+    }
+}
+
+/// The domain's ioreq server for these devices. It goes with this, and no vCPU
+/// is left waiting for it.
+struct IoreqServer<'a> {
+    model: &'a DeviceModel,
+    id: ServerId,
+}
+
+impl<'a> IoreqServer<'a> {
+    fn make(model: &'a DeviceModel, options: &Options) -> Result<Self, Error> {
+        let refused = |action| {
+            move |source| Error::Xen {
+                action,
+                domain: options.domain,
+                source,
+            }
+        };
+        let id = model
+            .create_server()
+            .map_err(refused("make an ioreq server"))?;
+        let server = Self { model, id };
+        for device in &options.devices {
+            let slot = device.slot.into();
+            model
+                .map(id, Range::Pci { slot }, true)
+                .map_err(refused("map a PCI function"))?;
+        }
+        Ok(server)
+    }
+}
+
+impl Drop for IoreqServer<'_> {
+    fn drop(&mut self) {
+        // Whoever still waits gets what a bus gives without a device. The
+        // domain may be gone, and all of it with it.
+        if let Ok(mut server) = Server::connect(self.id, self.model.domain()) {
+            let _ = self.model.set_enabled(self.id, false);
+            answer::drain(&mut server);
+        }
+        let _ = self.model.destroy_server(self.id);
+    }
+}
+
+struct Supervisor<'a> {
+    options: &'a Options,
+    serving: &'a dyn Fn() -> Command,
+    /// Readable when a signal asks for the end.
+    signalled: UnixStream,
+    store: Xenstore,
+    /// When the answering process died.
+    deaths: Vec<Instant>,
+}
+
+/// Why the supervisor stops waiting.
+enum Woken {
+    /// Somebody asks for the end, or the domain is gone.
+    End,
+    /// The answering process has ended.
+    Ended,
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        let mut answering = Answering::start(self.serving)?;
+        nodes::make(
+            &mut self.store,
+            self.options.domain,
+            self.options.devices.len(),
+        )
+        .map_err(|source| Error::Xenstore {
+            action: "make the device's nodes",
+            source,
+        })?;
+        // Who closed stdout does not want to know, nor does who is no systemd.
+        let domain = self.options.domain;
+        let _ = writeln!(io::stdout(), "vgpu-stub xen: ready for domain {domain}");
+        let _ = io::stdout().flush();
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        loop {
+            match self.wait(&answering)? {
+                Woken::End => {
+                    answering.end();
+                    return Ok(());
+                }
+                Woken::Ended => {
+                    if answering.ended_by_request() {
+                        return Ok(());
+                    }
+                    say("the process that answers the guest has died; starting another");
+                    answering = self.start_again()?;
+                }
+            }
+        }
+    }
+
+    /// Starts the process again, unless it dies too often.
+    fn start_again(&mut self) -> Result<Answering, Error> {
+        loop {
+            let now = Instant::now();
+            self.deaths
+                .retain(|death| now.saturating_duration_since(*death) < WINDOW);
+            self.deaths.push(now);
+            if self.deaths.len() > DEATHS {
+                return Err(Error::GaveUp(self.options.domain));
+            }
+            match Answering::start(self.serving) {
+                Ok(answering) => return Ok(answering),
+                Err(error) => say(&error.to_string()),
+            }
+        }
+    }
+
+    fn wait(&mut self, answering: &Answering) -> Result<Woken, Error> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.signalled, PollFlags::IN),
+                PollFd::new(&answering.pidfd, PollFlags::IN),
+                PollFd::from_borrowed_fd(self.store.as_fd(), PollFlags::IN),
+            ];
+            if !self.store.has_event() {
+                match poll(&mut fds, None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(errno) => return Err(cannot("wait for events")(errno)),
+                }
+            }
+            let [signalled, ended, changed] = fds.map(|fd| !fd.revents().is_empty());
+            if signalled {
+                return Ok(Woken::End);
+            }
+            if (changed || self.store.has_event()) && !self.is_alive() {
+                return Ok(Woken::End);
+            }
+            if ended {
+                return Ok(Woken::Ended);
+            }
+        }
+    }
+
+    /// Whether the domain is there after a change in xenstore. Without
+    /// xenstore nobody knows: the guest is answered on.
+    fn is_alive(&mut self) -> bool {
+        let alive = self
+            .store
+            .next_event()
+            .and_then(|_| nodes::is_alive(&mut self.store, self.options.domain));
+        match alive {
+            Ok(alive) => alive,
+            Err(error) => {
+                say(&format!("xenstore: {error}; connecting again"));
+                std::thread::sleep(RECONNECT);
+                if let Ok(mut store) = Xenstore::connect()
+                    && store.watch("@releaseDomain", "released").is_ok()
+                {
+                    self.store = store;
+                }
+                true
+            }
+        }
+    }
+}
+
+/// How long to wait before xenstore is tried again.
+const RECONNECT: Duration = Duration::from_millis(200);
+
+/// The process that answers the guest.
+struct Answering {
+    child: Child,
+    pidfd: OwnedFd,
+    /// Open for as long as this process lives.
+    _stdin: Option<ChildStdin>,
+}
+
+impl Answering {
+    /// Starts it and waits until it answers.
+    fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
+        let mut child = serving()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(cannot("start a process"))?;
+        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
+            .map_err(cannot("watch a process"))?;
+        let mut said = String::new();
+        if let Some(stdout) = child.stdout.take() {
+            // It ends with the process, if that does not get so far.
+            let _ = BufReader::new(stdout).read_line(&mut said);
+        }
+        let stdin = child.stdin.take();
+        let mut answering = Self {
+            child,
+            pidfd,
+            _stdin: stdin,
+        };
+        if said == READY {
+            Ok(answering)
+        } else {
+            let status = answering.end();
+            Err(Error::Serving(status))
+        }
+    }
+
+    /// Whether it has ended as somebody asked it to.
+    fn ended_by_request(&mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.success())
+    }
+
+    /// Ends it, and says how it ended.
+    fn end(&mut self) -> String {
+        let pid = Pid::from_child(&self.child);
+        let deadline = Instant::now().checked_add(END);
+        // It fails where it has ended already.
+        let _ = kill_process(pid, Signal::TERM);
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if deadline.is_none_or(|deadline| Instant::now() > deadline) {
+                let _ = self.child.kill();
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+fn say(text: &str) {
+    // A log that is closed is no reason to end.
+    let _ = writeln!(io::stderr(), "vgpu-stub: {text}");
+}

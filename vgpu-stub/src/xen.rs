@@ -1,0 +1,157 @@
+//! `vgpu-stub xen`: emulates devices for a guest of Xen, in dom0.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use vgpu_device::DeviceConfig;
+use vgpu_pci::Slot;
+use vgpu_xen::DomainId;
+use vgpu_xen_attachment::{Options, serve, supervise};
+
+use crate::device_properties::DeviceProperties;
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  vgpu-stub xen --domid 5
+  vgpu-stub xen --domid 5 --device slot=0x18 --device slot=0x19,bar0-size=64K
+  vgpu-stub xen --domid 5 --control /run/vgpu.control
+
+A guest finds the device where its emulator runs before the guest does:
+  xl create -p vm.cfg && vgpu-stub xen --domid $(xl domid vm) & xl unpause vm";
+
+const DETAILS: &str = "\
+Run it in dom0, as root. It makes one ioreq server of the domain for all its
+devices, beside that of the domain's QEMU, which needs no change. It ends when
+the domain is gone. Once the guest is answered, this line is printed, and
+systemd notified:
+  vgpu-stub xen: ready for domain N
+
+Two processes do the work. This one keeps xenstore in order, and starts the
+other one again where it dies; the guest then waits a moment and loses nothing.
+The other one answers the guest. It can reach that domain alone, as a user of
+its own, and may make few system calls.
+
+Properties of --device, each device's in one list:
+  slot=SLOT               0x00 to 0x1f [default: 0x18, then 0x19 …]
+  vendor-id=ID            0x0001 to 0xfffe [default: 0x1af4]
+  device-id=ID            0x0001 to 0xfffe [default: 0x1111]
+  subsystem-vendor-id=ID  0x0001 to 0xfffe [default: 0x1af4]
+  subsystem-id=ID         0x0001 to 0xfffe [default: 0x1111]
+  revision=NUMBER         0 to 255 [default: 1]
+  bar0-size=SIZE          a power of two from 4K to 16M [default: 4K]
+
+In xenstore, each device has /local/domain/N/device/vgpu/I and
+/local/domain/0/backend/vgpu/N/I. They are removed at the end.
+
+Exit code:
+  0  the domain is gone, or the end was asked for by a signal or 'ctl shutdown'
+  2  could not run, or the device had to be given up";
+
+/// Emulate the device for a guest of Xen, in dom0.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
+pub(crate) struct Args {
+    /// The domain's number, as xl list shows it
+    #[arg(long, value_name = "N")]
+    domid: u16,
+
+    /// Properties of a device, such as slot=0x18,bar0-size=64K; may be repeated
+    /// [default: one device in slot 0x18]
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    device: Vec<DeviceProperties>,
+
+    /// A socket for 'vgpu-stub ctl', for root alone
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// Show in the log what the guest does; the log takes 100 lines per second
+    #[arg(long, value_enum)]
+    trace: Option<Trace>,
+
+    /// The process that answers the guest runs as user id BASE + N
+    #[arg(long, value_name = "BASE", default_value_t = 0x4_0000)]
+    uid_base: u32,
+
+    /// Be the process that answers the guest
+    #[arg(long, hide = true)]
+    serving: bool,
+
+    /// Ignored: words for who looks at the list of processes
+    #[arg(last = true, hide = true)]
+    shown: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Trace {
+    /// Each access to config space and BAR0, and each reset
+    Access,
+}
+
+/// Emulates until the domain is gone.
+///
+/// # Errors
+///
+/// What the emulator needs cannot be had.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let options = Options {
+        domain: DomainId(args.domid),
+        devices: devices(&args.device)?,
+        control: args.control.clone(),
+        trace: args.trace.is_some(),
+        uid_base: args.uid_base,
+    };
+    let done = if args.serving {
+        serve(&options)
+    } else {
+        supervise(&options, serving)
+    };
+    done.map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This very command, as the process that answers the guest.
+fn serving() -> Command {
+    let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let mut words = env::args_os();
+    let mut command = Command::new(program);
+    if let (Some(_), Some(subcommand)) = (words.next(), words.next()) {
+        command.arg(subcommand).arg("--serving");
+    }
+    command.args(words);
+    command
+}
+
+/// The devices, those without a slot in the first free ones from the default
+/// one on.
+fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
+    if given.is_empty() {
+        return Ok(vec![DeviceConfig::default()]);
+    }
+    let mut taken: Vec<u8> = given
+        .iter()
+        .filter(|device| device.places_itself)
+        .map(|device| device.config.slot.into())
+        .collect();
+    let first: u8 = DeviceConfig::default().slot.into();
+    let mut devices = Vec::new();
+    for device in given {
+        let mut config = device.config;
+        if !device.places_itself {
+            let free = (first..32).find(|slot| !taken.contains(slot));
+            config.slot = free
+                .and_then(|slot| Slot::try_from(slot).ok())
+                .ok_or_else(|| {
+                    Failure::new(
+                        "there is no free slot for all devices",
+                        "give fewer devices, or slots below 0x18",
+                    )
+                })?;
+            taken.push(config.slot.into());
+        }
+        devices.push(config);
+    }
+    Ok(devices)
+}

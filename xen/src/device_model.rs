@@ -1,0 +1,242 @@
+//! Device-model operations: an ioreq server of a domain.
+#![allow(unsafe_code)]
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::DomainId;
+use crate::abi::{
+    self, CreateIoreqServer, DestroyIoreqServer, DmOp, DmOpBuffer, DmOpCall, IoreqServerRange,
+    MmapBatch, MmapResource, SetIoreqServerState,
+};
+use crate::guest_memory::GuestPage;
+use crate::ioctl::ioctl;
+use crate::ioreq::IoreqPage;
+use crate::mapping::Page;
+
+const PATH: &str = "/dev/xen/privcmd";
+
+/// The handle by which a process is a device model of one domain.
+#[derive(Debug)]
+pub struct DeviceModel {
+    privcmd: OwnedFd,
+    domain: DomainId,
+}
+
+/// An ioreq server of the domain. Xen has at most 8 per domain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerId(pub u16);
+
+/// What a server gets the accesses of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// The config space of the PCI function at device `slot`, function 0, of
+    /// bus 0.
+    Pci {
+        /// 0 to 31.
+        slot: u8,
+    },
+    /// Guest-physical addresses, the last one included.
+    Memory {
+        /// The first.
+        first: u64,
+        /// The last.
+        last: u64,
+    },
+}
+
+impl DeviceModel {
+    /// A handle for the device models of `domain`.
+    ///
+    /// # Errors
+    ///
+    /// This is no dom0, or the process may not open `/dev/xen/privcmd`.
+    pub fn open(domain: DomainId) -> io::Result<Self> {
+        let privcmd = open(PATH, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { privcmd, domain })
+    }
+
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> DomainId {
+        self.domain
+    }
+
+    /// Gives up, for good, all that this handle can do to other domains.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses, or is older than 4.11.
+    pub fn restrict(&self) -> Result<(), Errno> {
+        let mut domain = self.domain.0;
+        // SAFETY: the request takes a domid_t, which is 16 bits.
+        unsafe { ioctl(&self.privcmd, abi::privcmd::RESTRICT, &mut domain) }?;
+        Ok(())
+    }
+
+    /// Makes an ioreq server, without buffered requests. It has no requests
+    /// until [`set_enabled`](Self::set_enabled). Xen pauses the domain for it.
+    ///
+    /// # Errors
+    ///
+    /// `ENOSPC` where the domain has 8 already; what Xen says otherwise.
+    pub fn create_server(&self) -> Result<ServerId, Errno> {
+        let create = CreateIoreqServer {
+            handle_bufioreq: 0,
+            pad: [0; 3],
+            id: 0,
+        };
+        let done = self.dm_op(abi::op::CREATE_IOREQ_SERVER, &create)?;
+        let (create, _) = CreateIoreqServer::read_from_prefix(&done).map_err(|_| Errno::INVAL)?;
+        Ok(ServerId(create.id))
+    }
+
+    /// Has a server get accesses to this range, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// `EEXIST` where it overlaps another range of the same server, `ENOSPC`
+    /// where the server has 256; `ENOENT` where there is no such range to give
+    /// back.
+    pub fn map(&self, server: ServerId, range: Range, mapped: bool) -> Result<(), Errno> {
+        let op = if mapped {
+            abi::op::MAP_IO_RANGE
+        } else {
+            abi::op::UNMAP_IO_RANGE
+        };
+        let (kind, start, end) = match range {
+            Range::Pci { slot } => {
+                let function = u64::from(slot) << 3;
+                (abi::range::PCI, function, function)
+            }
+            Range::Memory { first, last } => (abi::range::MEMORY, first, last),
+        };
+        let range = IoreqServerRange {
+            id: server.0,
+            pad: 0,
+            kind,
+            start,
+            end,
+        };
+        self.dm_op(op, &range).map(drop)
+    }
+
+    /// Has Xen send requests to a server, or no longer.
+    ///
+    /// # Errors
+    ///
+    /// What Xen says.
+    pub fn set_enabled(&self, server: ServerId, enabled: bool) -> Result<(), Errno> {
+        let state = SetIoreqServerState {
+            id: server.0,
+            enabled: enabled.into(),
+            pad: 0,
+        };
+        self.dm_op(abi::op::SET_IOREQ_SERVER_STATE, &state)
+            .map(drop)
+    }
+
+    /// Ends a server with its ranges. A vCPU that waits for it goes on
+    /// waiting, unless its request is completed before.
+    ///
+    /// # Errors
+    ///
+    /// What Xen says.
+    pub fn destroy_server(&self, server: ServerId) -> Result<(), Errno> {
+        let destroy = DestroyIoreqServer {
+            id: server.0,
+            pad: 0,
+        };
+        self.dm_op(abi::op::DESTROY_IOREQ_SERVER, &destroy)
+            .map(drop)
+    }
+
+    /// The page with a server's requests.
+    ///
+    /// # Errors
+    ///
+    /// What Xen says, or `ENOTTY` where the kernel is older than 4.18.
+    pub fn map_requests(&self, server: ServerId) -> Result<IoreqPage, Errno> {
+        let page = Page::reserve(&self.privcmd)?;
+        let mut resource = MmapResource {
+            domain: self.domain.0,
+            kind: abi::RESOURCE_IOREQ_SERVER,
+            id: server.0.into(),
+            first: abi::FRAME_IOREQ,
+            count: 1,
+            address: page.address(),
+        };
+        // SAFETY: the structure is the request's own; its address is a page
+        // that was reserved for this.
+        unsafe { ioctl(&self.privcmd, abi::privcmd::MMAP_RESOURCE, &mut resource) }?;
+        Ok(IoreqPage::new(page))
+    }
+
+    /// The guest's page with this frame number. The guest may change it at any
+    /// time.
+    ///
+    /// # Errors
+    ///
+    /// The guest has no memory there.
+    pub fn map_guest_page(&self, frame: u64) -> Result<GuestPage, Errno> {
+        let page = Page::reserve(&self.privcmd)?;
+        let mut error = 0;
+        let mut batch = MmapBatch {
+            count: 1,
+            domain: self.domain.0,
+            address: page.address(),
+            frames: &raw const frame,
+            errors: &raw mut error,
+        };
+        // SAFETY: the structure is the request's own; its address is a page
+        // that was reserved for this, and both arrays have the one element.
+        unsafe { ioctl(&self.privcmd, abi::privcmd::MMAP_BATCH_V2, &mut batch) }?;
+        match error {
+            0 => Ok(GuestPage::new(page)),
+            errno => Err(Errno::from_raw_os_error(errno.abs())),
+        }
+    }
+
+    /// Does an operation, and returns its structure as Xen left it.
+    fn dm_op(&self, op: u32, arguments: &(impl IntoBytes + Immutable)) -> Result<[u8; 24], Errno> {
+        let mut operation = DmOp {
+            op,
+            pad: 0,
+            arguments: [0; 24],
+        };
+        arguments
+            .write_to_prefix(&mut operation.arguments)
+            .map_err(|_| Errno::INVAL)?;
+        let buffer = DmOpBuffer {
+            address: (&raw mut operation).cast(),
+            size: size_of::<DmOp>(),
+        };
+        let mut call = DmOpCall {
+            domain: self.domain.0,
+            count: 1,
+            buffers: &raw const buffer,
+        };
+        // SAFETY: the structure is the request's own, with one buffer, which
+        // is as large as it says and lives throughout the call.
+        unsafe { ioctl(&self.privcmd, abi::privcmd::DM_OP, &mut call) }?;
+        Ok(operation.arguments)
+    }
+}
+
+impl From<DeviceModel> for File {
+    /// The file behind it, to test what it may do.
+    fn from(model: DeviceModel) -> Self {
+        model.privcmd.into()
+    }
+}
+
+impl AsFd for DeviceModel {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.privcmd.as_fd()
+    }
+}

@@ -1,0 +1,94 @@
+//! Pages that another party writes to as well.
+#![allow(unsafe_code)]
+
+use std::os::fd::{AsFd, AsRawFd};
+use std::ptr::{self, NonNull};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+
+use rustix::io::Errno;
+
+use crate::abi::PAGE_SIZE;
+
+/// A page of address space for a file of Xen's to map something into.
+#[derive(Debug)]
+pub(crate) struct Page {
+    start: NonNull<u8>,
+}
+
+// SAFETY: the page belongs to the process, not to a thread; it is reached by
+// atomic accesses alone.
+unsafe impl Send for Page {}
+// SAFETY: as above.
+unsafe impl Sync for Page {}
+
+impl Page {
+    /// A page that belongs to `file`. Until something is mapped into it, an
+    /// access faults, so whoever makes one maps something or drops it.
+    pub(crate) fn reserve(file: impl AsFd) -> Result<Self, Errno> {
+        // SAFETY: a new mapping at an address of the kernel's choice touches
+        // no memory that is in use.
+        let start = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                PAGE_SIZE,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                file.as_fd().as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            let errno = std::io::Error::last_os_error().raw_os_error();
+            return Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOMEM)));
+        }
+        NonNull::new(start.cast())
+            .map(|start| Self { start })
+            .ok_or(Errno::NOMEM)
+    }
+
+    /// The address of the first byte.
+    pub(crate) fn address(&self) -> u64 {
+        self.start.as_ptr() as u64
+    }
+
+    /// The first byte.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.start
+    }
+
+    /// The bytes, each of which another party may change at any time.
+    pub(crate) fn bytes(&self) -> &[AtomicU8; PAGE_SIZE] {
+        // SAFETY: the page is mapped, readable and writable, for as long as
+        // `self` lives; atomics may be shared with other writers.
+        unsafe { self.start.cast().as_ref() }
+    }
+
+    /// Copies bytes out of the page; none where they are not all in it.
+    pub(crate) fn read(&self, offset: usize, data: &mut [u8]) {
+        let bytes = self.bytes().get(offset..).unwrap_or_default();
+        if bytes.len() >= data.len() {
+            for (to, from) in data.iter_mut().zip(bytes) {
+                *to = from.load(Relaxed);
+            }
+        }
+    }
+
+    /// Copies bytes into the page; none where they are not all in it.
+    pub(crate) fn write(&self, offset: usize, data: &[u8]) {
+        let bytes = self.bytes().get(offset..).unwrap_or_default();
+        if bytes.len() >= data.len() {
+            for (to, from) in bytes.iter().zip(data) {
+                to.store(*from, Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Page {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this page's own, and nothing borrows from it.
+        unsafe {
+            libc::munmap(self.start.as_ptr().cast(), PAGE_SIZE);
+        }
+    }
+}

@@ -1,0 +1,386 @@
+//! Xenstore, the database that domains and dom0 share, by its wire protocol
+//! (Xen `xen/include/public/io/xs_wire.h`, `docs/misc/xenstore.txt`).
+
+mod wire;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use thiserror::Error;
+
+use crate::DomainId;
+use wire::{Header, Kind, LONGEST};
+
+/// Where xenstored listens; the kernel's device serves where it does not.
+const SOCKETS: [&str; 2] = ["/run/xenstored/socket", "/var/run/xenstored/socket"];
+const DEVICE: &str = "/dev/xen/xenbus";
+
+/// How long xenstored may take to answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+
+/// Events that may wait while an answer is awaited.
+const MAX_EVENTS: usize = 1024;
+
+/// Why xenstore did not do what it was asked for.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Xenstore refused it.
+    #[error("{0}")]
+    Refused(Errno),
+    /// The connection failed.
+    #[error("the connection to xenstore failed: {0}")]
+    Connection(#[from] io::Error),
+    /// What came is no answer of xenstore's.
+    #[error("xenstore does not keep to its protocol")]
+    Protocol,
+    /// A path or value does not fit into a message.
+    #[error("a path or value is too long for xenstore")]
+    TooLong,
+}
+
+impl Error {
+    /// Whether the path does not exist.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Self::Refused(Errno::NOENT))
+    }
+
+    /// Whether a transaction has to be made again.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        matches!(self, Self::Refused(Errno::AGAIN))
+    }
+}
+
+/// What a domain may do with a node, beside its owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    None,
+    /// Read.
+    Read,
+}
+
+/// A connection to xenstore.
+#[derive(Debug)]
+pub struct Xenstore<S = Stream> {
+    stream: S,
+    last_id: u32,
+    /// Watch events that came between an answer's question and the answer.
+    events: VecDeque<Event>,
+}
+
+/// A change below a watched path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// What changed.
+    pub path: String,
+    /// The watch's own mark.
+    pub token: String,
+}
+
+/// A transaction; 0 is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Transaction(u32);
+
+impl Transaction {
+    /// Each request for itself.
+    pub const NONE: Self = Self(0);
+}
+
+/// What carries the protocol.
+#[derive(Debug)]
+pub enum Stream {
+    /// To xenstored in this domain.
+    Socket(UnixStream),
+    /// To xenstored wherever it is.
+    Device(File),
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => stream.read(buffer),
+            Self::Device(file) => file.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Socket(stream) => stream.write(bytes),
+            Self::Device(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Xenstore {
+    /// Connects to xenstored.
+    ///
+    /// # Errors
+    ///
+    /// Neither its socket nor the kernel's device can be opened.
+    pub fn connect() -> io::Result<Self> {
+        for path in SOCKETS {
+            if let Ok(socket) = UnixStream::connect(path) {
+                socket.set_read_timeout(Some(ANSWER_LIMIT))?;
+                socket.set_write_timeout(Some(ANSWER_LIMIT))?;
+                return Ok(Self::over(Stream::Socket(socket)));
+            }
+        }
+        let device = File::options().read(true).write(true).open(DEVICE)?;
+        Ok(Self::over(Stream::Device(device)))
+    }
+}
+
+impl AsFd for Xenstore {
+    /// Readable when a watch has an event.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match &self.stream {
+            Stream::Socket(stream) => stream.as_fd(),
+            Stream::Device(file) => file.as_fd(),
+        }
+    }
+}
+
+impl<S: Read + Write> Xenstore<S> {
+    /// A connection over a stream that is open.
+    pub fn over(stream: S) -> Self {
+        Self {
+            stream,
+            last_id: 0,
+            events: VecDeque::new(),
+        }
+    }
+
+    /// The value of a node.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]; [`Error::is_absent`] where there is no such node.
+    pub fn read(&mut self, transaction: Transaction, path: &str) -> Result<Vec<u8>, Error> {
+        self.ask(Kind::Read, transaction, &[path.as_bytes(), b"\0"])
+    }
+
+    /// The names of a node's children.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn directory(
+        &mut self,
+        transaction: Transaction,
+        path: &str,
+    ) -> Result<Vec<String>, Error> {
+        let names = self.ask(Kind::Directory, transaction, &[path.as_bytes(), b"\0"])?;
+        Ok(strings(&names))
+    }
+
+    /// Sets the value of a node, which is made where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn write(
+        &mut self,
+        transaction: Transaction,
+        path: &str,
+        value: &str,
+    ) -> Result<(), Error> {
+        let parts = [path.as_bytes(), b"\0", value.as_bytes()];
+        self.ask(Kind::Write, transaction, &parts).map(drop)
+    }
+
+    /// Makes a node without a value.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn make(&mut self, transaction: Transaction, path: &str) -> Result<(), Error> {
+        let parts = [path.as_bytes(), b"\0"];
+        self.ask(Kind::MakeDirectory, transaction, &parts).map(drop)
+    }
+
+    /// Removes a node with all below it. A missing one is fine.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn remove(&mut self, transaction: Transaction, path: &str) -> Result<(), Error> {
+        match self.ask(Kind::Remove, transaction, &[path.as_bytes(), b"\0"]) {
+            Err(error) if !error.is_absent() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives a node to `owner`, and `other` this access to it.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn set_permissions(
+        &mut self,
+        transaction: Transaction,
+        path: &str,
+        owner: DomainId,
+        other: (DomainId, Access),
+    ) -> Result<(), Error> {
+        let (domain, access) = other;
+        let letter = match access {
+            Access::None => 'n',
+            Access::Read => 'r',
+        };
+        // The first entry names the owner, and what all others may do.
+        let permissions = format!("n{owner}\0{letter}{domain}\0");
+        let parts = [path.as_bytes(), b"\0", permissions.as_bytes()];
+        self.ask(Kind::SetPermissions, transaction, &parts)
+            .map(drop)
+    }
+
+    /// Has [`next_event`](Self::next_event) hear of changes at and below a
+    /// path, or of `@releaseDomain`. There is one event at once.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn watch(&mut self, path: &str, token: &str) -> Result<(), Error> {
+        let parts = [path.as_bytes(), b"\0", token.as_bytes(), b"\0"];
+        self.ask(Kind::Watch, Transaction::NONE, &parts).map(drop)
+    }
+
+    /// Whether the domain exists, alive or dying.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn is_introduced(&mut self, domain: DomainId) -> Result<bool, Error> {
+        let id = domain.to_string();
+        let parts = [id.as_bytes(), b"\0"];
+        let answer = self.ask(Kind::IsDomainIntroduced, Transaction::NONE, &parts)?;
+        Ok(answer.starts_with(b"T"))
+    }
+
+    /// Makes changes that are seen all at once, or not at all; `changes` is
+    /// called again where somebody else was in between.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`]. Nothing is changed then.
+    pub fn transaction<T>(
+        &mut self,
+        mut changes: impl FnMut(&mut Self, Transaction) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        /// More would mean that others write all the time.
+        const ATTEMPTS: usize = 32;
+        let mut attempt = 0;
+        loop {
+            let id = self.ask(Kind::TransactionStart, Transaction::NONE, &[b"\0"])?;
+            let id = strings(&id).first().and_then(|id| id.parse().ok());
+            let transaction = Transaction(id.ok_or(Error::Protocol)?);
+            let done = changes(self, transaction);
+            let keep: &[u8] = if done.is_ok() { b"T\0" } else { b"F\0" };
+            let ended = self.ask(Kind::TransactionEnd, transaction, &[keep]);
+            attempt += 1;
+            match (done, ended) {
+                (Ok(value), Ok(_)) => return Ok(value),
+                (Ok(_), Err(error)) if error.is_conflict() && attempt < ATTEMPTS => {}
+                (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
+            }
+        }
+    }
+
+    /// The next event of a watch. Waits for one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub fn next_event(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Ok(event);
+            }
+            let (header, body) = self.receive()?;
+            if header.kind() != Some(Kind::WatchEvent) {
+                return Err(Error::Protocol);
+            }
+            self.keep(&body);
+        }
+    }
+
+    /// Whether an event is there already, so that the stream may stay
+    /// unreadable.
+    #[must_use]
+    pub fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Sends a request and waits for its answer.
+    fn ask(
+        &mut self,
+        kind: Kind,
+        transaction: Transaction,
+        parts: &[&[u8]],
+    ) -> Result<Vec<u8>, Error> {
+        let body = parts.concat();
+        if body.len() > LONGEST {
+            return Err(Error::TooLong);
+        }
+        self.last_id = self.last_id.wrapping_add(1);
+        let header = Header::new(kind, self.last_id, transaction.0, body.len());
+        // One write: the kernel's device takes a request in any pieces, but a
+        // process that dies in between would leave half of one.
+        self.stream
+            .write_all(&[&header.to_bytes(), body.as_slice()].concat())?;
+        loop {
+            let (header, body) = self.receive()?;
+            match header.kind() {
+                Some(Kind::WatchEvent) => self.keep(&body),
+                _ if header.id() != self.last_id => return Err(Error::Protocol),
+                Some(Kind::Error) => return Err(Error::Refused(wire::errno(&body))),
+                Some(answer) if answer == kind => return Ok(body),
+                _ => return Err(Error::Protocol),
+            }
+        }
+    }
+
+    fn receive(&mut self) -> Result<(Header, Vec<u8>), Error> {
+        let mut bytes = [0; Header::SIZE];
+        self.stream.read_exact(&mut bytes)?;
+        let header = Header::from_bytes(bytes);
+        let length = header.length();
+        if length > LONGEST {
+            return Err(Error::Protocol);
+        }
+        let mut body = vec![0; length];
+        self.stream.read_exact(&mut body)?;
+        Ok((header, body))
+    }
+
+    fn keep(&mut self, body: &[u8]) {
+        let mut strings = strings(body).into_iter();
+        if let (Some(path), Some(token)) = (strings.next(), strings.next())
+            && self.events.len() < MAX_EVENTS
+        {
+            self.events.push_back(Event { path, token });
+        }
+    }
+}
+
+/// Strings that each end with NUL.
+fn strings(bytes: &[u8]) -> Vec<String> {
+    bytes
+        .split(|&byte| byte == 0)
+        .filter(|string| !string.is_empty())
+        .map(|string| String::from_utf8_lossy(string).into_owned())
+        .collect()
+}
