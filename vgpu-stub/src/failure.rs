@@ -23,6 +23,12 @@ impl Failure {
         let _ = writeln!(io::stderr(), "error: {}", self.cause);
         let _ = writeln!(io::stderr(), "mend:  {}", self.mend);
     }
+
+    /// Tells the reader of a log, who looks at its last line first.
+    pub(crate) fn print_cause_last(&self) {
+        let _ = writeln!(io::stderr(), "mend:  {}", self.mend);
+        let _ = writeln!(io::stderr(), "error: {}", self.cause);
+    }
 }
 
 /// Adds the mend to an error that only knows its cause.

@@ -9,6 +9,8 @@ mod number;
 mod vfio_user;
 mod xen;
 
+use std::env;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -31,14 +33,24 @@ enum Command {
     Ctl(ctl::Args),
     VfioUser(vfio_user::Args),
     Xen(xen::Args),
+    XlConfig(xen::xl_config::Args),
 }
 
 fn main() -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = arguments.next();
+    if name.is_some_and(|name| Path::new(&name).ends_with(xen::device_model::NAME)) {
+        return xen::device_model::run(arguments).unwrap_or_else(|failure| {
+            failure.print_cause_last();
+            ExitCode::from(COULD_NOT_RUN)
+        });
+    }
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xen(args) => xen::run(&args),
+        Command::XlConfig(args) => xen::xl_config::run(&args),
     };
     result.unwrap_or_else(|failure| {
         failure.print();

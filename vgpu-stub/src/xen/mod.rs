@@ -1,7 +1,12 @@
 //! `vgpu-stub xen`: emulates devices for a guest of Xen, in dom0.
 
+mod background;
+pub(crate) mod device_model;
+pub(crate) mod xl_config;
+
 use std::env;
 use std::ffi::OsString;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -79,6 +84,10 @@ pub(crate) struct Args {
     #[arg(long, hide = true)]
     serving: bool,
 
+    /// Run in a session of its own, and say on stdout why it cannot
+    #[arg(long, hide = true)]
+    detached: bool,
+
     /// Ignored: words for who looks at the list of processes
     #[arg(last = true, hide = true)]
     shown: Vec<OsString>,
@@ -103,12 +112,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         trace: args.trace.is_some(),
         uid_base: args.uid_base,
     };
+    if args.detached {
+        // It fails where this process leads a session already.
+        let _ = rustix::process::setsid();
+    }
     let done = if args.serving {
         serve(&options)
     } else {
         supervise(&options, serving)
     };
-    done.map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    done.map_err(|error| {
+        if args.detached && !args.serving {
+            // Who started it waits for a line.
+            let _ = writeln!(io::stdout(), "{}{error}", background::FAILED);
+        }
+        Failure::new(error.to_string(), error.mend())
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,0 +1,75 @@
+//! The emulator as a process that outlives who starts it.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::failure::Failure;
+
+/// What the emulator prints when it cannot start, before the cause.
+pub(super) const FAILED: &str = "failed: ";
+
+/// How long it may take to start. libxl itself waits for 60 seconds, and an
+/// operator should not.
+const START_LIMIT: Duration = Duration::from_millis(1500);
+
+/// Starts `vgpu-stub xen` with these arguments, in a session of its own, and
+/// waits until it answers its domain. Its log is this process's stderr.
+pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
+    let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    let mut emulator = Command::new(program)
+        .arg0("vgpu-stub")
+        .args(["xen", "--detached"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| {
+            Failure::new(
+                format!("cannot start the emulator: {error}"),
+                "see that limits on processes and memory leave room",
+            )
+        })?;
+    match emulator.stdout.take().map(first_line) {
+        Some(Some(line)) if !line.starts_with(FAILED) => Ok(()),
+        Some(Some(line)) => {
+            let _ = emulator.wait();
+            let cause = line.trim_start_matches(FAILED).trim();
+            Err(Failure::new(cause, "see the lines above"))
+        }
+        _ => {
+            end(&emulator);
+            Err(Failure::new(
+                "the emulator did not start in time",
+                "see the lines above, and that the host is not overloaded",
+            ))
+        }
+    }
+}
+
+/// The first line, if it comes in time.
+fn first_line(output: ChildStdout) -> Option<String> {
+    let (said, hear) = sync_channel(1);
+    thread::spawn(move || {
+        let mut line = String::new();
+        let _ = BufReader::new(output).read_line(&mut line);
+        // Nobody hears what comes too late.
+        let _ = said.send(line);
+    });
+    hear.recv_timeout(START_LIMIT)
+        .ok()
+        .filter(|line| !line.is_empty())
+}
+
+/// Has it end in order, so that it leaves no ioreq server behind.
+fn end(emulator: &Child) {
+    // It fails where it has ended already.
+    let _ = kill_process(Pid::from_child(emulator), Signal::TERM);
+}

@@ -1,0 +1,68 @@
+//! `vgpu-stub xl-config`: what to add to a domain's configuration.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::device_properties::DeviceProperties;
+use crate::failure::{Failure, OrMend};
+
+const EXAMPLES: &str = "\
+Examples:
+  vgpu-stub xl-config >>/etc/xen/vm.cfg
+  vgpu-stub xl-config --device slot=0x1a,bar0-size=64K --device revision=2";
+
+/// Print the lines that give a domain of xl the device.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Properties of a device, as for 'vgpu-stub xen'; may be repeated
+    /// [default: one device in slot 0x18]
+    #[arg(long, value_name = "NAME=VALUE,…")]
+    device: Vec<String>,
+
+    /// The device model that xl starts: a link of this name to vgpu-stub
+    #[arg(
+        long,
+        value_name = "PATH",
+        default_value = "/usr/lib/vgpu-stub/vgpu-stub-device-model"
+    )]
+    device_model: PathBuf,
+}
+
+/// Prints the lines.
+///
+/// # Errors
+///
+/// A property is wrong, or stdout is closed.
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let mut words = Vec::new();
+    for device in &args.device {
+        if let Err(cause) = device.parse::<DeviceProperties>() {
+            return Err(Failure::new(
+                format!("--device {device}: {cause}"),
+                "see vgpu-stub xen --help for the properties",
+            ));
+        }
+        // QEMU's name for the slot.
+        words.push(format!("vgpu-stub,{}", device.replace("slot=", "addr=")));
+    }
+    if words.is_empty() {
+        words.push("vgpu-stub".to_owned());
+    }
+    let arguments: Vec<String> = words
+        .iter()
+        .map(|word| format!("\"-device\", \"{word}\""))
+        .collect();
+    let text = format!(
+        "device_model_version = \"qemu-xen\"\n\
+         device_model_override = \"{}\"\n\
+         device_model_args = [ {} ]\n",
+        args.device_model.display(),
+        arguments.join(", ")
+    );
+    io::stdout()
+        .write_all(text.as_bytes())
+        .or_mend("give the command an output that takes it")?;
+    Ok(ExitCode::SUCCESS)
+}
