@@ -180,39 +180,62 @@ pub fn unpacked(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) 
     unpack_once(cache, suite, &key, &what, steps, |_, _| Ok(names.clone()))
 }
 
-/// The folder with the contents of `package` of `suite` and of all that it depends on, and so on down to the C
-/// library; without what it recommends. It is fetched once, as in [`unpacked`].
+/// The folder with the contents of `packages` of `suite` and of all that they depend on, and so on down to the C
+/// library; without what they recommend. They are fetched once, as in [`unpacked`].
 ///
 /// Nothing is installed, so no package's scripts run: what they would make is not there.
 ///
 /// # Errors
-/// When the package is unknown, or one cannot be fetched or unpacked.
+/// When a package is unknown, or one cannot be fetched or unpacked.
 pub fn unpacked_with_dependencies(
     cache: &Cache,
     suite: &Suite,
-    package: &str,
+    packages: &[&str],
     steps: &Steps,
 ) -> Result<PathBuf> {
-    let key = format!("{suite}-{package}-with-dependencies");
-    let what = format!("{package} with its dependencies");
+    let name = match packages {
+        [package] => (*package).to_string(),
+        several => digest(&several.join(" ")),
+    };
+    let key = format!("{suite}-{name}-with-dependencies");
+    let what = format!("{} with what it needs", packages.first().unwrap_or(&""));
     unpack_once(cache, suite, &key, &what, steps, |apt, step| {
         // To this apt nothing is installed, so its plan has everything.
         let mut plan = apt.command("apt-get");
-        plan.args(["install", "--simulate", "--no-install-recommends", package]);
+        plan.args(["install", "--simulate", "--no-install-recommends"])
+            .args(packages);
         Ok(planned_packages(&step.output(&mut plan)?))
     })
 }
 
-/// The folder with the contents of the newest kernel for virtual machines of `suite`, one of Debian: `boot/vmlinuz-*`
-/// and its modules. It is fetched once, as in [`unpacked`].
+/// A build of Debian's kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernel {
+    /// For virtual machines; it cannot be Xen's dom0.
+    Cloud,
+    /// For all machines.
+    Generic,
+}
+
+impl Kernel {
+    /// The package that is empty, and depends on the newest one, whose name has its version.
+    fn package(self) -> &'static str {
+        match self {
+            Self::Cloud => "linux-image-cloud-amd64",
+            Self::Generic => "linux-image-amd64",
+        }
+    }
+}
+
+/// The folder with the contents of the newest kernel of `suite`, one of Debian: `boot/vmlinuz-*` and its modules. It is
+/// fetched once, as in [`unpacked`].
 ///
 /// # Errors
 /// When the package cannot be found, fetched or unpacked.
-pub fn kernel(cache: &Cache, suite: &Suite, steps: &Steps) -> Result<PathBuf> {
-    let key = format!("{suite}-kernel");
-    unpack_once(cache, suite, &key, "the kernel", steps, |apt, step| {
-        // It is empty, and depends on the package whose name has the version.
-        let newest = "linux-image-cloud-amd64";
+pub fn kernel(cache: &Cache, suite: &Suite, kernel: Kernel, steps: &Steps) -> Result<PathBuf> {
+    let newest = kernel.package();
+    let key = format!("{suite}-{newest}");
+    unpack_once(cache, suite, &key, "a kernel", steps, |apt, step| {
         let mut depends = apt.command("apt-cache");
         let depends = step.output(depends.args(["depends", "--important", newest]))?;
         let image = depends

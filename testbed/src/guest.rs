@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
 use crate::cache::Cache;
-use crate::debian::{self, Suite};
+use crate::debian::{self, Kernel, Suite};
 use crate::initramfs::Initramfs;
 use crate::steps::Steps;
 
@@ -107,7 +107,7 @@ impl GuestImage {
     /// When Debian's packages cannot be fetched, lack what the guest needs, or a file cannot be read or written.
     pub fn assemble(cache: &Cache, programs: &[GuestProgram<'_>], steps: &Steps) -> Result<Self> {
         let suite = Suite::debian(SUITE);
-        let kernel_root = debian::kernel(cache, &suite, steps)?;
+        let kernel_root = debian::kernel(cache, &suite, Kernel::Cloud, steps)?;
         let root = debian::unpacked(cache, &suite, PACKAGES, steps)?;
         let kernel = find(&kernel_root.join("boot"), "vmlinuz-")?;
         let modules = find(&kernel_root.join("lib/modules"), "")?;

@@ -8,7 +8,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 
 /// The files of an initramfs, by their paths without a leading slash.
 #[derive(Debug, Default)]
-pub(crate) struct Initramfs {
+pub struct Initramfs {
     // In order of paths, which puts a folder before what is in it.
     entries: BTreeMap<String, Entry>,
 }
@@ -21,11 +21,13 @@ enum Entry {
 }
 
 impl Initramfs {
-    pub(crate) fn folder(&mut self, path: &str) {
+    /// Adds an empty folder; those above a file are added with it.
+    pub fn folder(&mut self, path: &str) {
         self.insert(path, Entry::Folder);
     }
 
-    pub(crate) fn file(&mut self, path: &str, contents: Vec<u8>) {
+    /// Adds a file.
+    pub fn file(&mut self, path: &str, contents: Vec<u8>) {
         self.insert(
             path,
             Entry::File {
@@ -35,7 +37,8 @@ impl Initramfs {
         );
     }
 
-    pub(crate) fn program(&mut self, path: &str, contents: Vec<u8>) {
+    /// Adds a file that can be executed.
+    pub fn program(&mut self, path: &str, contents: Vec<u8>) {
         self.insert(
             path,
             Entry::File {
@@ -45,7 +48,8 @@ impl Initramfs {
         );
     }
 
-    pub(crate) fn link(&mut self, path: &str, target: &str) {
+    /// Adds a symbolic link to `target`, which is relative to the link unless it starts with a slash.
+    pub fn link(&mut self, path: &str, target: &str) {
         self.insert(
             path,
             Entry::Link {
@@ -66,7 +70,10 @@ impl Initramfs {
     }
 
     /// Writes the archive in the format newc, which is the kernel's, and returns `output`.
-    pub(crate) fn write<W: Write>(&self, mut output: W) -> Result<W> {
+    ///
+    /// # Errors
+    /// When `output` fails, or a file has 4 GiB or more.
+    pub fn write<W: Write>(&self, mut output: W) -> Result<W> {
         for (number, (path, entry)) in (1..).zip(&self.entries) {
             let (file_type, permissions, contents) = match entry {
                 Entry::Folder => (ModeFileType::Directory, 0o755, &[][..]),

@@ -17,13 +17,17 @@ const POLL: Duration = Duration::from_millis(5);
 
 /// It listens before the process starts, so no connection comes too late.
 #[derive(Debug)]
-pub(crate) struct Listener {
+pub struct Listener {
     path: PathBuf,
     socket: UnixListener,
 }
 
 impl Listener {
-    pub(crate) fn bind(path: PathBuf) -> Result<Self> {
+    /// Listens on a new socket at `path`.
+    ///
+    /// # Errors
+    /// When there is something at `path` already, or the path is too long for a socket.
+    pub fn bind(path: PathBuf) -> Result<Self> {
         let socket = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen on {}", path.display()))
             .mend("Set TMPDIR to a folder with a short name.")?;
@@ -31,12 +35,16 @@ impl Listener {
         Ok(Self { path, socket })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The socket's path.
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// The connection that `process` makes.
-    pub(crate) fn accept(&self, process: &mut Process) -> Result<UnixStream> {
+    ///
+    /// # Errors
+    /// When the process ends, or a minute passes, before it connects.
+    pub fn accept(&self, process: &mut Process) -> Result<UnixStream> {
         let deadline = Instant::now() + CONNECT_LIMIT;
         loop {
             match self.socket.accept() {

@@ -18,10 +18,10 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// A process that is killed when it is dropped, and when this process is killed.
 #[derive(Debug)]
-pub(crate) struct Process(Child);
+pub struct Process(Child);
 
 /// A command that runs `program` such that the kernel kills it together with this process.
-pub(crate) fn command(program: &Path) -> Command {
+pub fn command(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
@@ -29,7 +29,10 @@ pub(crate) fn command(program: &Path) -> Command {
 
 impl Process {
     /// Starts a command made by [`command`].
-    pub(crate) fn start(command: Command) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the command cannot be started.
+    pub fn start(command: Command) -> Result<Self> {
         spawn(command)
             .context("cannot run setpriv")
             .mend("Install the package util-linux, 2.33 or newer.")
@@ -37,17 +40,20 @@ impl Process {
     }
 
     /// The process's standard input, where it is a pipe.
-    pub(crate) fn stdin(&mut self) -> Option<&mut ChildStdin> {
+    pub fn stdin(&mut self) -> Option<&mut ChildStdin> {
         self.0.stdin.as_mut()
     }
 
     /// The process's id.
-    pub(crate) fn pid(&self) -> Pid {
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
     }
 
     /// Sends `signal` to the process, unless it has ended.
-    pub(crate) fn signal(&mut self, signal: Signal) -> Result<()> {
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
         if let Some(status) = self.ended()? {
             bail!("it has ended ({status})");
         }
@@ -55,17 +61,26 @@ impl Process {
     }
 
     /// How the process ended, if it did.
-    pub(crate) fn ended(&mut self) -> Result<Option<ExitStatus>> {
+    ///
+    /// # Errors
+    /// When the kernel cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.0.try_wait()?)
     }
 
     /// Waits for the end, however long it takes.
-    pub(crate) fn wait(&mut self) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// When the kernel cannot tell.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
         Ok(self.0.wait()?)
     }
 
     /// Waits for the end up to `limit`.
-    pub(crate) fn wait_within(&mut self, limit: Duration) -> Result<ExitStatus> {
+    ///
+    /// # Errors
+    /// When it still runs then.
+    pub fn wait_within(&mut self, limit: Duration) -> Result<ExitStatus> {
         let deadline = Instant::now() + limit;
         loop {
             if let Some(status) = self.ended()? {

@@ -78,7 +78,10 @@ impl Message {
 
 impl Qmp {
     /// Greets the QEMU at the other end of `socket`.
-    pub(crate) fn connect(socket: UnixStream, folder: RunFolder) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When what is there is no QEMU, or does not answer within a minute.
+    pub fn connect(socket: UnixStream, folder: RunFolder) -> Result<Self> {
         let mut qmp = Self {
             stream: Stream::new(socket)?,
             events: VecDeque::new(),

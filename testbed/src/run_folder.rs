@@ -18,7 +18,7 @@ const TAIL_LINES: usize = 15;
 
 /// Goes with its last holder, unless it is to be kept or a test fails meanwhile.
 #[derive(Debug, Clone)]
-pub(crate) struct RunFolder(Arc<Inner>);
+pub struct RunFolder(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -27,7 +27,11 @@ struct Inner {
 }
 
 impl RunFolder {
-    pub(crate) fn new() -> Result<Self> {
+    /// Makes an empty folder among the temporary files.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn new() -> Result<Self> {
         let folder = tempfile::Builder::new()
             .prefix("vgpu-stub-")
             .tempdir()
@@ -39,45 +43,48 @@ impl RunFolder {
         })))
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
         &self.0.path
     }
 
-    pub(crate) fn keep(&self) {
+    /// Leaves it where it is.
+    pub fn keep(&self) {
         self.0.keep.store(true, Ordering::Relaxed);
     }
 
     /// Where QEMU logs the guest's first serial port.
-    pub(crate) fn console_path(&self) -> PathBuf {
+    pub fn console_path(&self) -> PathBuf {
         self.path().join(CONSOLE)
     }
 
-    pub(crate) fn stderr_path(&self) -> PathBuf {
+    /// Where QEMU writes its own messages.
+    pub fn stderr_path(&self) -> PathBuf {
         self.path().join(STDERR)
     }
 
     /// Where the device's server logs.
-    pub(crate) fn server_path(&self) -> PathBuf {
+    pub fn server_path(&self) -> PathBuf {
         self.path().join(SERVER)
     }
 
     /// What the guest has printed to its first serial port.
-    pub(crate) fn console(&self) -> String {
+    pub fn console(&self) -> String {
         read_lossy(&self.console_path())
     }
 
     /// What QEMU itself has printed.
-    pub(crate) fn stderr(&self) -> String {
+    pub fn stderr(&self) -> String {
         read_lossy(&self.stderr_path())
     }
 
     /// What the device's server has printed.
-    pub(crate) fn server(&self) -> String {
+    pub fn server(&self) -> String {
         read_lossy(&self.server_path())
     }
 
     /// Adds to `error` what those that run here said last, and keeps the folder.
-    pub(crate) fn explain(&self, error: &Error) -> Error {
+    pub fn explain(&self, error: &Error) -> Error {
         self.keep();
         let mut text = format!("{error:#}");
         for (name, log) in [

@@ -11,13 +11,17 @@ const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What came too early stays here for the next read, so a read that ran out of time loses nothing.
 #[derive(Debug)]
-pub(crate) struct Stream {
+pub struct Stream {
     socket: UnixStream,
     buffer: Vec<u8>,
 }
 
 impl Stream {
-    pub(crate) fn new(socket: UnixStream) -> Result<Self> {
+    /// Reads from and writes to `socket`.
+    ///
+    /// # Errors
+    /// When the socket cannot be set up.
+    pub fn new(socket: UnixStream) -> Result<Self> {
         socket.set_write_timeout(Some(WRITE_LIMIT))?;
         Ok(Self {
             socket,
@@ -26,7 +30,10 @@ impl Stream {
     }
 
     /// The next line, without its end. Bytes that are not UTF-8 are replaced.
-    pub(crate) fn read_line(&mut self, deadline: Instant) -> Result<String> {
+    ///
+    /// # Errors
+    /// At the `deadline`, or when the other side has closed the connection.
+    pub fn read_line(&mut self, deadline: Instant) -> Result<String> {
         let mut searched = 0;
         loop {
             if let Some(found) = self.buffer[searched..]
@@ -44,14 +51,21 @@ impl Stream {
     }
 
     /// The next `length` bytes.
-    pub(crate) fn read_exact(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// As [`Self::read_line`].
+    pub fn read_exact(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.fill(deadline)?;
         }
         Ok(self.buffer.drain(..length).collect())
     }
 
-    pub(crate) fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Writes all of `bytes`.
+    ///
+    /// # Errors
+    /// When the other side has closed the connection, or makes no room for half a minute.
+    pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
         self.socket
             .write_all(bytes)
             .context("cannot write to the connection")
