@@ -1,8 +1,10 @@
 //! Builds, demonstrates and tests the project: `cargo xtask`.
 
+mod bench;
 mod demo;
 mod qemu;
 mod test;
+mod xen;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -22,9 +24,11 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Bench(bench::Options),
     Demo(demo::Options),
     Qemu(qemu::Options),
     Test(test::Options),
+    Xen(xen::Options),
 }
 
 fn main() -> ExitCode {
@@ -41,9 +45,11 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let steps = Steps::new(&checkout().join("target/logs"))?;
     match task {
+        Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
+        Task::Xen(options) => xen::run(options, &steps),
     }
 }
 
