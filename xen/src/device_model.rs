@@ -1,9 +1,8 @@
 //! Device-model operations: an ioreq server of a domain.
 #![allow(unsafe_code)]
 
-use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -65,6 +64,12 @@ impl DeviceModel {
     #[must_use]
     pub fn domain(&self) -> DomainId {
         self.domain
+    }
+
+    /// The same handle for another domain, where it may reach that.
+    #[must_use]
+    pub fn for_domain(self, domain: DomainId) -> Self {
+        Self { domain, ..self }
     }
 
     /// Gives up, for good, all that this handle can do to other domains.
@@ -225,18 +230,5 @@ impl DeviceModel {
         // is as large as it says and lives throughout the call.
         unsafe { ioctl(&self.privcmd, abi::privcmd::DM_OP, &mut call) }?;
         Ok(operation.arguments)
-    }
-}
-
-impl From<DeviceModel> for File {
-    /// The file behind it, to test what it may do.
-    fn from(model: DeviceModel) -> Self {
-        model.privcmd.into()
-    }
-}
-
-impl AsFd for DeviceModel {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.privcmd.as_fd()
     }
 }

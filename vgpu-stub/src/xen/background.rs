@@ -16,9 +16,9 @@ use crate::failure::Failure;
 /// What the emulator prints when it cannot start, before the cause.
 pub(super) const FAILED: &str = "failed: ";
 
-/// How long it may take to start. libxl itself waits for 60 seconds, and an
-/// operator should not.
-const START_LIMIT: Duration = Duration::from_millis(1500);
+/// How long it may take to start on a busy host. That it cannot start is known
+/// at once; this is for one that hangs. libxl itself waits for 60 seconds.
+const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// Starts `vgpu-stub xen` with these arguments, in a session of its own, and
 /// waits until it answers its domain. Its log is this process's stderr.

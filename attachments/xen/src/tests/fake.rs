@@ -284,9 +284,8 @@ impl Hypervisor for Fake {
     fn take(&mut self, vcpu: usize) -> Option<Request> {
         self.step();
         let mut world = self.world();
-        let request = match world.states[vcpu] {
-            State::Ready(request) | State::InProcess(request) => request,
-            _ => return None,
+        let (State::Ready(request) | State::InProcess(request)) = world.states[vcpu] else {
+            return None;
         };
         world.states[vcpu] = State::InProcess(request);
         drop(world);

@@ -1,0 +1,12 @@
+# What the process that answers g1 can do to g2 and to xenstore: nothing.
+for name in g1 g2; do
+    start_guest $name 1 "$(device_model)" 'memory = 256' <<'X'
+read -r word
+X
+done
+/host/reach "$(xl domid g1)" "$(xl domid g2)" || fail "it reaches too far"
+for name in g1 g2; do
+    xl destroy $name
+    wait_gone $name
+done
+nothing_left
