@@ -196,7 +196,16 @@ enum Woken {
 
 impl Supervisor<'_> {
     fn run(&mut self) -> Result<(), Error> {
-        let mut answering = Answering::start(self.serving)?;
+        let answering = Answering::start(self.serving)?;
+        let result = self.stand_over(answering);
+        if let Some(path) = &self.options.control {
+            // The answering process made it, and has no right to remove it.
+            let _ = fs::remove_file(path);
+        }
+        result
+    }
+
+    fn stand_over(&mut self, mut answering: Answering) -> Result<(), Error> {
         nodes::make(
             &mut self.store,
             self.options.domain,

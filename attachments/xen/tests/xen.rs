@@ -67,6 +67,7 @@ scenarios! {
     given_up,
     refusals,
     privileges,
+    control,
 }
 
 /// Twenty deaths, far enough apart that it is not given up.

@@ -25,8 +25,8 @@ const ORDERS: [[usize; 4]; 2] = [[0, 1, 1, 0], [1, 0, 0, 1]];
 
 /// Times 4-byte accesses to BAR0 of two PCI functions, and prints their ratio as JSON
 ///
-/// A round times four blocks: first, second, second, first, and the other way round in the next round. So a machine that
-/// gets slower or faster does so for both.
+/// A round times four blocks: first, second, second, first, and the other way round in the next round. So a machine
+/// that gets slower or faster does so for both.
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Options {

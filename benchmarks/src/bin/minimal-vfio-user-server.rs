@@ -1,6 +1,7 @@
 //! The yardstick: the least that makes a device of the crate `vfio_user`. Config space and BAR0 are plain storage.
 //!
-//! It takes the arguments of `vgpu-stub vfio-user` and says the same when it is ready, so one can stand in for the other.
+//! It takes the arguments of `vgpu-stub vfio-user` and says the same when it is ready, so one can stand in for the
+//! other.
 #![forbid(unsafe_code)]
 
 use std::fs::File;
