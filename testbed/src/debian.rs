@@ -235,7 +235,7 @@ impl Kernel {
 pub fn kernel(cache: &Cache, suite: &Suite, kernel: Kernel, steps: &Steps) -> Result<PathBuf> {
     let newest = kernel.package();
     let key = format!("{suite}-{newest}");
-    unpack_once(cache, suite, &key, "a kernel", steps, |apt, step| {
+    unpack_once(cache, suite, &key, newest, steps, |apt, step| {
         let mut depends = apt.command("apt-cache");
         let depends = step.output(depends.args(["depends", "--important", newest]))?;
         let image = depends

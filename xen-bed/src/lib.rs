@@ -1,5 +1,5 @@
-//! Real Xen, without hardware for it: a machine that QEMU emulates, with hypervisor, dom0 and toolstack from Debian's
-//! packages. It is booted once and saved; each scenario, a shell script in dom0, starts from there within a second.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
 
 mod bed;
 mod dom0;

@@ -159,14 +159,16 @@ fn a_program_reaches_the_guest() -> Result<()> {
     let guest = GuestImage::assemble(&cache, &[program], &steps)?;
     let script = ". /bed/lib.sh
         echo hello | start_guest g1
-        wait_guest g1 'hello from the guest'";
-    bed.run(&Scenario::new(script).guest(&guest))?.success()?;
+        wait_guest g1 'script ended, status 0'
+        guest_log g1";
+    let output = bed.run(&Scenario::new(script).guest(&guest))?.success()?;
+    assert!(output.contains("hello from the guest\n"), "{output}");
     Ok(())
 }
 
 #[test]
 fn a_failed_scenario_is_reported_with_its_output() -> Result<()> {
-    let outcome = run("echo before; wait_guest g9 'anything' 1")?;
+    let outcome = run("echo before; wait_guest g9 anything")?;
     assert_eq!(outcome.status, 1);
     let text = format!("{:#}", outcome.success().unwrap_err());
     assert!(
@@ -174,7 +176,7 @@ fn a_failed_scenario_is_reported_with_its_output() -> Result<()> {
         "{text}"
     );
     assert!(
-        text.contains("\n    | FAILED: guest g9 did not say \"anything\" within 1 s"),
+        text.contains("\n    | FAILED: guest g9 is gone and did not say \"anything\""),
         "{text}"
     );
     let (_, folder) = text

@@ -167,7 +167,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]; [`Error::is_absent`] where there is no such node.
+    /// See [`enum@Error`]; [`Error::is_absent`] where there is no such node.
     pub fn read(&mut self, transaction: Transaction, path: &str) -> Result<Vec<u8>, Error> {
         self.ask(Kind::Read, transaction, &[path.as_bytes(), b"\0"])
     }
@@ -176,7 +176,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn directory(
         &mut self,
         transaction: Transaction,
@@ -190,7 +190,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn write(
         &mut self,
         transaction: Transaction,
@@ -205,7 +205,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn make(&mut self, transaction: Transaction, path: &str) -> Result<(), Error> {
         let parts = [path.as_bytes(), b"\0"];
         self.ask(Kind::MakeDirectory, transaction, &parts).map(drop)
@@ -215,7 +215,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn remove(&mut self, transaction: Transaction, path: &str) -> Result<(), Error> {
         match self.ask(Kind::Remove, transaction, &[path.as_bytes(), b"\0"]) {
             Err(error) if !error.is_absent() => Err(error),
@@ -227,7 +227,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn set_permissions(
         &mut self,
         transaction: Transaction,
@@ -252,7 +252,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn watch(&mut self, path: &str, token: &str) -> Result<(), Error> {
         let parts = [path.as_bytes(), b"\0", token.as_bytes(), b"\0"];
         self.ask(Kind::Watch, Transaction::NONE, &parts).map(drop)
@@ -262,7 +262,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn is_introduced(&mut self, domain: DomainId) -> Result<bool, Error> {
         let id = domain.to_string();
         let parts = [id.as_bytes(), b"\0"];
@@ -275,7 +275,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`]. Nothing is changed then.
+    /// See [`enum@Error`]. Nothing is changed then.
     pub fn transaction<T>(
         &mut self,
         mut changes: impl FnMut(&mut Self, Transaction) -> Result<T, Error>,
@@ -303,7 +303,7 @@ impl<S: Read + Write> Xenstore<S> {
     ///
     /// # Errors
     ///
-    /// See [`Error`].
+    /// See [`enum@Error`].
     pub fn next_event(&mut self) -> Result<Event, Error> {
         loop {
             if let Some(event) = self.events.pop_front() {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -49,6 +49,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "NAME=PATH", value_parser = named_file)]
     guest_file: Vec<(String, PathBuf)>,
 
+    /// How long a scenario may take before its machine counts as hung, in seconds [default: 120]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+
     /// Keep the folders with the logs
     #[arg(long)]
     keep: bool,
@@ -78,6 +82,9 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         let mut scenario = Scenario::new(script).guest(&guest);
         for (name, file) in &options.file {
             scenario = scenario.file(name, file);
+        }
+        if let Some(limit) = options.limit {
+            scenario = scenario.limit(Duration::from_secs(limit));
         }
         let started = Instant::now();
         let result = bed.run(&scenario);
