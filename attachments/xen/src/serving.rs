@@ -72,7 +72,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let (mut machine, emulators) = machine(options, &kept, &log)?;
     let control = Control::new("xen", emulators);
     control.set_connected(true);
-    let process = Process {
+    let mut process = Process {
         control,
         control_socket,
         signalled,
@@ -97,6 +97,9 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     sandbox::close()?;
     let result = process.run(&answering);
     log.flush(LAST_LINES);
+    // The control socket's file is the supervisor's to remove: this process
+    // may not even look at it.
+    std::mem::forget(process);
     result
 }
 
@@ -153,7 +156,7 @@ struct Process {
 impl Process {
     /// Runs until somebody asks for the end, or the domain is gone. `answering`
     /// speaks once when the guest is answered, and closes when it is no more.
-    fn run(mut self, answering: &UnixStream) -> Result<(), Error> {
+    fn run(&mut self, answering: &UnixStream) -> Result<(), Error> {
         let supervisor = io::stdin();
         let mut supervised = true;
         while !self.control.shutdown_requested() {

@@ -47,7 +47,7 @@ fn scenario(name: &str, settings: &str, limit: Duration) -> Result<()> {
     Ok(())
 }
 
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(150);
 
 macro_rules! scenarios {
     ($($name:ident),* $(,)?) => { $(

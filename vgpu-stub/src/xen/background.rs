@@ -38,6 +38,15 @@ pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
             )
         })?;
     match emulator.stdout.take().map(first_line) {
+        Some(Some(line)) if line.is_empty() => {
+            let how = emulator
+                .wait()
+                .map_or_else(|e| e.to_string(), |s| s.to_string());
+            Err(Failure::new(
+                format!("the emulator ended before it was ready ({how})"),
+                "see the lines above",
+            ))
+        }
         Some(Some(line)) if !line.starts_with(FAILED) => Ok(()),
         Some(Some(line)) => {
             let _ = emulator.wait();
@@ -54,7 +63,7 @@ pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
     }
 }
 
-/// The first line, if it comes in time.
+/// The first line, if it comes in time; an empty one where the output ends.
 fn first_line(output: ChildStdout) -> Option<String> {
     let (said, hear) = sync_channel(1);
     thread::spawn(move || {
@@ -63,9 +72,7 @@ fn first_line(output: ChildStdout) -> Option<String> {
         // Nobody hears what comes too late.
         let _ = said.send(line);
     });
-    hear.recv_timeout(START_LIMIT)
-        .ok()
-        .filter(|line| !line.is_empty())
+    hear.recv_timeout(START_LIMIT).ok()
 }
 
 /// Has it end in order, so that it leaves no ioreq server behind.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::background;
+use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
 
 /// The name by which this program knows what it is to be.
@@ -135,7 +136,16 @@ fn properties(value: &str) -> Result<String, Failure> {
             _ => own.push(property.to_owned()),
         }
     }
-    Ok(own.join(","))
+    let own = own.join(",");
+    if !own.is_empty()
+        && let Err(cause) = own.parse::<DeviceProperties>()
+    {
+        return Err(Failure::new(
+            format!("-device {value}: {cause}"),
+            "see vgpu-stub xen --help for the properties",
+        ));
+    }
+    Ok(own)
 }
 
 /// A slot as QEMU's `addr` has it: hexadecimal, with or without 0x, and
@@ -253,6 +263,19 @@ mod tests {
         for address in ["20", "5.1", "x", "", "-1"] {
             let cause = parse(&format!("-device vgpu-stub,addr={address}")).unwrap_err();
             assert!(cause.contains("is no slot"), "{address}: {cause}");
+        }
+    }
+
+    #[test]
+    fn properties_that_cannot_be_are_named() {
+        for (properties, reason) in [
+            ("bar0-size=3K", "power of two from 4096"),
+            ("vendor-id=0", "such as 0x1af4"),
+            ("romfile=x", "there is no property 'romfile'"),
+            ("on", "is not NAME=VALUE"),
+        ] {
+            let cause = parse(&format!("-device vgpu-stub,{properties}")).unwrap_err();
+            assert!(cause.contains(reason), "{properties}: {cause}");
         }
     }
 }

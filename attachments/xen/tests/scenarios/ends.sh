@@ -10,7 +10,7 @@ first=$(xl domid g1)
 before=$(serving)
 tell_guest g1 go
 rebooted() { now=$(xl domid g1 2>/dev/null) && [ "$now" != "$first" ] && [ -n "$(serving)" ]; }
-wait_for 20 rebooted || fail "it was not started again"
+wait_for 40 rebooted || { guest_log g1; xl list; tail -n 5 /var/log/xen/xl-g1.log; fail "it was not started again"; }
 [ "$(serving)" != "$before" ] || fail "the old emulator still runs"
 [ "$(emulators)" -eq 2 ] || fail "emulators are left from before the reboot"
 # The new one has the device too.

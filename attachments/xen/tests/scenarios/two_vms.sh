@@ -8,7 +8,7 @@ X
 done
 [ "$(emulators)" -eq 4 ] || fail "not two processes for each"
 for name in g1 g2; do
-    wait_guest $name 'guest: all is well|script ended' 50
+    wait_guest $name 'guest: all is well|script ended' 90
     guest_log $name | grep -q 'guest: all is well' || { guest_log $name; fail "$name found a fault"; }
 done
 wait_gone g1
