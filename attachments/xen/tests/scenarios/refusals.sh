@@ -37,9 +37,9 @@ grep -q 'has an emulator of this device already' /tmp/said || { cat /tmp/said; f
 [ "$(emulators)" -eq 2 ] || fail "the first one has suffered"
 
 # A domain with the device cannot be saved and restored.
-xl save g0 /host/out/saved || echo "xl save refused"
-if [ -e /host/out/saved ]; then
-    xl restore /host/out/saved && fail "it was restored"
+xl save g0 /tmp/saved || echo "xl save refused"
+if [ -e /tmp/saved ]; then
+    xl restore /tmp/saved && fail "it was restored"
     tail -n 1 /var/log/xen/qemu-dm-g0.log
     grep -q 'cannot be restored or migrated' /var/log/xen/qemu-dm-g0.log || fail "no cause"
 fi
