@@ -47,7 +47,9 @@ impl fmt::Display for Line {
 }
 
 impl Log {
-    /// A log whose lines, each after `prefix`, go to `output`.
+    /// A log whose lines, each after `prefix`, go to `output`. Its thread runs
+    /// when this returns, and makes no other system calls from then on than
+    /// writing takes.
     ///
     /// # Errors
     ///
@@ -57,6 +59,7 @@ impl Log {
         output: impl Write + Send + 'static,
     ) -> std::io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE);
+        let (running, started) = sync_channel(1);
         let left_out = Arc::new(AtomicU64::new(0));
         let log = Self {
             queue,
@@ -65,7 +68,13 @@ impl Log {
         thread::Builder::new()
             .name("log".into())
             .stack_size(STACK)
-            .spawn(move || write(prefix, output, &lines, &left_out))?;
+            .spawn(move || {
+                // Whoever started it waits for this.
+                let _ = running.send(());
+                write(prefix, output, &lines, &left_out);
+            })?;
+        // It fails where the thread has ended already, which it has not.
+        let _ = started.recv();
         Ok(log)
     }
 

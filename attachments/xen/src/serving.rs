@@ -5,6 +5,7 @@ use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
@@ -83,10 +84,13 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let left: Vec<_> = (0..options.devices.len())
         .map(|device| kept.device(device).1)
         .collect();
+    // A thread's own start takes system calls that the sandbox ends it for.
+    let (running, started) = sync_channel(1);
     thread::Builder::new()
         .name("guest".into())
         .stack_size(STACK)
         .spawn(move || {
+            let _ = running.send(());
             machine.take_over(&mut server, &left);
             answer::catch_up(&mut server, &mut machine);
             // The other end is closed only where the process ends.
@@ -94,6 +98,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
             answer::run(&mut server, &mut machine)
         })
         .map_err(cannot("start a thread"))?;
+    let _ = started.recv();
     sandbox::close()?;
     let result = process.run(&answering);
     log.flush(LAST_LINES);
