@@ -265,6 +265,12 @@ fn a_connection_begins_with_a_version() {
         assert_eq!(serving.end(), Err(Broken::Version));
         raw.is_closed();
     }
+    // A reply is no proposal.
+    let (mut raw, serving) = Raw::connect(&device);
+    raw.send(&message(1, VERSION, 1, &version(0, CAPABILITIES)));
+    assert_eq!(raw.receive().errno(), EINVAL);
+    assert_eq!(serving.end(), Err(Broken::Version));
+
     let (mut raw, serving) = Raw::connect(&device);
     let zero = fs::File::open("/dev/zero").unwrap();
     let reply = raw.ask_with(VERSION, &version(0, CAPABILITIES), &[zero.as_fd()]);
