@@ -23,8 +23,9 @@ rounds=$(guest_log g1 | grep -c 'guest: round')
 echo "killed $killed times during $rounds rounds of the suite"
 [ "$rounds" -ge 3 ] || fail "the guest hangs"
 guest_log g1 | grep -q WRONG && { guest_log g1; fail "the guest read something wrong"; }
-sleep 3
-[ "$(guest_log g1 | grep -c 'guest: round')" -gt "$rounds" ] || fail "the guest hangs after the last one"
+goes_on() { [ "$(guest_log g1 | grep -c 'guest: round')" -gt "$rounds" ]; }
+wait_for 60 goes_on || fail "the guest hangs after the last one"
+guest_log g1 | grep -q WRONG && { guest_log g1; fail "the guest read something wrong"; }
 grep -c 'starting another' /var/log/xen/qemu-dm-g1.log
 xl destroy g1
 wait_gone g1
