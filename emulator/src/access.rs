@@ -48,8 +48,9 @@ impl Access {
     }
 }
 
-/// The first 8 bytes of an access as a number.
-pub(crate) fn value(data: &[u8]) -> u64 {
+/// The first 8 bytes of an access as a number, the lowest first.
+#[must_use]
+pub fn value(data: &[u8]) -> u64 {
     let mut bytes = [0; 8];
     for (to, from) in bytes.iter_mut().zip(data) {
         *to = *from;

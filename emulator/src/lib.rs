@@ -20,6 +20,7 @@ mod log;
 mod rate;
 mod signals;
 
+pub use access::value;
 pub use control::Control;
 pub use emulator::{Emulator, Keep};
 pub use log::Log;

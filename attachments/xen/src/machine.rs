@@ -156,7 +156,7 @@ impl Machine {
                     // The guest loses what it has no memory for.
                     let _ = hypervisor.write_guest(pointer, data);
                 } else {
-                    value = low(data);
+                    value = vgpu_emulator::value(data);
                 }
             } else {
                 if request.data_is_pointer && hypervisor.read_guest(pointer, data).is_err() {
@@ -261,13 +261,4 @@ fn io_range(range: Option<&Range<u64>>) -> Option<IoRange> {
         first: range.start,
         last: range.end.saturating_sub(1),
     })
-}
-
-/// A value of up to 8 bytes.
-fn low(data: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    for (to, from) in bytes.iter_mut().zip(data) {
-        *to = *from;
-    }
-    u64::from_le_bytes(bytes)
 }
