@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: a virtual machine that finds the device.
 
 mod attachment;
+mod xen;
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -25,6 +26,7 @@ Examples:
   cargo xtask demo --machine q35        on a machine with PCI Express
   cargo xtask demo --attachment vfio-user
                                         with the device in a process beside a stock QEMU
+  cargo xtask demo --attachment xen     on a real Xen, started by xl
   cargo xtask demo --suite trixie       with the device built into the QEMU of Debian 13
   cargo xtask demo --shell              look around in the guest yourself
 
@@ -41,9 +43,9 @@ pub(crate) struct Options {
     #[arg(long, value_enum)]
     attachment: Option<Attachment>,
 
-    /// The machine
-    #[arg(long, value_enum, default_value_t = Board::Pc)]
-    machine: Board,
+    /// The machine [default: pc]
+    #[arg(long, value_enum)]
+    machine: Option<Board>,
 
     /// Build the QEMU of a release of Debian, such as bookworm [default: this machine's]
     #[arg(long, value_name = "CODENAME")]
@@ -81,6 +83,12 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     if options.shell && !terminal {
         return Err(anyhow!("there is no terminal for the shell")).mend("Leave out --shell.");
     }
+    if options.attachment == Some(Attachment::Xen) && (options.shell || options.machine.is_some()) {
+        return Err(anyhow!(
+            "Xen's guests have a board of their own, and no shell here"
+        ))
+        .mend("Leave out --shell and --machine, or ask for another attachment.");
+    }
     let (choice, why) = Choice::new(
         options.attachment,
         options.suite.as_deref(),
@@ -94,7 +102,12 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         file: &program,
     }];
     let image = GuestImage::assemble(&cache, &programs, steps)?;
-    let mut host = choice.prepare(options.machine.into(), &program, &cache, steps)?;
+    let choice = match choice {
+        Choice::Qemu(choice) => choice,
+        Choice::Xen => return xen::demonstrate(&program, &image, options.keep, &cache, steps),
+    };
+    let machine = options.machine.unwrap_or(Board::Pc);
+    let mut host = choice.prepare(machine.into(), &program, &cache, steps)?;
 
     let builder = host.builder.image(&image);
     let ended = if options.shell {

@@ -14,6 +14,7 @@ use vgpu_testbed::failure::{Mend, describe};
 use vgpu_testbed::static_program;
 use vgpu_testbed::steps::Steps;
 use vgpu_testbed::stock_qemu::StockQemu;
+use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
 use crate::qemu::{self, Source};
@@ -29,10 +30,12 @@ Exit code: 0 if all that ran passed, 1 otherwise.";
 /// The releases of Debian whose QEMU the device is tested on.
 const SUITES: [&str; 2] = ["bookworm", "trixie"];
 
-/// The programs that the tests run in guests, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 2] = [
+/// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
+const PROGRAMS: [(&str, &str); 4] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
+    ("vgpu-xen", "ioreq-server"),
+    ("vgpu-xen", "reach"),
 ];
 
 /// A check of the source by a tool of Rust's.
@@ -195,9 +198,10 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
             ("VGPU_STUB_QEMU", binary.as_path()),
             ("VGPU_STUB_PROGRAMS", programs),
         ];
-        summary.add(name, || bed_tests(&suites, &environment));
+        summary.add(name, || bed_tests("vgpu-testbed", &suites, &environment));
     }
     stock(programs.as_deref(), first.as_deref(), steps, summary);
+    xen(programs.as_deref(), steps, summary);
 }
 
 /// The tests of the server under a QEMU that knows nothing of the device, held against `built_in`, a QEMU that has it.
@@ -218,16 +222,41 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests(&["vfio_user"], &environment)
+        bed_tests("vgpu-testbed", &["vfio_user"], &environment)
+    });
+}
+
+/// The bed with a real Xen, and the emulator in its dom0.
+fn xen(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) {
+    let mut ready = false;
+    summary.add("Get Xen ready", || {
+        let cache = Cache::open()?;
+        for version in XenVersion::ALL {
+            Bed::open(&cache, steps, version)?;
+        }
+        ready = true;
+        Ok(())
+    });
+    let name = "Tests with machines, Xen";
+    let Some(programs) = programs.filter(|_| ready) else {
+        summary.skip(name, NOT_BUILT);
+        return;
+    };
+    let environment = [("VGPU_STUB_PROGRAMS", programs)];
+    summary.add("Tests of the Xen bed", || {
+        bed_tests("xen-bed", &["bed"], &environment)
+    });
+    summary.add(name, || {
+        bed_tests("vgpu-xen-attachment", &["xen"], &environment)
     });
 }
 
 /// Why machines were not tested.
 const NOT_BUILT: &str = "what it needs was not built";
 
-/// Runs these tests of the test bed's.
-fn bed_tests(suites: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
-    let mut arguments = vec!["--package", "vgpu-testbed", "--features", "bed"];
+/// Runs these tests of a package's, which start machines.
+fn bed_tests(package: &str, suites: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
+    let mut arguments = vec!["--package", package, "--features", "bed"];
     for suite in suites {
         arguments.extend(["--test", suite]);
     }

@@ -21,11 +21,22 @@ pub(super) enum Attachment {
     VfioUser,
     /// Built into QEMU
     Qemu,
+    /// In the dom0 of a real Xen, in a virtual machine
+    Xen,
 }
 
-/// The QEMU to run, and with it the attachment.
+/// Where the guest will run, and with it the attachment.
 #[derive(Debug)]
 pub(super) enum Choice {
+    /// In a QEMU of this machine's.
+    Qemu(QemuChoice),
+    /// On Xen.
+    Xen,
+}
+
+/// The QEMU to run.
+#[derive(Debug)]
+pub(super) enum QemuChoice {
     /// vfio-user, with this machine's QEMU.
     System(StockQemu),
     /// vfio-user, with Debian's QEMU.
@@ -51,32 +62,38 @@ impl Choice {
         suite: Option<&str>,
         system: impl FnOnce() -> Option<StockQemu>,
     ) -> Result<(Self, String)> {
-        let built = || Self::Built(suite.map(String::from));
+        let built = || QemuChoice::Built(suite.map(String::from));
         let (choice, why) = match (attachment, suite) {
-            (Some(Attachment::VfioUser), Some(_)) => {
+            (Some(Attachment::VfioUser | Attachment::Xen), Some(_)) => {
                 return Err(anyhow!(
-                    "--suite names a QEMU to build the device into, and vfio-user builds none"
+                    "--suite names a QEMU to build the device into, and this attachment builds none"
                 ))
                 .mend("Leave out --suite, or ask for --attachment qemu.");
+            }
+            (Some(Attachment::Xen), None) => {
+                let why = "Attachment xen, in the dom0 of a real Xen, in a virtual machine.";
+                return Ok((Self::Xen, why.into()));
             }
             (Some(Attachment::Qemu), _) => (built(), "built from source, as asked for".into()),
             (None, Some(_)) => (built(), "built from source, as --suite asks for it".into()),
             (_, None) => match (system(), attachment) {
                 (Some(qemu), _) => {
                     let why = format!("with {}: nothing needs building", qemu.path.display());
-                    (Self::System(qemu), why)
+                    (QemuChoice::System(qemu), why)
                 }
                 (None, Some(_)) => (
-                    Self::Fetched,
+                    QemuChoice::Fetched,
                     format!("with Debian's QEMU in the cache, as {NOT_HERE}"),
                 ),
                 (None, None) => (built(), format!("built from source, as {NOT_HERE}")),
             },
         };
         let why = format!("Attachment {}, {why}.", choice.attachment());
-        Ok((choice, why))
+        Ok((Self::Qemu(choice), why))
     }
+}
 
+impl QemuChoice {
     fn attachment(&self) -> &'static str {
         match self {
             Self::System(_) | Self::Fetched => "vfio-user",
@@ -180,16 +197,30 @@ mod tests {
             "Attachment qemu, built from source, as --suite asks for it."
         );
         let (choice, _) = Choice::new(asked, Some("trixie"), system).unwrap();
-        assert!(matches!(choice, Choice::Built(Some(suite)) if suite == "trixie"));
+        assert!(
+            matches!(choice, Choice::Qemu(QemuChoice::Built(Some(suite))) if suite == "trixie")
+        );
     }
 
     #[test]
-    fn a_suite_makes_no_sense_with_vfio_user() {
-        let error = Choice::new(Some(Attachment::VfioUser), Some("trixie"), system).unwrap_err();
+    fn xen_is_only_chosen_where_it_is_asked_for() {
+        let (choice, text) = Choice::new(Some(Attachment::Xen), None, system).unwrap();
+        assert!(matches!(choice, Choice::Xen));
         assert_eq!(
-            describe(&error),
-            "error: --suite names a QEMU to build the device into, and vfio-user builds none\n  \
-             mend: Leave out --suite, or ask for --attachment qemu."
+            text,
+            "Attachment xen, in the dom0 of a real Xen, in a virtual machine."
         );
+    }
+
+    #[test]
+    fn a_suite_makes_no_sense_where_no_qemu_is_built() {
+        for attachment in [Attachment::VfioUser, Attachment::Xen] {
+            let error = Choice::new(Some(attachment), Some("trixie"), system).unwrap_err();
+            assert_eq!(
+                describe(&error),
+                "error: --suite names a QEMU to build the device into, and this attachment builds none\n  \
+                 mend: Leave out --suite, or ask for --attachment qemu."
+            );
+        }
     }
 }

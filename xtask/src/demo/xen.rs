@@ -1,0 +1,39 @@
+//! The demo on Xen: the lines of `vgpu-stub xl-config`, `xl create`, and what the guest finds.
+
+use std::path::Path;
+
+use anyhow::Result;
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::failure::Mend;
+use vgpu_testbed::guest::GuestImage;
+use vgpu_testbed::steps::Steps;
+use xen_bed::{Bed, Scenario, XenVersion};
+
+/// What dom0 runs.
+const SCRIPT: &str = include_str!("xen.sh");
+
+/// Shows what a guest of Xen finds. `program` is the command vgpu-stub; the guest has it too.
+pub(super) fn demonstrate(
+    program: &Path,
+    guest: &GuestImage,
+    keep: bool,
+    cache: &Cache,
+    steps: &Steps,
+) -> Result<()> {
+    let version = XenVersion::default();
+    let bed = Bed::open(cache, steps, version)?;
+    let scenario = Scenario::new(SCRIPT)
+        .file("vgpu-stub", program)
+        .guest(guest);
+    let outcome = steps.step(&format!("Start a guest on Xen {version}"), |_| {
+        bed.run(&scenario)
+    })?;
+    println!("\n{}", outcome.output.trim_end());
+    if keep || outcome.status != 0 {
+        eprintln!("logs: {}", outcome.keep_folder().display());
+    }
+    outcome
+        .success()
+        .map(drop)
+        .mend("Look into the logs; docs/xen.md says what each is.")
+}
