@@ -6,9 +6,9 @@ mod guest;
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::Parser;
-use vgpu_conformance::{Identity, Outcome, run};
+use vgpu_conformance::{Identity, Outcome, run_some};
 
 use guest::{Address, Guest};
 
@@ -16,11 +16,15 @@ use guest::{Address, Guest};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Example:\n  vgpu-conformance 0000:00:05.0\n\nExit code: 0 if every case passed or was skipped, 1 if one failed, 2 if the suite could not run."
+    after_help = "Examples:\n  vgpu-conformance 0000:00:05.0\n  vgpu-conformance 0000:00:05.0 'data region'\n\nExit code: 0 if every case passed or was skipped, 1 if one failed, 2 if the suite could not run."
 )]
 struct Options {
     /// PCI address of the device, as lspci -D prints it
     address: Address,
+
+    /// Run the cases alone whose names start like this
+    #[arg(default_value = "", hide_default_value = true)]
+    case: String,
 
     /// The device sits behind a root port, not on a root bus
     #[arg(long)]
@@ -54,7 +58,14 @@ fn conformance(options: &Options) -> Result<bool> {
         ..Identity::default()
     };
     let mut guest = Guest::open(options.address, options.bar0_size)?;
-    let reports = run(&mut guest, &identity);
+    let reports = run_some(&mut guest, &identity, |case| {
+        case.name.starts_with(&options.case)
+    });
+    ensure!(
+        !reports.is_empty(),
+        "no case starts with {:?}",
+        options.case
+    );
     for report in &reports {
         println!("{report}");
     }

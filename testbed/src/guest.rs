@@ -65,8 +65,8 @@ const FILES: &[(&str, &str)] = &[
 
 const LINKS: &[(&str, &str)] = &[
     ("bin/sh", "busybox"),
+    // /sbin/modprobe is made by init: the kernel would call it as it boots, for a second or more, and find nothing.
     ("sbin/depmod", "../bin/kmod"),
-    ("sbin/modprobe", "../bin/kmod"),
 ];
 
 /// Kernel modules, by their paths below the kernel's folder of modules.

@@ -60,23 +60,48 @@ macro_rules! scenarios {
 
 scenarios! {
     criteria,
+    conformance,
     two_vcpus,
     two_vms,
     nine_devices,
+    reboot,
     ends,
+    without_emulator,
+    supervisor_killed,
     given_up,
     refusals,
+    saved,
+    other_ways,
     privileges,
     control,
 }
 
-/// Twenty deaths, far enough apart that it is not given up.
-#[test]
-fn killed() -> Result<()> {
-    scenario("killed", "", Duration::from_secs(180))
-}
+/// Five deaths of the answering process in each, as more in a row make it given
+/// up: twenty in all.
+mod killed {
+    use super::*;
 
-#[test]
-fn killed_with_two_vcpus() -> Result<()> {
-    scenario("killed", "VCPUS=2", Duration::from_secs(180))
+    fn killed(vcpus: u8) -> Result<()> {
+        scenario("killed", &format!("VCPUS={vcpus}"), LIMIT)
+    }
+
+    #[test]
+    fn with_one_vcpu() -> Result<()> {
+        killed(1)
+    }
+
+    #[test]
+    fn with_one_vcpu_again() -> Result<()> {
+        killed(1)
+    }
+
+    #[test]
+    fn with_two_vcpus() -> Result<()> {
+        killed(2)
+    }
+
+    #[test]
+    fn with_two_vcpus_again() -> Result<()> {
+        killed(2)
+    }
 }

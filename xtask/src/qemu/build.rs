@@ -82,11 +82,23 @@ const FLAGS: &[Flags] = &[
 ];
 
 /// What xl asks of its device model, besides the devices that QEMU has by default.
-const XEN_FLAGS: &[&str] = &[
-    "--enable-xen",
-    "--enable-xen-pci-passthrough",
-    "--enable-vnc",
-    "--enable-linux-aio",
+const XEN_FLAGS: &[Flags] = &[
+    Flags {
+        from: ALWAYS,
+        before: NEVER,
+        flags: &[
+            "--enable-xen",
+            "--enable-xen-pci-passthrough",
+            "--enable-vnc",
+            "--enable-linux-aio",
+        ],
+    },
+    // VNC needs it, and before it could not be left out.
+    Flags {
+        from: Version(8, 2),
+        before: NEVER,
+        flags: &["--enable-pixman"],
+    },
 ];
 
 /// Installs what building needs.
@@ -147,16 +159,15 @@ pub(crate) fn build(cache: &Cache, tree: &Tree, xen: bool, steps: &Steps) -> Res
 }
 
 fn flags(version: Version, xen: bool) -> Vec<String> {
-    let for_version = FLAGS
+    let xen_flags = if xen { XEN_FLAGS } else { &[] };
+    let mut flags: Vec<_> = FLAGS
         .iter()
-        .filter(|flags| (flags.from..flags.before).contains(&version));
-    let mut flags: Vec<_> = for_version
+        .chain(xen_flags)
+        .filter(|flags| (flags.from..flags.before).contains(&version))
         .flat_map(|flags| flags.flags)
         .map(ToString::to_string)
         .collect();
-    if xen {
-        flags.extend(XEN_FLAGS.iter().map(ToString::to_string));
-    } else if let Some(devices) = device_file(version) {
+    if let (false, Some(devices)) = (xen, device_file(version)) {
         flags.push("--without-default-devices".to_string());
         flags.push(format!("--with-devices-x86_64={devices}"));
     }
@@ -236,7 +247,10 @@ mod tests {
 
     #[test]
     fn xl_gets_all_devices() {
+        let pixman = "--enable-pixman".to_string();
+        assert!(flags(Version(10, 0), true).contains(&pixman));
         let flags = flags(Version(7, 2), true);
+        assert!(!flags.contains(&pixman));
         assert!(flags.contains(&"--enable-xen".to_string()));
         assert!(
             !flags.iter().any(|flag| flag.contains("devices")),

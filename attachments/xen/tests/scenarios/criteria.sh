@@ -1,10 +1,7 @@
-# A guest that xl starts by the user's own line: the seven criteria, conformance, xenstore, the processes.
-start_guest g1 "${VCPUS:-1}" "$(device_model)" <<'X'
+# A guest that xl starts by the user's own line: the seven criteria, xenstore, the processes.
+start_guest g1 1 "$(device_model)" <<'X'
 lspci -d 1af4:1111 -nnvvv
 vgpu-stub check || exit 1
-vgpu-conformance 0000:00:18.0 || exit 1
-vgpu-stub check >/tmp/again || { cat /tmp/again; exit 1; }
-tail -n 1 /tmp/again
 dmesg | grep -i vgpu
 echo "guest: all is well"
 read -r word

@@ -21,6 +21,11 @@ serving() {
     ps -o pid,args | awk '/vgpu-stub xen --serving/ && !/awk/ { print $1 }'
 }
 
+# supervisor prints the process id of the process over it.
+supervisor() {
+    ps -o pid,args | awk '/vgpu-stub xen --detached/ && !/awk/ { print $1 }'
+}
+
 # emulators prints how many processes of emulators there are.
 emulators() {
     ps -o args | grep -c '[v]gpu-stub xen'
