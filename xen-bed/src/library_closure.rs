@@ -1,28 +1,26 @@
 //! Which libraries a program needs, said by the dynamic linker that will load them.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-/// The libraries that `program` needs, and those that these need: their names and where they are among `folders`.
+/// The libraries that `program` needs, and those that these need: their names and where they are among `folders`, or where
+/// this machine has them.
 pub(crate) fn libraries(
     linker: &Path,
     folders: &[PathBuf],
     program: &Path,
 ) -> Result<BTreeMap<String, PathBuf>> {
-    let folders: Vec<_> = folders
-        .iter()
-        .map(|folder| folder.to_string_lossy())
-        .collect();
-    let output = Command::new(linker)
-        .args([
-            "--inhibit-cache",
-            "--library-path",
-            &folders.join(":"),
-            "--list",
-        ])
+    let mut command = Command::new(linker);
+    command.arg("--inhibit-cache");
+    if !folders.is_empty() {
+        command.arg("--library-path").arg(joined(folders));
+    }
+    let output = command
+        .arg("--list")
         .arg(program)
         .stdin(Stdio::null())
         .output()
@@ -36,6 +34,12 @@ pub(crate) fn libraries(
         .lines()
         .filter_map(|line| library(line).transpose())
         .collect()
+}
+
+/// Folders as the linker takes them.
+fn joined(folders: &[PathBuf]) -> OsString {
+    let folders: Vec<_> = folders.iter().map(|folder| folder.as_os_str()).collect();
+    folders.join(OsStr::new(":"))
 }
 
 /// A library from a line such as `libz.so.1 => /lib/libz.so.1 (0x7f12)`. The linker itself, and what the kernel

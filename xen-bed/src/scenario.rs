@@ -1,6 +1,7 @@
 //! What is run in dom0, and what comes back.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -8,10 +9,14 @@ use anyhow::{Context, Result, ensure};
 use vgpu_testbed::guest::GuestImage;
 use vgpu_testbed::run_folder::RunFolder;
 
+use crate::library_closure::libraries;
 use crate::machine::host_folder;
 
 /// What a scenario may take before its machine counts as hung. Most take 20 seconds; a busy computer needs many times that.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// What loads this machine's programs.
+const LINKER: &str = "/lib64/ld-linux-x86-64.so.2";
 
 /// What scenarios find in `/bed`.
 const BED: [(&str, &str); 2] = [
@@ -24,6 +29,7 @@ const BED: [(&str, &str); 2] = [
 pub struct Scenario {
     pub(crate) script: String,
     files: Vec<(String, PathBuf)>,
+    programs: Vec<(String, PathBuf)>,
     guest: Option<GuestImage>,
     pub(crate) limit: Duration,
 }
@@ -36,6 +42,7 @@ impl Scenario {
         Self {
             script: script.into(),
             files: Vec::new(),
+            programs: Vec::new(),
             guest: None,
             limit: LIMIT,
         }
@@ -45,6 +52,13 @@ impl Scenario {
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
         self.files.push((name.into(), file.into()));
+        self
+    }
+
+    /// Makes `/host/name` run `program`, which needs not be static: the libraries come along that it has on this machine.
+    #[must_use]
+    pub fn program(mut self, name: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        self.programs.push((name.into(), program.into()));
         self
     }
 
@@ -73,12 +87,12 @@ impl Scenario {
         for (name, contents) in BED {
             fs::write(bed.join(name), contents)?;
         }
+        for (name, program) in &self.programs {
+            check_name(name)?;
+            write_program(host, name, program)?;
+        }
         for (name, file) in &self.files {
-            let taken = ["bed", "guest", "out", "scenario"].contains(&name.as_str());
-            ensure!(
-                !taken && !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
-                "a file in /host cannot have the name {name:?}"
-            );
+            check_name(name)?;
             fs::copy(file, host.join(name))
                 .with_context(|| format!("cannot copy {}", file.display()))?;
         }
@@ -91,6 +105,40 @@ impl Scenario {
         }
         Ok(())
     }
+}
+
+/// Whether a file in `/host` may have this name.
+fn check_name(name: &str) -> Result<()> {
+    let taken = ["bed", "guest", "out", "scenario"].contains(&name);
+    ensure!(
+        !taken && !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
+        "a file in /host cannot have the name {name:?}"
+    );
+    Ok(())
+}
+
+/// Writes a program with its libraries, and what starts it.
+fn write_program(host: &Path, name: &str, program: &Path) -> Result<()> {
+    let folder = host.join(format!("{name}.files"));
+    fs::create_dir(&folder)?;
+    let copy = |name: &str, file: &Path| {
+        fs::copy(file, folder.join(name))
+            .map(drop)
+            .with_context(|| format!("cannot copy {}", file.display()))
+    };
+    copy("program", program)?;
+    for (name, file) in libraries(Path::new(LINKER), &[], program)? {
+        copy(&name, &file)?;
+    }
+    copy("linker", Path::new(LINKER))?;
+    // As the program itself, to whom it starts and to who looks for it.
+    let start = format!(
+        "#!/bin/sh\nfiles=/host/{name}.files\n\
+         exec $files/linker --argv0 \"$0\" --library-path $files $files/program \"$@\"\n"
+    );
+    let path = host.join(name);
+    fs::write(&path, start)?;
+    Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
 }
 
 /// How a scenario ended.

@@ -30,6 +30,9 @@ Exit code: 0 if all that ran passed, 1 otherwise.";
 /// The releases of Debian whose QEMU the device is tested on.
 const SUITES: [&str; 2] = ["bookworm", "trixie"];
 
+/// The one whose QEMU is built as a device model for xl, and tested on Xen too.
+const XEN_SUITE: &str = "trixie";
+
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
 const PROGRAMS: [(&str, &str); 4] = [
     ("vgpu-stub", "vgpu-stub"),
@@ -176,11 +179,17 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         Ok(())
     });
     let mut first = None;
+    let mut for_xen = None;
     for codename in &options.suite {
         let mut binary = None;
         summary.add(format!("Build the QEMU of {codename}"), || {
             let source = Source::Suite(Suite::debian(codename));
-            binary = Some(qemu::build(&Cache::open()?, &source, false, steps)?.path);
+            let xen = codename == XEN_SUITE;
+            let path = qemu::build(&Cache::open()?, &source, xen, steps)?.path;
+            if xen {
+                for_xen = Some(path.clone());
+            }
+            binary = Some(path);
             Ok(())
         });
         let name = format!("Tests with machines, QEMU of {codename}");
@@ -201,7 +210,7 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         summary.add(name, || bed_tests("vgpu-testbed", &suites, &environment));
     }
     stock(programs.as_deref(), first.as_deref(), steps, summary);
-    xen(programs.as_deref(), steps, summary);
+    xen(programs.as_deref(), for_xen.as_deref(), steps, summary);
 }
 
 /// The tests of the server under a QEMU that knows nothing of the device, held against `built_in`, a QEMU that has it.
@@ -226,8 +235,8 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
     });
 }
 
-/// The bed with a real Xen, and the emulator in its dom0.
-fn xen(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) {
+/// The bed with a real Xen, and the device there: its emulator in dom0, and `built_in`, a device model that has it.
+fn xen(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summary: &mut Summary) {
     let mut ready = false;
     summary.add("Get Xen ready", || {
         let cache = Cache::open()?;
@@ -238,11 +247,14 @@ fn xen(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) {
         Ok(())
     });
     let name = "Tests with machines, Xen";
-    let Some(programs) = programs.filter(|_| ready) else {
+    let (Some(programs), Some(built_in), true) = (programs, built_in, ready) else {
         summary.skip(name, NOT_BUILT);
         return;
     };
-    let environment = [("VGPU_STUB_PROGRAMS", programs)];
+    let environment = [
+        ("VGPU_STUB_PROGRAMS", programs),
+        ("VGPU_STUB_XEN_QEMU", built_in),
+    ];
     summary.add("Tests of the Xen bed", || {
         bed_tests("xen-bed", &["bed"], &environment)
     });

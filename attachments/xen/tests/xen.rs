@@ -1,7 +1,8 @@
 //! The emulator in the dom0 of a real Xen, with real guests.
 //!
 //! Each scenario is a shell script in `scenarios/`. `cargo xtask test` builds
-//! what they need and names it in `VGPU_STUB_PROGRAMS`.
+//! what they need and names it in `VGPU_STUB_PROGRAMS` and
+//! `VGPU_STUB_XEN_QEMU`.
 
 use std::env;
 use std::fs;
@@ -16,17 +17,18 @@ use xen_bed::{Bed, Scenario, XenVersion};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
 
-fn programs() -> Result<PathBuf> {
-    env::var_os("VGPU_STUB_PROGRAMS")
+/// What `cargo xtask test` tells the tests.
+fn environment(name: &str) -> Result<PathBuf> {
+    env::var_os(name)
         .map(PathBuf::from)
-        .context("VGPU_STUB_PROGRAMS is not set; run these tests with: cargo xtask test")
+        .with_context(|| format!("{name} is not set; run these tests with: cargo xtask test"))
 }
 
-/// Runs a scenario, after the lines of `settings`.
-fn scenario(name: &str, settings: &str, limit: Duration) -> Result<()> {
+/// Runs a scenario, after the lines of `settings`, with what `prepare` adds.
+fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
     let cache = Cache::open()?;
     let steps = Steps::new(&cache.dir("logs/tests")?)?;
-    let programs = programs()?;
+    let programs = environment("VGPU_STUB_PROGRAMS")?;
     let bed = Bed::open(&cache, &steps, XenVersion::default())?;
     let in_guest = ["vgpu-stub", "vgpu-conformance"].map(|name| (name, programs.join(name)));
     let in_guest = in_guest
@@ -39,11 +41,11 @@ fn scenario(name: &str, settings: &str, limit: Duration) -> Result<()> {
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     };
     let script = format!("{settings}\n{}\n{}", read("prelude")?, read(name)?);
-    let mut scenario = Scenario::new(script).guest(&guest).limit(limit);
+    let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
     for program in ["vgpu-stub", "ioreq-server", "reach"] {
         scenario = scenario.file(program, programs.join(program));
     }
-    println!("{}", bed.run(&scenario)?.success()?);
+    println!("{}", bed.run(&prepare(scenario))?.success()?);
     Ok(())
 }
 
@@ -53,7 +55,7 @@ macro_rules! scenarios {
     ($($name:ident),* $(,)?) => { $(
         #[test]
         fn $name() -> Result<()> {
-            scenario(stringify!($name), "", LIMIT)
+            scenario(stringify!($name), "", |scenario| scenario)
         }
     )* };
 }
@@ -76,13 +78,20 @@ scenarios! {
     control,
 }
 
+/// The device in the QEMU that `cargo xtask qemu --xen` builds.
+#[test]
+fn built_in() -> Result<()> {
+    let qemu = environment("VGPU_STUB_XEN_QEMU")?;
+    scenario("built_in", "", |scenario| scenario.program("qemu", qemu))
+}
+
 /// Five deaths of the answering process in each, as more in a row make it given
 /// up: twenty in all.
 mod killed {
     use super::*;
 
     fn killed(vcpus: u8) -> Result<()> {
-        scenario("killed", &format!("VCPUS={vcpus}"), LIMIT)
+        scenario("killed", &format!("VCPUS={vcpus}"), |scenario| scenario)
     }
 
     #[test]
