@@ -12,6 +12,7 @@
 mod client;
 mod endpoint;
 mod error;
+mod refusals;
 mod serve;
 
 pub use error::Error;

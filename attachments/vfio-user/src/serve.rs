@@ -17,6 +17,7 @@ use vgpu_socket::Listener;
 
 use crate::client::Client;
 use crate::error::{Error, cannot};
+use crate::refusals::Refusals;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -83,6 +84,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         emulator,
         client: None,
         ended: Arc::new(ended),
+        refusals: Refusals::default(),
         pause: false,
     };
 
@@ -93,6 +95,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let result = server.run();
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     server.stop_client();
+    server.turn_the_rest_away();
     server.emulator.log().flush(LAST_LINES);
     result
 }
@@ -107,6 +110,7 @@ struct Server {
     client: Option<Client>,
     /// Signalled when the client is gone.
     ended: Arc<OwnedFd>,
+    refusals: Refusals,
     /// The process has no descriptor for a client that waits.
     pause: bool,
 }
@@ -179,8 +183,8 @@ impl Server {
     /// Serves a client, or turns it away while there is another.
     fn admit(&mut self, stream: UnixStream) {
         if self.client.is_some() {
-            drop(stream);
             self.say("turned a client away: another VM has the device");
+            self.turn_away(stream);
             return;
         }
         let (emulator, ended) = (Arc::clone(&self.emulator), Arc::clone(&self.ended));
@@ -192,6 +196,22 @@ impl Server {
             }
             Err(error) => self.say(format!("cannot serve a client: {error}")),
         }
+    }
+
+    fn turn_away(&mut self, stream: UnixStream) {
+        if let Err(error) = self.refusals.add(stream) {
+            self.say(format!("cannot answer a client: {error}"));
+        }
+    }
+
+    /// Turns those away that nobody has accepted yet. They would be reset, as
+    /// the socket is closed over them.
+    fn turn_the_rest_away(&mut self) {
+        self.listener.stop_listening();
+        while let Ok(Some(stream)) = self.listener.accept() {
+            self.turn_away(stream);
+        }
+        self.refusals.end();
     }
 
     fn client_ended(&mut self) {

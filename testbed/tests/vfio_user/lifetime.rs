@@ -106,13 +106,7 @@ fn a_second_vm_is_turned_away() -> Result<()> {
     let started = Instant::now();
     let error = bed.machine(&served, Place::Pc).qtest().start().unwrap_err();
     let text = format!("{error:#}");
-    // Whether QEMU was still writing or already waited when it was closed.
-    let words = [
-        "failed to read header: EOF",
-        "Broken pipe",
-        "Connection reset",
-    ];
-    assert!(words.iter().any(|word| text.contains(word)), "{text}");
+    assert!(text.contains("Device or resource busy"), "{text}");
     // At once, not after QEMU's 5 seconds for an answer.
     assert!(started.elapsed() < Duration::from_secs(4), "{text}");
     let log = served.server.log();

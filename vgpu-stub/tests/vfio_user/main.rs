@@ -1,0 +1,6 @@
+//! `vgpu-stub vfio-user`, against clients that are no QEMU.
+
+mod bed;
+mod ends;
+mod raw;
+mod server;
