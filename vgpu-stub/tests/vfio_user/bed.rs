@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -69,6 +70,15 @@ impl Serving {
 
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.0)
+    }
+
+    /// Stops it, until it is told to go on.
+    pub(crate) fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).unwrap();
+        let status = format!("/proc/{}/status", self.0.id());
+        while !fs::read_to_string(&status).unwrap().contains("State:\tT") {
+            thread::yield_now();
+        }
     }
 
     /// Ends it by a signal; its exit code and its log.

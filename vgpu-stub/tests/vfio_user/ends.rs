@@ -83,9 +83,7 @@ fn all_clients_see_an_end_in_order() {
     heard.propose();
     assert_eq!(heard.errno(), EBUSY);
 
-    kill_process(server.pid(), Signal::STOP).unwrap();
-    // It stops a moment after it is told to.
-    thread::sleep(Duration::from_millis(50));
+    server.pause();
     first.flood();
     refused.propose();
     let mut waiting = Raw::connect(&bed.socket());

@@ -2,5 +2,6 @@
 
 mod bed;
 mod ends;
+mod guard;
 mod raw;
 mod server;
