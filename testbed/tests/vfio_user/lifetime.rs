@@ -21,6 +21,7 @@ fn a_dead_server_reads_as_all_ones() -> Result<()> {
     let machine = bed.machine(&served, Place::Q35).qtest().start()?;
     let mut target = QtestTarget::new(machine, Place::Q35)?;
     target.bar0_write(0x10, 4, 0x1234_5678)?;
+    assert_eq!(target.bar0_read(0x10, 4)?, 0x1234_5678);
     served.server.kill()?;
     for _ in 0..3 {
         assert_eq!(target.bar0_read(0x10, 4)?, u64::from(ALL_ONES));
