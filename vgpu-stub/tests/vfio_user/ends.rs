@@ -39,7 +39,7 @@ fn silent_clients_hold_nobody_up() {
     let started = Instant::now();
     let mut silent: Vec<_> = (0..20).map(|_| Raw::connect(&bed.socket())).collect();
     // The last ones are more than the server waits for.
-    for _ in 0..12 {
+    for _ in 0..18 {
         assert_eq!(silent.pop().unwrap().ends(), 0);
     }
     let info = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
@@ -59,10 +59,12 @@ fn silent_clients_hold_nobody_up() {
         thread::sleep(Duration::from_millis(10));
     }
 
+    // Once there is a place for it again, one that asks is answered.
+    while !matches!(Raw::connect(&bed.socket()).begin(), Ok(EBUSY)) {
+        assert!(started.elapsed() < LIMIT / 2);
+        thread::sleep(Duration::from_millis(10));
+    }
     let _silent = Raw::connect(&bed.socket());
-    let mut heard = Raw::connect(&bed.socket());
-    heard.propose();
-    assert_eq!(heard.errno(), EBUSY);
     let started = Instant::now();
     assert_eq!(server.end(Signal::TERM).0, Some(0));
     assert!(started.elapsed() < Duration::from_millis(900));

@@ -70,8 +70,7 @@ fn begun(bed: &Bed) -> Raw {
     let deadline = Instant::now() + LIMIT;
     loop {
         let mut client = Raw::connect(&bed.socket());
-        client.propose();
-        if client.errno() == 0 {
+        if matches!(client.begin(), Ok(0)) {
             return client;
         }
         assert!(Instant::now() < deadline);

@@ -1,6 +1,6 @@
 //! A client that does no more than it is told to.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -19,23 +19,33 @@ impl Raw {
         Self(stream)
     }
 
-    fn send(&mut self, message: &[u8]) {
-        self.0.write_all(message).unwrap();
-    }
-
     /// Proposes a version, which begins a connection.
     pub(crate) fn propose(&mut self) {
-        self.send(&message(VERSION, 0, &[0; 4]));
+        self.try_propose().unwrap();
     }
 
     /// The error number of the next reply, 0 for none.
     pub(crate) fn errno(&mut self) -> u32 {
+        self.try_errno().unwrap()
+    }
+
+    /// Begins a connection, and returns the reply's error number, if any comes.
+    pub(crate) fn begin(&mut self) -> io::Result<u32> {
+        self.try_propose()?;
+        self.try_errno()
+    }
+
+    fn try_propose(&mut self) -> io::Result<()> {
+        self.0.write_all(&message(VERSION, 0, &[0; 4]))
+    }
+
+    fn try_errno(&mut self) -> io::Result<u32> {
         let mut header = [0; 16];
-        self.0.read_exact(&mut header).unwrap();
+        self.0.read_exact(&mut header)?;
         let field = |at: usize| u32::from_ne_bytes(header[at..at + 4].try_into().unwrap());
         let mut payload = vec![0; field(4) as usize - header.len()];
-        self.0.read_exact(&mut payload).unwrap();
-        field(12)
+        self.0.read_exact(&mut payload)?;
+        Ok(field(12))
     }
 
     /// Writes BAR0 as QEMU does, which waits for no answer, until the server's
