@@ -15,6 +15,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::failure::Failure;
+
 /// Exit code when a subcommand could not do its work; clap uses the same one
 /// for wrong usage.
 const COULD_NOT_RUN: u8 = 2;
@@ -45,15 +47,26 @@ fn main() -> ExitCode {
             ExitCode::from(COULD_NOT_RUN)
         });
     }
-    let result = match Cli::parse().command {
-        Command::Check(args) => check::run(&args),
-        Command::Ctl(args) => ctl::run(&args),
-        Command::VfioUser(args) => vfio_user::run(&args),
-        Command::Xen(args) => xen::run(&args),
-        Command::XlConfig(args) => xen::xl_config::run(&args),
+    let result = if arguments
+        .next()
+        .is_some_and(|name| name == vfio_user::GUARD)
+    {
+        vfio_user::run_guard()
+    } else {
+        run(Cli::parse().command)
     };
     result.unwrap_or_else(|failure| {
         failure.print();
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::VfioUser(args) => vfio_user::run(&args),
+        Command::Xen(args) => xen::run(&args),
+        Command::XlConfig(args) => xen::xl_config::run(&args),
+    }
 }

@@ -12,7 +12,10 @@
 mod client;
 mod endpoint;
 mod error;
+mod guard;
+mod refusals;
 mod serve;
 
 pub use error::Error;
+pub use guard::guard;
 pub use serve::{Options, serve};

@@ -8,5 +8,6 @@ mod common;
 mod conformance;
 mod cost;
 mod criteria;
+mod kills;
 mod lifetime;
 mod same_device;
