@@ -51,3 +51,31 @@ fn conflict<'a>(all: &'a [Function], ours: &[Function], ids: &Ids) -> Option<&'a
     let is_ours = |it: &Function| ours.iter().any(|own| own.address == it.address);
     all.iter().find(|it| has(it) && !is_ours(it))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, FromArgMatches};
+
+    use super::*;
+
+    #[test]
+    fn another_device_with_the_ids_is_a_conflict() {
+        let command = Ids::augment_args(clap::Command::new("doctor"));
+        let ids = Ids::from_arg_matches(&command.get_matches_from(["doctor"])).unwrap();
+        let function = |address: &str, driver: &str, device| Function {
+            address: address.into(),
+            driver: driver.into(),
+            vendor: 0x1af4,
+            device,
+            class: None,
+            bar0: None,
+        };
+        let own = function("00:05.0", "vgpu-stub", 0x1111);
+        let disk = function("00:06.0", "virtio-blk-pci", 0x1001);
+        let twin = function("00:07.0", "other", 0x1111);
+        let mut all = vec![own.clone(), disk];
+        assert_eq!(conflict(&all, std::slice::from_ref(&own), &ids), None);
+        all.push(twin.clone());
+        assert_eq!(conflict(&all, &[own], &ids), Some(&twin));
+    }
+}
