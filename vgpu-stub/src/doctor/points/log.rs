@@ -1,0 +1,146 @@
+//! What was logged about the device, where this kind of host logs.
+
+use std::path::{Path, PathBuf};
+
+use crate::check::report::Evidence;
+use crate::doctor::arguments;
+use crate::doctor::finding::{Mend, Trouble};
+use crate::doctor::subject::Subject;
+use crate::doctor::text::quoted;
+use crate::doctor::toolstack::Toolstack;
+
+/// A line is about the device if it has one of these, in lower case …
+const OURS: [&str; 3] = ["vgpu", "vfio-user", "vfio_user"];
+
+/// … and a complaint if it has one of these too.
+const COMPLAINTS: [&str; 7] = [
+    "error",
+    "fail",
+    "cannot",
+    "refused",
+    "again and again",
+    "gives up",
+    "not a valid",
+];
+
+/// A log, and the lines of it that are this VM's.
+struct Log {
+    path: PathBuf,
+    /// None for all of them.
+    marks: Option<Vec<String>>,
+}
+
+pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
+    let logs = logs(subject);
+    let mut read = 0;
+    for Log { path, marks } in &logs {
+        let Ok(text) = subject.host.log(path) else {
+            continue;
+        };
+        read += 1;
+        let is_the_vms = |line: &&str| {
+            let marked = |marks: &Vec<String>| marks.iter().any(|mark| line.contains(mark));
+            marks.as_ref().is_none_or(marked)
+        };
+        let lines = || text.lines().filter(is_the_vms);
+        if let Some(line) = lines().rfind(|line| is_complaint(line)) {
+            let path = quoted(path);
+            return Err(Trouble::fault(
+                line.trim(),
+                [Mend::host(format!(
+                    "grep -iE 'vgpu|vfio.user' {path} | tail -n 50"
+                ))],
+            ));
+        }
+        let count = lines().count();
+        seen.note(format!("{}: {count} lines, no complaint", path.display()));
+    }
+    if read > 0 {
+        return Ok(());
+    }
+    let pid = subject.qemu.iter().chain(&subject.emulators).next();
+    let journal = match pid {
+        Some(process) => format!("journalctl _PID={}", process.pid),
+        None => "journalctl --grep vgpu".into(),
+    };
+    let tried: Vec<String> = logs
+        .iter()
+        .map(|log| log.path.display().to_string())
+        .collect();
+    let tried = if tried.is_empty() {
+        "no process of this VM logs to a file".to_owned()
+    } else {
+        format!("cannot read {}", tried.join(", "))
+    };
+    Err(Trouble::not_seen(tried, [Mend::host(journal)]))
+}
+
+fn logs(subject: &Subject) -> Vec<Log> {
+    let whole = |path: PathBuf| Log { path, marks: None };
+    match &subject.toolstack {
+        Toolstack::Xl { name, .. } => {
+            vec![whole(format!("/var/log/xen/qemu-dm-{name}.log").into())]
+        }
+        // QEMU's wrapper there, and the units of systemd, log to syslog.
+        Toolstack::XcpNg { domain, .. } => {
+            let domain = domain.map_or_else(|| "?".into(), |domain| domain.to_string());
+            let marks = [
+                format!("qemu-dm-{domain}["),
+                format!("vgpu-stub-{domain}["),
+                format!("domain {domain}:"),
+            ];
+            vec![Log {
+                path: "/var/log/daemon.log".into(),
+                marks: Some(marks.into()),
+            }]
+        }
+        Toolstack::None => {
+            let mut paths: Vec<PathBuf> = Vec::new();
+            if let Some(qemu) = &subject.qemu {
+                paths.extend(qemu.value("-D").map(PathBuf::from));
+                let name = arguments::name(qemu);
+                paths.extend(name.map(|name| format!("/var/log/libvirt/qemu/{name}.log").into()));
+            }
+            for process in subject.qemu.iter().chain(&subject.emulators) {
+                paths.extend(process.descriptor(&subject.host, 2));
+            }
+            // A pipe or a terminal is none that can be read again.
+            paths.retain(|path| path.starts_with("/") && !path.starts_with("/dev"));
+            paths.retain(|path| subject.host.exists(path) || !is_libvirts(path));
+            paths.into_iter().map(whole).collect()
+        }
+    }
+}
+
+fn is_libvirts(path: &Path) -> bool {
+    path.starts_with("/var/log/libvirt")
+}
+
+fn is_complaint(line: &str) -> bool {
+    let line = line.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    has(&OURS) && has(&COMPLAINTS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn complaints_about_the_device_alone() {
+        for line in [
+            "qemu-system-x86_64: -device vgpu-stub: 'vgpu-stub' is not a valid device model name",
+            "vgpu-stub: refused write of 4 bytes at BAR0 + 0x400",
+            "vgpu-stub: the serving process dies again and again; it is given up",
+        ] {
+            assert!(is_complaint(line), "{line}");
+        }
+        for line in [
+            "vgpu-stub: client connected",
+            "vgpu-stub: the serving process was killed; starting another",
+            "qemu-system-x86_64: warning: cannot set up KVM",
+        ] {
+            assert!(!is_complaint(line), "{line}");
+        }
+    }
+}
