@@ -60,9 +60,15 @@ pub(super) fn qmp_socket(qemu: &Process) -> Option<&str> {
     if let Some(value) = qemu.value("-qmp") {
         return value.strip_prefix("unix:")?.split(',').next();
     }
+    // QEMU 11.1 has objects in place of -mon.
+    let objects = qemu
+        .values("-object")
+        .filter(|value| value.starts_with("monitor-qmp"));
+    let is_qmp = |value: &&str| property(value, "mode") == Some("control");
     let monitor = qemu
         .values("-mon")
-        .find(|value| property(value, "mode") == Some("control"))?;
+        .find(is_qmp)
+        .or_else(|| objects.into_iter().next())?;
     let id = property(monitor, "chardev").or_else(|| monitor.split(',').next())?;
     let mut chardevs = qemu.values("-chardev");
     let chardev = chardevs.find(|value| property(value, "id") == Some(id))?;
@@ -84,7 +90,49 @@ pub(super) fn console(qemu: &Process) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::doctor::host::Host;
+
+    fn qemu(line: &str) -> Process {
+        let folder = tempfile::tempdir().unwrap();
+        let process = folder.path().join("proc/7");
+        std::fs::create_dir_all(&process).unwrap();
+        let words = line.split(' ').collect::<Vec<_>>().join("\0");
+        std::fs::write(process.join("cmdline"), words + "\0").unwrap();
+        std::fs::write(process.join("stat"), "7 (q (x) S) T 1 7 7").unwrap();
+        let host = Host::new(folder.path(), Duration::from_secs(1));
+        Process::of(&host, 7).unwrap()
+    }
+
+    #[test]
+    fn the_monitor_is_found_however_it_is_written() {
+        for line in [
+            "q -qmp unix:/run/a,server=on,wait=off",
+            "q -chardev socket,id=b,path=/run/b -chardev socket,id=m,path=/run/a -mon chardev=m,mode=control",
+            "q -mon m,mode=control -chardev socket,id=m,path=/run/a",
+            "q -chardev socket,id=m,path=/run/a -object monitor-qmp,id=x,chardev=m",
+        ] {
+            assert_eq!(qmp_socket(&qemu(line)), Some("/run/a"), "{line}");
+        }
+        assert_eq!(qmp_socket(&qemu("q -mon chardev=m,mode=readline")), None);
+    }
+
+    #[test]
+    fn the_name_and_the_console_are_found() {
+        let line = "/usr/bin/q -name guest=web1,debug-threads=on -serial chardev:c \
+                    -chardev stdio,id=c,mux=on,logfile=/run/c";
+        let qemu = qemu(line);
+        assert_eq!(name(&qemu), Some("web1"));
+        assert_eq!(console(&qemu), Some("/run/c"));
+        assert!(qemu.is_stopped() && qemu.name() == "q");
+        let file = super::tests::qemu("q -name web2 -serial file:/run/d");
+        assert_eq!(
+            (name(&file), console(&file)),
+            (Some("web2"), Some("/run/d"))
+        );
+    }
 
     #[test]
     fn a_device_is_found_however_it_is_written() {

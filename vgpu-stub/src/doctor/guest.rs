@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use vgpu_abi::{bar0, ids::CLASS_CODE};
 
 use super::finding::{Mend, OrType, Point, Trouble};
+use super::text::this_command;
 use crate::check::config;
 use crate::check::identity::{self, Ids};
 use crate::check::kernel_log::{self, KernelLog};
@@ -170,15 +171,13 @@ fn device(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
     if !guest.ours.is_empty() {
         return Ok(());
     }
+    let ids = guest.ids;
     Err(Trouble::fault(
         format!(
-            "no function has the ids {}, nor the class of the device",
-            guest.ids
+            "no function has the ids {ids}, nor the device's class; where a rescan does not find \
+             it, run vgpu-stub doctor on the host"
         ),
-        [
-            Mend::guest("echo 1 >/sys/bus/pci/rescan"),
-            Mend::host("vgpu-stub doctor --vm NAME  # where a rescan does not find it"),
-        ],
+        [Mend::guest("echo 1 >/sys/bus/pci/rescan")],
     ))
 }
 
@@ -209,9 +208,9 @@ fn ids(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
         let mend = || {
             let of = |name| function.hex(name).unwrap_or_default();
             let (vendor, device) = (of("vendor"), of("device"));
-            Mend::guest(format!(
-                "vgpu-stub doctor --guest --vendor-id {vendor:04x} --device-id {device:04x}"
-            ))
+            Mend::guest(this_command(&format!(
+                "--vendor-id {vendor:04x} --device-id {device:04x}"
+            )))
         };
         guest.ids.check_vendor(function, seen).or_type(mend)?;
         guest.ids.check_device(function, seen).or_type(mend)?;
@@ -311,12 +310,8 @@ fn driver(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
 }
 
 fn log(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
-    let log = KernelLog::read(&guest.kernel_log).map_err(|error| {
-        Trouble::not_seen(
-            format!("{error:#}"),
-            [Mend::guest("sudo vgpu-stub doctor --guest")],
-        )
-    })?;
+    let log = KernelLog::read(&guest.kernel_log)
+        .map_err(|error| Trouble::not_seen(format!("{error:#}"), [Mend::guest(as_root())]))?;
     for function in guest.ours() {
         let address = function.address();
         let mend = || Mend::guest(format!("dmesg | grep {address}"));
@@ -330,14 +325,18 @@ fn all_of_config_space(function: &Function<'_>) -> Result<(), Trouble> {
         Ok(config) if config.len() > SEEN_BY_ALL => Ok(()),
         Ok(_) => Err(Trouble::not_seen(
             "only root sees all of config space, and BAR 0",
-            [Mend::guest("sudo vgpu-stub doctor --guest")],
+            [Mend::guest(as_root())],
         )),
         Err(error) => Err(unreadable(format!("{error:#}"))),
     }
 }
 
 fn unreadable(why: String) -> Trouble {
-    Trouble::not_seen(why, [Mend::guest("sudo vgpu-stub doctor --guest")])
+    Trouble::not_seen(why, [Mend::guest(as_root())])
+}
+
+fn as_root() -> String {
+    format!("sudo {}", this_command(""))
 }
 
 /// The kernel finds the function anew, and places its BAR.

@@ -16,6 +16,7 @@ use super::host::Host;
 use super::process::Process;
 use super::qemu::Machine;
 use super::qmp::{Qmp, QmpError};
+use super::text::this_command;
 use super::toolstack::Toolstack;
 use crate::check::identity::Ids;
 
@@ -208,9 +209,7 @@ impl Subject {
         let bytes = self.host.bytes(&path).map_err(|error| {
             Trouble::not_seen(
                 format!("cannot read {}: {error}", path.display()),
-                [Mend::host(format!(
-                    "sudo vgpu-stub doctor --domid {domain}"
-                ))],
+                [Mend::host(format!("sudo {}", this_command("")))],
             )
         })?;
         let devices = vgpu_xen_attachment::seen(&bytes).map_err(|error| {

@@ -33,12 +33,14 @@ pub(super) fn mends(subject: &Subject) -> Vec<Mend> {
     match subject.attachment {
         Some(Attachment::VfioUser) => {
             let sockets = subject.sockets().into_iter();
-            let end = |path| {
+            // A server may take its socket away when its VM ends.
+            let replace = |path| {
                 let path = quoted(path);
-                let start = format!("vgpu-stub vfio-user --socket {path} &");
-                Mend::host(format!("rm {path}; {start}  # and start the VM again"))
+                Mend::host(format!(
+                    "rm -f {path}; vgpu-stub vfio-user --socket {path} &  # once the VM is off"
+                ))
             };
-            sockets.map(end).collect()
+            sockets.map(replace).collect()
         }
         Some(Attachment::Qemu) => vec![Mend::host(
             "cargo xtask qemu  # prints the path of a QEMU to start the VM with",

@@ -5,6 +5,7 @@ use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::Function;
 use crate::doctor::subject::Subject;
+use crate::doctor::text::this_command;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let ids = &subject.ids;
@@ -21,9 +22,10 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
                 format!(
                     "{address} is {vendor:04x}:{device:04x}, not {ids}: no driver for {ids} finds it"
                 ),
-                [Mend::host(format!(
-                    "vgpu-stub doctor … --vendor-id {vendor:04x} --device-id {device:04x}  # where that is meant"
-                ))],
+                // Right where these ids are meant.
+                [Mend::host(this_command(&format!(
+                    "--vendor-id {vendor:04x} --device-id {device:04x}"
+                )))],
             ));
         }
         seen.note(format!("{address}: {vendor:04x}:{device:04x}"));

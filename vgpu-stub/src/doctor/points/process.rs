@@ -7,7 +7,7 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::qmp::QmpError;
 use crate::doctor::subject::{Attachment, Subject};
-use crate::doctor::text::quoted;
+use crate::doctor::text::{quoted, this_command};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::unix_sockets::UnixSockets;
 use vgpu_control::ClientError;
@@ -59,7 +59,7 @@ fn sockets_are_live(subject: &Subject) -> Result<(), Trouble> {
     }
     Err(Trouble::not_seen(
         format!("cannot connect to {}: {error}", path.display()),
-        [Mend::host("sudo vgpu-stub doctor …  # the same, as root")],
+        [Mend::host(format!("sudo {}", this_command("")))],
     ))
 }
 
