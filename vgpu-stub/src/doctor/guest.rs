@@ -342,7 +342,10 @@ fn as_root() -> String {
 /// The kernel finds the function anew, and places its BAR.
 fn rescan(function: &Function<'_>) -> String {
     let address = function.address();
-    format!("echo 1 >/sys/bus/pci/devices/{address}/remove; echo 1 >/sys/bus/pci/rescan")
+    format!(
+        "echo 1 >/sys/bus/pci/devices/{address}/remove; echo 1 >/sys/bus/pci/rescan; \
+         setpci -s {address} COMMAND=2:2"
+    )
 }
 
 /// What is no vgpu-stub is replaced where it is emulated.

@@ -59,7 +59,11 @@ fn write_point(out: &mut impl Write, point: &Finding) -> io::Result<()> {
         Verdict::Fault => "FAULT",
         Verdict::NotSeen => "not seen",
     };
-    writeln!(out, "{verdict:<INDENT$}{} ({})", point.title, point.id)?;
+    write!(out, "{verdict:<INDENT$}{} ({})", point.title, point.id)?;
+    if let (Verdict::NotSeen, Some(why), []) = (point.verdict, &point.cause, &*point.mend) {
+        return writeln!(out, ": {}", printable(why));
+    }
+    writeln!(out)?;
     for line in point.seen.lines() {
         writeln!(out, "{:INDENT$}{}", "", printable(line))?;
     }

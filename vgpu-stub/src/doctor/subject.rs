@@ -18,6 +18,7 @@ use super::qemu::Machine;
 use super::qmp::{Qmp, QmpError};
 use super::text::this_command;
 use super::toolstack::Toolstack;
+use super::unix_sockets::is_same;
 use crate::check::identity::Ids;
 
 /// How the device gets into the VM.
@@ -102,7 +103,8 @@ impl Subject {
         let domain = self.toolstack.domain().map(|domain| domain.to_string());
         let control = self.control.as_ref().map(|control| &control.path);
         let serves = |process: &&Process| {
-            let is = |option, path: &Path| process.value(option).is_some_and(|it| path == it);
+            let is =
+                |option, path: &Path| process.value(option).is_some_and(|it| is_same(it, path));
             (process.is_subcommand("xen")
                 && domain.is_some()
                 && process.value("--domid") == domain.as_deref())

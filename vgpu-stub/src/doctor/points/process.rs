@@ -9,7 +9,7 @@ use crate::doctor::qmp::QmpError;
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::text::{quoted, this_command};
 use crate::doctor::toolstack::Toolstack;
-use crate::doctor::unix_sockets::UnixSockets;
+use crate::doctor::unix_sockets::{UnixSockets, is_same};
 use vgpu_control::ClientError;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
@@ -92,8 +92,9 @@ fn monitor_answers(subject: &Subject) -> Result<(), Trouble> {
 
 /// The vfio-user servers that QEMU's arguments name.
 fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
-    let namespace = subject.qemu.as_ref().map(|qemu| qemu.pid);
-    let table = UnixSockets::read(&subject.host, namespace).map_err(|error| {
+    let processes = subject.qemu.iter().chain(&subject.emulators);
+    let table = UnixSockets::read(&subject.host, processes.map(|it| it.pid));
+    let table = table.map_err(|error| {
         Trouble::not_seen(
             format!("cannot read /proc/net/unix: {error}"),
             [Mend::host("sudo cat /proc/net/unix")],
@@ -120,7 +121,7 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
         let own = subject
             .emulators
             .iter()
-            .any(|it| it.value("--socket") == Some(&path));
+            .any(|it| it.value("--socket").is_some_and(|it| is_same(it, &path)));
         let who = if own {
             "vgpu-stub"
         } else {
@@ -152,7 +153,7 @@ fn emulator(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let id = &subject.ids;
     let rescan = format!(
         "for f in $(lspci -D -d {id} | cut -d' ' -f1); do echo 1 >/sys/bus/pci/devices/$f/remove; \
-         done; echo 1 >/sys/bus/pci/rescan"
+         done; echo 1 >/sys/bus/pci/rescan; setpci -d {id} COMMAND=2:2"
     );
     match (supervisor, serving) {
         (Some(_), Some(_)) => control_answers(subject, seen),
