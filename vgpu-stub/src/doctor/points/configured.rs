@@ -29,7 +29,14 @@ fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let file = quoted(file);
     let start = match domain {
         None => format!("xl create {file}"),
-        Some(_) => format!("xl shutdown -w {} && xl create {file}", quoted(name)),
+        // It is shut down a moment before it is gone.
+        Some(_) => {
+            let name = quoted(name);
+            format!(
+                "xl shutdown -w {name} && while xl domid {name} 2>/dev/null; do sleep 1; done; \
+                 xl create {file}"
+            )
+        }
     };
     let (words, from) = match domain {
         Some(_) => {

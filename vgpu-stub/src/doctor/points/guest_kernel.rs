@@ -68,7 +68,7 @@ fn is_running(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     if let Toolstack::Xl {
         name,
         domain: Some(_),
-        ..
+        file,
     } = &subject.toolstack
     {
         let name = quoted(name);
@@ -79,7 +79,10 @@ fn is_running(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
         seen.note(format!("xl list: {state}"));
         let mend = match state {
             _ if state.contains('p') => Some(("paused", format!("xl unpause {name}"))),
-            _ if state.contains('c') => Some(("crashed", format!("xl destroy {name}"))),
+            _ if state.contains('c') => {
+                let again = format!("xl destroy {name} && xl create {}", quoted(file));
+                Some(("crashed", again))
+            }
             _ => None,
         };
         if let Some((how, mend)) = mend {

@@ -1,6 +1,7 @@
 //! What was logged about the device, where this kind of host logs.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::PathBuf;
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
@@ -8,6 +9,7 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::Subject;
 use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
+use crate::xen::device_model::NAME;
 
 /// A line is about the device if it has one of these, in lower case …
 const OURS: [&str; 3] = ["vgpu", "vfio-user", "vfio_user"];
@@ -51,7 +53,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
             return Err(Trouble::fault(
                 line.trim(),
                 [Mend::host(format!(
-                    "grep -iE 'vgpu|vfio.user' {path} | tail -n 50"
+                    "grep -iE '^error:|vgpu|vfio.user' {path} | tail -n 50"
                 ))],
             ));
         }
@@ -78,49 +80,65 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
     Err(Trouble::not_seen(tried, [Mend::host(journal)]))
 }
 
+/// Where QEMU and the emulator of this VM log.
 fn logs(subject: &Subject) -> Vec<Log> {
-    let whole = |path: PathBuf| Log { path, marks: None };
-    match &subject.toolstack {
-        Toolstack::Xl { name, .. } => {
-            vec![whole(format!("/var/log/xen/qemu-dm-{name}.log").into())]
-        }
-        // QEMU's wrapper there, and the units of systemd, log to syslog.
-        Toolstack::XcpNg { domain, .. } => {
-            let domain = domain.map_or_else(|| "?".into(), |domain| domain.to_string());
-            let marks = [
-                format!("qemu-dm-{domain}["),
-                format!("vgpu-stub-{domain}["),
-                format!("domain {domain}:"),
-            ];
-            vec![Log {
-                path: "/var/log/daemon.log".into(),
-                marks: Some(marks.into()),
-            }]
-        }
-        Toolstack::None => {
-            let mut paths: Vec<PathBuf> = Vec::new();
-            if let Some(qemu) = &subject.qemu {
-                paths.extend(qemu.value("-D").map(PathBuf::from));
-                let name = arguments::name(qemu);
-                paths.extend(name.map(|name| format!("/var/log/libvirt/qemu/{name}.log").into()));
-            }
-            for process in subject.qemu.iter().chain(&subject.emulators) {
-                paths.extend(process.descriptor(&subject.host, 2));
-            }
-            // A pipe or a terminal is none that can be read again.
-            paths.retain(|path| path.starts_with("/") && !path.starts_with("/dev"));
-            paths.retain(|path| subject.host.exists(path) || !is_libvirts(path));
-            paths.into_iter().map(whole).collect()
-        }
+    let mut logs = match &subject.toolstack {
+        Toolstack::Xl { name, .. } => vec![format!("/var/log/xen/qemu-dm-{name}.log").into()],
+        Toolstack::XcpNg { domain, .. } => return vec![syslog(*domain)],
+        Toolstack::None => own_logs(subject),
+    };
+    // An emulator that was started by hand may log elsewhere.
+    for process in subject.qemu.iter().chain(&subject.emulators) {
+        logs.extend(process.descriptor(&subject.host, 2));
+    }
+    // A pipe or a terminal is none that can be read again.
+    logs.retain(|path: &PathBuf| path.starts_with("/") && !path.starts_with("/dev"));
+    // One file may have several names.
+    let mut seen = HashSet::new();
+    logs.retain(|path| match subject.host.path(path).canonicalize() {
+        Ok(file) => seen.insert(file),
+        Err(_) => true,
+    });
+    let whole = |path| Log { path, marks: None };
+    logs.into_iter().map(whole).collect()
+}
+
+/// QEMU's wrapper on XCP-ng, and the units of systemd, log to syslog.
+fn syslog(domain: Option<u16>) -> Log {
+    let domain = domain.map_or_else(|| "?".into(), |domain| domain.to_string());
+    let marks = [
+        format!("qemu-dm-{domain}["),
+        format!("vgpu-stub-{domain}["),
+        format!("domain {domain}:"),
+    ];
+    Log {
+        path: "/var/log/daemon.log".into(),
+        marks: Some(marks.into()),
     }
 }
 
-fn is_libvirts(path: &Path) -> bool {
-    path.starts_with("/var/log/libvirt")
+/// What QEMU's arguments name, and what libvirt keeps.
+fn own_logs(subject: &Subject) -> Vec<PathBuf> {
+    let Some(qemu) = &subject.qemu else {
+        return Vec::new();
+    };
+    let libvirts = arguments::name(qemu).map(|name| format!("/var/log/libvirt/qemu/{name}.log"));
+    let libvirts = libvirts.filter(|path| subject.host.exists(path));
+    let named = qemu.value("-D").map(PathBuf::from);
+    named
+        .into_iter()
+        .chain(libvirts.map(PathBuf::from))
+        .collect()
 }
 
 fn is_complaint(line: &str) -> bool {
     let line = line.to_lowercase();
+    // As xl's device model, this program prints a failure so.
+    if line.starts_with("error: ") {
+        return true;
+    }
+    // QEMU in its place begins its lines with the name that it was started by.
+    let line = line.trim_start_matches(&format!("{NAME}: "));
     let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
     has(&OURS) && has(&COMPLAINTS) && !line.contains(WARNING)
 }
@@ -134,12 +152,14 @@ mod tests {
         for line in [
             "qemu-system-x86_64: -device vgpu-stub: 'vgpu-stub' is not a valid device model name",
             "vgpu-stub: refused write of 4 bytes at BAR0 + 0x400",
-            "vgpu-stub: the serving process dies again and again; it is given up",
+            "error: there is no domain 999",
+            "error: the process that answers the guest of domain 1 dies again and again; its device is gone",
         ] {
             assert!(is_complaint(line), "{line}");
         }
         for line in [
             "vgpu-stub: client connected",
+            "vgpu-stub-device-model: failed to create 'console' device '0': declining",
             "vgpu-stub: the process that answers the guest has died; starting another",
             "qemu-system-x86_64: warning: vfio vfio-user:/run/a: Could not enable error recovery for the device",
             "qemu-system-x86_64: cannot set up KVM",
