@@ -19,7 +19,10 @@ pub(super) fn config(subject: &Subject) -> Result<&Value, &str> {
             Value::Array(entries) => entries.first().cloned().unwrap_or_default(),
             entry => entry.clone(),
         };
-        Ok(entry["config"].clone())
+        match &entry["config"] {
+            Value::Null => Err("no configuration".to_owned()),
+            config => Ok(config.clone()),
+        }
     });
     config.as_ref().map_err(String::as_str)
 }

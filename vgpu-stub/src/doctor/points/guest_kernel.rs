@@ -19,26 +19,41 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
             [Mend::guest("vgpu-stub doctor --guest")],
         ));
     };
-    let lines: Vec<&str> = text.lines().collect();
-    let last = lines.iter().rposition(|line| line.contains(PANIC));
-    let Some(panic) = last else {
-        seen.note(format!("{}: no panic", path.display()));
-        return Ok(());
-    };
-    // A kernel that has panicked says no more.
-    let more = lines
-        .iter()
-        .skip(panic + 1)
-        .filter(|line| !line.trim().is_empty());
-    if more.clone().any(|line| line.contains("Linux version")) {
-        seen.note(format!("{}: a panic, and a start after it", path.display()));
-        return Ok(());
+    match panic(&text) {
+        None => {
+            seen.note(format!("{}: the kernel has not panicked", path.display()));
+            Ok(())
+        }
+        Some(line) => Err(Trouble::fault(
+            line,
+            [Mend::host(format!(
+                "grep -B 30 -A 30 '{PANIC}' {}",
+                quoted(path)
+            ))],
+        )),
     }
-    let path = quoted(path);
-    Err(Trouble::fault(
-        lines.get(panic).unwrap_or(&PANIC).trim(),
-        [Mend::host(format!("grep -B 30 -A 30 '{PANIC}' {path}"))],
-    ))
+}
+
+/// The line with which the kernel has ended. One that another start of the
+/// guest follows, in the same file, is history.
+fn panic(console: &str) -> Option<&str> {
+    let mut lines = console.lines();
+    let line = lines.rfind(|line| line.contains(PANIC))?;
+    let (_, after) = console.rsplit_once(line)?;
+    let at = printed_at(line);
+    let started_again = |line: &str| match at {
+        // All that the kernel still says has a time, and a later one.
+        Some(at) => printed_at(line).is_none_or(|it| it < at),
+        None => line.contains("Linux version"),
+    };
+    let mut after = after.lines().filter(|line| !line.trim().is_empty());
+    (!after.any(started_again)).then_some(line.trim())
+}
+
+/// The seconds since the kernel's start, as in "[    7.506772] text".
+fn printed_at(line: &str) -> Option<f64> {
+    let (time, _) = line.trim_start().strip_prefix('[')?.split_once(']')?;
+    time.trim().parse().ok()
 }
 
 fn is_running(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
@@ -114,4 +129,40 @@ fn console(subject: &Subject) -> Option<(PathBuf, String)> {
         let text = subject.host.log(&path).ok()?;
         Some((path, text))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DUMP: &str = "\
+guest: up
+[    7.506772] Kernel panic - not syncing: sysrq triggered crash
+[    7.506900] CPU: 0 PID: 1 Comm: sh Not tainted 6.1.0
+";
+
+    #[test]
+    fn a_panic_is_the_last_thing_that_a_kernel_says() {
+        let line = "[    7.506772] Kernel panic - not syncing: sysrq triggered crash";
+        assert_eq!(panic(DUMP), Some(line));
+        assert_eq!(panic(&format!("{DUMP}\r\n")), Some(line));
+        let untimed = "Kernel panic - not syncing: x\nCPU: 0 PID: 1\n";
+        assert_eq!(panic(untimed), Some("Kernel panic - not syncing: x"));
+        assert_eq!(panic(&format!("{DUMP}{DUMP}")), Some(line));
+    }
+
+    #[test]
+    fn what_comes_after_it_is_another_start() {
+        for after in [
+            "SeaBIOS (version 1.16)\n",
+            "[    0.000000] Linux version 6.1\n",
+        ] {
+            assert_eq!(panic(&format!("{DUMP}{after}")), None, "{after}");
+        }
+        assert_eq!(
+            panic("Kernel panic - not syncing: x\nLinux version 6.1\n"),
+            None
+        );
+        assert_eq!(panic("guest: up\n"), None);
+    }
 }
