@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal};
 
 use crate::channel::Guest;
 use crate::failure::Mend;
@@ -51,6 +52,7 @@ pub struct MachineBuilder {
     memory_mib: u32,
     shared_memory: bool,
     image: Option<GuestImage>,
+    kernel_arguments: String,
     arguments: Vec<OsString>,
     incoming: bool,
     qtest: bool,
@@ -79,6 +81,7 @@ impl MachineBuilder {
             memory_mib: 256,
             shared_memory: false,
             image: None,
+            kernel_arguments: KERNEL_ARGUMENTS.into(),
             arguments: Vec::new(),
             incoming: false,
             qtest: false,
@@ -104,6 +107,14 @@ impl MachineBuilder {
     #[must_use]
     pub fn image(mut self, image: &GuestImage) -> Self {
         self.image = Some(image.clone());
+        self
+    }
+
+    /// Starts the guest's kernel with these words too. The last of two that contradict each other holds.
+    #[must_use]
+    pub fn kernel_arguments(mut self, words: &str) -> Self {
+        self.kernel_arguments += " ";
+        self.kernel_arguments += words;
         self
     }
 
@@ -273,7 +284,7 @@ impl MachineBuilder {
             .arg(image.kernel())
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", &format!("{KERNEL_ARGUMENTS}{shell}")])
+            .args(["-append", &format!("{}{shell}", self.kernel_arguments)])
             .arg("-no-reboot");
         Ok(())
     }
@@ -325,6 +336,20 @@ impl Machine {
             .and_then(|()| stdin.flush())
             .context("cannot type on the console")
             .map_err(|error| self.folder.explain(&error))
+    }
+
+    /// QEMU's process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Sends QEMU a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
     }
 
     /// The folder with the machine's logs and sockets; what a test puts there goes with the machine.

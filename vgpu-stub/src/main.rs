@@ -4,6 +4,7 @@
 mod check;
 mod ctl;
 mod device_properties;
+mod doctor;
 mod failure;
 mod number;
 mod vfio_user;
@@ -33,6 +34,7 @@ struct Cli {
 enum Command {
     Check(check::Args),
     Ctl(ctl::Args),
+    Doctor(doctor::Args),
     VfioUser(vfio_user::Args),
     Xen(xen::Args),
     XlConfig(xen::xl_config::Args),
@@ -65,6 +67,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(args) => check::run(&args),
         Command::Ctl(args) => ctl::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::XlConfig(args) => xen::xl_config::run(&args),

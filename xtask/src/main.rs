@@ -1,5 +1,6 @@
 //! Builds, demonstrates and tests the project: `cargo xtask`.
 
+mod acceptance;
 mod bench;
 mod demo;
 mod qemu;
@@ -24,6 +25,7 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Acceptance(acceptance::Options),
     Bench(bench::Options),
     Demo(demo::Options),
     Qemu(qemu::Options),
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let steps = Steps::new(&checkout().join("target/logs"))?;
     match task {
+        Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),

@@ -231,7 +231,7 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests("vgpu-testbed", &["vfio_user"], &environment)
+        bed_tests("vgpu-testbed", &["vfio_user", "doctor"], &environment)
     });
 }
 

@@ -98,6 +98,22 @@ mod conformance {
     }
 }
 
+/// Each fault of these is a start of a domain, or a wait.
+fn doctor_takes_long(name: &str) -> Result<()> {
+    let limit = Duration::from_secs(240);
+    scenario(name, "", |scenario| scenario.limit(limit))
+}
+
+#[test]
+fn doctor() -> Result<()> {
+    doctor_takes_long("doctor")
+}
+
+#[test]
+fn doctor_starts() -> Result<()> {
+    doctor_takes_long("doctor_starts")
+}
+
 /// The device in the QEMU that `cargo xtask qemu --xen` builds.
 #[test]
 fn built_in() -> Result<()> {

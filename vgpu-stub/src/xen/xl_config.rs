@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use crate::device_properties::DeviceProperties;
 use crate::failure::{Failure, OrMend};
 
+/// Where the device model that xl starts is installed.
+pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
+
 const EXAMPLES: &str = "\
 Examples:
   vgpu-stub xl-config >>/etc/xen/vm.cfg
@@ -25,7 +28,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "PATH",
-        default_value = "/usr/lib/vgpu-stub/vgpu-stub-device-model"
+        default_value = DEVICE_MODEL
     )]
     device_model: PathBuf,
 }
