@@ -24,8 +24,10 @@ impl Guard {
     /// The one process that a server has started, once it is the guard.
     fn of(server: &Serving) -> Self {
         let pid = server.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let pid = Pid::from_raw(children.trim().parse().unwrap()).unwrap();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = || fs::read_to_string(&path).unwrap();
+        wait_until(|| !children().is_empty());
+        let pid = Pid::from_raw(children().trim().parse().unwrap()).unwrap();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let guard = Self { pid, pidfd };
         wait_until(|| guard.catches(&[Signal::TERM, Signal::INT, Signal::HUP]));
