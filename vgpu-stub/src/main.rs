@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod cloudstack;
 mod ctl;
 mod device_properties;
 mod failure;
@@ -32,6 +33,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    Cloudstack(cloudstack::Args),
     Ctl(ctl::Args),
     VfioUser(vfio_user::Args),
     Xen(xen::Args),
@@ -64,6 +66,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(args) => check::run(&args),
+        Command::Cloudstack(args) => cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xen(args) => xen::run(&args),
