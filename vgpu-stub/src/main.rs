@@ -7,6 +7,7 @@ mod ctl;
 mod device_properties;
 mod failure;
 mod number;
+mod qemu;
 mod vfio_user;
 mod xen;
 
@@ -35,6 +36,7 @@ enum Command {
     Check(check::Args),
     Cloudstack(cloudstack::Args),
     Ctl(ctl::Args),
+    Qemu(qemu::Args),
     VfioUser(vfio_user::Args),
     Xen(xen::Args),
     XlConfig(xen::xl_config::Args),
@@ -68,6 +70,7 @@ fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(args) => check::run(&args),
         Command::Cloudstack(args) => cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
+        Command::Qemu(args) => qemu::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::XlConfig(args) => xen::xl_config::run(&args),

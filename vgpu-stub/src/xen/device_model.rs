@@ -20,7 +20,7 @@ pub(crate) const NAME: &str = "vgpu-stub-device-model";
 const QEMU_VARIABLE: &str = "VGPU_STUB_QEMU";
 
 /// Where distributions and Xen itself put the QEMU that xl would start.
-const QEMUS: [&str; 8] = [
+pub(crate) const QEMUS: [&str; 8] = [
     "/usr/libexec/xen-qemu-system-i386",
     "/usr/lib/xen/bin/qemu-system-i386",
     "/usr/libexec/xen/bin/qemu-system-i386",
