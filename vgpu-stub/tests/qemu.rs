@@ -461,43 +461,52 @@ fn running(word: &str) -> usize {
         .count()
 }
 
-/// A stand-in that never ends, nor does what it starts.
-fn hangs(host: &Host, seconds: &str) {
+/// A stand-in that does not end, nor does what it starts. Its processes are
+/// known by the number, which is this test's alone.
+fn hangs(host: &Host) -> String {
+    let seconds = format!("300.{}{:?}", std::process::id(), thread::current().id());
+    let seconds: String = seconds
+        .chars()
+        .filter(|c| c.is_ascii_digit() || *c == '.')
+        .collect();
     let content = format!("#!/bin/sh\nsleep {seconds} &\nexec sleep {seconds}\n");
     executable(&host.built(), &content);
+    seconds
 }
 
 #[test]
 fn a_qemu_that_hangs_is_ended_with_all_that_it_started() {
     let host = Host::new();
-    hangs(&host, "86400.125");
+    let seconds = hangs(&host);
     let started = Instant::now();
     let said = host.refused("install", &[]);
     assert!(said.contains("did not end within 10 seconds"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(20));
-    assert_eq!(running("86400.125"), 0);
+    assert_eq!(running(&seconds), 0);
 }
 
 #[test]
 fn a_signal_ends_it_with_nothing_changed_and_nothing_left() {
-    for (signal, seconds) in [(Signal::INT, "86400.25"), (Signal::TERM, "86400.5")] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let host = Host::new();
         let before = host.files();
-        hangs(&host, seconds);
+        let seconds = hangs(&host);
         let mut command = host.command("install", &[]);
         let child = command.stderr(Stdio::piped()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while running(seconds) < 2 {
+        while running(&seconds) < 2 {
             assert!(Instant::now() < deadline, "the stand-in did not start");
             thread::sleep(Duration::from_millis(5));
         }
+        let started = Instant::now();
         kill_process(Pid::from_child(&child), signal).unwrap();
         let said = told(&child.wait_with_output().unwrap());
+        assert!(started.elapsed() < Duration::from_secs(5), "it waited");
         assert!(
             said.contains("a signal came; nothing was changed"),
             "{said}"
         );
-        assert_eq!(running(seconds), 0);
+        assert_eq!(running(&seconds), 0);
         assert_eq!(host.files(), before);
     }
 }
