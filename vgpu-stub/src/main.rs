@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod cloudstack;
 mod ctl;
 mod device_properties;
 mod doctor;
 mod failure;
 mod number;
+mod qemu;
 mod vfio_user;
 mod xen;
 
@@ -33,8 +35,10 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    Cloudstack(cloudstack::Args),
     Ctl(ctl::Args),
     Doctor(doctor::Args),
+    Qemu(qemu::Args),
     VfioUser(vfio_user::Args),
     Xen(xen::Args),
     XlConfig(xen::xl_config::Args),
@@ -66,8 +70,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(args) => check::run(&args),
+        Command::Cloudstack(args) => cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Qemu(args) => qemu::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::XlConfig(args) => xen::xl_config::run(&args),

@@ -9,5 +9,6 @@ mod conformance;
 mod criteria;
 mod firmware;
 mod hotplug;
+mod install;
 mod migration;
 mod operator;

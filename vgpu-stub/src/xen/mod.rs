@@ -145,7 +145,7 @@ fn serving() -> Command {
 
 /// The devices, those without a slot in the first free ones from the default
 /// one on.
-fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
+pub(crate) fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
     if given.is_empty() {
         return Ok(vec![DeviceConfig::default()]);
     }
