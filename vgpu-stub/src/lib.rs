@@ -1,4 +1,7 @@
 //! The `vgpu-stub` command. Each subcommand has its own module.
+//!
+//! It is a library so that manual pages and shell completions are made of its
+//! own definition.
 #![forbid(unsafe_code)]
 
 mod check;
@@ -7,13 +10,14 @@ mod device_properties;
 mod failure;
 mod number;
 mod vfio_user;
+mod xcp;
 mod xen;
 
-use std::env;
-use std::path::Path;
+use std::env::{self, ArgsOs};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Exit code when a subcommand could not do its work; clap uses the same one
 /// for wrong usage.
@@ -21,7 +25,12 @@ const COULD_NOT_RUN: u8 = 2;
 
 /// A virtual GPU PCI device for virtual machines.
 #[derive(Parser)]
-#[command(version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "vgpu-stub",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -32,23 +41,34 @@ enum Command {
     Check(check::Args),
     Ctl(ctl::Args),
     VfioUser(vfio_user::Args),
+    Xcp(xcp::Args),
     Xen(xen::Args),
     XlConfig(xen::xl_config::Args),
 }
 
-fn main() -> ExitCode {
+/// What this program is, where it is started by another name than its own.
+type Role = fn(ArgsOs) -> ExitCode;
+
+/// The ends of the paths of such names.
+const ROLES: [(&str, Role); 3] = [
+    (xen::device_model::NAME, xen::device_model::main),
+    (xcp::shim::NAME, xcp::shim::main),
+    (xcp::plugin::NAME, xcp::plugin::main),
+];
+
+/// Does what the arguments of this process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
     let mut arguments = env::args_os();
-    let name = arguments.next();
-    if name.is_some_and(|name| Path::new(&name).ends_with(xen::device_model::NAME)) {
-        return xen::device_model::run(arguments).unwrap_or_else(|failure| {
-            failure.print_cause_last();
-            ExitCode::from(COULD_NOT_RUN)
-        });
+    let name = PathBuf::from(arguments.next().unwrap_or_default());
+    if let Some((_, role)) = ROLES.iter().find(|(end, _)| name.ends_with(end)) {
+        return role(arguments);
     }
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
+        Command::Xcp(args) => xcp::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::XlConfig(args) => xen::xl_config::run(&args),
     };
@@ -56,4 +76,10 @@ fn main() -> ExitCode {
         failure.print();
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+/// The definition of the command line.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
