@@ -16,6 +16,15 @@ use xen_bed::{Bed, Scenario, XenVersion};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
 
+/// What else a scenario finds in dom0.
+const FILES: [(&str, &str); 2] = [
+    (
+        "vgpu-stub-xen@.service",
+        "../../packaging/xcp-ng/vgpu-stub-xen@.service",
+    ),
+    ("systemctl", "tests/stand-ins/systemctl"),
+];
+
 fn programs() -> Result<PathBuf> {
     env::var_os("VGPU_STUB_PROGRAMS")
         .map(PathBuf::from)
@@ -40,8 +49,11 @@ fn scenario(name: &str, settings: &str, limit: Duration) -> Result<()> {
     };
     let script = format!("{settings}\n{}\n{}", read("prelude")?, read(name)?);
     let mut scenario = Scenario::new(script).guest(&guest).limit(limit);
-    for program in ["vgpu-stub", "ioreq-server", "reach"] {
+    for program in ["vgpu-stub", "ioreq-server", "reach", "hold-open"] {
         scenario = scenario.file(program, programs.join(program));
+    }
+    for (name, path) in FILES {
+        scenario = scenario.file(name, Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     }
     println!("{}", bed.run(&scenario)?.success()?);
     Ok(())
@@ -68,6 +80,7 @@ scenarios! {
     refusals,
     privileges,
     control,
+    xcp,
 }
 
 /// Twenty deaths, far enough apart that it is not given up.

@@ -139,6 +139,7 @@ fn build(host: &Host, call: &Call) -> Result<Infallible, Failure> {
     });
     let Err(failure) = built;
     // The domain is not built, so nobody needs it. It may have ended already.
+    let _ = call.pass_on(false);
     let _ = systemctl(&["--no-block", "stop", &unit], STOP_LIMIT);
     if let Ok(running) = Running::lock(host) {
         let _ = running.remove(domain);
