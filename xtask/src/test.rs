@@ -34,11 +34,12 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 5] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-xen", "ioreq-server"),
     ("vgpu-xen", "reach"),
+    ("vgpu-xen", "hold-open"),
 ];
 
 /// A check of the source by a tool of Rust's.

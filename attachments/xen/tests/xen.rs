@@ -17,6 +17,15 @@ use xen_bed::{Bed, Scenario, XenVersion};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
 
+/// What else a scenario finds in dom0.
+const FILES: [(&str, &str); 2] = [
+    (
+        "vgpu-stub-xen@.service",
+        "../../packaging/xcp-ng/vgpu-stub-xen@.service",
+    ),
+    ("systemctl", "tests/stand-ins/systemctl"),
+];
+
 /// What `cargo xtask test` tells the tests.
 fn environment(name: &str) -> Result<PathBuf> {
     env::var_os(name)
@@ -42,8 +51,11 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
     };
     let script = format!("{settings}\n{}\n{}", read("prelude")?, read(name)?);
     let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
-    for program in ["vgpu-stub", "ioreq-server", "reach"] {
+    for program in ["vgpu-stub", "ioreq-server", "reach", "hold-open"] {
         scenario = scenario.file(program, programs.join(program));
+    }
+    for (name, path) in FILES {
+        scenario = scenario.file(name, Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     }
     println!("{}", bed.run(&prepare(scenario))?.success()?);
     Ok(())
@@ -75,6 +87,7 @@ scenarios! {
     other_ways,
     privileges,
     control,
+    xcp,
 }
 
 /// The conformance suite in a guest, in two halves.

@@ -133,7 +133,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// This very command, as the process that answers the guest.
 fn serving() -> Command {
-    let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    // An upgrade may have put another program where this one was. What has
+    // the older one's registers in hand goes on with the older one.
+    let program = env::current_exe()
+        .ok()
+        .filter(|program| program.exists())
+        .unwrap_or_else(|| "/proc/self/exe".into());
     let mut words = env::args_os();
     let mut command = Command::new(program);
     if let (Some(_), Some(subcommand)) = (words.next(), words.next()) {
