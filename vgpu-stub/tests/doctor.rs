@@ -212,7 +212,7 @@ fn xcp_ng_logs_to_syslog_and_another_vms_lines_are_not_ours() {
         .unwrap();
     writeln!(
         log,
-        "Nov 24 11:00:01 host vgpu-stub-5[101]: vgpu-stub: cannot map the page"
+        "Nov 24 11:00:01 host vgpu-stub-xen@5[101]: vgpu-stub: cannot map the page"
     )
     .unwrap();
     let report = host.report(&["--vm", "web1"]);
@@ -232,7 +232,8 @@ fn an_emulator_that_is_gone_or_stopped() {
     // Another domain's is none of ours.
     host.process(103, "vgpu-stub xen --domid 50", 'S');
     let report = host.report(&["--vm", "web1"]);
-    assert!(mend(the_fault(&report, "process")).contains("vgpu-stub xen --domid 5 "));
+    let reboot = format!("xe vm-reboot uuid={UUID}");
+    assert_eq!(mend(the_fault(&report, "process")), reboot);
 }
 
 #[test]
@@ -281,14 +282,18 @@ fn xl_and_a_domain_that_is_not_hvm() {
              'domid vm') echo 7;;\n\
              'list -l vm') echo '[{{\"domid\":7,\"config\":{{\"c_info\":{{\"type\":\"{kind}\"}},\
              \"b_info\":{{\"device_model\":\"/usr/lib/vgpu-stub/vgpu-stub-device-model\",\
-             \"extra\":[\"-device\",\"vgpu-stub\"]}}}}}}]';;\n\
+             \"extra\":[\"-device\",\"vgpu-stub,addr=0x10,bar0-size=64K\"]}}}}}}]';;\n\
              *) echo;;\nesac"
         )
     };
     host.program("bin/xl", &xl("hvm"));
-    assert_eq!(
-        point(&host.report(&["--vm", "vm"]), "configured")["verdict"],
-        "ok"
+    let report = host.report(&["--vm", "vm"]);
+    assert_eq!(point(&report, "configured")["verdict"], "ok");
+    // The emulator is started as xl would.
+    let start = "vgpu-stub xen --domid 7 --device slot=0x10,bar0-size=64K ";
+    assert!(
+        mend(the_fault(&report, "process")).contains(start),
+        "{report:#}"
     );
     host.program("bin/xl", &xl("pvh"));
     let report = host.report(&["--vm", "vm"]);

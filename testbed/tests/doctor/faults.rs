@@ -528,6 +528,21 @@ fn a_vm_that_is_well() -> Result<()> {
     Ok(())
 }
 
+/// UEFI places BARs by rules of its own.
+#[test]
+fn a_vm_of_uefi_that_is_well() -> Result<()> {
+    let mut patient = Patient::new(Start {
+        uefi: true,
+        ..own()
+    })?;
+    patient.boot()?;
+    let qmp = patient.qmp().display().to_string();
+    for report in [patient.in_guest()?, patient.on_host(&["--qmp", &qmp])?] {
+        ensure!(report.well, "{report:#?}");
+    }
+    Ok(())
+}
+
 impl Fault {
     /// Plants it; the guest's doctor finds it and sends to the host's, which finds `point`.
     fn is_found_and_sent_to_the_host(&self, point: &str) -> Result<()> {

@@ -38,6 +38,7 @@ pub(crate) struct Start {
     pub(crate) arguments: Vec<String>,
     /// Further words for the guest's kernel.
     pub(crate) kernel: String,
+    pub(crate) uefi: bool,
 }
 
 impl Start {
@@ -46,6 +47,7 @@ impl Start {
             qemu,
             arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
             kernel: String::new(),
+            uefi: false,
         }
     }
 }
@@ -167,7 +169,10 @@ impl Patient {
         Ok(match self.start.qemu {
             Qemu::Own => (
                 environment("VGPU_STUB_QEMU")?,
-                Firmware::seabios(&self.cache, &self.steps)?,
+                match self.start.uefi {
+                    true => Firmware::ovmf(&self.cache, &self.steps)?,
+                    false => Firmware::seabios(&self.cache, &self.steps)?,
+                },
             ),
             Qemu::Stock => (environment("VGPU_STUB_STOCK_QEMU")?, Firmware::own()),
             Qemu::Old => {

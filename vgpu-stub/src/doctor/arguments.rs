@@ -1,8 +1,9 @@
 //! What QEMU's arguments say: devices, monitors, logs.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::process::Process;
+use super::text::quoted;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";
@@ -40,6 +41,12 @@ fn device(value: &str) -> Option<DeviceArgument> {
         driver: driver.to_owned(),
         socket: property(value, "socket.path").map(str::to_owned),
     })
+}
+
+/// What gives a VM the device of a server, as a shell takes it.
+pub(super) fn served(socket: &str) -> String {
+    let device = json!({ "driver": VFIO_USER, "socket": { "type": "unix", "path": socket } });
+    format!("-device {}", quoted(device.to_string()))
 }
 
 /// A property of an option's value. Commas in values, which are doubled, are

@@ -84,7 +84,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
                 "name this program in device_model_override, for xl to start",
             )
         })?;
-        start_emulator(domain, &arguments.devices)?;
+        start_emulator(domain, &arguments)?;
     }
     // It only returns where it fails.
     let error = Command::new(&qemu)
@@ -97,7 +97,24 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
     ))
 }
 
+/// The properties of our devices among QEMU's arguments, as `vgpu-stub xen`
+/// takes them.
+///
+/// # Errors
+///
+/// A property cannot be.
+pub(crate) fn devices(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
+    let sorted = Arguments::parse(arguments.into_iter().map(OsString::from))?;
+    Ok(sorted.with_properties().map(str::to_owned).collect())
+}
+
 impl Arguments {
+    /// The devices; one without properties is a device all the same.
+    fn with_properties(&self) -> impl Iterator<Item = &str> {
+        let devices = self.devices.iter().map(String::as_str);
+        devices.map(|device| if device.is_empty() { DEFAULT } else { device })
+    }
+
     fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
         let mut sorted = Self::default();
         let mut arguments = arguments.peekable();
@@ -207,16 +224,14 @@ fn help(qemu: &Path, arguments: &[OsString]) -> Result<ExitCode, Failure> {
 }
 
 /// Starts the emulator and waits until it answers the domain.
-fn start_emulator(domain: &str, devices: &[String]) -> Result<(), Failure> {
+fn start_emulator(domain: &str, sorted: &Arguments) -> Result<(), Failure> {
     let mut arguments: Vec<&OsStr> = vec!["--domid".as_ref(), domain.as_ref()];
-    for device in devices {
-        // One without properties is a device all the same.
-        let properties = if device.is_empty() { DEFAULT } else { device };
-        arguments.extend([OsStr::new("--device"), properties.as_ref()]);
+    for device in sorted.with_properties() {
+        arguments.extend([OsStr::new("--device"), device.as_ref()]);
     }
     // For who looks at the list of processes: ps aux | grep vgpu-stub
     arguments.push("--".as_ref());
-    for _ in devices {
+    for _ in &sorted.devices {
         arguments.extend([OsStr::new("-device"), OsStr::new(DEVICE)]);
     }
     background::start(&arguments)

@@ -1,7 +1,7 @@
 //! Does the VM's configuration ask for the device?
 
 use crate::check::report::Evidence;
-use crate::doctor::arguments::OWN;
+use crate::doctor::arguments::{self, OWN};
 use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::text::quoted;
@@ -10,6 +10,9 @@ use crate::doctor::xl;
 
 /// The key of a VM's platform that names the program which builds it.
 const KEY: &str = "xenguest";
+
+/// A place for the socket of a server that does not run yet.
+const SOCKET: &str = "/run/vgpu.sock";
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {
@@ -175,11 +178,8 @@ fn qemu(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
             format!("QEMU was started without -device {OWN}"),
             match subject.attachment {
                 Some(Attachment::VfioUser) => vec![
-                    Mend::host("vgpu-stub vfio-user --socket /run/vgpu.sock &"),
-                    Mend::on(
-                        Place::QemuArguments,
-                        r#"-device '{"driver":"vfio-user-pci","socket":{"type":"unix","path":"/run/vgpu.sock"}}'"#,
-                    ),
+                    Mend::host(format!("vgpu-stub vfio-user --socket {SOCKET} &")),
+                    Mend::on(Place::QemuArguments, arguments::served(SOCKET)),
                 ],
                 _ => vec![Mend::on(Place::QemuArguments, format!("-device {OWN}"))],
             },

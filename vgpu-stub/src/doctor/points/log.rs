@@ -108,7 +108,7 @@ fn syslog(domain: Option<u16>) -> Log {
     let domain = domain.map_or_else(|| "?".into(), |domain| domain.to_string());
     let marks = [
         format!("qemu-dm-{domain}["),
-        format!("vgpu-stub-{domain}["),
+        format!("vgpu-stub-xen@{domain}["),
         format!("domain {domain}:"),
     ];
     Log {

@@ -2,15 +2,19 @@
 
 use std::io::ErrorKind;
 
+use vgpu_control::ClientError;
+
 use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Trouble};
+use crate::doctor::arguments;
+use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::qmp::QmpError;
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::text::{quoted, this_command};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::unix_sockets::{UnixSockets, is_same};
-use vgpu_control::ClientError;
+use crate::doctor::xl;
+use crate::xen::device_model;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     sockets_are_live(subject)?;
@@ -115,7 +119,7 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
                 format!(
                     "a server listens on {path}, and the VM has lost its own. QEMU connects only once"
                 ),
-                [Mend::host(restart(subject))],
+                subject.qemu.iter().map(|qemu| Mend::host(restart(qemu))),
             ));
         }
         let own = subject
@@ -133,10 +137,7 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
 }
 
 /// How QEMU is ended, and started with the same arguments.
-fn restart(subject: &Subject) -> String {
-    let Some(qemu) = &subject.qemu else {
-        return "start the VM again".into();
-    };
+fn restart(qemu: &Process) -> String {
     let words: Vec<String> = qemu.words.iter().map(quoted).collect();
     format!("kill {}; {} &", qemu.pid, words.join(" "))
 }
@@ -149,35 +150,46 @@ fn emulator(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let serves = |it: &&Process| it.words.iter().any(|word| word == "--serving");
     let serving = subject.emulators.iter().find(serves);
     let supervisor = subject.emulators.iter().find(|it| !serves(it));
-    let start = format!("setsid vgpu-stub xen --domid {domain} >>/var/log/vgpu-stub.log 2>&1 &");
-    let id = &subject.ids;
-    let rescan = format!(
-        "for f in $(lspci -D -d {id} | cut -d' ' -f1); do echo 1 >/sys/bus/pci/devices/$f/remove; \
-         done; echo 1 >/sys/bus/pci/rescan; setpci -d {id} COMMAND=2:2"
-    );
-    match (supervisor, serving) {
-        (Some(_), Some(_)) => control_answers(subject, seen),
-        (None, None) => Err(Trouble::fault(
-            format!("no emulator runs for domain {domain}"),
-            [Mend::host(start), Mend::guest(rescan)],
-        )),
-        (Some(supervisor), None) => Err(Trouble::fault(
-            format!("the emulator of domain {domain} answers no guest"),
-            [
-                Mend::host(format!("kill {} && sleep 1 && {start}", supervisor.pid)),
-                Mend::guest(rescan),
-            ],
-        )),
-        (None, Some(serving)) => Err(Trouble::fault(
-            format!(
-                "the emulator of domain {domain} has lost its supervisor: nobody starts it again"
-            ),
-            [
-                Mend::host(format!("kill {} && sleep 1 && {start}", serving.pid)),
-                Mend::guest(rescan),
-            ],
-        )),
+    let (cause, left) = match (supervisor, serving) {
+        (Some(_), Some(_)) => return control_answers(subject, seen),
+        (None, None) => ("does not run", None),
+        (Some(supervisor), None) => ("answers no guest", Some(supervisor)),
+        (None, Some(serving)) => (
+            "has lost its supervisor: nobody starts it again",
+            Some(serving),
+        ),
+    };
+    Err(Trouble::fault(
+        format!("the emulator of domain {domain} {cause}"),
+        start_again(subject, domain, left),
+    ))
+}
+
+/// Brings a domain its emulator back. What is left of the old one goes first.
+fn start_again(subject: &Subject, domain: u16, left: Option<&Process>) -> Vec<Mend> {
+    // There a new start of the VM is what starts it, with the VM's options.
+    if let Toolstack::XcpNg { uuid, .. } = &subject.toolstack {
+        return vec![Mend::host(format!("xe vm-reboot uuid={uuid}"))];
     }
+    let arguments = xl::config(subject).map_or_else(|_| Vec::new(), xl::device_model_arguments);
+    let devices = device_model::devices(arguments).unwrap_or_default();
+    let devices = devices
+        .iter()
+        .map(|device| format!(" --device {}", quoted(device)));
+    let devices: String = devices.collect();
+    let end = left.map(|left| format!("kill {} && sleep 1 && ", left.pid));
+    let end = end.unwrap_or_default();
+    let start = format!(
+        "{end}setsid vgpu-stub xen --domid {domain}{devices} >>/var/log/vgpu-stub.log 2>&1 &"
+    );
+    // The guest still knows the old one, whose BAR had an address.
+    let ids = &subject.ids;
+    let find_again = format!(
+        "for f in $(lspci -D -d {ids} | cut -d' ' -f1); do \
+         echo 1 >/sys/bus/pci/devices/$f/remove; done; \
+         echo 1 >/sys/bus/pci/rescan; setpci -d {ids} COMMAND=2:2"
+    );
+    vec![Mend::host(start), Mend::guest(find_again)]
 }
 
 fn control_answers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
@@ -198,9 +210,11 @@ fn control_answers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
         greeting.pid, greeting.attachment, greeting.version, greeting.devices
     ));
     if infos.iter().any(|info| !info.connected) {
+        let socket = subject.emulators.iter().find_map(|it| it.value("--socket"));
+        let socket = socket.unwrap_or("/run/vgpu.sock");
         return Err(Trouble::fault(
             "no VM is connected to the emulator. QEMU connects when it starts, and only then",
-            [Mend::host(restart(subject))],
+            [Mend::on(Place::QemuArguments, arguments::served(socket))],
         ));
     }
     Ok(())
@@ -212,7 +226,7 @@ fn shown(process: &Process) -> String {
     if process.is_subcommand("xen") || process.is_subcommand("vfio-user") {
         return process.words.join(" ");
     }
-    let devices = crate::doctor::arguments::devices(process);
+    let devices = arguments::devices(process);
     let devices = devices
         .iter()
         .map(|device| format!(" -device {}", device.driver));
