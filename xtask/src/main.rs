@@ -3,6 +3,7 @@
 mod acceptance;
 mod bench;
 mod demo;
+mod package;
 mod qemu;
 mod test;
 mod xen;
@@ -28,6 +29,7 @@ enum Task {
     Acceptance(acceptance::Options),
     Bench(bench::Options),
     Demo(demo::Options),
+    Package(package::Options),
     Qemu(qemu::Options),
     Test(test::Options),
     Xen(xen::Options),
@@ -50,6 +52,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
+        Task::Package(options) => package::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),

@@ -7,6 +7,7 @@ pub(crate) mod xl_config;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -141,6 +142,8 @@ fn serving() -> Command {
         .unwrap_or_else(|| "/proc/self/exe".into());
     let mut words = env::args_os();
     let mut command = Command::new(program);
+    // For who looks at the list of processes.
+    command.arg0("vgpu-stub");
     if let (Some(_), Some(subcommand)) = (words.next(), words.next()) {
         command.arg(subcommand).arg("--serving");
     }

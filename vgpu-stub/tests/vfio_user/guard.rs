@@ -30,7 +30,9 @@ impl Guard {
         let pid = Pid::from_raw(children().trim().parse().unwrap()).unwrap();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let guard = Self { pid, pidfd };
-        wait_until(|| guard.catches(&[Signal::TERM, Signal::INT, Signal::HUP]));
+        // Until it runs the program anew, it has the server's handlers too.
+        let signals = [Signal::TERM, Signal::INT, Signal::HUP];
+        wait_until(|| guard.file("comm") == "vgpu-guard\n" && guard.catches(&signals));
         guard
     }
 
