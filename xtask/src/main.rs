@@ -2,6 +2,7 @@
 
 mod bench;
 mod demo;
+mod fuzz;
 mod qemu;
 mod test;
 mod xen;
@@ -26,6 +27,7 @@ struct Options {
 enum Task {
     Bench(bench::Options),
     Demo(demo::Options),
+    Fuzz(fuzz::Options),
     Qemu(qemu::Options),
     Test(test::Options),
     Xen(xen::Options),
@@ -47,6 +49,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
+        Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),

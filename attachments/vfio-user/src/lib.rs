@@ -14,5 +14,6 @@ mod endpoint;
 mod error;
 mod serve;
 
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use serve::{Options, serve};
