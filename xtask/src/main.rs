@@ -3,6 +3,7 @@
 mod acceptance;
 mod bench;
 mod demo;
+mod fuzz;
 mod package;
 mod qemu;
 mod test;
@@ -30,6 +31,7 @@ enum Task {
     Bench(bench::Options),
     Demo(demo::Options),
     Package(package::Options),
+    Fuzz(fuzz::Options),
     Qemu(qemu::Options),
     Test(test::Options),
     Xen(xen::Options),
@@ -53,6 +55,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
+        Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),

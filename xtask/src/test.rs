@@ -17,6 +17,7 @@ use vgpu_testbed::stock_qemu::StockQemu;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::fuzz;
 use crate::qemu::{self, Source};
 
 const EXAMPLES: &str = "\
@@ -154,6 +155,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         });
     }
     summary.add("Tests without machines", || tests(&["--workspace"], &[]));
+    summary.add("Fuzz for a short time", || fuzz::briefly(5, steps));
     machines(options, steps, &mut summary);
     summary.skip(
         "The device in XCP-ng's QEMU 4.2.1",
