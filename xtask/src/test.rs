@@ -37,6 +37,7 @@ const XEN_SUITE: &str = "trixie";
 const PROGRAMS: [(&str, &str); 5] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
+    ("vgpu-hostile", "vgpu-hostile"),
     ("vgpu-xen", "ioreq-server"),
     ("vgpu-xen", "reach"),
     ("vgpu-xen", "hold-open"),
