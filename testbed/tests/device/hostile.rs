@@ -3,7 +3,7 @@
 use anyhow::Result;
 
 use crate::bed::{Bed, property};
-use crate::common::{CODE, Place, attack};
+use crate::common::{ATTACKED, Place, attack};
 
 fn withstands(place: Place, processors: u8) -> Result<()> {
     let bed = Bed::new()?;
@@ -11,7 +11,7 @@ fn withstands(place: Place, processors: u8) -> Result<()> {
         .with_device(place, "")
         .device("pci-testdev,addr=6")
         .arguments(["-smp", &processors.to_string()])
-        .tcg(CODE)
+        .tcg(ATTACKED)
         .shared_memory()
         .image(&bed.image()?)
         .start()?;

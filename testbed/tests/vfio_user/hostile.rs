@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::bed::Bed;
-use crate::common::{CODE, LOG_LIMIT, Place, attack, memory_kib, processor_time};
+use crate::common::{ATTACKED, LOG_LIMIT, Place, attack, memory_kib, processor_time};
 
 /// What the server may have more after two attacks than before. It allocates
 /// for no access.
@@ -20,10 +20,7 @@ fn withstands(place: Place, processors: u8) -> Result<()> {
         .machine(&served, place)
         .device("pci-testdev,addr=6")
         .arguments(["-smp", &processors.to_string()])
-        // With a thread for each, QEMU 11.1.3 dies (a null pointer in TCG) once one processor moves a BAR that another
-        // accesses, of whatever device: its own pci-testdev will do.
-        .tcg("thread=single")
-        .tcg(CODE)
+        .tcg(ATTACKED)
         .image(&bed.image()?)
         .start()?;
     machine.guest()?.run("vgpu-stub check")?.success()?;
