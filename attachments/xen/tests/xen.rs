@@ -39,7 +39,8 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
     let steps = Steps::new(&cache.dir("logs/tests")?)?;
     let programs = environment("VGPU_STUB_PROGRAMS")?;
     let bed = Bed::open(&cache, &steps, XenVersion::default())?;
-    let in_guest = ["vgpu-stub", "vgpu-conformance"].map(|name| (name, programs.join(name)));
+    let in_guest = ["vgpu-stub", "vgpu-conformance", "vgpu-hostile"];
+    let in_guest = in_guest.map(|name| (name, programs.join(name)));
     let in_guest = in_guest
         .each_ref()
         .map(|(name, file)| GuestProgram { name, file });
@@ -132,6 +133,25 @@ fn doctor_starts() -> Result<()> {
 fn built_in() -> Result<()> {
     let qemu = environment("VGPU_STUB_XEN_QEMU")?;
     scenario("built_in", "", |scenario| scenario.program("qemu", qemu))
+}
+
+/// A guest that attacks its device.
+mod hostile {
+    use super::*;
+
+    fn hostile(vcpus: u8) -> Result<()> {
+        scenario("hostile", &format!("VCPUS={vcpus}"), |scenario| scenario)
+    }
+
+    #[test]
+    fn with_one_vcpu() -> Result<()> {
+        hostile(1)
+    }
+
+    #[test]
+    fn with_two_vcpus() -> Result<()> {
+        hostile(2)
+    }
 }
 
 /// Five deaths of the answering process in each, as more in a row make it given

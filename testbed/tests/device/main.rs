@@ -8,6 +8,7 @@ mod common;
 mod conformance;
 mod criteria;
 mod firmware;
+mod hostile;
 mod hotplug;
 mod install;
 mod migration;
