@@ -1,15 +1,12 @@
 //! The client's side of the socket.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use serde::de::DeserializeOwned;
 use thiserror::Error as ThisError;
+use vgpu_socket::{LineError, LineStream};
 
 use crate::protocol::{
     AnyGreeting, Command, Counters, Error, Greeting, GreetingLine, Id, Info, LONGEST_REPLY,
@@ -228,40 +225,21 @@ impl Client {
 /// Lines to and from a server, each exchange within the limit.
 #[derive(Debug)]
 struct Connection {
-    stream: UnixStream,
+    lines: LineStream,
     path: PathBuf,
     limit: Duration,
     deadline: Instant,
-    /// What came after the last line.
-    input: Vec<u8>,
 }
 
 impl Connection {
     fn open(path: &Path, limit: Duration) -> Result<Self, ClientError> {
         let deadline = Instant::now() + limit;
-        let refused = |error: Errno| match error {
-            // The server does not take the connections that wait already.
-            Errno::AGAIN => ClientError::TimedOut {
-                path: path.to_owned(),
-                limit,
-            },
-            error => ClientError::Connect {
-                path: path.to_owned(),
-                source: error.into(),
-            },
-        };
-        let address = SocketAddrUnix::new(path).map_err(refused)?;
-        let flags = SocketFlags::CLOEXEC;
-        let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
-            .map_err(refused)?;
-        set_socket_timeout(&socket, Timeout::Send, Some(limit)).map_err(refused)?;
-        retry_on_intr(|| net::connect(&socket, &address)).map_err(refused)?;
+        let lines = LineStream::connect(path, limit).map_err(|error| failed(path, limit, error))?;
         Ok(Self {
-            stream: socket.into(),
+            lines,
             path: path.to_owned(),
             limit,
             deadline,
-            input: Vec::new(),
         })
     }
 
@@ -269,66 +247,33 @@ impl Connection {
         self.deadline = Instant::now() + self.limit;
         let mut line = serde_json::to_vec(request).map_err(|_| self.unintelligible())?;
         line.push(b'\n');
-        self.stream
-            .write_all(&line)
-            .map_err(|error| self.failed(&error))?;
+        self.lines
+            .send(&line)
+            .map_err(|error| failed(&self.path, self.limit, error))?;
         let line = self.receive()?;
         serde_json::from_slice(&line).map_err(|_| self.unintelligible())
     }
 
     /// The next line, without the newline.
     fn receive(&mut self) -> Result<Vec<u8>, ClientError> {
-        let mut chunk = [0; 4096];
-        loop {
-            if let Some(end) = self.input.iter().position(|&byte| byte == b'\n') {
-                let rest = self.input.split_off(end + 1);
-                let mut line = std::mem::replace(&mut self.input, rest);
-                line.pop();
-                return Ok(line);
-            }
-            if self.input.len() > LONGEST_REPLY {
-                return Err(self.unintelligible());
-            }
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(self.timed_out());
-            }
-            let received = self
-                .stream
-                .set_read_timeout(Some(left))
-                .and_then(|()| self.stream.read(&mut chunk));
-            match received {
-                Ok(0) => return Err(self.closed()),
-                Ok(length) => self.input.extend(chunk.iter().take(length)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(self.failed(&error)),
-            }
-        }
-    }
-
-    fn failed(&self, error: &io::Error) -> ClientError {
-        match error.kind() {
-            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => self.timed_out(),
-            _ => self.closed(),
-        }
-    }
-
-    fn timed_out(&self) -> ClientError {
-        ClientError::TimedOut {
-            path: self.path.clone(),
-            limit: self.limit,
-        }
-    }
-
-    fn closed(&self) -> ClientError {
-        ClientError::Closed {
-            path: self.path.clone(),
-        }
+        self.lines
+            .receive(self.deadline, LONGEST_REPLY)
+            .map_err(|error| failed(&self.path, self.limit, error))
     }
 
     fn unintelligible(&self) -> ClientError {
         ClientError::Unintelligible {
             path: self.path.clone(),
         }
+    }
+}
+
+fn failed(path: &Path, limit: Duration, error: LineError) -> ClientError {
+    let path = path.to_owned();
+    match error {
+        LineError::Connect(source) => ClientError::Connect { path, source },
+        LineError::TimedOut => ClientError::TimedOut { path, limit },
+        LineError::Closed => ClientError::Closed { path },
+        LineError::TooLong => ClientError::Unintelligible { path },
     }
 }

@@ -27,4 +27,4 @@ pub use bar0::{Refused, Register};
 pub use config::{Bar0Size, DeviceConfig, InvalidBar0Size};
 pub use device::Device;
 pub use host::Host;
-pub use state::{RestoreError, STATE_SIZE};
+pub use state::{RestoreError, STATE_SIZE, saved_config};

@@ -54,6 +54,15 @@ pub enum RestoreError {
     ReservedRegister,
 }
 
+/// The config space of a saved device: what its guest reads there.
+///
+/// # Errors
+///
+/// The bytes are not the saved form of a device, or of a later version.
+pub fn saved_config(bytes: &[u8]) -> Result<[u32; SIZE / 4], RestoreError> {
+    decode(bytes).map(|saved| saved.config)
+}
+
 /// What a saved state says, whatever its version was.
 pub(crate) struct Saved {
     pub(crate) config: [u32; SIZE / 4],

@@ -94,8 +94,18 @@ impl Listener {
         match retry_on_intr(|| net::accept_with(&self.socket, SocketFlags::CLOEXEC)) {
             Ok(connection) => Ok(Some(connection.into())),
             Err(Errno::AGAIN | Errno::CONNABORTED) => Ok(None),
+            // What Linux says once nobody waits after [`Self::stop_listening`].
+            Err(Errno::INVAL) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Lets nobody connect any more. Who has connected already still can be
+    /// accepted, and is reset where it is not: its first receive fails with
+    /// `ECONNRESET` as the listener is dropped.
+    pub fn stop_listening(&self) {
+        // A socket that listens can always be shut down.
+        let _ = net::shutdown(&self.socket, net::Shutdown::Both);
     }
 
     /// The path, as it was given.

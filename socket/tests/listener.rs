@@ -1,7 +1,7 @@
 //! Who gets the path, and what is left of it afterwards.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
@@ -56,6 +56,27 @@ fn connections_come_through() {
     for fd in [listener.as_fd(), server.as_fd()] {
         assert_eq!(fcntl_getfd(fd).unwrap(), FdFlags::CLOEXEC);
     }
+}
+
+/// A server that ends lets nobody in, and loses nobody who is.
+#[test]
+fn who_has_connected_can_be_accepted_after_the_end() {
+    let (_folder, path) = folder();
+    let listener = Listener::bind(&path, MODE).unwrap();
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"hello").unwrap();
+    listener.stop_listening();
+    let refused = UnixStream::connect(&path).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ConnectionRefused);
+    let mut text = [0; 5];
+    let mut server = listener.accept().unwrap().unwrap();
+    server.read_exact(&mut text).unwrap();
+    assert_eq!(&text, b"hello");
+    for _ in 0..2 {
+        assert!(listener.accept().unwrap().is_none());
+    }
+    drop(listener);
+    assert!(!path.exists());
 }
 
 #[test]

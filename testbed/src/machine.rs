@@ -8,6 +8,7 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
+use rustix::process::{Pid, Signal};
 
 use crate::channel::Guest;
 use crate::failure::Mend;
@@ -50,7 +51,9 @@ pub struct MachineBuilder {
     firmware: Firmware,
     memory_mib: u32,
     shared_memory: bool,
+    tcg: String,
     image: Option<GuestImage>,
+    kernel_arguments: String,
     arguments: Vec<OsString>,
     incoming: bool,
     qtest: bool,
@@ -78,7 +81,9 @@ impl MachineBuilder {
             firmware: firmware.clone(),
             memory_mib: 256,
             shared_memory: false,
+            tcg: "tcg".into(),
             image: None,
+            kernel_arguments: KERNEL_ARGUMENTS.into(),
             arguments: Vec::new(),
             incoming: false,
             qtest: false,
@@ -100,10 +105,25 @@ impl MachineBuilder {
         self
     }
 
+    /// Sets a property of QEMU's emulation of processors, such as `thread=single`.
+    #[must_use]
+    pub fn tcg(mut self, property: &str) -> Self {
+        self.tcg += &format!(",{property}");
+        self
+    }
+
     /// Boots `image`. Without this the machine has nothing to boot but its firmware.
     #[must_use]
     pub fn image(mut self, image: &GuestImage) -> Self {
         self.image = Some(image.clone());
+        self
+    }
+
+    /// Starts the guest's kernel with these words too. The last of two that contradict each other holds.
+    #[must_use]
+    pub fn kernel_arguments(mut self, words: &str) -> Self {
+        self.kernel_arguments += " ";
+        self.kernel_arguments += words;
         self
     }
 
@@ -237,7 +257,7 @@ impl MachineBuilder {
         }
         command
             .args(["-machine", &machine])
-            .args(["-accel", if self.qtest { "qtest" } else { "tcg" }])
+            .args(["-accel", if self.qtest { "qtest" } else { &self.tcg }])
             .args(["-m", &format!("{}M", self.memory_mib)])
             .args(["-display", "none"])
             .args(["-nodefaults", "-no-user-config"]);
@@ -273,7 +293,7 @@ impl MachineBuilder {
             .arg(image.kernel())
             .arg("-initrd")
             .arg(initramfs)
-            .args(["-append", &format!("{KERNEL_ARGUMENTS}{shell}")])
+            .args(["-append", &format!("{}{shell}", self.kernel_arguments)])
             .arg("-no-reboot");
         Ok(())
     }
@@ -325,6 +345,26 @@ impl Machine {
             .and_then(|()| stdin.flush())
             .context("cannot type on the console")
             .map_err(|error| self.folder.explain(&error))
+    }
+
+    /// QEMU's process id.
+    #[must_use]
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// Sends QEMU a signal.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// What QEMU itself has printed.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.folder.stderr()
     }
 
     /// The folder with the machine's logs and sockets; what a test puts there goes with the machine.

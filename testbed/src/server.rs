@@ -114,6 +114,17 @@ impl Server {
         self.process.pid()
     }
 
+    /// The process id of its guard, the one process that it starts.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn guard(&self) -> Result<Pid> {
+        let pid = self.pid();
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+        let guard = children.trim().parse().ok().and_then(Pid::from_raw);
+        guard.with_context(|| format!("the server's processes are {children:?}"))
+    }
+
     /// Sends it a signal.
     ///
     /// # Errors

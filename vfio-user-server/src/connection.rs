@@ -2,28 +2,37 @@
 
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use thiserror::Error;
 use vfio_user::Command;
 
+use crate::close;
 use crate::command::Session;
 use crate::device::Device;
 use crate::receive::{Receiver, Stopped};
+use crate::refusal::refuse;
 use crate::reply::Reply;
 use crate::version;
 use crate::wire::{Header, NO_REPLY, TYPE_MASK};
 
 /// A connection to a client, not begun yet.
+///
+/// However it ends, also where it is dropped, the client reads what was sent
+/// to it and then the end of file, never `ECONNRESET`: what it has sent and
+/// the server has not received is received, and dropped, before the stream is
+/// closed.
 #[derive(Debug)]
 pub struct Connection {
-    stream: UnixStream,
+    stream: Arc<UnixStream>,
 }
 
 /// Ends a connection from another thread.
 #[derive(Debug)]
 pub struct Stop {
-    stream: UnixStream,
+    stream: Weak<UnixStream>,
 }
 
 /// Why a connection ended other than by the client's closing it.
@@ -46,18 +55,27 @@ impl Connection {
     /// A connection over a stream in blocking mode that a client opened.
     #[must_use]
     pub fn new(stream: UnixStream) -> Self {
-        Self { stream }
+        Self {
+            stream: Arc::new(stream),
+        }
     }
 
     /// A handle to end it.
+    #[must_use]
+    pub fn stop_handle(&self) -> Stop {
+        Stop {
+            stream: Arc::downgrade(&self.stream),
+        }
+    }
+
+    /// Turns the client away: its first message is answered with an error,
+    /// such as [`Errno::BUSY`], and it is left time to leave by itself.
     ///
-    /// # Errors
-    ///
-    /// If the process has no file descriptor left.
-    pub fn stop_handle(&self) -> std::io::Result<Stop> {
-        Ok(Stop {
-            stream: self.stream.try_clone()?,
-        })
+    /// Waits for the client alone, and no longer than `limit` in all. A client
+    /// that sends nothing by then hears nothing.
+    pub fn refuse(self, errno: Errno, limit: Duration) {
+        // Whether the client has heard it changes nothing.
+        let _ = refuse(&self.stream, errno, limit);
     }
 
     /// Answers the client until it leaves, or [`Stop::stop`] is called.
@@ -131,12 +149,20 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        close::in_order(&self.stream);
+    }
+}
+
 impl Stop {
-    /// Ends the connection: [`Connection::serve`] returns as if the client had
-    /// left. Harmless where it has ended already.
+    /// Ends the connection: [`Connection::serve`] and [`Connection::refuse`]
+    /// return as if the client had left. Harmless where it has ended already.
     pub fn stop(&self) {
-        // It fails where the client has left, and then there is nothing to do.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        if let Some(stream) = self.stream.upgrade() {
+            // It fails where the client has left: there is nothing to do then.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
     }
 }
 

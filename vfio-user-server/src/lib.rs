@@ -3,8 +3,8 @@
 //!
 //! Implement [`Device`], accept a UNIX stream, and call
 //! [`Connection::serve`] in a thread of its own; [`Connection::stop_handle`]
-//! ends it from another. There is no runtime, no global state, and no code
-//! that is unsafe.
+//! ends it from another. [`Connection::refuse`] turns a client away. There is
+//! no runtime, no global state, and no code that is unsafe.
 //!
 //! ```no_run
 //! use std::os::unix::net::UnixListener;
@@ -73,6 +73,7 @@
     )
 )]
 
+mod close;
 mod command;
 mod connection;
 mod device;
@@ -81,6 +82,7 @@ mod files;
 mod interrupts;
 mod limits;
 mod receive;
+mod refusal;
 mod reply;
 mod version;
 mod wire;

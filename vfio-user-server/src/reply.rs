@@ -53,30 +53,38 @@ impl Reply {
         command: &Header,
         result: Result<(), Errno>,
     ) -> Result<(), Errno> {
-        let (end, flags, error) = match result {
-            Ok(()) => (self.end, TYPE_REPLY, 0),
-            Err(errno) => (
-                HEADER,
-                TYPE_REPLY | ERROR,
-                errno.raw_os_error().unsigned_abs(),
-            ),
-        };
+        if let Err(errno) = result {
+            return send_error(stream, command, errno);
+        }
         let header = Header {
-            message_id: command.message_id,
-            command: command.command,
-            message_size: end as u32, // at most MAX_MESSAGE
-            flags,
-            error,
+            message_size: self.end as u32, // at most MAX_MESSAGE
+            flags: TYPE_REPLY,
+            error: 0,
+            ..*command
         };
-        let message = self.buffer.get_mut(..end).unwrap_or_default();
+        let message = self.buffer.get_mut(..self.end).unwrap_or_default();
         header
             .write_to_prefix(message)
             .map_err(|_| Errno::MSGSIZE)?;
-        let mut rest: &[u8] = message;
-        while !rest.is_empty() {
-            let sent = retry_on_intr(|| send(stream, rest, SendFlags::NOSIGNAL))?;
-            rest = rest.get(sent..).unwrap_or_default();
-        }
-        Ok(())
+        send_all(stream, message)
     }
+}
+
+/// Sends an error in answer to `command`.
+pub(crate) fn send_error(stream: &UnixStream, command: &Header, errno: Errno) -> Result<(), Errno> {
+    let header = Header {
+        message_size: HEADER as u32,
+        flags: TYPE_REPLY | ERROR,
+        error: errno.raw_os_error().unsigned_abs(),
+        ..*command
+    };
+    send_all(stream, header.as_bytes())
+}
+
+fn send_all(stream: &UnixStream, mut rest: &[u8]) -> Result<(), Errno> {
+    while !rest.is_empty() {
+        let sent = retry_on_intr(|| send(stream, rest, SendFlags::NOSIGNAL))?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
 }

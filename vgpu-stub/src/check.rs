@@ -1,17 +1,17 @@
 //! `vgpu-stub check`: tests, inside a Linux guest, that the device is all
 //! that step 1 of the project asks for.
 
-mod address;
-mod bar;
-mod config;
-mod identity;
-mod kernel_log;
-mod mapped_bar;
+pub(crate) mod address;
+pub(crate) mod bar;
+pub(crate) mod config;
+pub(crate) mod identity;
+pub(crate) mod kernel_log;
+pub(crate) mod mapped_bar;
 mod probe;
-mod report;
+pub(crate) mod report;
 mod resource;
 mod state;
-mod sysfs;
+pub(crate) mod sysfs;
 mod table;
 mod undo;
 
@@ -93,14 +93,14 @@ pub(crate) struct Args {
 
 /// What the check finds in the guest, elsewhere in tests.
 #[derive(clap::Args)]
-struct Paths {
+pub(crate) struct Paths {
     /// Where sysfs is mounted
     #[arg(long, hide = true, value_name = "DIR", default_value = SYSFS)]
-    sysfs: PathBuf,
+    pub(crate) sysfs: PathBuf,
 
     /// The kernel log
     #[arg(long, hide = true, value_name = "FILE", default_value = "/dev/kmsg")]
-    kernel_log: PathBuf,
+    pub(crate) kernel_log: PathBuf,
 
     /// The program that loads kernel modules
     #[arg(

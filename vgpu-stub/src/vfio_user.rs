@@ -1,13 +1,18 @@
 //! `vgpu-stub vfio-user`: serves the device to stock QEMU.
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use vgpu_device::DeviceConfig;
-use vgpu_vfio_user::{Options, serve};
+use vgpu_vfio_user::{Options, guard, serve};
 
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
+
+/// The subcommand that this one starts. It is for no one else, and clap does not
+/// know of it: so it is small, and quick to start.
+pub(crate) const GUARD: &str = "vfio-user-guard";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,7 +28,8 @@ Then, with QEMU 10.1 or later:
 const DETAILS: &str = "\
 One VM at a time has the device; when it ends, the next may connect, and finds
 the device in its power-on state. When the server ends, the VM goes on, and its
-guest reads all ones from the device.
+guest reads all ones from the device. A second process, vfio-user-guard, sees to
+it that QEMU outlives a server that is killed.
 
 Once the socket takes connections, this line is printed, and systemd notified:
   vgpu-stub vfio-user: ready on PATH
@@ -98,7 +104,30 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map_or_else(DeviceConfig::default, |device| device.config),
         trace: args.trace.is_some(),
     };
-    serve(&options).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    let guarding = || guarding(&args.socket);
+    serve(&options, guarding).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// This program as the guard; ps shows the socket too.
+fn guarding(socket: &Path) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("vgpu-stub").arg(GUARD).arg(socket);
+    command
+}
+
+/// Is the guard of a server.
+///
+/// # Errors
+///
+/// If no server has started it.
+pub(crate) fn run_guard() -> Result<ExitCode, Failure> {
+    guard().map_err(|error| {
+        Failure::new(
+            error.to_string(),
+            "leave it to 'vgpu-stub vfio-user', which starts it",
+        )
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,6 @@
 //! `cargo xtask demo`: a virtual machine that finds the device.
 
-mod attachment;
+pub(crate) mod attachment;
 mod xen;
 
 use std::fs;

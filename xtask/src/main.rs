@@ -1,8 +1,10 @@
 //! Builds, demonstrates and tests the project: `cargo xtask`.
 
+mod acceptance;
 mod bench;
 mod demo;
 mod fuzz;
+mod package;
 mod qemu;
 mod test;
 mod xen;
@@ -25,8 +27,10 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    Acceptance(acceptance::Options),
     Bench(bench::Options),
     Demo(demo::Options),
+    Package(package::Options),
     Fuzz(fuzz::Options),
     Qemu(qemu::Options),
     Test(test::Options),
@@ -47,8 +51,10 @@ fn main() -> ExitCode {
 fn run(task: &Task) -> Result<()> {
     let steps = Steps::new(&checkout().join("target/logs"))?;
     match task {
+        Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
+        Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),

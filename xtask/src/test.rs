@@ -35,11 +35,13 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
+    ("vgpu-hostile", "vgpu-hostile"),
     ("vgpu-xen", "ioreq-server"),
     ("vgpu-xen", "reach"),
+    ("vgpu-xen", "hold-open"),
 ];
 
 /// A check of the source by a tool of Rust's.
@@ -233,7 +235,7 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests("vgpu-testbed", &["vfio_user"], &environment)
+        bed_tests("vgpu-testbed", &["vfio_user", "doctor"], &environment)
     });
 }
 

@@ -29,7 +29,7 @@ impl Client {
         ended: Arc<OwnedFd>,
     ) -> std::io::Result<Self> {
         let connection = Connection::new(stream);
-        let stop = connection.stop_handle()?;
+        let stop = connection.stop_handle();
         let thread = thread::Builder::new()
             .name("guest".into())
             .stack_size(STACK)

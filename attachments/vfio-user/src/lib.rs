@@ -12,8 +12,11 @@
 mod client;
 mod endpoint;
 mod error;
+mod guard;
+mod refusals;
 mod serve;
 
 pub use endpoint::Endpoint;
 pub use error::Error;
+pub use guard::guard;
 pub use serve::{Options, serve};

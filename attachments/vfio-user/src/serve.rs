@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use vgpu_socket::Listener;
 
 use crate::client::Client;
 use crate::error::{Error, cannot};
+use crate::guard::Guard;
+use crate::refusals::Refusals;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -52,14 +55,16 @@ const LAST_REPLY: Timespec = Timespec {
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serves the device to one VM after another, until a signal or the control
-/// socket ends it. Says on stdout when it is ready, and to systemd; the log
-/// goes to stderr.
+/// socket ends it. `guarding` is the command that runs [`guard`]. Says on
+/// stdout when it is ready, and to systemd; the log goes to stderr.
+///
+/// [`guard`]: crate::guard()
 ///
 /// # Errors
 ///
 /// If a socket cannot be had, or the system refuses what the server needs. No
 /// socket is left behind.
-pub fn serve(options: &Options) -> Result<(), Error> {
+pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Error> {
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let listener = Listener::bind(&options.socket, options.socket_mode)?;
     let control_socket = match &options.control {
@@ -83,6 +88,9 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         emulator,
         client: None,
         ended: Arc::new(ended),
+        guarding: &guarding,
+        guard: None,
+        refusals: Refusals::default(),
         pause: false,
     };
 
@@ -90,14 +98,18 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     // Who closed stdout does not want to know, and who is no systemd neither.
     let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
+    // Nobody is accepted before it runs, and nobody waits for it but they.
+    server.start_guard();
     let result = server.run();
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     server.stop_client();
+    server.turn_the_rest_away();
+    server.end_guard();
     server.emulator.log().flush(LAST_LINES);
     result
 }
 
-struct Server {
+struct Server<'a> {
     listener: Listener,
     control_socket: Option<vgpu_control::Server>,
     control: Control,
@@ -107,11 +119,15 @@ struct Server {
     client: Option<Client>,
     /// Signalled when the client is gone.
     ended: Arc<OwnedFd>,
+    guarding: &'a dyn Fn() -> Command,
+    /// It ends the client's connection where this process cannot.
+    guard: Option<Guard>,
+    refusals: Refusals,
     /// The process has no descriptor for a client that waits.
     pause: bool,
 }
 
-impl Server {
+impl Server<'_> {
     /// Runs until somebody asks for the end.
     fn run(&mut self) -> Result<(), Error> {
         while !self.control.shutdown_requested() {
@@ -121,6 +137,9 @@ impl Server {
             }
             if ready.ended {
                 self.client_ended();
+            }
+            if ready.unguarded {
+                self.guard_ended();
             }
             if ready.connecting {
                 self.accept();
@@ -144,9 +163,13 @@ impl Server {
             PollFd::new(&self.signalled, PollFlags::IN),
             PollFd::new(&*self.ended, PollFlags::IN),
             PollFd::new(&self.listener, listened),
-            // Where there is no control socket, one more of another.
+            // Where there is none of these two, one more of another.
             match &self.control_socket {
                 Some(socket) => PollFd::new(socket, PollFlags::IN),
+                None => PollFd::new(&self.signalled, PollFlags::empty()),
+            },
+            match &self.guard {
+                Some(guard) => PollFd::new(guard, PollFlags::IN),
                 None => PollFd::new(&self.signalled, PollFlags::empty()),
             },
         ];
@@ -154,7 +177,7 @@ impl Server {
             Ok(_) | Err(Errno::INTR) => {}
             Err(errno) => return Err(cannot("wait for events")(errno)),
         }
-        let [signalled, ended, connecting, control] =
+        let [signalled, ended, connecting, control, unguarded] =
             fds.map(|fd| fd.revents().contains(PollFlags::IN));
         self.pause = false;
         Ok(Ready {
@@ -162,6 +185,7 @@ impl Server {
             ended,
             connecting,
             control,
+            unguarded,
         })
     }
 
@@ -179,10 +203,14 @@ impl Server {
     /// Serves a client, or turns it away while there is another.
     fn admit(&mut self, stream: UnixStream) {
         if self.client.is_some() {
-            drop(stream);
             self.say("turned a client away: another VM has the device");
+            self.turn_away(stream);
             return;
         }
+        if self.guard.is_none() {
+            self.start_guard();
+        }
+        self.guard(Some(&stream));
         let (emulator, ended) = (Arc::clone(&self.emulator), Arc::clone(&self.ended));
         match Client::start(stream, emulator, ended) {
             Ok(client) => {
@@ -190,14 +218,34 @@ impl Server {
                 self.control.set_connected(true);
                 self.say("client connected");
             }
-            Err(error) => self.say(format!("cannot serve a client: {error}")),
+            Err(error) => {
+                self.guard(None);
+                self.say(format!("cannot serve a client: {error}"));
+            }
         }
+    }
+
+    fn turn_away(&mut self, stream: UnixStream) {
+        if let Err(error) = self.refusals.add(stream) {
+            self.say(format!("cannot answer a client: {error}"));
+        }
+    }
+
+    /// Turns those away that nobody has accepted yet. They would be reset, as
+    /// the socket is closed over them.
+    fn turn_the_rest_away(&mut self) {
+        self.listener.stop_listening();
+        while let Ok(Some(stream)) = self.listener.accept() {
+            self.turn_away(stream);
+        }
+        self.refusals.end();
     }
 
     fn client_ended(&mut self) {
         let _ = rustix::io::read(self.ended.as_fd(), &mut [0; 8]);
         if let Some(client) = self.client.take() {
             self.control.set_connected(false);
+            self.guard(None);
             match client.finish() {
                 Ok(()) => self.say("client left"),
                 Err(broken) => self.say(format!("client dropped: {broken}")),
@@ -217,6 +265,41 @@ impl Server {
         }
     }
 
+    /// Has the guard hold the client's connection, or nothing any more.
+    fn guard(&mut self, client: Option<&UnixStream>) {
+        if let Some(guard) = &self.guard
+            && guard.hold(client).is_err()
+        {
+            self.guard_ended();
+        }
+    }
+
+    /// The device is served also where there can be no guard.
+    fn start_guard(&mut self) {
+        match Guard::start((self.guarding)()) {
+            Ok(guard) => self.guard = Some(guard),
+            Err(error) => self.say(format!("cannot start the guard: {error}")),
+        }
+    }
+
+    /// Goes on without the guard; the next client gets another.
+    fn guard_ended(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.end();
+            self.say("the guard has ended; the next VM gets another");
+        }
+    }
+
+    /// Ends the guard. Where the client's thread has not ended, the guard has
+    /// its work to do once this process has.
+    fn end_guard(&mut self) {
+        if self.client.is_none()
+            && let Some(guard) = self.guard.take()
+        {
+            guard.end();
+        }
+    }
+
     fn say(&self, text: impl Into<String>) {
         self.emulator.log().event(text);
     }
@@ -228,4 +311,5 @@ struct Ready {
     ended: bool,
     connecting: bool,
     control: bool,
+    unguarded: bool,
 }

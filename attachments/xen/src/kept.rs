@@ -9,16 +9,19 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
-use vgpu_device::STATE_SIZE;
+use vgpu_device::{STATE_SIZE, saved_config};
 use vgpu_emulator::Keep;
+use vgpu_pci::SIZE as CONFIG_SIZE;
+use vgpu_xen::DomainId;
 use vgpu_xen::device_model::ServerId;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::layout::Folder;
 use crate::machine::Journal;
 
 const MAGIC: [u8; 8] = *b"vgpuxen1";
@@ -65,6 +68,42 @@ pub enum KeptError {
     /// It is another's, or damaged.
     #[error("the file of kept registers is not one of this program")]
     Format,
+}
+
+/// A device as it was kept, for who looks from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Its config space, as its guest reads it.
+    pub config: [u32; CONFIG_SIZE / 4],
+    /// The addresses of the guest at which Xen sends accesses to BAR0 here.
+    pub mapped: Option<Range<u64>>,
+}
+
+/// Where the emulator of a domain keeps its devices, while it runs.
+#[must_use]
+pub fn kept_path(domain: DomainId) -> PathBuf {
+    Folder::of(domain).kept()
+}
+
+/// The devices in the bytes of such a file, in the order of their numbers.
+///
+/// # Errors
+///
+/// It is another program's, or damaged.
+pub fn seen(bytes: &[u8]) -> Result<Vec<Seen>, KeptError> {
+    let (head, rest) = Head::read_from_prefix(bytes).map_err(|_| KeptError::Format)?;
+    let (entries, _) = <[Entry]>::ref_from_prefix_with_elems(rest, head.devices.into())
+        .map_err(|_| KeptError::Format)?;
+    if head.magic != MAGIC {
+        return Err(KeptError::Format);
+    }
+    let seen = |entry: &Entry| {
+        Ok(Seen {
+            config: saved_config(&entry.state).map_err(|_| KeptError::Format)?,
+            mapped: from_pair(entry.new),
+        })
+    };
+    entries.iter().map(seen).collect()
 }
 
 /// The file, mapped.
@@ -204,4 +243,38 @@ fn to_pair(range: Option<&Range<u64>>) -> [u64; 2] {
 
 fn from_pair([start, end]: [u64; 2]) -> Option<Range<u64>> {
     (start < end).then_some(start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vgpu_device::{Device, DeviceConfig};
+    use vgpu_pci::capability::PortType;
+
+    #[test]
+    fn who_looks_sees_what_was_kept() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let device = Device::new(
+            &DeviceConfig::default(),
+            PortType::RootComplexIntegratedEndpoint,
+        );
+        let state = device.save();
+        let kept = Kept::create(file.path(), ServerId(3), &[state, state]).unwrap();
+        let mapping = Mapping {
+            old: None,
+            new: Some(0xf000_0000..0xf000_1000),
+        };
+        kept.keeper(1).note(&mapping);
+
+        let bytes = std::fs::read(file.path()).unwrap();
+        let devices = seen(&bytes).unwrap();
+        assert_eq!(devices[0].mapped, None);
+        assert_eq!(devices[1].mapped, mapping.new);
+        assert_eq!(devices[1].config[0], 0x1111_1af4);
+        assert_eq!(devices.len(), 2);
+
+        for (what, bytes) in [("cut", &bytes[..100]), ("other", &[b'x'; 4096][..])] {
+            assert!(seen(bytes).is_err(), "{what}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod supervisor;
 mod tests;
 
 pub use error::Error;
-pub use kept::KeptError;
+pub use kept::{KeptError, Seen, kept_path, seen};
 pub use layout::Options;
 pub use serving::serve;
 pub use supervisor::supervise;

@@ -39,7 +39,7 @@ fn device(choice: u8) -> (vgpu_device::Device, vgpu_pci::capability::PortType, u
         0 => PortType::RootComplexIntegratedEndpoint,
         _ => PortType::Endpoint,
     };
-    let bar0_size = 0x1000 << (choice >> 1) % 13;
+    let bar0_size = 0x1000 << ((choice >> 1) % 13);
     let config = DeviceConfig {
         bar0_size: Bar0Size::try_from(u64::from(bar0_size)).expect("a valid size"),
         ..DeviceConfig::default()

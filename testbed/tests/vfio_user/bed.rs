@@ -67,12 +67,22 @@ impl Bed {
 
     /// A machine with the device at `place`.
     pub(crate) fn machine(&self, served: &Served, place: Place) -> MachineBuilder {
+        self.machine_with(served, place, &[])
+    }
+
+    /// The same with more properties of QEMU's device.
+    pub(crate) fn machine_with(
+        &self,
+        served: &Served,
+        place: Place,
+        properties: &[(&str, Value)],
+    ) -> MachineBuilder {
         let machine = MachineBuilder::new(&self.qemu, place.machine(), &Firmware::own());
         place
             .port()
             .into_iter()
             .fold(machine, MachineBuilder::device)
-            .device(&device(served.server.socket(), place))
+            .device(&device(served.server.socket(), place, properties))
             .shared_memory()
     }
 
@@ -83,9 +93,10 @@ impl Bed {
 }
 
 /// QEMU's device for a server's socket.
-fn device(socket: &Path, place: Place) -> String {
+fn device(socket: &Path, place: Place, properties: &[(&str, Value)]) -> String {
     let (name, value) = place.bus().split_once('=').unwrap_or_default();
-    qemu_device(socket, &[("id", "vgpu".into()), (name, Value::from(value))])
+    let placed = [("id", "vgpu".into()), (name, Value::from(value))];
+    qemu_device(socket, &[&placed, properties].concat())
 }
 
 /// The default device at `place`, as stock QEMU shows it.

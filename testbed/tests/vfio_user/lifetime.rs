@@ -21,6 +21,7 @@ fn a_dead_server_reads_as_all_ones() -> Result<()> {
     let machine = bed.machine(&served, Place::Q35).qtest().start()?;
     let mut target = QtestTarget::new(machine, Place::Q35)?;
     target.bar0_write(0x10, 4, 0x1234_5678)?;
+    assert_eq!(target.bar0_read(0x10, 4)?, 0x1234_5678);
     served.server.kill()?;
     for _ in 0..3 {
         assert_eq!(target.bar0_read(0x10, 4)?, u64::from(ALL_ONES));
@@ -106,13 +107,7 @@ fn a_second_vm_is_turned_away() -> Result<()> {
     let started = Instant::now();
     let error = bed.machine(&served, Place::Pc).qtest().start().unwrap_err();
     let text = format!("{error:#}");
-    // Whether QEMU was still writing or already waited when it was closed.
-    let words = [
-        "failed to read header: EOF",
-        "Broken pipe",
-        "Connection reset",
-    ];
-    assert!(words.iter().any(|word| text.contains(word)), "{text}");
+    assert!(text.contains("Device or resource busy"), "{text}");
     // At once, not after QEMU's 5 seconds for an answer.
     assert!(started.elapsed() < Duration::from_secs(4), "{text}");
     let log = served.server.log();

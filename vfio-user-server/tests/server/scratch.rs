@@ -49,7 +49,7 @@ impl Shared {
     /// Serves one connection.
     pub(crate) fn serve(&self, stream: UnixStream) -> Serving {
         let connection = Connection::new(stream);
-        let stop = connection.stop_handle().unwrap();
+        let stop = connection.stop_handle();
         let mut device = self.clone();
         Serving {
             stop,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// Domain, bus, slot and function, such as 0000:00:05.0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct PciAddress(String);
+pub(crate) struct PciAddress(String);
 
 impl FromStr for PciAddress {
     type Err = String;

@@ -40,7 +40,7 @@ const NOT_ALLOWED: &str =
     "see that no other program uses the device, and boot without lockdown (Secure Boot)";
 
 /// What can be seen without a change: resource, BAR register, capabilities.
-pub(super) fn check_description(
+pub(crate) fn check_description(
     function: &Function<'_>,
     evidence: &mut Evidence,
 ) -> Result<(), Failure> {
@@ -108,7 +108,7 @@ fn check_capabilities(config: &ConfigSpace, evidence: &mut Evidence) -> Result<(
 
 /// What takes a change: the function is enabled, its BAR mapped, its Request
 /// ID register written. All is put back.
-pub(super) fn check_access(
+pub(crate) fn check_access(
     function: &Function<'_>,
     evidence: &mut Evidence,
 ) -> Result<(), Failure> {

@@ -5,15 +5,15 @@ use std::fmt;
 use anyhow::{Result, bail, ensure};
 
 /// Offsets and bits of a type-0 header (PCI 3.0, section 6.1).
-pub(super) const VENDOR_ID: u16 = 0x00;
-pub(super) const DEVICE_ID: u16 = 0x02;
-pub(super) const COMMAND: u16 = 0x04;
-pub(super) const COMMAND_MEMORY: u16 = 1 << 1;
+pub(crate) const VENDOR_ID: u16 = 0x00;
+pub(crate) const DEVICE_ID: u16 = 0x02;
+pub(crate) const COMMAND: u16 = 0x04;
+pub(crate) const COMMAND_MEMORY: u16 = 1 << 1;
 const STATUS: u16 = 0x06;
 const STATUS_CAPABILITY_LIST: u16 = 1 << 4;
-pub(super) const REVISION: u16 = 0x08;
-pub(super) const CLASS: u16 = 0x09;
-pub(super) const BAR0: u16 = 0x10;
+pub(crate) const REVISION: u16 = 0x08;
+pub(crate) const CLASS: u16 = 0x09;
+pub(crate) const BAR0: u16 = 0x10;
 const CAPABILITY_POINTER: u16 = 0x34;
 
 /// First offset that a capability can have.
@@ -24,9 +24,9 @@ const MOST_CAPABILITIES: usize = (0x100 - FIRST_CAPABILITY as usize) / 4;
 
 /// A capability of the list that starts at 0x34.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Capability {
-    pub(super) offset: u8,
-    pub(super) id: u8,
+pub(crate) struct Capability {
+    pub(crate) offset: u8,
+    pub(crate) id: u8,
 }
 
 impl fmt::Display for Capability {
@@ -36,21 +36,21 @@ impl fmt::Display for Capability {
     }
 }
 
-pub(super) struct ConfigSpace(Vec<u8>);
+pub(crate) struct ConfigSpace(Vec<u8>);
 
 impl ConfigSpace {
-    pub(super) fn new(bytes: Vec<u8>) -> Self {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
     /// Size in bytes: 64 for those who are not root, 256, or 4096 on PCI
     /// Express.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
     /// `N` bytes from `offset`, lowest address first.
-    pub(super) fn bytes<const N: usize>(&self, offset: u16) -> Result<[u8; N]> {
+    pub(crate) fn bytes<const N: usize>(&self, offset: u16) -> Result<[u8; N]> {
         let offset = usize::from(offset);
         match self.0.get(offset..).and_then(<[u8]>::first_chunk) {
             Some(bytes) => Ok(*bytes),
@@ -58,20 +58,20 @@ impl ConfigSpace {
         }
     }
 
-    pub(super) fn u8(&self, offset: u16) -> Result<u8> {
+    pub(crate) fn u8(&self, offset: u16) -> Result<u8> {
         Ok(u8::from_le_bytes(self.bytes(offset)?))
     }
 
-    pub(super) fn u16(&self, offset: u16) -> Result<u16> {
+    pub(crate) fn u16(&self, offset: u16) -> Result<u16> {
         Ok(u16::from_le_bytes(self.bytes(offset)?))
     }
 
-    pub(super) fn u32(&self, offset: u16) -> Result<u32> {
+    pub(crate) fn u32(&self, offset: u16) -> Result<u32> {
         Ok(u32::from_le_bytes(self.bytes(offset)?))
     }
 
     /// Walks the capability list to its end.
-    pub(super) fn capabilities(&self) -> Result<Vec<Capability>> {
+    pub(crate) fn capabilities(&self) -> Result<Vec<Capability>> {
         ensure!(
             self.u16(STATUS)? & STATUS_CAPABILITY_LIST != 0,
             "Status bit 4 is clear: no capability list"

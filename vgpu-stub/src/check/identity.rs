@@ -11,7 +11,7 @@ const UNREADABLE: &str = "see that sysfs is mounted and the device is still atta
 
 /// A vendor or device ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Id(u16);
+pub(crate) struct Id(u16);
 
 impl FromStr for Id {
     type Err = String;
@@ -34,20 +34,20 @@ impl fmt::Display for Id {
 }
 
 /// The ids that the device should have.
-#[derive(Debug, clap::Args)]
-pub(super) struct Ids {
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Ids {
     /// Vendor ID to expect, in hexadecimal
     #[arg(long = "vendor-id", value_name = "ID", default_value_t = Id(ids::VENDOR_ID))]
-    pub(super) vendor: Id,
+    pub(crate) vendor: Id,
 
     /// Device ID to expect, in hexadecimal
     #[arg(long = "device-id", value_name = "ID", default_value_t = Id(ids::DEVICE_ID))]
-    pub(super) device: Id,
+    pub(crate) device: Id,
 }
 
 impl Ids {
     /// Tells whether the kernel found these ids in the function.
-    pub(super) fn match_sysfs(&self, function: &Function<'_>) -> bool {
+    pub(crate) fn match_sysfs(&self, function: &Function<'_>) -> bool {
         let is = |attribute, id: Id| {
             function
                 .hex(attribute)
@@ -56,8 +56,13 @@ impl Ids {
         is("vendor", self.vendor) && is("device", self.device)
     }
 
+    /// Tells whether they are these two.
+    pub(crate) fn are(&self, vendor: u16, device: u16) -> bool {
+        (self.vendor.0, self.device.0) == (vendor, device)
+    }
+
     /// Criterion 2.
-    pub(super) fn check_vendor(
+    pub(crate) fn check_vendor(
         &self,
         function: &Function<'_>,
         evidence: &mut Evidence,
@@ -66,7 +71,7 @@ impl Ids {
     }
 
     /// Criterion 3.
-    pub(super) fn check_device(
+    pub(crate) fn check_device(
         &self,
         function: &Function<'_>,
         evidence: &mut Evidence,
@@ -107,7 +112,7 @@ fn check_id(
 }
 
 /// Criterion 4: processing accelerators, in place of the VGA class.
-pub(super) fn check_class(function: &Function<'_>, evidence: &mut Evidence) -> Result<(), Failure> {
+pub(crate) fn check_class(function: &Function<'_>, evidence: &mut Evidence) -> Result<(), Failure> {
     const MEND: &str = "attach a vgpu-stub device: its class is fixed, no option changes it";
 
     let sysfs = function.hex("class").or_mend(UNREADABLE)?;

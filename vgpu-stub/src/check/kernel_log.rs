@@ -43,13 +43,13 @@ const COMPLAINTS: [&str; 13] = [
 const LARGEST_RECORD: usize = 8 << 10;
 
 /// All records of the kernel that are still there.
-pub(super) struct KernelLog {
+pub(crate) struct KernelLog {
     records: Vec<Record>,
 }
 
 impl KernelLog {
     /// Reads the log, up to its newest record.
-    pub(super) fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let text =
             read_to_newest(path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self::parse(&text))
@@ -131,7 +131,7 @@ impl fmt::Display for Record {
 }
 
 /// Looks for complaints about the function in the log.
-pub(super) fn check(
+pub(crate) fn check(
     log: &KernelLog,
     address: &PciAddress,
     evidence: &mut Evidence,

@@ -8,25 +8,25 @@ use std::{
 use anyhow::{Context, Result};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-pub(super) struct MappedBar {
+pub(crate) struct MappedBar {
     region: MmapRegion,
 }
 
 impl MappedBar {
     /// Maps the first `size` bytes of a sysfs file `resourceN`.
-    pub(super) fn new(file: File, size: usize) -> Result<Self> {
+    pub(crate) fn new(file: File, size: usize) -> Result<Self> {
         let region =
             MmapRegion::from_file(FileOffset::new(file, 0), size).context("cannot map the BAR")?;
         Ok(Self { region })
     }
 
     /// Reads a register by one aligned access of 4 bytes.
-    pub(super) fn read(&self, offset: usize) -> Result<u32> {
+    pub(crate) fn read(&self, offset: usize) -> Result<u32> {
         Ok(self.register(offset)?.load(Ordering::Acquire))
     }
 
     /// Writes a register by one aligned access of 4 bytes.
-    pub(super) fn write(&self, offset: usize, value: u32) -> Result<()> {
+    pub(crate) fn write(&self, offset: usize, value: u32) -> Result<()> {
         self.register(offset)?.store(value, Ordering::Release);
         Ok(())
     }

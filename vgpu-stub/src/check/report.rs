@@ -23,18 +23,18 @@ const NAMES: [&str; 7] = [
 ];
 
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(crate) struct Report {
     version: u32,
     vendor_id: String,
     device_id: String,
     read_only: bool,
     /// No criterion of any device fails.
-    pub(super) holds: bool,
-    pub(super) devices: Vec<Device>,
+    pub(crate) holds: bool,
+    pub(crate) devices: Vec<Device>,
 }
 
 impl Report {
-    pub(super) fn new(ids: &Ids, read_only: bool, devices: Vec<Device>) -> Self {
+    pub(crate) fn new(ids: &Ids, read_only: bool, devices: Vec<Device>) -> Self {
         let mut criteria = devices.iter().flat_map(|device| &device.criteria);
         Self {
             version: VERSION,
@@ -48,36 +48,36 @@ impl Report {
 }
 
 #[derive(Serialize)]
-pub(super) struct Device {
+pub(crate) struct Device {
     /// None where no device was found.
-    pub(super) address: Option<PciAddress>,
-    pub(super) criteria: Vec<Criterion>,
+    pub(crate) address: Option<PciAddress>,
+    pub(crate) criteria: Vec<Criterion>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Pass,
     Fail,
     Skipped,
 }
 
 #[derive(Serialize)]
-pub(super) struct Criterion {
+pub(crate) struct Criterion {
     /// 1 to 7.
-    pub(super) number: usize,
-    pub(super) name: &'static str,
-    pub(super) verdict: Verdict,
-    pub(super) evidence: Evidence,
+    pub(crate) number: usize,
+    pub(crate) name: &'static str,
+    pub(crate) verdict: Verdict,
+    pub(crate) evidence: Evidence,
     /// Why it fails.
-    pub(super) cause: Option<String>,
+    pub(crate) cause: Option<String>,
     /// What to do about it.
-    pub(super) mend: Option<String>,
+    pub(crate) mend: Option<String>,
 }
 
 impl Criterion {
     /// Runs the test of the criterion with this number, 1 to 7.
-    pub(super) fn judge(
+    pub(crate) fn judge(
         number: usize,
         test: impl FnOnce(&mut Evidence) -> Result<(), Failure>,
     ) -> Self {
@@ -99,7 +99,7 @@ impl Criterion {
     }
 
     /// Leaves the criterion with this number out, for a reason.
-    pub(super) fn skipped(number: usize, reason: &str) -> Self {
+    pub(crate) fn skipped(number: usize, reason: &str) -> Self {
         let mut criterion = Self::judge(number, |evidence| {
             evidence.note(format!("skipped ({reason})"));
             Ok(())
@@ -108,21 +108,21 @@ impl Criterion {
         criterion
     }
 
-    pub(super) fn passes(&self) -> bool {
+    pub(crate) fn passes(&self) -> bool {
         self.verdict == Verdict::Pass
     }
 }
 
 /// What was looked at and found right, line by line.
 #[derive(Default, Serialize)]
-pub(super) struct Evidence(Vec<String>);
+pub(crate) struct Evidence(Vec<String>);
 
 impl Evidence {
-    pub(super) fn note(&mut self, line: impl fmt::Display) {
+    pub(crate) fn note(&mut self, line: impl fmt::Display) {
         self.0.push(line.to_string());
     }
 
-    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(String::as_str)
     }
 }

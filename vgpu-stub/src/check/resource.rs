@@ -10,17 +10,17 @@ const DISABLED: u64 = 0x1000_0000;
 const UNSET: u64 = 0x2000_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Resource {
+pub(crate) struct Resource {
     /// First address.
-    pub(super) start: u64,
+    pub(crate) start: u64,
     /// Last address, inclusive.
-    pub(super) end: u64,
+    pub(crate) end: u64,
     flags: u64,
 }
 
 impl Resource {
     /// Parses start, end and flags, each in hexadecimal after 0x.
-    pub(super) fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let mut numbers = line.split_whitespace().map(|number| {
             let digits = number.strip_prefix("0x")?;
             u64::from_str_radix(digits, 16).ok()
@@ -33,7 +33,7 @@ impl Resource {
     }
 
     /// Size in bytes; 0 where the function has no such BAR.
-    pub(super) fn size(&self) -> u64 {
+    pub(crate) fn size(&self) -> u64 {
         match (self.start, self.end) {
             (0, 0) => 0,
             (start, end) => end.wrapping_sub(start).wrapping_add(1),
@@ -41,12 +41,12 @@ impl Resource {
     }
 
     /// Tells whether it is 32-bit, non-prefetchable memory.
-    pub(super) fn is_plain_memory(&self) -> bool {
+    pub(crate) fn is_plain_memory(&self) -> bool {
         self.flags & (MEMORY | PREFETCHABLE | MEMORY_64) == MEMORY
     }
 
     /// Tells whether the kernel gave it an address.
-    pub(super) fn is_assigned(&self) -> bool {
+    pub(crate) fn is_assigned(&self) -> bool {
         self.start != 0 && self.flags & (DISABLED | UNSET) == 0
     }
 }

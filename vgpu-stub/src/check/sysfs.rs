@@ -15,13 +15,13 @@ use super::{address::PciAddress, config::ConfigSpace, resource::Resource};
 const NO_OVERRIDE: &str = "(null)";
 
 /// The folder bus/pci.
-pub(super) struct Sysfs {
+pub(crate) struct Sysfs {
     bus: PathBuf,
 }
 
 impl Sysfs {
     /// Takes the folder where sysfs is mounted.
-    pub(super) fn open(root: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &Path) -> Result<Self> {
         let bus = root.join("bus/pci");
         let devices = bus.join("devices");
         if !devices.is_dir() {
@@ -31,7 +31,7 @@ impl Sysfs {
     }
 
     /// Every function of every bus, by ascending address.
-    pub(super) fn functions(&self) -> Result<Vec<Function<'_>>> {
+    pub(crate) fn functions(&self) -> Result<Vec<Function<'_>>> {
         let devices = self.bus.join("devices");
         let mut functions = Vec::new();
         for entry in fs::read_dir(&devices).with_context(|| cannot("list", &devices))? {
@@ -48,12 +48,12 @@ impl Sysfs {
         Ok(functions)
     }
 
-    pub(super) fn has_driver(&self, driver: &str) -> bool {
+    pub(crate) fn has_driver(&self, driver: &str) -> bool {
         self.driver(driver).is_dir()
     }
 
     /// Makes the kernel look for functions that it does not know.
-    pub(super) fn rescan(&self) -> Result<()> {
+    pub(crate) fn rescan(&self) -> Result<()> {
         write(&self.bus.join("rescan"), "1")
     }
 
@@ -64,50 +64,50 @@ impl Sysfs {
 
 /// One PCI function. It may come and go: only a look tells whether it is
 /// there.
-pub(super) struct Function<'a> {
+pub(crate) struct Function<'a> {
     sysfs: &'a Sysfs,
     path: PathBuf,
     address: PciAddress,
 }
 
 impl Function<'_> {
-    pub(super) fn address(&self) -> &PciAddress {
+    pub(crate) fn address(&self) -> &PciAddress {
         &self.address
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn sysfs(&self) -> &Sysfs {
+    pub(crate) fn sysfs(&self) -> &Sysfs {
         self.sysfs
     }
 
-    pub(super) fn exists(&self) -> bool {
+    pub(crate) fn exists(&self) -> bool {
         self.path.exists()
     }
 
     /// Takes the function off the bus, until a rescan.
-    pub(super) fn remove(&self) -> Result<()> {
+    pub(crate) fn remove(&self) -> Result<()> {
         write(&self.attribute("remove"), "1")
     }
 
     /// An attribute that is a number in hexadecimal.
-    pub(super) fn hex(&self, attribute: &str) -> Result<u32> {
+    pub(crate) fn hex(&self, attribute: &str) -> Result<u32> {
         let text = self.read(attribute)?;
         u32::from_str_radix(text.trim_start_matches("0x"), 16)
             .with_context(|| format!("{} is {text:?}", self.attribute(attribute).display()))
     }
 
     /// All bytes of config space.
-    pub(super) fn config(&self) -> Result<ConfigSpace> {
+    pub(crate) fn config(&self) -> Result<ConfigSpace> {
         let path = self.attribute("config");
         let bytes = fs::read(&path).with_context(|| cannot("read", &path))?;
         Ok(ConfigSpace::new(bytes))
     }
 
     /// Writes a 16-bit register of config space.
-    pub(super) fn write_config(&self, offset: u16, value: u16) -> Result<()> {
+    pub(crate) fn write_config(&self, offset: u16, value: u16) -> Result<()> {
         let path = self.attribute("config");
         let file = open(&path, OpenOptions::new().write(true))?;
         file.write_all_at(&value.to_le_bytes(), offset.into())
@@ -115,7 +115,7 @@ impl Function<'_> {
     }
 
     /// The resource that the kernel gave to the BAR with this index.
-    pub(super) fn resource(&self, bar: usize) -> Result<Resource> {
+    pub(crate) fn resource(&self, bar: usize) -> Result<Resource> {
         let text = self.read("resource")?;
         let line = text.lines().nth(bar);
         line.and_then(Resource::parse).with_context(|| {
@@ -127,25 +127,25 @@ impl Function<'_> {
     }
 
     /// The file that maps the memory of the BAR with this index.
-    pub(super) fn open_resource(&self, bar: usize) -> Result<File> {
+    pub(crate) fn open_resource(&self, bar: usize) -> Result<File> {
         let path = self.attribute(&format!("resource{bar}"));
         open(&path, OpenOptions::new().read(true).write(true))
     }
 
     /// How many times the function was enabled.
-    pub(super) fn enable_count(&self) -> Result<u32> {
+    pub(crate) fn enable_count(&self) -> Result<u32> {
         let text = self.read("enable")?;
         text.parse()
             .with_context(|| format!("{} is {text:?}", self.attribute("enable").display()))
     }
 
     /// Enables the function once more, or takes one such back.
-    pub(super) fn enable(&self, on: bool) -> Result<()> {
+    pub(crate) fn enable(&self, on: bool) -> Result<()> {
         write(&self.attribute("enable"), if on { "1" } else { "0" })
     }
 
     /// The driver that the function is bound to.
-    pub(super) fn driver(&self) -> Result<Option<String>> {
+    pub(crate) fn driver(&self) -> Result<Option<String>> {
         let path = self.attribute("driver");
         match fs::read_link(&path) {
             Ok(target) => Ok(target
@@ -157,7 +157,7 @@ impl Function<'_> {
     }
 
     /// Binds the function to this driver, or to none.
-    pub(super) fn set_driver(&self, wanted: Option<&str>) -> Result<()> {
+    pub(crate) fn set_driver(&self, wanted: Option<&str>) -> Result<()> {
         let current = self.driver()?;
         if current.as_deref() == wanted {
             return Ok(());
@@ -187,12 +187,12 @@ impl Function<'_> {
     }
 
     /// The one driver that may bind to the function, where it is set.
-    pub(super) fn driver_override(&self) -> Result<Option<String>> {
+    pub(crate) fn driver_override(&self) -> Result<Option<String>> {
         let driver = self.read("driver_override")?;
         Ok((driver != NO_OVERRIDE).then_some(driver))
     }
 
-    pub(super) fn set_driver_override(&self, driver: Option<&str>) -> Result<()> {
+    pub(crate) fn set_driver_override(&self, driver: Option<&str>) -> Result<()> {
         if self.driver_override()?.as_deref() == driver {
             return Ok(());
         }
@@ -201,7 +201,7 @@ impl Function<'_> {
     }
 
     /// Lets the kernel look for a driver, as it does when it finds a function.
-    pub(super) fn probe_driver(&self) -> Result<()> {
+    pub(crate) fn probe_driver(&self) -> Result<()> {
         write(
             &self.sysfs.bus.join("drivers_probe"),
             &self.address.to_string(),
@@ -223,7 +223,7 @@ impl Function<'_> {
 }
 
 /// Names a driver in a message.
-pub(super) fn or_none(driver: Option<&str>) -> &str {
+pub(crate) fn or_none(driver: Option<&str>) -> &str {
     driver.unwrap_or("none")
 }
 

@@ -2,7 +2,7 @@
 //! project's devices out of QEMU's arguments, starts their emulator, and
 //! becomes the real QEMU, which never hears of them.
 
-use std::env;
+use std::env::{self, ArgsOs};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::background;
+use crate::COULD_NOT_RUN;
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
 
@@ -20,7 +21,7 @@ pub(crate) const NAME: &str = "vgpu-stub-device-model";
 const QEMU_VARIABLE: &str = "VGPU_STUB_QEMU";
 
 /// Where distributions and Xen itself put the QEMU that xl would start.
-const QEMUS: [&str; 8] = [
+pub(crate) const QEMUS: [&str; 8] = [
     "/usr/libexec/xen-qemu-system-i386",
     "/usr/lib/xen/bin/qemu-system-i386",
     "/usr/libexec/xen/bin/qemu-system-i386",
@@ -56,11 +57,15 @@ struct Arguments {
 }
 
 /// Acts as the device model that `xl` has started.
-///
-/// # Errors
-///
-/// The emulator or QEMU cannot be started.
-pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
+pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
+    run(arguments).unwrap_or_else(|failure| {
+        failure.print_cause_last();
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+/// It fails where the emulator or QEMU cannot be started.
+fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(arguments)?;
     let qemu = real_qemu()?;
     if arguments.help {
@@ -79,7 +84,7 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode,
                 "name this program in device_model_override, for xl to start",
             )
         })?;
-        start_emulator(domain, &arguments.devices)?;
+        start_emulator(domain, &arguments)?;
     }
     // It only returns where it fails.
     let error = Command::new(&qemu)
@@ -92,7 +97,24 @@ pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode,
     ))
 }
 
+/// The properties of our devices among QEMU's arguments, as `vgpu-stub xen`
+/// takes them.
+///
+/// # Errors
+///
+/// A property cannot be.
+pub(crate) fn devices(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
+    let sorted = Arguments::parse(arguments.into_iter().map(OsString::from))?;
+    Ok(sorted.with_properties().map(str::to_owned).collect())
+}
+
 impl Arguments {
+    /// The devices; one without properties is a device all the same.
+    fn with_properties(&self) -> impl Iterator<Item = &str> {
+        let devices = self.devices.iter().map(String::as_str);
+        devices.map(|device| if device.is_empty() { DEFAULT } else { device })
+    }
+
     fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Self, Failure> {
         let mut sorted = Self::default();
         let mut arguments = arguments.peekable();
@@ -202,16 +224,14 @@ fn help(qemu: &Path, arguments: &[OsString]) -> Result<ExitCode, Failure> {
 }
 
 /// Starts the emulator and waits until it answers the domain.
-fn start_emulator(domain: &str, devices: &[String]) -> Result<(), Failure> {
+fn start_emulator(domain: &str, sorted: &Arguments) -> Result<(), Failure> {
     let mut arguments: Vec<&OsStr> = vec!["--domid".as_ref(), domain.as_ref()];
-    for device in devices {
-        // One without properties is a device all the same.
-        let properties = if device.is_empty() { DEFAULT } else { device };
-        arguments.extend([OsStr::new("--device"), properties.as_ref()]);
+    for device in sorted.with_properties() {
+        arguments.extend([OsStr::new("--device"), device.as_ref()]);
     }
     // For who looks at the list of processes: ps aux | grep vgpu-stub
     arguments.push("--".as_ref());
-    for _ in devices {
+    for _ in &sorted.devices {
         arguments.extend([OsStr::new("-device"), OsStr::new(DEVICE)]);
     }
     background::start(&arguments)

@@ -4,8 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::device_properties::DeviceProperties;
+use crate::device_properties::{DeviceProperties, as_qemu};
 use crate::failure::{Failure, OrMend};
+
+/// Where the device model that xl starts is installed.
+pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,7 +28,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "PATH",
-        default_value = "/usr/lib/vgpu-stub/vgpu-stub-device-model"
+        default_value = DEVICE_MODEL
     )]
     device_model: PathBuf,
 }
@@ -38,14 +41,18 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut words = Vec::new();
     for device in &args.device {
-        if let Err(cause) = device.parse::<DeviceProperties>() {
-            return Err(Failure::new(
+        let properties: DeviceProperties = device.parse().map_err(|cause| {
+            Failure::new(
                 format!("--device {device}: {cause}"),
                 "see vgpu-stub xen --help for the properties",
-            ));
-        }
-        // QEMU's name for the slot.
-        words.push(format!("vgpu-stub,{}", device.replace("slot=", "addr=")));
+            )
+        })?;
+        let words_of_qemu = if properties.places_itself {
+            as_qemu(device, &properties.config)
+        } else {
+            device.clone()
+        };
+        words.push(format!("vgpu-stub,{words_of_qemu}"));
     }
     if words.is_empty() {
         words.push("vgpu-stub".to_owned());

@@ -1,6 +1,6 @@
 //! How the device gets into the demo's machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
@@ -16,7 +16,7 @@ use vgpu_testbed::stock_qemu::StockQemu;
 use crate::qemu::{self, Source};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Attachment {
+pub(crate) enum Attachment {
     /// In a process of its own, beside a stock QEMU
     VfioUser,
     /// Built into QEMU
@@ -27,7 +27,7 @@ pub(super) enum Attachment {
 
 /// Where the guest will run, and with it the attachment.
 #[derive(Debug)]
-pub(super) enum Choice {
+pub(crate) enum Choice {
     /// In a QEMU of this machine's.
     Qemu(QemuChoice),
     /// On Xen.
@@ -36,7 +36,7 @@ pub(super) enum Choice {
 
 /// The QEMU to run.
 #[derive(Debug)]
-pub(super) enum QemuChoice {
+pub(crate) enum QemuChoice {
     /// vfio-user, with this machine's QEMU.
     System(StockQemu),
     /// vfio-user, with Debian's QEMU.
@@ -47,17 +47,19 @@ pub(super) enum QemuChoice {
 
 /// A machine with the device, yet to be started.
 #[derive(Debug)]
-pub(super) struct Host {
-    pub(super) builder: MachineBuilder,
+pub(crate) struct Host {
+    pub(crate) builder: MachineBuilder,
+    /// The program that runs it.
+    pub(crate) binary: PathBuf,
     /// QEMU's name and version.
-    pub(super) qemu: String,
+    pub(crate) qemu: String,
     /// The process with the device, where it is not QEMU's own.
-    pub(super) server: Option<Server>,
+    pub(crate) server: Option<Server>,
 }
 
 impl Choice {
     /// Chooses for the user's options, and says why. `system` looks for this machine's QEMU, if it can do vfio-user.
-    pub(super) fn new(
+    pub(crate) fn new(
         attachment: Option<Attachment>,
         suite: Option<&str>,
         system: impl FnOnce() -> Option<StockQemu>,
@@ -102,7 +104,7 @@ impl QemuChoice {
     }
 
     /// Gets the QEMU and the device ready. `program` is the command vgpu-stub.
-    pub(super) fn prepare(
+    pub(crate) fn prepare(
         self,
         machine: MachineType,
         program: &Path,
@@ -128,6 +130,7 @@ fn with_vfio_user(qemu: &StockQemu, machine: MachineType, program: &Path) -> Res
         .device(&qemu_device(server.socket(), &[]));
     Ok(Host {
         builder,
+        binary: qemu.path.clone(),
         qemu: format!("QEMU {}", qemu.release),
         server: Some(server),
     })
@@ -146,6 +149,7 @@ fn with_qemu(
     Ok(Host {
         builder: MachineBuilder::new(&qemu.path, machine, &firmware).device("vgpu-stub"),
         qemu: format!("QEMU {}", qemu.release),
+        binary: qemu.path,
         server: None,
     })
 }

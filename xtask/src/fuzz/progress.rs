@@ -71,7 +71,7 @@ impl Progress {
     }
 }
 
-/// `#1234	NEW    cov: 56 ft: …`, or `stat::number_of_executed_units: 1234`.
+/// `#1234  NEW    cov: 56 ft: …`, or `stat::number_of_executed_units: 1234`.
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     count: u64,

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustix::fs::ftruncate;
@@ -40,7 +40,7 @@ pub fn run(bytes: &[u8]) {
 }
 
 /// A file of this program's, with some bytes of other values.
-fn damaged(path: &PathBuf, file: &File, devices: usize, mut script: Script<'_>) -> Vec<u8> {
+fn damaged(path: &Path, file: &File, devices: usize, mut script: Script<'_>) -> Vec<u8> {
     let state = new_device().save();
     drop(Kept::create(path, ServerId(1), &vec![state; devices]).unwrap());
     let mut contents = whole(file);
@@ -64,7 +64,7 @@ fn whole(file: &File) -> Vec<u8> {
     contents
 }
 
-fn check(file: &File, path: &PathBuf, contents: &[u8]) {
+fn check(file: &File, path: &Path, contents: &[u8]) {
     let opened = Kept::open(path);
     assert_eq!(whole(file), contents, "looking at it changed it");
     let devices = match contents.get(..HEAD) {

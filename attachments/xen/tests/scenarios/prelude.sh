@@ -1,7 +1,7 @@
 # What the scenarios of this folder share, before each of them.
 . /bed/lib.sh
 
-install -m 755 /host/vgpu-stub /usr/bin/vgpu-stub
+cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
 mkdir -p /usr/lib/vgpu-stub
 ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
 
@@ -48,3 +48,56 @@ proportional_kib() {
         awk '/^Pss:/ { print $2 }' "/proc/$_pid/smaps_rollup"
     done | awk '{ sum += $1 } END { print sum }'
 }
+
+# faults NAME prints the points of the domain with a fault.
+faults() {
+    vgpu-stub doctor --vm "$1" --config "/run/bed/$1.cfg" >/tmp/doctor 2>&1
+    sed -nE 's/^FAULT .*\((.*)\)$/\1/p' /tmp/doctor
+}
+
+# well NAME: no point has a fault.
+well() {
+    _found=$(faults "$1")
+    [ -z "$_found" ] && grep -q ' 0 at fault$' /tmp/doctor || { cat /tmp/doctor; fail "$1 is not well"; }
+}
+
+# found NAME POINT: this point has a fault, and no other.
+found() {
+    _found=$(faults "$1")
+    [ "$_found" = "$2" ] || { cat /tmp/doctor; fail "not $2 alone, but: $_found"; }
+    grep -A1 -E '^ +cause:' /tmp/doctor | head -n 1
+}
+
+# mends PLACE prints what the doctor said to type there.
+mends() {
+    sed -n "/^ *mend, $1:/{n;s/^ *//p}" /tmp/doctor
+}
+
+# mend NAME types it all.
+mend() {
+    mends 'on the host' >/tmp/on_the_host
+    mends 'in the guest' >/tmp/in_the_guest
+    while read -r _line; do
+        echo "host# $_line"
+        eval "$_line" </dev/null || fail "it does not work: $_line"
+    done </tmp/on_the_host
+    sleep 2
+    while read -r _line; do
+        in_guest "$1" "$_line"
+    done </tmp/in_the_guest
+}
+
+# in_guest NAME LINE types a line in the guest, and waits until it is done.
+in_guest() {
+    echo "guest# $2"
+    _done=$(guest_log "$1" | grep -c '^guest: done')
+    tell_guest "$1" "$2"
+    done_again() { [ "$(guest_log "$1" | grep -c '^guest: done')" -gt "$_done" ]; }
+    wait_for 30 done_again "$1" || { guest_log "$1"; fail "the guest does not get done: $2"; }
+    guest_log "$1" | tail -n 1 | grep -q 'done 0' || { guest_log "$1"; fail "it fails in the guest: $2"; }
+}
+
+# It obeys lines that are typed, and xl shutdown.
+obedient='printf "#!/bin/sh\nbusybox poweroff -f\n" >/sbin/poweroff && chmod +x /sbin/poweroff
+echo "guest: up"
+while read -r line; do eval "$line"; echo "guest: done $?"; done'

@@ -2,129 +2,17 @@
 //! clients that want to harm it.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
-use tempfile::TempDir;
-use vfio_user::Client;
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 
-const CONFIG: u32 = 7;
-const BAR0: u32 = 0;
-const LIMIT: Duration = Duration::from_secs(20);
-
-/// A folder for sockets.
-struct Bed(TempDir);
-
-impl Bed {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.0.path().join("vgpu.sock")
-    }
-
-    fn control(&self) -> PathBuf {
-        self.0.path().join("control.sock")
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
-        command
-            .args(["vfio-user", "--socket"])
-            .arg(self.socket())
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        command
-    }
-
-    fn serve(&self, arguments: &[&str]) -> Serving {
-        Serving::start(self.command().args(arguments))
-    }
-
-    fn files(&self) -> usize {
-        fs::read_dir(self.0.path()).unwrap().count()
-    }
-}
-
-/// A server that is ready. It does not outlive its test.
-struct Serving(Child);
-
-impl Serving {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let stdout = child.stdout.as_mut().unwrap();
-        let mut line = String::new();
-        // One line and no more, so nothing is lost in this buffer.
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        assert!(
-            line.starts_with("vgpu-stub vfio-user: ready on /"),
-            "{line}"
-        );
-        Self(child)
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.0)
-    }
-
-    /// Ends it by a signal; its exit code and its log.
-    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
-        kill_process(self.pid(), signal).unwrap();
-        self.ended()
-    }
-
-    fn ended(&mut self) -> (Option<i32>, String) {
-        let mut log = String::new();
-        let mut stderr = self.0.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).unwrap();
-        (self.0.wait().unwrap().code(), log)
-    }
-
-    /// Resident memory in KiB.
-    fn memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-        kib.parse().unwrap()
-    }
-
-    fn descriptors(&self) -> usize {
-        let path = format!("/proc/{}/fd", self.0.id());
-        fs::read_dir(path).unwrap().count()
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn read(client: &mut Client, region: u32, offset: u64) -> u32 {
-    let mut data = [0; 4];
-    client.region_read(region, offset, &mut data).unwrap();
-    u32::from_le_bytes(data)
-}
-
-/// A client once the server has noticed that the last one left.
-fn connect(path: &Path) -> Client {
-    let deadline = Instant::now() + LIMIT;
-    loop {
-        match Client::new(path) {
-            Ok(client) => return client,
-            Err(error) => assert!(Instant::now() < deadline, "{error}"),
-        }
-    }
-}
+use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read};
 
 #[test]
 fn each_signal_ends_it_in_order() {
@@ -265,21 +153,6 @@ fn what_cannot_be_is_refused_with_cause_and_mend() {
     }
 }
 
-/// A client that stays holds up neither the others nor the end.
-#[test]
-fn a_second_client_is_turned_away_at_once() {
-    let bed = Bed::new();
-    let server = bed.serve(&[]);
-    let mut first = connect(&bed.socket());
-    let mut second = UnixStream::connect(bed.socket()).unwrap();
-    second.set_read_timeout(Some(LIMIT)).unwrap();
-    assert_eq!(second.read(&mut [0]).unwrap(), 0);
-    assert_eq!(read(&mut first, CONFIG, 0), 0x1111_1af4);
-    let (code, log) = server.end(Signal::TERM);
-    assert_eq!(code, Some(0));
-    assert!(log.contains("turned a client away"), "{log}");
-}
-
 /// The log's reader has stopped, all accesses are traced, and a control client
 /// asks without reading: the guest's accesses are answered all the same.
 #[test]
@@ -345,7 +218,7 @@ fn a_lack_of_descriptors_passes() {
     let mut client = connect(&bed.socket());
     let full = Rlimit {
         // Those that it has stay, the lowest among them; poll needs as many.
-        current: Some(4),
+        current: Some(5),
         ..getrlimit(Resource::Nofile)
     };
     let before = prlimit(Some(server.pid()), Resource::Nofile, full).unwrap();
@@ -426,7 +299,7 @@ fn ctl_reaches_the_device() {
 /// systemd's unit starts what there is.
 #[test]
 fn the_unit_s_command_line_works() {
-    let unit = include_str!("../../packaging/systemd/vgpu-stub-vfio-user@.service");
+    let unit = include_str!("../../../packaging/systemd/vgpu-stub-vfio-user@.service");
     let line = unit
         .lines()
         .find_map(|line| line.strip_prefix("ExecStart="))

@@ -1,0 +1,118 @@
+//! A second process that ends a VM's connection in order where the server
+//! dies and cannot.
+//!
+//! The kernel closes a dead process's sockets as they are. A client whose last
+//! message is unread is reset then, and QEMU 11.1 aborts. The guard holds a
+//! duplicate of the client's connection, so that nothing is closed before the
+//! guard has done it.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use vfio_user_server::Connection;
+use vgpu_emulator::ending_signals;
+
+use crate::error::{Error, cannot};
+
+/// The guard as the server has it. Dropped, it goes on until the server ends.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    child: Child,
+    /// The other end is the guard's stdin.
+    socket: OwnedFd,
+}
+
+impl Guard {
+    /// Starts `command`, which runs [`guard`].
+    pub(crate) fn start(mut command: Command) -> io::Result<Self> {
+        let flags = SocketFlags::CLOEXEC;
+        let (socket, stdin) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let child = command
+            .env_clear()
+            // What ends the server's group at once must not end the guard.
+            .process_group(0)
+            .stdin(stdin)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { child, socket })
+    }
+
+    /// Has the guard hold a client's connection, in place of the last one, or
+    /// none once that has ended. Never waits: a guard that does not receive is
+    /// of no use.
+    pub(crate) fn hold(&self, client: Option<&UnixStream>) -> Result<(), Errno> {
+        let files = client.map(AsFd::as_fd);
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = SendAncillaryBuffer::new(&mut space);
+        if client.is_some() {
+            ancillary.push(SendAncillaryMessage::ScmRights(files.as_slice()));
+        }
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        // A message of no bytes would be taken for the end.
+        sendmsg(&self.socket, &[IoSlice::new(&[0])], &mut ancillary, flags)?;
+        Ok(())
+    }
+
+    /// Ends the guard, which holds nothing any more.
+    pub(crate) fn end(mut self) {
+        // It fails where the guard has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl AsFd for Guard {
+    /// Readable when the guard has ended.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Is the guard of the server that has started this process: until that ends,
+/// however it does.
+///
+/// # Errors
+///
+/// If no server has started it, or the system refuses what it needs.
+pub fn guard() -> Result<(), Error> {
+    // As the program is started by another name.
+    let _ = rustix::thread::set_name(c"vgpu-guard");
+    // Who ends a service may signal all its processes; this one ends last.
+    let _ignored = ending_signals().map_err(cannot("handle signals"))?;
+    let server = io::stdin();
+    let mut _held = None;
+    while let Some(client) = receive(&server).map_err(cannot("hear from a server"))? {
+        // It ends in order as it is dropped.
+        _held = client.map(Connection::new);
+    }
+    Ok(())
+}
+
+/// What to hold from now on, if anything; `None` once the server has ended.
+fn receive(server: impl AsFd) -> Result<Option<Option<UnixStream>>, Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let mut byte = [0];
+    let received = retry_on_intr(|| {
+        let mut bytes = [IoSliceMut::new(&mut byte)];
+        recvmsg(&server, &mut bytes, &mut ancillary, RecvFlags::CMSG_CLOEXEC)
+    })?;
+    if received.bytes == 0 {
+        return Ok(None);
+    }
+    let client = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
+        _ => None,
+    });
+    Ok(Some(client.map(UnixStream::from)))
+}

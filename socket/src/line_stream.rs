@@ -1,0 +1,122 @@
+//! The client's side of a socket whose protocol is made of lines.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use thiserror::Error;
+
+/// A connection that is read by lines and never waits without end.
+#[derive(Debug)]
+pub struct LineStream {
+    stream: UnixStream,
+    /// What came after the last line.
+    input: Vec<u8>,
+}
+
+/// Why there is no connection, or no line.
+#[derive(Debug, Error)]
+pub enum LineError {
+    /// Nobody can be reached at the path.
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    /// The other side took too long.
+    #[error("no answer in time")]
+    TimedOut,
+    /// The connection ended.
+    #[error("the connection was closed")]
+    Closed,
+    /// The line is longer than any of the protocol's.
+    #[error("the line does not end")]
+    TooLong,
+}
+
+impl LineStream {
+    /// Connects to whoever listens at `path`, who has `limit` to take the
+    /// connection, and then what is sent.
+    ///
+    /// # Errors
+    ///
+    /// [`LineError::Connect`], or [`LineError::TimedOut`] where the server does
+    /// not take the connections that wait already.
+    pub fn connect(path: &Path, limit: Duration) -> Result<Self, LineError> {
+        let refused = |error: Errno| match error {
+            Errno::AGAIN => LineError::TimedOut,
+            error => LineError::Connect(error.into()),
+        };
+        let address = SocketAddrUnix::new(path).map_err(refused)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+            .map_err(refused)?;
+        set_socket_timeout(&socket, Timeout::Send, Some(limit)).map_err(refused)?;
+        retry_on_intr(|| net::connect(&socket, &address)).map_err(refused)?;
+        Ok(Self {
+            stream: socket.into(),
+            input: Vec::new(),
+        })
+    }
+
+    /// Sends all of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`LineError::TimedOut`] or [`LineError::Closed`].
+    pub fn send(&mut self, bytes: &[u8]) -> Result<(), LineError> {
+        self.stream.write_all(bytes).map_err(|error| failed(&error))
+    }
+
+    /// The next line of at most `longest` bytes, without the newline.
+    ///
+    /// # Errors
+    ///
+    /// All but [`LineError::Connect`]; the time is over at `deadline`.
+    pub fn receive(&mut self, deadline: Instant, longest: usize) -> Result<Vec<u8>, LineError> {
+        let mut chunk = [0; 4096];
+        let mut searched = 0;
+        loop {
+            let new = self.input.iter().skip(searched);
+            if let Some(end) = new.copied().position(|byte| byte == b'\n') {
+                let rest = self.input.split_off(searched + end + 1);
+                let mut line = std::mem::replace(&mut self.input, rest);
+                line.pop();
+                return Ok(line);
+            }
+            searched = self.input.len();
+            if searched > longest {
+                return Err(LineError::TooLong);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(LineError::TimedOut);
+            }
+            let received = self
+                .stream
+                .set_read_timeout(Some(left))
+                .and_then(|()| self.stream.read(&mut chunk));
+            match received {
+                Ok(0) => return Err(LineError::Closed),
+                Ok(length) => self.input.extend(chunk.iter().take(length)),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(&error)),
+            }
+        }
+    }
+}
+
+impl AsFd for LineStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+fn failed(error: &io::Error) -> LineError {
+    match error.kind() {
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => LineError::TimedOut,
+        _ => LineError::Closed,
+    }
+}

@@ -1,0 +1,183 @@
+//! What a look at a point brings: a verdict, what was seen, a mend.
+
+use std::fmt::Display;
+
+use serde::Serialize;
+
+use crate::check::report::Evidence;
+use crate::failure::Failure;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verdict {
+    Ok,
+    Fault,
+    /// Nobody could look, or it makes no sense before another fault is mended.
+    NotSeen,
+}
+
+/// Where a mend is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Place {
+    /// A shell of the host.
+    Host,
+    /// A shell of the guest.
+    Guest,
+    /// The end of QEMU's command line, with which the VM is started again.
+    QemuArguments,
+}
+
+/// What to type, and where.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Mend {
+    pub(super) on: Place,
+    #[serde(rename = "type")]
+    pub(super) line: String,
+}
+
+impl Mend {
+    pub(super) fn host(line: impl Into<String>) -> Self {
+        Self::on(Place::Host, line)
+    }
+
+    pub(super) fn guest(line: impl Into<String>) -> Self {
+        Self::on(Place::Guest, line)
+    }
+
+    pub(super) fn on(on: Place, line: impl Into<String>) -> Self {
+        let line = line.into();
+        Self { on, line }
+    }
+}
+
+/// Why a point is not well.
+#[derive(Debug)]
+pub(super) struct Trouble {
+    verdict: Verdict,
+    cause: String,
+    mends: Vec<Mend>,
+}
+
+impl Trouble {
+    pub(super) fn fault(cause: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
+        Self::new(Verdict::Fault, cause, mends)
+    }
+
+    /// It could not be seen. The mend lets it be seen.
+    pub(super) fn not_seen(why: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
+        Self::new(Verdict::NotSeen, why, mends)
+    }
+
+    fn new(verdict: Verdict, cause: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
+        Self {
+            verdict,
+            cause: cause.to_string(),
+            mends: mends.into_iter().collect(),
+        }
+    }
+}
+
+/// Gives a failure of the check, whose mend is prose, one to type.
+pub(super) trait OrType<T> {
+    fn or_type(self, mend: impl FnOnce() -> Mend) -> Result<T, Trouble>;
+}
+
+impl<T> OrType<T> for Result<T, Failure> {
+    fn or_type(self, mend: impl FnOnce() -> Mend) -> Result<T, Trouble> {
+        self.map_err(|failure| Trouble::fault(failure.cause, [mend()]))
+    }
+}
+
+/// One thing that has to be well for a guest to have the device.
+pub(super) struct Point<S> {
+    /// A word for programs; it does not change.
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    /// Items of the guide's checklist, and its common issues, as "2, issue 6".
+    pub(super) guide: &'static str,
+    /// Points that come first: while one of them has a fault, this one says
+    /// nothing.
+    pub(super) after: &'static [&'static str],
+    pub(super) look: fn(&S, &mut Evidence) -> Result<(), Trouble>,
+}
+
+/// How a point is.
+#[derive(Serialize)]
+pub(super) struct Finding {
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) guide: &'static str,
+    pub(super) verdict: Verdict,
+    /// What was looked at, and how it is.
+    pub(super) seen: Evidence,
+    /// Why it is a fault, or was not seen.
+    pub(super) cause: Option<String>,
+    pub(super) mend: Vec<Mend>,
+}
+
+/// Looks at every point, in order.
+pub(super) fn examine<S>(points: &[Point<S>], subject: &S) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    // Points with a fault, and those that come after one.
+    let mut held_up: Vec<&str> = Vec::new();
+    for point in points {
+        let mut seen = Evidence::default();
+        let first = point.after.iter().find(|id| held_up.contains(id));
+        let result = match first {
+            Some(first) => {
+                held_up.push(point.id);
+                let why = format!("nothing to see before '{first}' is mended");
+                Err(Trouble::not_seen(why, []))
+            }
+            None => (point.look)(subject, &mut seen),
+        };
+        let (verdict, cause, mend) = match result {
+            Ok(()) => (Verdict::Ok, None, Vec::new()),
+            Err(trouble) => (trouble.verdict, Some(trouble.cause), trouble.mends),
+        };
+        if verdict == Verdict::Fault {
+            held_up.push(point.id);
+        }
+        findings.push(Finding {
+            id: point.id,
+            title: point.title,
+            guide: point.guide,
+            verdict,
+            seen,
+            cause,
+            mend,
+        });
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(id: &'static str, after: &'static [&'static str]) -> Point<&'static str> {
+        Point {
+            id,
+            title: id,
+            guide: "",
+            after,
+            look: |broken, _| match *broken {
+                "" => Ok(()),
+                broken => Err(Trouble::fault(broken, [])),
+            },
+        }
+    }
+
+    #[test]
+    fn what_comes_after_a_fault_says_nothing() {
+        let points = [point("a", &[]), point("b", &["a"]), point("c", &["b"])];
+        let verdicts = |broken| {
+            let findings = examine(&points, &broken);
+            findings.iter().map(|f| f.verdict).collect::<Vec<_>>()
+        };
+        assert_eq!(verdicts(""), [Verdict::Ok; 3]);
+        let after = [Verdict::Fault, Verdict::NotSeen, Verdict::NotSeen];
+        assert_eq!(verdicts("broken"), after);
+    }
+}

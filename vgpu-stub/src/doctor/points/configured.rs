@@ -1,0 +1,192 @@
+//! Does the VM's configuration ask for the device?
+
+use crate::check::report::Evidence;
+use crate::doctor::arguments::{self, OWN};
+use crate::doctor::finding::{Mend, Place, Trouble};
+use crate::doctor::subject::{Attachment, Subject};
+use crate::doctor::text::quoted;
+use crate::doctor::toolstack::Toolstack;
+use crate::doctor::xl;
+
+/// The key of a VM's platform that names the program which builds it.
+const KEY: &str = "xenguest";
+
+/// A place for the socket of a server that does not run yet.
+const SOCKET: &str = "/run/vgpu.sock";
+
+pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
+    match (&subject.toolstack, subject.attachment) {
+        (Toolstack::Xl { .. }, _) => xl(subject, seen),
+        (Toolstack::XcpNg { uuid, domain }, Some(Attachment::Xen)) => {
+            xcp_ng(subject, uuid, *domain, seen)
+        }
+        _ => qemu(subject, seen),
+    }
+}
+
+/// Its `device_model_args`, as xl keeps them for a running domain.
+fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
+    let Toolstack::Xl { name, domain, file } = &subject.toolstack else {
+        return Ok(());
+    };
+    let file = quoted(file);
+    let start = match domain {
+        None => format!("xl create {file}"),
+        // It is shut down a moment before it is gone.
+        Some(_) => {
+            let name = quoted(name);
+            format!(
+                "xl shutdown -w {name} && while xl domid {name} 2>/dev/null; do sleep 1; done; \
+                 xl create {file}"
+            )
+        }
+    };
+    let (words, from) = match domain {
+        Some(_) => {
+            let config = xl::config(subject).map_err(|error| {
+                Trouble::not_seen(
+                    format!("xl list -l {name}: {error}"),
+                    [Mend::host(format!("sudo xl list -l {}", quoted(name)))],
+                )
+            })?;
+            if let Some(kind) = xl::domain_type(config).filter(|kind| *kind != "hvm") {
+                return Err(Trouble::fault(
+                    format!("the domain is {kind}, and only HVM domains have a PCI bus"),
+                    [Mend::host(format!(
+                        "echo 'type = \"hvm\"' >>{file} && {start}"
+                    ))],
+                ));
+            }
+            let mut words = xl::device_model_arguments(config);
+            words.extend(xl::device_model(config).map(str::to_owned));
+            (words, format!("xl list -l {name}"))
+        }
+        // Not what xl makes of it, but near enough to know that it is there.
+        None => {
+            let text = subject
+                .host
+                .text(file.trim_matches('\''))
+                .unwrap_or_default();
+            let lines = text
+                .lines()
+                .filter(|line| !line.trim_start().starts_with('#'));
+            let words = lines.flat_map(|line| line.split('"').map(str::to_owned));
+            (words.collect(), file.clone())
+        }
+    };
+    let device = words
+        .iter()
+        .find(|word| word.split(',').next() == Some(OWN));
+    let model = words
+        .iter()
+        .find(|word| word.ends_with(crate::xen::device_model::NAME));
+    match (device, model, subject.attachment) {
+        (Some(device), Some(model), _) => {
+            seen.note(format!("{from}: {model} -device {device}"));
+            Ok(())
+        }
+        (Some(device), None, Some(Attachment::Qemu)) => {
+            seen.note(format!("{from}: -device {device}, for a QEMU that has it"));
+            Ok(())
+        }
+        (Some(_), None, _) => Err(Trouble::fault(
+            format!("{from}: -device {OWN}, and no device model that knows it"),
+            [Mend::host(format!(
+                "vgpu-stub xl-config >>{file} && {start}"
+            ))],
+        )),
+        (None, _, _) => Err(Trouble::fault(
+            format!("{from}: no -device {OWN} in device_model_args"),
+            [Mend::host(format!(
+                "vgpu-stub xl-config >>{file} && {start}"
+            ))],
+        )),
+    }
+}
+
+/// Its platform key, as the running domain has it, or as XAPI has it.
+fn xcp_ng(
+    subject: &Subject,
+    uuid: &str,
+    domain: Option<u16>,
+    seen: &mut Evidence,
+) -> Result<(), Trouble> {
+    let host = &subject.host;
+    let of_vm = [
+        &format!("uuid={uuid}"),
+        "param-name=platform",
+        &format!("param-key={KEY}"),
+    ];
+    let asked = match domain {
+        Some(domain) => {
+            let path = format!("/local/domain/{domain}/platform/{KEY}");
+            let value = host.run("xenstore-read", &[&path]);
+            (format!("xenstore {path}"), value)
+        }
+        None => {
+            let [uuid, name, key] = of_vm;
+            let value = host.run("xe", &["vm-param-get", uuid, name, key]);
+            (format!("xe vm-param-get {uuid} {name} {key}"), value)
+        }
+    };
+    match asked {
+        (from, Ok(value)) if value.trim() == OWN => {
+            seen.note(format!("{from}: {OWN}"));
+            Ok(())
+        }
+        (from, other) => {
+            let found = other.unwrap_or_else(|error| error.to_string());
+            let again = match domain {
+                Some(_) => format!("xe vm-reboot uuid={uuid}"),
+                None => format!("xe vm-start uuid={uuid}"),
+            };
+            Err(Trouble::fault(
+                format!("{from}: {}, not {OWN}", found.trim()),
+                [Mend::host(format!(
+                    "xe vm-param-set uuid={uuid} platform:{KEY}={OWN} && {again}"
+                ))],
+            ))
+        }
+    }
+}
+
+/// QEMU's arguments are all the configuration that it has; what was
+/// hot-plugged it knows itself.
+fn qemu(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
+    let arguments = subject.arguments();
+    if !arguments.is_empty() {
+        for device in arguments {
+            let socket = device.socket.map(|path| format!(", socket {path}"));
+            seen.note(format!(
+                "-device {}{}",
+                device.driver,
+                socket.unwrap_or_default()
+            ));
+        }
+        return Ok(());
+    }
+    if let Some(machine) = subject.machine() {
+        let ours = machine.ours(&subject.ids);
+        if let Some(function) = ours.first() {
+            seen.note(format!(
+                "{} at {}, hot-plugged",
+                function.driver, function.address
+            ));
+            return Ok(());
+        }
+        return Err(Trouble::fault(
+            format!("QEMU was started without -device {OWN}"),
+            match subject.attachment {
+                Some(Attachment::VfioUser) => vec![
+                    Mend::host(format!("vgpu-stub vfio-user --socket {SOCKET} &")),
+                    Mend::on(Place::QemuArguments, arguments::served(SOCKET)),
+                ],
+                _ => vec![Mend::on(Place::QemuArguments, format!("-device {OWN}"))],
+            },
+        ));
+    }
+    Err(Trouble::not_seen(
+        "QEMU's arguments are not known",
+        [Mend::host("vgpu-stub doctor --qmp SOCKET")],
+    ))
+}

@@ -1,0 +1,7 @@
+//! `vgpu-stub vfio-user`, against clients that are no QEMU.
+
+mod bed;
+mod ends;
+mod guard;
+mod raw;
+mod server;

@@ -1,0 +1,20 @@
+# The guide's tests on Xen, in dom0. The words in capitals are replaced by their commands.
+. /bed/lib.sh
+
+cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
+mkdir -p /usr/lib/vgpu-stub
+ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
+
+guest_script vm <<'END'
+GUEST_COMMANDS
+echo "acceptance: the guest is done"
+read -r word
+END
+guest_config vm >/etc/xen/vm.cfg
+vgpu-stub xl-config >>/etc/xen/vm.cfg
+xl create /etc/xen/vm.cfg || fail "xl create failed"
+wait_guest vm 'acceptance: the guest is done'
+guest_log vm
+HOST_COMMANDS
+xl destroy vm
+exit 0
