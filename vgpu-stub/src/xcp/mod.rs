@@ -34,6 +34,25 @@ Examples:
   vgpu-stub xcp list
   vgpu-stub xcp disable 2f1a8c4e-6b0d-4d0e-9a6c-0d8f3f6f0a11";
 
+const ENABLE_EXAMPLES: &str = "\
+Example:
+  vgpu-stub xcp enable my-vm && xe vm-start vm=my-vm
+
+Exit code: 0 if every host of the pool has the kit, 1 if some lack it, 2 if it failed.";
+
+const DISABLE_EXAMPLES: &str = "\
+Example:
+  vgpu-stub xcp disable my-vm
+
+Exit code: 0 if it was undone, 2 otherwise.";
+
+const LIST_EXAMPLES: &str = "\
+Examples:
+  vgpu-stub xcp list
+  vgpu-stub xcp list --json | jq '.hosts[].status.problems'
+
+Exit code: 0 if every host of the pool has the kit, 1 if some lack it, 2 if XAPI could not be asked.";
+
 const DETAILS: &str = "\
 Devices and limits of this host are in /etc/vgpu-stub/xcp.conf.
 
@@ -53,10 +72,13 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Action {
     /// Have a VM start with the device from its next start on
+    #[command(after_help = ENABLE_EXAMPLES)]
     Enable(flag::Args),
     /// Undo 'enable', and restore what was set before
+    #[command(after_help = DISABLE_EXAMPLES)]
     Disable(flag::Args),
     /// The VMs that start with the device, and what each host has and runs
+    #[command(after_help = LIST_EXAMPLES)]
     List(list::Args),
     /// What XAPI calls before a VM starts
     #[command(hide = true)]
