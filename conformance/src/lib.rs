@@ -2,13 +2,14 @@
 //!
 //! The suite speaks to a [`Target`]: config space and BAR0, as a guest reaches
 //! them. Drivers exist for the bare model ([`Model`]), for a program inside a
-//! Linux guest (this crate's binary), and, in the test beds, for QEMU without
+//! Linux guest ([`guest`], and this crate's binary), and, in the test beds, for QEMU without
 //! a guest.
 //!
 //! Accesses are aligned, as hypervisors split others before a device sees
 //! them; the model's own tests cover the rest.
 
 mod cases;
+pub mod guest;
 mod model;
 mod reference;
 mod vfio;

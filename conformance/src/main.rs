@@ -2,15 +2,12 @@
 //! ports 0xCF8 and 0xCFC, BAR0 through sysfs. Run as root, on a device that no
 //! driver uses: the suite writes to all of it.
 
-mod guest;
-
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
+use vgpu_conformance::guest::{Address, Guest};
 use vgpu_conformance::{Identity, Outcome, run_some};
-
-use guest::{Address, Guest};
 
 /// Runs the conformance suite on a device of this machine.
 #[derive(Debug, Parser)]

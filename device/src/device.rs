@@ -57,7 +57,7 @@ impl Device {
     pub fn config_write(&mut self, offset: u16, data: &[u8], host: &mut dyn Host) {
         let changes = self.config.write(offset, data);
         if changes.contains(Changes::FUNCTION_LEVEL_RESET) {
-            self.reset(host);
+            self.reset_after(changes, host);
         } else {
             self.tell(changes, host);
         }
@@ -82,10 +82,7 @@ impl Device {
     /// Puts the device back to its power-on state, as at a reset of the
     /// machine; all guest-written state is gone, and Status is 0.
     pub fn reset(&mut self, host: &mut dyn Host) {
-        let changes = self.config.reset();
-        self.bar0.reset();
-        self.tell(changes, host);
-        host.reset_done();
+        self.reset_after(Changes::empty(), host);
     }
 
     /// The host's read of a register.
@@ -154,6 +151,15 @@ impl Device {
         }
         self.tell(changes, host);
         Ok(())
+    }
+
+    /// Resets, and tells the host of that and of `changes` before it: the write
+    /// that asks for a reset may have switched something off itself.
+    fn reset_after(&mut self, changes: Changes, host: &mut dyn Host) {
+        let changes = changes | self.config.reset();
+        self.bar0.reset();
+        self.tell(changes, host);
+        host.reset_done();
     }
 
     fn tell(&self, changes: Changes, host: &mut dyn Host) {

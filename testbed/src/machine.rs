@@ -51,6 +51,7 @@ pub struct MachineBuilder {
     firmware: Firmware,
     memory_mib: u32,
     shared_memory: bool,
+    tcg: String,
     image: Option<GuestImage>,
     kernel_arguments: String,
     arguments: Vec<OsString>,
@@ -80,6 +81,7 @@ impl MachineBuilder {
             firmware: firmware.clone(),
             memory_mib: 256,
             shared_memory: false,
+            tcg: "tcg".into(),
             image: None,
             kernel_arguments: KERNEL_ARGUMENTS.into(),
             arguments: Vec::new(),
@@ -100,6 +102,13 @@ impl MachineBuilder {
     #[must_use]
     pub fn shared_memory(mut self) -> Self {
         self.shared_memory = true;
+        self
+    }
+
+    /// Sets a property of QEMU's emulation of processors, such as `thread=single`.
+    #[must_use]
+    pub fn tcg(mut self, property: &str) -> Self {
+        self.tcg += &format!(",{property}");
         self
     }
 
@@ -248,7 +257,7 @@ impl MachineBuilder {
         }
         command
             .args(["-machine", &machine])
-            .args(["-accel", if self.qtest { "qtest" } else { "tcg" }])
+            .args(["-accel", if self.qtest { "qtest" } else { &self.tcg }])
             .args(["-m", &format!("{}M", self.memory_mib)])
             .args(["-display", "none"])
             .args(["-nodefaults", "-no-user-config"]);
@@ -350,6 +359,12 @@ impl Machine {
     /// When it has ended.
     pub fn signal(&mut self, signal: Signal) -> Result<()> {
         self.process.signal(signal)
+    }
+
+    /// What QEMU itself has printed.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.folder.stderr()
     }
 
     /// The folder with the machine's logs and sockets; what a test puts there goes with the machine.

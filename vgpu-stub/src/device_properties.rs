@@ -76,6 +76,16 @@ impl FromStr for DeviceProperties {
     }
 }
 
+/// The properties in `text` but the slot, as QEMU's `-device` takes them, in
+/// the slot of `config`. QEMU reads its `addr` as a hexadecimal number.
+pub(crate) fn as_qemu(text: &str, config: &DeviceConfig) -> String {
+    let slot = format!("addr={:#x}", u8::from(config.slot));
+    let others = text
+        .split(',')
+        .filter(|part| !part.is_empty() && !part.starts_with("slot="));
+    others.chain([slot.as_str()]).collect::<Vec<_>>().join(",")
+}
+
 /// An id. Its 0x is required: 1111 could be meant either way.
 fn id(text: &str) -> Result<PciId, String> {
     let id = text
@@ -140,6 +150,18 @@ mod tests {
             parse("bar0-size=16M").unwrap().config.bar0_size.bytes(),
             1 << 24
         );
+    }
+
+    #[test]
+    fn qemu_gets_its_slot_in_hexadecimal() {
+        for (text, qemu) in [
+            ("slot=24", "addr=0x18"),
+            ("slot=0x1a,bar0-size=64K", "bar0-size=64K,addr=0x1a"),
+            ("revision=2", "revision=2,addr=0x18"),
+        ] {
+            assert_eq!(as_qemu(text, &parse(text).unwrap().config), qemu);
+        }
+        assert_eq!(as_qemu("", &DeviceConfig::default()), "addr=0x18");
     }
 
     #[test]

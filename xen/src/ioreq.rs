@@ -111,6 +111,16 @@ impl IoreqPage {
         Self { page }
     }
 
+    /// The first page of any file, whose other mappings play the vCPUs.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be mapped.
+    #[cfg(feature = "fuzz")]
+    pub fn of(file: impl std::os::fd::AsFd) -> Result<Self, rustix::io::Errno> {
+        Page::reserve(file).map(Self::new)
+    }
+
     /// The port on which a vCPU says that it has a request; `None` where there
     /// is no such vCPU. Xen fills it in when the server is enabled.
     #[must_use]

@@ -4,13 +4,14 @@
 //! 4.18 and later.
 //!
 //! All unsafe code of the project's programs in dom0 is in this crate, in
-//! [`device_model`], [`event_channel`] and the mapping below them; its
-//! interface is safe.
+//! [`device_model`], [`event_channel`], the mapping below them and
+//! [`inherited`]; its interface is safe.
 
 pub mod abi;
 pub mod device_model;
 pub mod event_channel;
 pub mod guest_memory;
+pub mod inherited;
 mod ioctl;
 pub mod ioreq;
 mod mapping;

@@ -3,6 +3,8 @@
 mod acceptance;
 mod bench;
 mod demo;
+mod fuzz;
+mod package;
 mod qemu;
 mod test;
 mod xen;
@@ -28,6 +30,8 @@ enum Task {
     Acceptance(acceptance::Options),
     Bench(bench::Options),
     Demo(demo::Options),
+    Package(package::Options),
+    Fuzz(fuzz::Options),
     Qemu(qemu::Options),
     Test(test::Options),
     Xen(xen::Options),
@@ -50,6 +54,8 @@ fn run(task: &Task) -> Result<()> {
         Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
+        Task::Package(options) => package::run(options, &steps),
+        Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),

@@ -17,6 +17,7 @@ use vgpu_testbed::stock_qemu::StockQemu;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::fuzz;
 use crate::qemu::{self, Source};
 
 const EXAMPLES: &str = "\
@@ -34,11 +35,13 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 4] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
+    ("vgpu-hostile", "vgpu-hostile"),
     ("vgpu-xen", "ioreq-server"),
     ("vgpu-xen", "reach"),
+    ("vgpu-xen", "hold-open"),
 ];
 
 /// A check of the source by a tool of Rust's.
@@ -153,6 +156,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         });
     }
     summary.add("Tests without machines", || tests(&["--workspace"], &[]));
+    summary.add("Fuzz for a short time", || fuzz::briefly(5, steps));
     machines(options, steps, &mut summary);
     summary.skip(
         "The device in XCP-ng's QEMU 4.2.1",

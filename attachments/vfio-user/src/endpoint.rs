@@ -12,7 +12,7 @@ const CONFIG_SIZE: u64 = 4096;
 
 /// What a client reaches: config space and BAR0.
 #[derive(Debug)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     emulator: Arc<Emulator>,
     /// Whether the guest lets the device answer in BAR0. QEMU asks it also
     /// after a function level reset, of which QEMU's own copy of the Command
@@ -21,7 +21,9 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn new(emulator: Arc<Emulator>) -> Self {
+    /// The device that `emulator` has, for one client after another.
+    #[must_use]
+    pub fn new(emulator: Arc<Emulator>) -> Self {
         Self {
             emulator,
             decoded: false,

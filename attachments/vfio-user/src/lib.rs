@@ -16,6 +16,7 @@ mod guard;
 mod refusals;
 mod serve;
 
+pub use endpoint::Endpoint;
 pub use error::Error;
 pub use guard::guard;
 pub use serve::{Options, serve};

@@ -93,12 +93,13 @@ pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Er
         refusals: Refusals::default(),
         pause: false,
     };
-    server.start_guard();
 
     let path = options.socket.display();
     // Who closed stdout does not want to know, and who is no systemd neither.
     let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
     let _ = sd_notify::notify(&[NotifyState::Ready]);
+    // Nobody is accepted before it runs, and nobody waits for it but they.
+    server.start_guard();
     let result = server.run();
     let _ = sd_notify::notify(&[NotifyState::Stopping]);
     server.stop_client();

@@ -14,6 +14,8 @@
 
 mod answer;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod hypervisor;
 mod kept;
 mod layout;

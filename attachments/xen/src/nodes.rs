@@ -13,14 +13,18 @@ const INITIALISING: &str = "1";
 /// `XenbusStateInitWait`: the backend is there, and waits for a driver.
 const INIT_WAIT: &str = "2";
 
+fn home(domain: DomainId) -> String {
+    format!("/local/domain/{domain}")
+}
+
 /// `/local/domain/N/device/vgpu/I`
 fn frontend(domain: DomainId, index: usize) -> String {
-    format!("/local/domain/{domain}/device/vgpu/{index}")
+    format!("{}/device/vgpu/{index}", home(domain))
 }
 
 /// The folder with all of a domain's backends of this kind.
 fn backends(domain: DomainId) -> String {
-    format!("/local/domain/{BACKEND}/backend/vgpu/{domain}")
+    format!("{}/backend/vgpu/{domain}", home(BACKEND))
 }
 
 /// Makes the nodes of `count` devices, all at once.
@@ -58,7 +62,7 @@ pub(crate) fn make(store: &mut Xenstore, domain: DomainId, count: usize) -> Resu
 
 /// Removes them; the frontends go with the domain where it is gone.
 pub(crate) fn remove(store: &mut Xenstore, domain: DomainId, count: usize) -> Result<(), Error> {
-    let parent = format!("/local/domain/{domain}/device/vgpu");
+    let parent = format!("{}/device/vgpu", home(domain));
     store.transaction(|store, transaction| {
         for index in 0..count {
             store.remove(transaction, &frontend(domain, index))?;
@@ -77,16 +81,49 @@ pub(crate) fn remove(store: &mut Xenstore, domain: DomainId, count: usize) -> Re
     })
 }
 
-/// Whether the domain is still there: xenstore keeps a domain that is dying
-/// until its toolstack has removed it.
-pub(crate) fn is_alive(store: &mut Xenstore, domain: DomainId) -> Result<bool, Error> {
-    if !store.is_introduced(domain)? {
-        return Ok(false);
+/// Whether a domain is there, as xenstore knows it.
+///
+/// A toolstack makes a domain's nodes first. It introduces the domain when its
+/// memory is filled, which may be after its emulators have started, as with
+/// xenopsd. From then on xenstore itself knows when the domain dies, while the
+/// nodes stay until the toolstack has removed them.
+#[derive(Debug)]
+pub(crate) struct Presence {
+    domain: DomainId,
+    /// Whether it has been introduced since this was made.
+    introduced: bool,
+}
+
+impl Presence {
+    pub(crate) fn of(domain: DomainId) -> Self {
+        Self {
+            domain,
+            introduced: false,
+        }
     }
-    let path = format!("/local/domain/{domain}");
-    match store.read(Transaction::NONE, &path) {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_absent() => Ok(false),
-        Err(error) => Err(error),
+
+    /// Has the connection hear of what may change the answer.
+    pub(crate) fn watch(&self, store: &mut Xenstore) -> Result<(), Error> {
+        // The last one is of dom0's own nodes, and goes with all of them: a
+        // guest causes no event.
+        let vm = format!("{}/vm", home(self.domain));
+        for path in ["@introduceDomain", "@releaseDomain", &vm] {
+            store.watch(path, "presence")?;
+        }
+        Ok(())
+    }
+
+    /// Whether it is there now.
+    pub(crate) fn is_there(&mut self, store: &mut Xenstore) -> Result<bool, Error> {
+        let introduced = store.is_introduced(self.domain)?;
+        if self.introduced && !introduced {
+            return Ok(false);
+        }
+        self.introduced |= introduced;
+        match store.read(Transaction::NONE, &home(self.domain)) {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_absent() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }

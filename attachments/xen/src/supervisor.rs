@@ -25,7 +25,7 @@ use crate::answer;
 use crate::error::{Error, cannot};
 use crate::kept::Kept;
 use crate::layout::{Folder, Options};
-use crate::nodes;
+use crate::nodes::{self, Presence};
 use crate::server::Server;
 use crate::serving::READY;
 
@@ -51,12 +51,14 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     model.restrict().map_err(cannot("restrict a handle"))?;
     let mut store = Xenstore::connect().map_err(Error::NoXenstore)?;
     let in_xenstore = |action| move |source| Error::Xenstore { action, source };
-    if !nodes::is_alive(&mut store, options.domain).map_err(in_xenstore("look for the domain"))? {
+    let mut presence = Presence::of(options.domain);
+    presence
+        .watch(&mut store)
+        .map_err(in_xenstore("watch for the domain's end"))?;
+    let there = presence.is_there(&mut store);
+    if !there.map_err(in_xenstore("look for the domain"))? {
         return Err(Error::NoDomain(options.domain));
     }
-    store
-        .watch("@releaseDomain", "released")
-        .map_err(in_xenstore("watch for the domain's end"))?;
 
     let folder = RunFolder::make(options)?;
     let server = IoreqServer::make(&model, options)?;
@@ -71,6 +73,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
         serving: &serving,
         signalled,
         store,
+        presence,
         deaths: Vec::new(),
     };
     let result = supervisor.run();
@@ -182,6 +185,7 @@ struct Supervisor<'a> {
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
     store: Xenstore,
+    presence: Presence,
     /// When the answering process died.
     deaths: Vec<Instant>,
 }
@@ -271,7 +275,7 @@ impl Supervisor<'_> {
             if signalled {
                 return Ok(Woken::End);
             }
-            if (changed || self.store.has_event()) && !self.is_alive() {
+            if (changed || self.store.has_event()) && !self.is_there() {
                 return Ok(Woken::End);
             }
             if ended {
@@ -282,18 +286,18 @@ impl Supervisor<'_> {
 
     /// Whether the domain is there after a change in xenstore. Without
     /// xenstore nobody knows: the guest is answered on.
-    fn is_alive(&mut self) -> bool {
-        let alive = self
+    fn is_there(&mut self) -> bool {
+        let there = self
             .store
             .next_event()
-            .and_then(|_| nodes::is_alive(&mut self.store, self.options.domain));
-        match alive {
-            Ok(alive) => alive,
+            .and_then(|_| self.presence.is_there(&mut self.store));
+        match there {
+            Ok(there) => there,
             Err(error) => {
                 say(&format!("xenstore: {error}; connecting again"));
                 std::thread::sleep(RECONNECT);
                 if let Ok(mut store) = Xenstore::connect()
-                    && store.watch("@releaseDomain", "released").is_ok()
+                    && self.presence.watch(&mut store).is_ok()
                 {
                     self.store = store;
                 }

@@ -17,6 +17,15 @@ use xen_bed::{Bed, Scenario, XenVersion};
 
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
 
+/// What else a scenario finds in dom0.
+const FILES: [(&str, &str); 2] = [
+    (
+        "vgpu-stub-xen@.service",
+        "../../packaging/xcp-ng/vgpu-stub-xen@.service",
+    ),
+    ("systemctl", "tests/stand-ins/systemctl"),
+];
+
 /// What `cargo xtask test` tells the tests.
 fn environment(name: &str) -> Result<PathBuf> {
     env::var_os(name)
@@ -30,7 +39,8 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
     let steps = Steps::new(&cache.dir("logs/tests")?)?;
     let programs = environment("VGPU_STUB_PROGRAMS")?;
     let bed = Bed::open(&cache, &steps, XenVersion::default())?;
-    let in_guest = ["vgpu-stub", "vgpu-conformance"].map(|name| (name, programs.join(name)));
+    let in_guest = ["vgpu-stub", "vgpu-conformance", "vgpu-hostile"];
+    let in_guest = in_guest.map(|name| (name, programs.join(name)));
     let in_guest = in_guest
         .each_ref()
         .map(|(name, file)| GuestProgram { name, file });
@@ -42,8 +52,11 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
     };
     let script = format!("{settings}\n{}\n{}", read("prelude")?, read(name)?);
     let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
-    for program in ["vgpu-stub", "ioreq-server", "reach"] {
+    for program in ["vgpu-stub", "ioreq-server", "reach", "hold-open"] {
         scenario = scenario.file(program, programs.join(program));
+    }
+    for (name, path) in FILES {
+        scenario = scenario.file(name, Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     }
     println!("{}", bed.run(&prepare(scenario))?.success()?);
     Ok(())
@@ -75,6 +88,7 @@ scenarios! {
     other_ways,
     privileges,
     control,
+    xcp,
 }
 
 /// The conformance suite in a guest, in two halves.
@@ -119,6 +133,25 @@ fn doctor_starts() -> Result<()> {
 fn built_in() -> Result<()> {
     let qemu = environment("VGPU_STUB_XEN_QEMU")?;
     scenario("built_in", "", |scenario| scenario.program("qemu", qemu))
+}
+
+/// A guest that attacks its device.
+mod hostile {
+    use super::*;
+
+    fn hostile(vcpus: u8) -> Result<()> {
+        scenario("hostile", &format!("VCPUS={vcpus}"), |scenario| scenario)
+    }
+
+    #[test]
+    fn with_one_vcpu() -> Result<()> {
+        hostile(1)
+    }
+
+    #[test]
+    fn with_two_vcpus() -> Result<()> {
+        hostile(2)
+    }
 }
 
 /// Five deaths of the answering process in each, as more in a row make it given

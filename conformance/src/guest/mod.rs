@@ -1,4 +1,4 @@
-//! A device of the machine that this program runs on.
+//! A device of the machine that this program runs on, a Linux guest.
 
 mod ports;
 
@@ -9,18 +9,36 @@ use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use vgpu_conformance::{Error, Target};
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
-use ports::ConfigPorts;
+use crate::{Error, Target};
+
+pub use ports::ConfigPorts;
 
 /// domain:bus:device.function, all hexadecimal. The config ports reach domain
 /// 0 alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct Address {
     bus: u8,
     device: u8,
     function: u8,
+}
+
+impl Address {
+    /// Another function of the same device.
+    #[must_use]
+    pub fn with_function(self, function: u8) -> Self {
+        Self {
+            function: function & 7,
+            ..self
+        }
+    }
+
+    /// Where Linux has its files.
+    #[must_use]
+    pub fn sysfs(self) -> PathBuf {
+        PathBuf::from(format!("/sys/bus/pci/devices/{self}"))
+    }
 }
 
 impl FromStr for Address {
@@ -53,15 +71,19 @@ impl fmt::Display for Address {
 
 /// The device: its config space by ports, its BAR0 mapped.
 #[derive(Debug)]
-pub(crate) struct Guest {
+pub struct Guest {
     config: ConfigPorts,
     bar0: MmapRegion,
 }
 
 impl Guest {
     /// Enables the device and maps its BAR0.
-    pub(crate) fn open(address: Address, bar0_size: u32) -> Result<Self> {
-        let device = PathBuf::from(format!("/sys/bus/pci/devices/{address}"));
+    ///
+    /// # Errors
+    ///
+    /// There is no such device, its BAR0 is smaller, or this is not root.
+    pub fn open(address: Address, bar0_size: u32) -> Result<Self> {
+        let device = address.sysfs();
         std::fs::write(device.join("enable"), "1")
             .with_context(|| format!("{address} cannot be enabled; is it there, are you root?"))?;
         let resource = device.join("resource0");
@@ -73,7 +95,7 @@ impl Guest {
         let bar0 = MmapRegion::from_file(FileOffset::new(file, 0), usize::try_from(bar0_size)?)
             .with_context(|| format!("{} cannot be mapped", resource.display()))?;
         Ok(Self {
-            config: ConfigPorts::open(address.bus, address.device, address.function)
+            config: ConfigPorts::open(address)
                 .context("the ports 0xCF8 to 0xCFF are closed to this program; run it as root")?,
             bar0,
         })

@@ -6,14 +6,18 @@ use std::arch::asm;
 use std::io;
 use std::marker::PhantomData;
 
+use super::Address;
+
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
+/// Up to the last byte of a dword that begins at the last byte of the data.
+const PORTS: u16 = DATA + 3 + 4 - ADDRESS;
 const ENABLE: u32 = 1 << 31;
 
 /// The config space of one function. It stays on the thread that opened it,
 /// as the kernel grants ports to a thread.
 #[derive(Debug)]
-pub(super) struct ConfigPorts {
+pub struct ConfigPorts {
     /// Address register for offset 0.
     function: u32,
     stays_on_thread: PhantomData<*const ()>,
@@ -25,8 +29,8 @@ macro_rules! port_access {
         impl ConfigPorts {
             fn $read(&self, port: u16) -> $type {
                 let value: $type;
-                // SAFETY: open() got all ports from ADDRESS to DATA + 3 for
-                // this thread, and callers pass no other; reading one touches
+                // SAFETY: open() got PORTS ports from ADDRESS on for this
+                // thread, and callers pass no other; reading one touches
                 // no memory of this process.
                 unsafe {
                     asm!(
@@ -59,13 +63,22 @@ port_access!(u32, "eax", in32, out32);
 
 impl ConfigPorts {
     /// Asks the kernel for the ports.
-    pub(super) fn open(bus: u8, device: u8, function: u8) -> io::Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// This program may not use ports; root may.
+    pub fn open(address: Address) -> io::Result<Self> {
         // SAFETY: ioperm() changes no memory; it lets this thread execute port
-        // instructions on the 8 ports from ADDRESS.
-        let granted = unsafe { libc::ioperm(ADDRESS.into(), 8, 1) };
+        // instructions on these ports.
+        let granted = unsafe { libc::ioperm(ADDRESS.into(), PORTS.into(), 1) };
         if granted != 0 {
             return Err(io::Error::last_os_error());
         }
+        let Address {
+            bus,
+            device,
+            function,
+        } = address;
         let [bus, device, function] = [bus, device, function].map(u32::from);
         Ok(Self {
             function: ENABLE | (bus << 16) | (device << 11) | (function << 8),
@@ -73,8 +86,10 @@ impl ConfigPorts {
         })
     }
 
-    /// Reads `size` (1, 2, 4) bytes within a dword; `None` for another size.
-    pub(super) fn read(&mut self, offset: u16, size: usize) -> Option<u32> {
+    /// Reads `size` (1, 2, 4) bytes; `None` for another size. What lies beyond
+    /// the dword of `offset` comes from the ports behind it, which are none of
+    /// config space.
+    pub fn read(&mut self, offset: u16, size: usize) -> Option<u32> {
         let port = self.select(offset);
         match size {
             1 => Some(self.in8(port).into()),
@@ -84,8 +99,8 @@ impl ConfigPorts {
         }
     }
 
-    /// Writes `size` (1, 2, 4) bytes within a dword; `None` for another size.
-    pub(super) fn write(&mut self, offset: u16, size: usize, value: u32) -> Option<()> {
+    /// Writes `size` (1, 2, 4) bytes, as [`read`](Self::read) reads them.
+    pub fn write(&mut self, offset: u16, size: usize, value: u32) -> Option<()> {
         let port = self.select(offset);
         match size {
             1 => self.out8(port, value as u8),

@@ -22,7 +22,8 @@ pub(crate) fn environment(name: &str) -> Result<PathBuf> {
 /// The guest with the project's programs.
 pub(crate) fn image(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     let programs = environment("VGPU_STUB_PROGRAMS")?;
-    let files = ["vgpu-stub", "vgpu-conformance"].map(|name| (name, programs.join(name)));
+    let files = ["vgpu-stub", "vgpu-conformance", "vgpu-hostile"];
+    let files = files.map(|name| (name, programs.join(name)));
     let programs = files
         .each_ref()
         .map(|(name, file)| GuestProgram { name, file });

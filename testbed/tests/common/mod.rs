@@ -2,10 +2,12 @@
 // Each uses a part of it.
 #![allow(dead_code, unused_imports)]
 
+mod attack;
 mod guest;
 mod place;
 mod qtest_target;
 
+pub(crate) use attack::{ATTACKED, LOG_LIMIT, attack, memory_kib, processor_time};
 pub(crate) use guest::{conforms, environment, image, lists_as_golden, run};
 pub(crate) use place::Place;
 pub(crate) use qtest_target::{HOME, QtestTarget, SPARE};

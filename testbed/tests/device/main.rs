@@ -8,6 +8,8 @@ mod common;
 mod conformance;
 mod criteria;
 mod firmware;
+mod hostile;
 mod hotplug;
+mod install;
 mod migration;
 mod operator;

@@ -8,6 +8,7 @@ mod common;
 mod conformance;
 mod cost;
 mod criteria;
+mod hostile;
 mod kills;
 mod lifetime;
 mod same_device;

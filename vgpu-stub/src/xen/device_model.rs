@@ -2,7 +2,7 @@
 //! project's devices out of QEMU's arguments, starts their emulator, and
 //! becomes the real QEMU, which never hears of them.
 
-use std::env;
+use std::env::{self, ArgsOs};
 use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::background;
+use crate::COULD_NOT_RUN;
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
 
@@ -56,11 +57,15 @@ struct Arguments {
 }
 
 /// Acts as the device model that `xl` has started.
-///
-/// # Errors
-///
-/// The emulator or QEMU cannot be started.
-pub(crate) fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
+pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
+    run(arguments).unwrap_or_else(|failure| {
+        failure.print_cause_last();
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+/// It fails where the emulator or QEMU cannot be started.
+fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(arguments)?;
     let qemu = real_qemu()?;
     if arguments.help {

@@ -7,6 +7,7 @@ pub(crate) mod xl_config;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
@@ -133,9 +134,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 
 /// This very command, as the process that answers the guest.
 fn serving() -> Command {
-    let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+    // An upgrade may have put another program where this one was. What has
+    // the older one's registers in hand goes on with the older one.
+    let program = env::current_exe()
+        .ok()
+        .filter(|program| program.exists())
+        .unwrap_or_else(|| "/proc/self/exe".into());
     let mut words = env::args_os();
     let mut command = Command::new(program);
+    // For who looks at the list of processes.
+    command.arg0("vgpu-stub");
     if let (Some(_), Some(subcommand)) = (words.next(), words.next()) {
         command.arg(subcommand).arg("--serving");
     }
@@ -145,7 +153,7 @@ fn serving() -> Command {
 
 /// The devices, those without a slot in the first free ones from the default
 /// one on.
-fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
+pub(crate) fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
     if given.is_empty() {
         return Ok(vec![DeviceConfig::default()]);
     }

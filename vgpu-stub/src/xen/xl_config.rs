@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::device_properties::DeviceProperties;
+use crate::device_properties::{DeviceProperties, as_qemu};
 use crate::failure::{Failure, OrMend};
 
 /// Where the device model that xl starts is installed.
@@ -41,14 +41,18 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let mut words = Vec::new();
     for device in &args.device {
-        if let Err(cause) = device.parse::<DeviceProperties>() {
-            return Err(Failure::new(
+        let properties: DeviceProperties = device.parse().map_err(|cause| {
+            Failure::new(
                 format!("--device {device}: {cause}"),
                 "see vgpu-stub xen --help for the properties",
-            ));
-        }
-        // QEMU's name for the slot.
-        words.push(format!("vgpu-stub,{}", device.replace("slot=", "addr=")));
+            )
+        })?;
+        let words_of_qemu = if properties.places_itself {
+            as_qemu(device, &properties.config)
+        } else {
+            device.clone()
+        };
+        words.push(format!("vgpu-stub,{words_of_qemu}"));
     }
     if words.is_empty() {
         words.push("vgpu-stub".to_owned());

@@ -24,11 +24,15 @@ impl Guard {
     /// The one process that a server has started, once it is the guard.
     fn of(server: &Serving) -> Self {
         let pid = server.pid();
-        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
-        let pid = Pid::from_raw(children.trim().parse().unwrap()).unwrap();
+        let path = format!("/proc/{pid}/task/{pid}/children");
+        let children = || fs::read_to_string(&path).unwrap();
+        wait_until(|| !children().is_empty());
+        let pid = Pid::from_raw(children().trim().parse().unwrap()).unwrap();
         let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let guard = Self { pid, pidfd };
-        wait_until(|| guard.catches(&[Signal::TERM, Signal::INT, Signal::HUP]));
+        // Until it runs the program anew, it has the server's handlers too.
+        let signals = [Signal::TERM, Signal::INT, Signal::HUP];
+        wait_until(|| guard.file("comm") == "vgpu-guard\n" && guard.catches(&signals));
         guard
     }
 

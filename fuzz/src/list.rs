@@ -1,0 +1,89 @@
+//! The targets, as data: `cargo xtask fuzz` takes this file too, so that it need
+//! not build what they fuzz.
+
+/// A function to be fuzzed, with the bound on its memory.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name, which its folders have too.
+    pub name: &'static str,
+    /// What it reads the bytes as, in a line.
+    pub about: &'static str,
+    /// Bytes of the longest input that is worth its time.
+    pub longest: usize,
+    /// Bytes of memory that may be in use at a time,
+    pub memory: u64,
+    /// and how many more for each byte of the input.
+    pub memory_per_byte: u64,
+}
+
+impl Target {
+    /// The target of this name.
+    #[must_use]
+    pub fn find(name: &str) -> Option<&'static Self> {
+        TARGETS.iter().find(|target| target.name == name)
+    }
+}
+
+/// All targets.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "config",
+        about: "a guest's accesses to config space, against PCI's rules",
+        longest: 96,
+        memory: 16 << 10,
+        memory_per_byte: 0,
+    },
+    Target {
+        name: "bar0",
+        about: "a guest's accesses to BAR0, against the written rules",
+        longest: 96,
+        memory: 16 << 10,
+        memory_per_byte: 0,
+    },
+    Target {
+        name: "state",
+        about: "a saved state, whole or damaged, given to a device",
+        longest: 1500,
+        memory: 16 << 10,
+        memory_per_byte: 1,
+    },
+    Target {
+        name: "xenstore",
+        about: "calls to the xenstore client, and the bytes that it gets for them",
+        longest: 4096,
+        // Requests and answers of at most 4 KiB, and the events that wait.
+        memory: 64 << 10,
+        memory_per_byte: 32,
+    },
+    Target {
+        name: "vfio-user",
+        about: "a client's bytes and descriptors, over a socket, with the device behind it",
+        longest: 4096,
+        // The server's two buffers of 64 KiB, what came back, and DMA maps.
+        memory: 1 << 20,
+        memory_per_byte: 32,
+    },
+    Target {
+        name: "control",
+        about: "what clients send to the control socket, in any pieces",
+        longest: 512,
+        // Lines of 4 KiB, 64 KiB of replies, for some clients, and what they are read as.
+        memory: 1 << 20,
+        memory_per_byte: 256,
+    },
+    Target {
+        name: "ioreq",
+        about: "a page of requests from vCPUs, torn or hostile, and deaths of the server",
+        longest: 512,
+        memory: 64 << 10,
+        // Lines for the log, which its own thread gives back.
+        memory_per_byte: 256,
+    },
+    Target {
+        name: "kept",
+        about: "the file that outlives a serving process on Xen, damaged or made up",
+        longest: 2800,
+        memory: 64 << 10,
+        memory_per_byte: 64,
+    },
+];

@@ -1,0 +1,86 @@
+//! A call of CloudStack's API, in the forms that people and programs send.
+
+use std::fmt::Write;
+
+/// A command with its parameters.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) command: &'static str,
+    pub(super) parameters: Vec<(&'static str, String)>,
+}
+
+impl Call {
+    pub(super) fn new(command: &'static str) -> Self {
+        Self {
+            command,
+            parameters: Vec::new(),
+        }
+    }
+
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.parameters.push((name, value.into()));
+        self
+    }
+
+    /// The line for CloudMonkey, in its own shell or in the system's. It
+    /// encodes the request itself.
+    pub(super) fn cmk(&self) -> String {
+        let noun = self.command.find(|c: char| c.is_ascii_uppercase());
+        let (verb, noun) = self.command.split_at(noun.unwrap_or(self.command.len()));
+        let mut line = format!("cmk {verb} {}", noun.to_ascii_lowercase());
+        for (name, value) in &self.parameters {
+            let quote = if value.contains(' ') { "'" } else { "" };
+            line += &format!(" {name}={quote}{value}{quote}");
+        }
+        line
+    }
+
+    /// The request's query string, to be completed with apikey and signature.
+    pub(super) fn query(&self) -> String {
+        let mut query = format!("command={}", self.command);
+        for (name, value) in &self.parameters {
+            query += &format!("&{name}={}", percent_encoded(value));
+        }
+        query
+    }
+}
+
+/// Text with all but unreserved characters as %XX (RFC 3986), which Java's
+/// URLDecoder reads back.
+pub(super) fn percent_encoded(text: &str) -> String {
+    let mut encoded = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
+            encoded.push(byte.into());
+        } else {
+            // Writing to a string does not fail.
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_is_a_line_and_a_query() {
+        let call = Call::new("updateConfiguration")
+            .with("name", "a.b")
+            .with("value", "PV-args, c:d");
+        assert_eq!(
+            call.cmk(),
+            "cmk update configuration name=a.b value='PV-args, c:d'"
+        );
+        assert_eq!(
+            call.query(),
+            "command=updateConfiguration&name=a.b&value=PV-args%2C%20c%3Ad"
+        );
+    }
+
+    #[test]
+    fn what_is_encoded_already_is_encoded_again() {
+        assert_eq!(percent_encoded("%0A+é"), "%250A%2B%C3%A9");
+    }
+}

@@ -1,0 +1,107 @@
+//! The `vgpu-stub` command. Each subcommand has its own module.
+//!
+//! It is a library so that manual pages and shell completions are made of its
+//! own definition.
+#![forbid(unsafe_code)]
+
+mod check;
+mod cloudstack;
+mod ctl;
+mod device_properties;
+mod doctor;
+mod failure;
+mod number;
+mod qemu;
+mod vfio_user;
+mod xcp;
+mod xen;
+
+use std::env::{self, ArgsOs};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Exit code when a subcommand could not do its work; clap uses the same one
+/// for wrong usage.
+const COULD_NOT_RUN: u8 = 2;
+
+/// A virtual GPU PCI device for virtual machines.
+#[derive(Parser)]
+#[command(
+    name = "vgpu-stub",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Cloudstack(cloudstack::Args),
+    Ctl(ctl::Args),
+    Doctor(doctor::Args),
+    Qemu(qemu::Args),
+    VfioUser(vfio_user::Args),
+    Xcp(xcp::Args),
+    Xen(xen::Args),
+    XlConfig(xen::xl_config::Args),
+}
+
+/// What this program is, where it is started by another name than its own.
+type Role = fn(ArgsOs) -> ExitCode;
+
+/// The ends of the paths of such names.
+const ROLES: [(&str, Role); 3] = [
+    (xen::device_model::NAME, xen::device_model::main),
+    (xcp::shim::NAME, xcp::shim::main),
+    (xcp::plugin::NAME, xcp::plugin::main),
+];
+
+/// Does what the arguments of this process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let mut arguments = env::args_os();
+    let name = PathBuf::from(arguments.next().unwrap_or_default());
+    if let Some((_, role)) = ROLES.iter().find(|(end, _)| name.ends_with(end)) {
+        return role(arguments);
+    }
+    let result = if arguments
+        .next()
+        .is_some_and(|name| name == vfio_user::GUARD)
+    {
+        vfio_user::run_guard()
+    } else {
+        subcommand(Cli::parse().command)
+    };
+    result.unwrap_or_else(|failure| {
+        failure.print();
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+fn subcommand(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Check(args) => check::run(&args),
+        Command::Cloudstack(args) => cloudstack::run(&args),
+        Command::Ctl(args) => ctl::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Qemu(args) => qemu::run(&args),
+        Command::VfioUser(args) => vfio_user::run(&args),
+        Command::Xcp(args) => xcp::run(&args),
+        Command::Xen(args) => xen::run(&args),
+        Command::XlConfig(args) => xen::xl_config::run(&args),
+    }
+}
+
+/// The definition of the command line.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,238 @@
+//! Where a QEMU is, and the files beside it.
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, Gid, Mode, Uid, fchmod, fchown, flock};
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Failure, OrMend};
+use crate::xen::device_model::QEMUS;
+
+const OURS: &str = ".vgpu-stub-";
+
+/// A QEMU that is to be replaced, or was.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// The file itself, with no links in its path.
+    pub(super) target: PathBuf,
+}
+
+impl Place {
+    /// The QEMU at `to`, or where toolstacks of Xen look for theirs.
+    ///
+    /// # Errors
+    ///
+    /// There is none, or it is no file.
+    pub(super) fn find(to: Option<&Path>) -> Result<Self, Failure> {
+        let found = || QEMUS.iter().map(Path::new).find(|path| path.exists());
+        let asked = to.or_else(found).ok_or_else(|| {
+            Failure::new(
+                "there is no QEMU for Xen where distributions put it",
+                "name the one that is meant: --to PATH",
+            )
+        })?;
+        let target = match asked.canonicalize() {
+            Ok(target) => target,
+            Err(error) => return Err(Self::missing(asked, &error)),
+        };
+        if !target.is_file() {
+            return Err(Failure::new(
+                format!("{} is not a file", target.display()),
+                "name a QEMU: --to PATH",
+            ));
+        }
+        if target.to_string_lossy().contains(OURS) {
+            return Err(Failure::new(
+                format!("{} is a file of this command's own", target.display()),
+                format!("name the QEMU beside it, without {OURS}…"),
+            ));
+        }
+        if fs::symlink_metadata(asked).is_ok_and(|file| file.is_symlink()) {
+            note(format_args!(
+                "{} is a link to {}",
+                asked.display(),
+                target.display()
+            ));
+        } else if to.is_none() {
+            note(format_args!("{} is the QEMU here", target.display()));
+        }
+        Ok(Self { target })
+    }
+
+    fn missing(asked: &Path, error: &io::Error) -> Failure {
+        let place = Self {
+            target: asked.to_owned(),
+        };
+        let cause = format!("{}: {error}", asked.display());
+        if place.backup().exists() {
+            return Failure::new(
+                format!("{cause}; its backup is there"),
+                format!(
+                    "put it back: mv {} {} && rm {}",
+                    place.backup().display(),
+                    asked.display(),
+                    place.record().display()
+                ),
+            );
+        }
+        Failure::new(cause, "name a QEMU that is there: --to PATH")
+    }
+
+    /// The QEMU from before.
+    pub(super) fn backup(&self) -> PathBuf {
+        self.beside("backup")
+    }
+
+    /// Which QEMU was put in place of which.
+    pub(super) fn record(&self) -> PathBuf {
+        self.beside("record")
+    }
+
+    fn beside(&self, what: &str) -> PathBuf {
+        let mut name = OsString::from(&self.target);
+        name.push(OURS);
+        name.push(what);
+        name.into()
+    }
+
+    fn folder(&self) -> &Path {
+        self.target.parent().unwrap_or(Path::new("/"))
+    }
+
+    /// Keeps other runs of this command out of the folder.
+    ///
+    /// # Errors
+    ///
+    /// Another one is there, or the folder cannot be opened.
+    pub(super) fn lock(&self) -> Result<Folder, Failure> {
+        let folder = File::open(self.folder()).map_err(anyhow::Error::from);
+        let folder = folder.and_then(|folder| {
+            flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
+            Ok(folder)
+        });
+        folder.map(Folder).map_err(|error| {
+            Failure::new(
+                format!("cannot lock {}: {error}", self.folder().display()),
+                "wait until no other vgpu-stub qemu runs there",
+            )
+        })
+    }
+
+    /// A new file beside the QEMU, called `what`, with the owner and the
+    /// permissions of `like`. It is gone again unless it is renamed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub(super) fn write_new(
+        &self,
+        what: &str,
+        content: &mut dyn Read,
+        like: Option<&Metadata>,
+    ) -> Result<NewFile, Failure> {
+        let path = self.beside(what);
+        // The folder is locked: this one is left from a run that was killed.
+        let _ = fs::remove_file(&path);
+        let cannot = format!("cannot write {}", path.display());
+        let new = NewFile(path);
+        new.write(content, like).map_err(|error| {
+            Failure::new(
+                format!("{cannot}: {error}"),
+                "run it as root, and see that the folder can be written and has room",
+            )
+        })?;
+        Ok(new)
+    }
+}
+
+/// A folder that is locked until this goes away.
+#[derive(Debug)]
+pub(super) struct Folder(File);
+
+impl Folder {
+    /// Makes what was done in it last.
+    ///
+    /// # Errors
+    ///
+    /// The file system says that it cannot.
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        self.0
+            .sync_all()
+            .or_mend("the change is made, but may not outlast a power cut: see the kernel's log")
+    }
+}
+
+/// A file that is not in its place yet.
+#[derive(Debug)]
+pub(super) struct NewFile(PathBuf);
+
+impl NewFile {
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn write(&self, content: &mut dyn Read, like: Option<&Metadata>) -> io::Result<()> {
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&self.0)?;
+        io::copy(content, &mut file)?;
+        if let Some(like) = like {
+            let own = file.metadata()?;
+            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+                let owner = Some(Uid::from_raw(like.uid()));
+                fchown(&file, owner, Some(Gid::from_raw(like.gid())))?;
+            }
+            // After the owner, whose change takes bits away.
+            let mode = like.permissions().mode() & 0o7777;
+            fchmod(&file, Mode::from_raw_mode(mode))?;
+        }
+        file.sync_all()
+    }
+
+    /// Puts it in place of what is there.
+    ///
+    /// # Errors
+    ///
+    /// It goes away.
+    pub(super) fn rename(self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.0, to)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // It may not have been made, or been renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Tells the user, beside what is printed.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "note: {line}");
+}
+
+/// The SHA-256 of a file, in hexadecimal.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub(super) fn sha256(path: &Path) -> Result<String, Failure> {
+    let hash = || -> io::Result<String> {
+        let mut hash = Sha256::new();
+        io::copy(&mut File::open(path)?, &mut hash)?;
+        Ok(format!("{:x}", hash.finalize()))
+    };
+    hash().map_err(|error| {
+        Failure::new(
+            format!("cannot read {}: {error}", path.display()),
+            "name a file that can be read, and run it as root",
+        )
+    })
+}

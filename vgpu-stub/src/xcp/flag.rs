@@ -1,0 +1,148 @@
+//! `vgpu-stub xcp enable` and `disable`: the keys of a VM by which XAPI starts
+//! it with the device, and leaves it where it runs.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use super::list::hosts;
+use super::uuid::Uuid;
+use super::{NAME, xe};
+use crate::failure::Failure;
+
+/// Operations that would lose the device's state: it is not saved.
+const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];
+
+/// Keys of `platform`, in the order in which they may be set.
+const PLATFORM: [(&str, &str); 2] = [("nomigrate", "true"), ("xenguest", NAME)];
+
+/// Before a key's name in `other-config`: what it was before.
+const WAS: &str = "vgpu-stub-was-";
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// The VM, by its UUID or its name
+    #[arg(value_name = "VM")]
+    vm: String,
+}
+
+/// Whether a VM is to have the device.
+///
+/// # Errors
+///
+/// XAPI cannot be asked.
+pub(super) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
+    Ok(xe::map_value(vm, "platform", "xenguest")?.as_deref() == Some(NAME))
+}
+
+/// Blocks what would lose the device's state, and leaves what others have
+/// blocked as it is.
+///
+/// # Errors
+///
+/// XAPI cannot be asked or refuses.
+pub(super) fn block(vm: &Uuid) -> Result<(), Failure> {
+    let blocked = xe::keys(vm, "blocked-operations")?;
+    let missing: Vec<_> = BLOCKED
+        .into_iter()
+        .filter(|operation| !blocked.iter().any(|known| known == operation))
+        .map(|operation| ("blocked-operations", operation, NAME))
+        .collect();
+    xe::set(vm, &missing)
+}
+
+/// Sets the keys, the one that matters last.
+///
+/// # Errors
+///
+/// XAPI cannot be asked or refuses.
+pub(super) fn enable(args: &Args) -> Result<ExitCode, Failure> {
+    let vm = find(&args.vm)?;
+    block(&vm)?;
+    if !is_enabled(&vm)? {
+        // What is there now comes back with 'disable'.
+        for (key, _) in PLATFORM {
+            if let Some(value) = xe::map_value(&vm, "platform", key)? {
+                xe::set(&vm, &[("other-config", &format!("{WAS}{key}"), &value)])?;
+            }
+        }
+    }
+    xe::set(&vm, &PLATFORM.map(|(key, value)| ("platform", key, value)))?;
+    say(&format!(
+        "VM {vm} has the device when it is next started: xe vm-shutdown, then xe vm-start"
+    ));
+    let mut whole = true;
+    for host in hosts()? {
+        if let Some(problem) = host.problem() {
+            whole = false;
+            let _ = writeln!(
+                io::stderr(),
+                "warning: host {}: {problem}; install the kit there, or the VM starts there without the device or not at all",
+                host.name
+            );
+        }
+    }
+    Ok(ExitCode::from(u8::from(!whole)))
+}
+
+/// Undoes what [`enable`] did, the key that matters first.
+///
+/// # Errors
+///
+/// XAPI cannot be asked or refuses.
+pub(super) fn disable(args: &Args) -> Result<ExitCode, Failure> {
+    let vm = find(&args.vm)?;
+    if !is_enabled(&vm)? {
+        return Err(Failure::new(
+            format!("VM {vm} is not to have the device"),
+            "see which are: vgpu-stub xcp list",
+        ));
+    }
+    for (key, _) in PLATFORM.into_iter().rev() {
+        let was = format!("{WAS}{key}");
+        match xe::map_value(&vm, "other-config", &was)? {
+            Some(value) => {
+                xe::set(&vm, &[("platform", key, &value)])?;
+                xe::remove(&vm, "other-config", &was)?;
+            }
+            None if xe::map_value(&vm, "platform", key)?.is_some() => {
+                xe::remove(&vm, "platform", key)?;
+            }
+            None => {}
+        }
+    }
+    for operation in BLOCKED {
+        let reason = xe::map_value(&vm, "blocked-operations", operation)?;
+        if reason.as_deref() == Some(NAME) {
+            xe::remove(&vm, "blocked-operations", operation)?;
+        }
+    }
+    say(&format!(
+        "VM {vm} has the device no more when it is next started"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The VM that a user means.
+fn find(name: &str) -> Result<Uuid, Failure> {
+    let filter = match name.parse::<Uuid>() {
+        Ok(uuid) => format!("uuid={uuid}"),
+        Err(_) => format!("name-label={name}"),
+    };
+    let found = xe::list(&["vm-list", &filter])?;
+    match found.as_slice() {
+        [vm] => Ok(vm.clone()),
+        [] => Err(Failure::new(
+            format!("there is no VM '{name}'"),
+            "see xe vm-list",
+        )),
+        several => Err(Failure::new(
+            format!("{} VMs have the name '{name}'", several.len()),
+            "give the UUID of one, as xe vm-list shows it",
+        )),
+    }
+}
+
+fn say(text: &str) {
+    // Who closes stdout does not want to know.
+    let _ = writeln!(io::stdout(), "{text}");
+}

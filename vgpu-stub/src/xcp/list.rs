@@ -1,0 +1,135 @@
+//! `vgpu-stub xcp list`: the VMs that are to have the device, and what each
+//! host of the pool says of itself.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::uuid::Uuid;
+use super::{NAME, xe};
+use crate::failure::{Failure, OrMend};
+
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// For programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// A VM that is to have the device.
+#[derive(Serialize)]
+struct Vm {
+    uuid: String,
+    name: String,
+    power_state: String,
+}
+
+/// A host of the pool.
+#[derive(Serialize)]
+pub(super) struct PoolHost {
+    uuid: String,
+    pub(super) name: String,
+    /// What its plugin says.
+    status: Option<Value>,
+    /// Why there is no such.
+    error: Option<String>,
+}
+
+impl PoolHost {
+    fn ask(uuid: &Uuid) -> Result<Self, Failure> {
+        let host = format!("host-uuid={uuid}");
+        let plugin = format!("plugin={NAME}");
+        let answer = xe::call(&["host-call-plugin", &host, &plugin, "fn=status"]);
+        let status = answer.map_err(|failure| failure.cause).and_then(|text| {
+            serde_json::from_str(&text).map_err(|_| format!("its plugin says: {text}"))
+        });
+        Ok(Self {
+            name: xe::value("host", uuid, "name-label")?,
+            uuid: uuid.to_string(),
+            error: status.as_ref().err().cloned(),
+            status: status.ok(),
+        })
+    }
+
+    /// Why a VM cannot have the device there.
+    pub(super) fn problem(&self) -> Option<String> {
+        let Some(status) = &self.status else {
+            let error = self.error.as_deref().unwrap_or_default();
+            return Some(format!("the kit is missing or does not answer ({error})"));
+        };
+        let problems: Vec<&str> = status["problems"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        match (problems.is_empty(), status["ready"].as_bool()) {
+            (true, Some(true)) => None,
+            _ => Some(format!("the kit is broken ({})", problems.join(", "))),
+        }
+    }
+}
+
+/// All hosts of the pool.
+///
+/// # Errors
+///
+/// XAPI cannot be asked. A host that does not answer is none.
+pub(super) fn hosts() -> Result<Vec<PoolHost>, Failure> {
+    let hosts = xe::list(&["host-list"])?;
+    hosts.iter().map(PoolHost::ask).collect()
+}
+
+/// Prints them.
+///
+/// # Errors
+///
+/// XAPI cannot be asked.
+pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let flag = format!("platform:xenguest={NAME}");
+    let vms: Result<Vec<Vm>, Failure> = xe::list(&["vm-list", &flag])?
+        .iter()
+        .map(|uuid| {
+            Ok(Vm {
+                uuid: uuid.to_string(),
+                name: xe::value("vm", uuid, "name-label")?,
+                power_state: xe::value("vm", uuid, "power-state")?,
+            })
+        })
+        .collect();
+    let (vms, hosts) = (vms?, hosts()?);
+    let whole = hosts.iter().all(|host| host.problem().is_none());
+    let text = if args.json {
+        format!("{:#}\n", serde_json::json!({ "vms": vms, "hosts": hosts }))
+    } else {
+        table(&vms, &hosts)
+    };
+    io::stdout()
+        .write_all(text.as_bytes())
+        .or_mend("give the command an output that takes it")?;
+    Ok(ExitCode::from(u8::from(!whole)))
+}
+
+fn table(vms: &[Vm], hosts: &[PoolHost]) -> String {
+    let mut text = String::new();
+    for vm in vms {
+        text += &format!("VM    {}  {:9}  {}\n", vm.uuid, vm.power_state, vm.name);
+    }
+    if vms.is_empty() {
+        text += "no VM is to have the device\n";
+    }
+    for host in hosts {
+        let said = match (host.problem(), &host.status) {
+            (None, Some(status)) => format!(
+                "vgpu-stub {}, {} devices running",
+                status["version"].as_str().unwrap_or("?"),
+                status["devices"]
+            ),
+            (problem, _) => problem.unwrap_or_default(),
+        };
+        text += &format!("host  {}  {}: {said}\n", host.uuid, host.name);
+    }
+    text
+}

@@ -1,0 +1,52 @@
+//! File descriptors that a process was started with, which it knows by number
+//! alone: a toolstack names them in the arguments.
+#![allow(unsafe_code)]
+
+use std::os::fd::{BorrowedFd, RawFd};
+
+use rustix::io::{Errno, FdFlags, fcntl_setfd};
+
+/// Says whether the programs that this process starts get the descriptor too.
+///
+/// # Errors
+///
+/// `EBADF` where no such descriptor is open.
+pub fn pass_on(descriptor: RawFd, to_children: bool) -> Result<(), Errno> {
+    if descriptor < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: it is not -1, and is used for one call, which fails if nothing
+    // is open there and touches no memory.
+    let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+    let flags = if to_children {
+        FdFlags::empty()
+    } else {
+        FdFlags::CLOEXEC
+    };
+    fcntl_setfd(descriptor, flags)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn children_get_what_is_passed_on_and_nothing_else() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        let number = file.as_raw_fd();
+        let child_has_it = || {
+            let mut test = Command::new("test");
+            test.args(["-e", &format!("/proc/self/fd/{number}")]);
+            test.status().unwrap().success()
+        };
+        pass_on(number, true).unwrap();
+        assert!(child_has_it());
+        pass_on(number, false).unwrap();
+        assert!(!child_has_it());
+        assert_eq!(pass_on(-1, true), Err(Errno::BADF));
+        assert_eq!(pass_on(1 << 20, true), Err(Errno::BADF));
+    }
+}

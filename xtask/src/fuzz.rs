@@ -1,0 +1,211 @@
+//! `cargo xtask fuzz`: what a guest, a client or a damaged file may say, at random.
+
+mod engine;
+#[path = "../../fuzz/src/list.rs"]
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "the targets themselves use the rest"
+)]
+mod list;
+mod progress;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::Args;
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::failure::Mend;
+use vgpu_testbed::steps::Steps;
+
+use crate::checkout;
+use engine::{Engine, Limit};
+use list::{TARGETS, Target};
+use progress::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask fuzz                          all targets, a minute each
+  cargo xtask fuzz config --seconds 600     one of them, for longer
+  cargo xtask fuzz state --runs 10000000    until it was executed so often
+  cargo xtask fuzz --list                   what targets there are
+
+What was tried and found new is kept in ~/.cache/vgpu-stub/fuzz/TARGET (VGPU_STUB_CACHE names another folder), and the
+next run goes on from there. An input that breaks a rule is written to fuzz/regressions/TARGET/; commit it with what
+mends it, as `cargo test -p vgpu-fuzz` runs all of those.
+
+Exit code: 0 if nothing was found, 1 if something was or a target could not run.";
+
+/// Run the fuzz targets
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Which targets [default: all]
+    #[arg(value_name = "TARGET")]
+    targets: Vec<String>,
+
+    /// How long each runs [default: 60, unless --runs is given]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
+
+    /// How often each is executed, by all its processes together
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    runs: Option<u64>,
+
+    /// Processes that each runs in at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=256))]
+    jobs: u64,
+
+    /// List the targets
+    #[arg(long)]
+    list: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    if options.list {
+        for target in TARGETS {
+            println!("{:<10} {}", target.name, target.about);
+        }
+        return Ok(());
+    }
+    let limit = Limit {
+        time: match (options.seconds, options.runs) {
+            (None, Some(_)) => None,
+            (seconds, _) => Some(Duration::from_secs(seconds.unwrap_or(60))),
+        },
+        runs: options.runs,
+        jobs: options.jobs,
+    };
+    let targets = chosen(&options.targets)?;
+    let summary = fuzz(&targets, &limit, steps)?;
+    println!("\n{summary}");
+    summary.ensure_none()
+}
+
+/// All targets for `seconds` each: a part of the tests.
+pub(crate) fn briefly(seconds: u64, steps: &Steps) -> Result<()> {
+    let limit = Limit {
+        time: Some(Duration::from_secs(seconds)),
+        runs: None,
+        jobs: 1,
+    };
+    let summary = fuzz(&chosen(&[])?, &limit, steps)?;
+    println!("\n{summary}");
+    summary.ensure_none()
+}
+
+fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
+    if names.is_empty() {
+        return Ok(TARGETS.iter().collect());
+    }
+    names
+        .iter()
+        .map(|name| Target::find(name).with_context(|| format!("there is no target {name:?}")))
+        .collect::<Result<_>>()
+        .mend("See what there is: cargo xtask fuzz --list")
+}
+
+fn fuzz(targets: &[&Target], limit: &Limit, steps: &Steps) -> Result<Summary> {
+    let engine = Engine::build(steps)?;
+    let cache = Cache::open()?;
+    let mut rows = Vec::new();
+    for target in targets {
+        let corpus = cache.dir(&format!("fuzz/{}", target.name))?;
+        let progress = steps.step(&format!("Fuzz {}", target.name), |step| {
+            engine.run(target, &corpus, &folder("seeds", target), limit, step)
+        })?;
+        let findings = keep(&progress.crashes, &folder("regressions", target))?;
+        rows.push(Row {
+            target: target.name,
+            progress,
+            findings,
+        });
+    }
+    Ok(Summary(rows))
+}
+
+/// A target's folder in the checkout.
+fn folder(kind: &str, target: &Target) -> PathBuf {
+    checkout().join("fuzz").join(kind).join(target.name)
+}
+
+/// Moves what breaks a target to where it is committed.
+fn keep(crashes: &[PathBuf], folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut kept = Vec::new();
+    for crash in crashes {
+        let path = folder.join(crash.file_name().context("a crash without a name")?);
+        let copy = || -> Result<()> {
+            fs::create_dir_all(folder)?;
+            let copy = tempfile::NamedTempFile::new_in(folder)?;
+            fs::copy(crash, copy.path())?;
+            copy.persist(&path)?;
+            Ok(())
+        };
+        copy().with_context(|| format!("cannot keep {}", path.display()))?;
+        kept.push(path);
+    }
+    Ok(kept)
+}
+
+/// What became of a target.
+struct Row {
+    target: &'static str,
+    progress: Progress,
+    findings: Vec<PathBuf>,
+}
+
+struct Summary(Vec<Row>);
+
+impl Summary {
+    fn ensure_none(&self) -> Result<()> {
+        let found: usize = self.0.iter().map(|row| row.findings.len()).sum();
+        if found == 0 {
+            return Ok(());
+        }
+        let bail = || -> Result<()> { bail!("inputs that break a rule: {found}") };
+        bail().mend("Replay one as it is named above; mend the code, and commit the file with it.")
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{:<10} {:>12} {:>9} {:>9}  findings",
+            "target", "executions", "a second", "coverage"
+        )?;
+        for row in &self.0 {
+            let Progress {
+                executions,
+                coverage,
+                ..
+            } = row.progress;
+            let rate = row.progress.rate();
+            let found = row.findings.len();
+            writeln!(
+                f,
+                "{:<10} {executions:>12} {rate:>9} {coverage:>9}  {found}",
+                row.target
+            )?;
+        }
+        for row in &self.0 {
+            for path in &row.findings {
+                let (target, path) = (row.target, path.display());
+                writeln!(
+                    f,
+                    "\nfound: {path}\nreplay: cargo run -p vgpu-fuzz {target} {path}"
+                )?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The error of a target that neither ended well nor left what broke it.
+fn without_input(target: &Target) -> anyhow::Error {
+    anyhow!("the target {} ended without an input to blame", target.name)
+}

@@ -1,0 +1,358 @@
+//! The packages, installed and removed in a root folder of their own by the
+//! real dpkg, rpm and the tarball's scripts.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// What hosts have before: Debian's and XCP-ng's own folders.
+const FOLDERS: [&str; 18] = [
+    "bin",
+    "etc/xapi.d/plugins",
+    "etc/xapi.d/vm-pre-start",
+    "usr/bin",
+    "usr/lib/systemd/system",
+    "usr/lib/xapi",
+    "usr/lib64/xen/bin",
+    "usr/share/bash-completion/completions",
+    "usr/share/doc",
+    "usr/share/fish/vendor_completions.d",
+    "usr/share/man/man1",
+    "usr/share/zsh/site-functions",
+    "usr/share/zsh/vendor-completions",
+    "var/lib/dpkg/info",
+    "var/lib/dpkg/updates",
+    "var/lib/rpm",
+    "var/tmp",
+    "tmp",
+];
+
+/// What the tools write down for themselves.
+const ACCOUNTS: [&str; 3] = ["var/lib/dpkg", "var/lib/rpm", "var/log"];
+
+const SETTINGS: &str = "etc/vgpu-stub/xcp.conf";
+
+/// All that `cargo xtask package` makes of a program of no matter.
+fn packages(epoch: &str) -> TempDir {
+    let out = TempDir::new().unwrap();
+    let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
+    xtask
+        .args(["package", "--program", "/bin/true", "--out"])
+        .arg(out.path())
+        .env("SOURCE_DATE_EPOCH", epoch);
+    succeed(&mut xtask);
+    out
+}
+
+fn find(folder: &TempDir, start: &str, end: &str) -> PathBuf {
+    let matches = |path: &PathBuf| {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        name.starts_with(start) && name.ends_with(end)
+    };
+    let mut files = fs::read_dir(folder.path()).unwrap();
+    files
+        .find_map(|file| Some(file.unwrap().path()).filter(matches))
+        .unwrap_or_else(|| panic!("no {start}…{end}"))
+}
+
+fn succeed(command: &mut Command) -> String {
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().unwrap();
+    let said = String::from_utf8_lossy(&stdout).into_owned();
+    let errors = String::from_utf8_lossy(&stderr);
+    assert!(status.success(), "{command:?}: {status}\n{said}{errors}");
+    said
+}
+
+/// A command as root, which may be one in name.
+fn as_root(program: impl AsRef<Path>) -> Command {
+    let program = program.as_ref();
+    if rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("unshare");
+    command.arg("--map-root-user").arg(program);
+    command
+}
+
+/// A host's root folder, with a shell for the packages' scripts.
+fn root() -> TempDir {
+    let root = TempDir::new().unwrap();
+    for folder in FOLDERS {
+        fs::create_dir_all(root.path().join(folder)).unwrap();
+        // Other packages' files, so that none is empty.
+        if !ACCOUNTS.iter().any(|account| folder.starts_with(account)) {
+            fs::write(root.path().join(folder).join("other"), "").unwrap();
+        }
+    }
+    for file in ["status", "available"] {
+        fs::write(root.path().join("var/lib/dpkg").join(file), "").unwrap();
+    }
+    let shell = fs::canonicalize("/bin/sh").unwrap();
+    fs::copy(&shell, root.path().join("bin/sh")).unwrap();
+    for word in succeed(Command::new("ldd").arg(&shell)).split_whitespace() {
+        if let Some(name) = word.strip_prefix('/') {
+            let copy = root.path().join(name);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(word, copy).unwrap();
+        }
+    }
+    root
+}
+
+/// Every file, folder and link, with mode, owner and content.
+fn tree(root: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.strip_prefix(root).unwrap().to_str().unwrap();
+            if ACCOUNTS.contains(&name) {
+                continue;
+            }
+            let about = fs::symlink_metadata(&path).unwrap();
+            let content = if about.is_symlink() {
+                format!("{:?}", fs::read_link(&path).unwrap())
+            } else if about.is_dir() {
+                folders.push(path.clone());
+                String::new()
+            } else {
+                format!("{:?}", fs::read(&path).unwrap())
+            };
+            let line = format!(
+                "{:o} {} {} {content}",
+                about.mode(),
+                about.uid(),
+                about.gid()
+            );
+            found.insert(name.to_owned(), line);
+        }
+    }
+    found
+}
+
+/// What is in one and not, or differently, in the other.
+fn differences(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>) -> Vec<String> {
+    one.iter()
+        .filter(|(name, line)| other.get(*name) != Some(line))
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+/// Installs and removes, twice for good measure, and expects nothing to be left.
+fn leaves_nothing(root: &TempDir, parts: &[&str], install: &dyn Fn(), remove: &dyn Fn()) {
+    let before = tree(root.path());
+    for _ in 0..2 {
+        install();
+        let installed = tree(root.path());
+        for part in parts {
+            assert!(installed.contains_key(*part), "{part} is not there");
+        }
+        assert_eq!(differences(&before, &installed), Vec::<String>::new());
+        remove();
+        let after = tree(root.path());
+        assert_eq!(differences(&after, &before), Vec::<String>::new(), "left");
+        assert_eq!(differences(&before, &after), Vec::<String>::new(), "lost");
+    }
+}
+
+const PLAIN: [&str; 5] = [
+    "usr/bin/vgpu-stub",
+    "usr/lib/vgpu-stub/vgpu-stub-device-model",
+    "usr/lib/systemd/system/vgpu-stub-vfio-user@.service",
+    "usr/share/man/man1/vgpu-stub-xen.1",
+    "usr/share/bash-completion/completions/vgpu-stub",
+];
+
+const XCP_NG: [&str; 7] = [
+    "usr/bin/vgpu-stub",
+    "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
+    "usr/lib/systemd/system/vgpu-stub-xen@.service",
+    "etc/xapi.d/plugins/vgpu-stub",
+    "etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    "etc/xapi.d/vm-post-destroy/50-vgpu-stub",
+    SETTINGS,
+];
+
+#[test]
+fn a_deb_leaves_nothing() {
+    let packages = packages("1735689600");
+    let deb = find(&packages, "vgpu-stub_", ".deb");
+    let root = root();
+    let dpkg = |words: &[&str]| {
+        let mut dpkg = as_root("dpkg");
+        dpkg.arg("--root").arg(root.path()).args(words);
+        // Where dpkg looks for programs that it may need.
+        succeed(dpkg.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+    };
+    leaves_nothing(
+        &root,
+        &PLAIN,
+        &|| dpkg(&["--install", deb.to_str().unwrap()]),
+        &|| dpkg(&["--purge", "vgpu-stub"]),
+    );
+    let scripts = TempDir::new().unwrap();
+    let mut unpack = Command::new("dpkg-deb");
+    succeed(unpack.arg("--control").arg(&deb).arg(scripts.path()));
+    for script in ["postinst", "postrm"] {
+        stops_nothing(&fs::read_to_string(scripts.path().join(script)).unwrap());
+    }
+}
+
+#[test]
+fn rpms_leave_nothing_and_are_for_rpm_4_11() {
+    let packages = packages("1735689600");
+    for (name, parts) in [("vgpu-stub-0", &PLAIN[..]), ("vgpu-stub-xcp-ng-0", &XCP_NG)] {
+        let file = find(&packages, name, ".rpm");
+        let root = root();
+        let rpm = |words: &[&str]| {
+            let mut rpm = as_root("rpm");
+            // Debian's rpm would keep its accounts in root's home.
+            rpm.args(["--dbpath", "/var/lib/rpm", "--root"]);
+            succeed(rpm.arg(root.path()).args(words))
+        };
+        let installed = name.trim_end_matches("-0");
+        leaves_nothing(
+            &root,
+            parts,
+            // The shell is no package here.
+            &|| drop(rpm(&["--install", "--nodeps", file.to_str().unwrap()])),
+            &|| drop(rpm(&["--erase", installed])),
+        );
+        let ask = |words: &[&str]| {
+            let mut rpm = Command::new("rpm");
+            succeed(rpm.args(["--query", "--package"]).arg(&file).args(words))
+        };
+        stops_nothing(&ask(&["--scripts"]));
+        assert_eq!(ask(&["--queryformat", "%{PAYLOADCOMPRESSOR}"]), "gzip");
+        for need in ask(&["--requires"]).lines() {
+            // Those that rpm 4.11 has.
+            let known = [
+                "/bin/sh",
+                "rpmlib(CompressedFileNames) <= 3.0.4-1",
+                "rpmlib(FileDigests) <= 4.6.0-1",
+                "rpmlib(PayloadFilesHavePrefix) <= 4.0-1",
+            ];
+            assert!(known.contains(&need), "{need}");
+        }
+        let settings = ask(&["--configfiles"]);
+        assert_eq!(settings.contains(SETTINGS), parts.contains(&SETTINGS));
+    }
+}
+
+#[test]
+fn the_tarball_leaves_nothing() {
+    let packages = packages("1735689600");
+    let unpacked = TempDir::new().unwrap();
+    let mut tar = Command::new("tar");
+    tar.arg("--extract").arg("--file");
+    tar.arg(find(&packages, "vgpu-stub-xcp-ng", ".tar.gz"));
+    succeed(tar.arg("--directory").arg(unpacked.path()));
+    let install = find(&unpacked, "vgpu-stub-xcp-ng", "").join("install.sh");
+    let root = root();
+    let uninstall = root.path().join("usr/lib/vgpu-stub/uninstall.sh");
+    let run = |script: &Path| {
+        let mut script = as_root(script);
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    leaves_nothing(
+        &root,
+        &XCP_NG,
+        &|| {
+            run(&install);
+            // An upgrade.
+            run(&install);
+        },
+        &|| drop(run(&uninstall)),
+    );
+
+    // Settings that were changed are the administrator's, through an upgrade too.
+    let before = tree(root.path());
+    run(&install);
+    fs::write(root.path().join(SETTINGS), "max-devices = 1\n").unwrap();
+    run(&install);
+    assert!(run(&uninstall).contains("kept, as it was changed"));
+    let left = differences(&tree(root.path()), &before);
+    assert_eq!(left, ["etc/vgpu-stub", SETTINGS]);
+    fs::remove_dir_all(root.path().join("etc/vgpu-stub")).unwrap();
+
+    // Another's file is not taken.
+    fs::write(root.path().join("usr/bin/vgpu-stub"), "of a package").unwrap();
+    let before = tree(root.path());
+    let mut refused = as_root(&install);
+    let refused = refused.env("DESTDIR", root.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        said.contains("not from an earlier installation\nmend:"),
+        "{said}"
+    );
+    assert_eq!(tree(root.path()), before);
+
+    // So is a link that leads nowhere.
+    fs::remove_file(root.path().join("usr/bin/vgpu-stub")).unwrap();
+    symlink("/nowhere", root.path().join("etc/xapi.d/plugins/vgpu-stub")).unwrap();
+    let mut refused = as_root(&install);
+    let refused = refused.env("DESTDIR", root.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+
+    for script in [
+        &install,
+        &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../packaging/tarball/uninstall.sh"),
+    ] {
+        stops_nothing(&fs::read_to_string(script).unwrap());
+    }
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    let (one, other, later) = (
+        packages("1735689600"),
+        packages("1735689600"),
+        packages("1735689601"),
+    );
+    let mut files = 0;
+    for file in fs::read_dir(one.path()).unwrap() {
+        let name = file.unwrap().file_name();
+        let read = |folder: &TempDir| fs::read(folder.path().join(&name)).unwrap();
+        assert!(read(&one) == read(&other), "{name:?} differs");
+        assert!(read(&one) != read(&later), "{name:?} has no date");
+        files += 1;
+    }
+    assert_eq!(files, 4);
+}
+
+/// A script of a package has no word that ends an emulator.
+fn stops_nothing(script: &str) {
+    for word in ["stop", "restart", "kill", "try-restart", "condrestart"] {
+        let found = script
+            .lines()
+            .filter(|line| !line.trim_start().starts_with('#'))
+            .any(|line| {
+                line.split(|c: char| !c.is_alphanumeric() && c != '-')
+                    .any(|w| w == word)
+            });
+        assert!(!found, "{word}: {script}");
+    }
+}
+
+#[test]
+fn hooks_are_programs_of_the_shell_that_xcp_ng_has() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/xcp-ng");
+    for hook in ["vm-pre-start", "vm-post-destroy"] {
+        let path = folder.join(hook);
+        succeed(Command::new("sh").arg("-n").arg(&path));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            Permissions::from_mode(0o755).mode()
+        );
+    }
+}
