@@ -72,18 +72,28 @@ pub fn run() -> ExitCode {
     if let Some((_, role)) = ROLES.iter().find(|(end, _)| name.ends_with(end)) {
         return role(arguments);
     }
-    let result = if arguments
-        .next()
-        .is_some_and(|name| name == vfio_user::GUARD)
-    {
-        vfio_user::run_guard()
-    } else {
-        subcommand(Cli::parse().command)
+    let first = arguments.next().unwrap_or_default();
+    let result = match first.to_str() {
+        Some(vfio_user::GUARD) => vfio_user::run_guard(),
+        Some(name @ "vfio-user") => vfio_user::run(&alone(name)),
+        Some(name @ "xen") => xen::run(&alone(name)),
+        _ => subcommand(Cli::parse().command),
     };
     result.unwrap_or_else(|failure| {
         failure.print();
         ExitCode::from(COULD_NOT_RUN)
     })
+}
+
+/// The arguments of a subcommand that runs for as long as a VM. The definitions
+/// of all others would stay in its memory.
+fn alone<A: clap::Args>(name: &str) -> A {
+    let command = clap::Command::new("vgpu-stub")
+        .bin_name(format!("vgpu-stub {name}"))
+        .version(env!("CARGO_PKG_VERSION"))
+        .max_term_width(100);
+    let matches = A::augment_args(command).get_matches_from(env::args_os().skip(1));
+    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {
