@@ -34,7 +34,7 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 5] = [
+const PROGRAMS: [(&str, &str); 6] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
