@@ -3,17 +3,16 @@
 //! order, and cleans up when the domain is gone.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use sd_notify::NotifyState;
 use vgpu_device::Device;
 use vgpu_emulator::{Log, ending_signals};
@@ -22,19 +21,16 @@ use vgpu_xen::device_model::{DeviceModel, Range, ServerId};
 use vgpu_xen::xenstore::Xenstore;
 
 use crate::answer;
+use crate::answering::Answering;
 use crate::error::{Error, cannot};
 use crate::kept::Kept;
 use crate::layout::{Folder, Options};
 use crate::nodes::{self, Presence};
 use crate::server::Server;
-use crate::serving::READY;
 
 /// How often the answering process may die within [`WINDOW`].
 const DEATHS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(10);
-
-/// How long the answering process may take to end when it is told to.
-const END: Duration = Duration::from_secs(2);
 
 /// How long to wait where the process cannot be started: what it lacks may be
 /// there again.
@@ -179,9 +175,7 @@ impl<'a> IoreqServer<'a> {
         }
         Ok(server)
     }
-}
 
-impl IoreqServer<'_> {
     /// Whether it exists, which it does no longer once its domain dies.
     fn exists(&self) -> bool {
         self.model.set_enabled(self.id, true).is_ok()
@@ -289,7 +283,7 @@ impl Supervisor<'_> {
         loop {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
-                PollFd::new(&answering.pidfd, PollFlags::IN),
+                PollFd::new(answering, PollFlags::IN),
                 // Where there is none, one more of another.
                 match &self.store {
                     Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),
@@ -350,68 +344,6 @@ impl Supervisor<'_> {
         };
         if let Err(error) = removed {
             log.event(format!("cannot clean up in xenstore: {error}"));
-        }
-    }
-}
-
-/// The process that answers the guest.
-struct Answering {
-    child: Child,
-    pidfd: OwnedFd,
-    /// Open for as long as this process lives.
-    _stdin: Option<ChildStdin>,
-}
-
-impl Answering {
-    /// Starts it and waits until it answers.
-    fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
-        let mut child = serving()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(cannot("start a process"))?;
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-            .map_err(cannot("watch a process"))?;
-        let mut said = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            // It ends with the process, if that does not get so far.
-            let _ = BufReader::new(stdout).read_line(&mut said);
-        }
-        let stdin = child.stdin.take();
-        let mut answering = Self {
-            child,
-            pidfd,
-            _stdin: stdin,
-        };
-        if said == READY {
-            Ok(answering)
-        } else {
-            let status = answering.end();
-            Err(Error::Serving(status))
-        }
-    }
-
-    /// Whether it has ended as somebody asked it to.
-    fn ended_by_request(&mut self) -> bool {
-        self.child.wait().is_ok_and(|status| status.success())
-    }
-
-    /// Ends it, and says how it ended.
-    fn end(&mut self) -> String {
-        let pid = Pid::from_child(&self.child);
-        let deadline = Instant::now().checked_add(END);
-        // It fails where it has ended already.
-        let _ = kill_process(pid, Signal::TERM);
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if deadline.is_none_or(|deadline| Instant::now() > deadline) {
-                let _ = self.child.kill();
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
         }
     }
 }
