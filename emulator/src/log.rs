@@ -13,10 +13,21 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::access::Access;
-use crate::rate::Rate;
+use crate::rate::{Limit, Rate};
 
 /// Lines that wait to be written.
 const QUEUE: usize = 1024;
+
+/// Accesses are shown because somebody has asked for them.
+const ACCESSES: Limit = Limit {
+    burst: 1000,
+    interval: Duration::from_millis(10),
+};
+/// Events have no end where a guest or a client causes them: at most 1 MB a day.
+const EVENTS: Limit = Limit {
+    burst: 100,
+    interval: Duration::from_secs(10),
+};
 
 /// Where lines go; a clone is the same log.
 #[derive(Debug, Clone)]
@@ -109,14 +120,19 @@ impl Log {
 const STACK: usize = 128 * 1024;
 
 fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, left_out: &AtomicU64) {
-    let mut rate = Rate::new(Instant::now());
+    let now = Instant::now();
+    let (mut accesses, mut events) = (Rate::new(ACCESSES, now), Rate::new(EVENTS, now));
     let mut print = |line: fmt::Arguments<'_>| {
         // A log that cannot be written to is no reason to end.
         let _ = output.write_all(format!("{prefix}{line}\n").as_bytes());
     };
     for line in lines {
-        let mark = matches!(line, Line::Mark { .. });
-        if !mark && !rate.allows(Instant::now()) {
+        let (mark, allowed) = match line {
+            Line::Access(_) => (false, accesses.allows(Instant::now())),
+            Line::Event(_) => (false, events.allows(Instant::now())),
+            Line::Mark { .. } => (true, true),
+        };
+        if !allowed {
             left_out.fetch_add(1, Relaxed);
             continue;
         }
@@ -167,6 +183,20 @@ mod tests {
         log.access(Access::RESET);
         log.flush(LIMIT);
         assert_eq!(text.lines(), ["name: first", "name: reset"]);
+    }
+
+    #[test]
+    fn events_have_a_limit_of_their_own() {
+        let text = Text::default();
+        let log = Log::start("", text.clone()).unwrap();
+        for _ in 0..500 {
+            log.event("event");
+        }
+        log.access(Access::RESET);
+        log.flush(LIMIT);
+        let lines = text.lines();
+        assert_eq!(lines.iter().filter(|line| *line == "event").count(), 100);
+        assert_eq!(lines[100..], ["400 lines left out", "reset"]);
     }
 
     /// Output that waits until it is told to go on.

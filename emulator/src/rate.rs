@@ -2,40 +2,47 @@
 
 use std::time::{Duration, Instant};
 
-/// Lines that may come at once after a quiet time.
-const BURST: u32 = 1000;
-/// The time after which one more may come.
-const INTERVAL: Duration = Duration::from_millis(10);
+/// How many lines may come.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    /// At once, after a quiet time.
+    pub(crate) burst: u32,
+    /// The time after which one more may come.
+    pub(crate) interval: Duration,
+}
 
-/// Lets through a burst, then 100 lines per second.
+/// Lets through as many as the limit says.
 #[derive(Debug)]
 pub(crate) struct Rate {
+    limit: Limit,
     left: u32,
     since: Instant,
 }
 
 impl Rate {
-    pub(crate) fn new(now: Instant) -> Self {
+    pub(crate) fn new(limit: Limit, now: Instant) -> Self {
         Self {
-            left: BURST,
+            limit,
+            left: limit.burst,
             since: now,
         }
     }
 
     /// Whether a line may come now.
     pub(crate) fn allows(&mut self, now: Instant) -> bool {
+        let Limit { burst, interval } = self.limit;
         let passed = now.saturating_duration_since(self.since);
-        let earned = passed.as_nanos().checked_div(INTERVAL.as_nanos());
+        let earned = passed.as_nanos().checked_div(interval.as_nanos());
         match u32::try_from(earned.unwrap_or(0)) {
             Ok(0) => {}
-            Ok(earned) if earned < BURST => {
-                self.left = self.left.saturating_add(earned).min(BURST);
+            Ok(earned) if earned < burst => {
+                self.left = self.left.saturating_add(earned).min(burst);
                 self.since = self
                     .since
-                    .checked_add(INTERVAL.saturating_mul(earned))
+                    .checked_add(interval.saturating_mul(earned))
                     .unwrap_or(now);
             }
-            _ => *self = Self::new(now),
+            _ => *self = Self::new(self.limit, now),
         }
         match self.left.checked_sub(1) {
             Some(left) => {
@@ -51,6 +58,13 @@ impl Rate {
 mod tests {
     use super::*;
 
+    const BURST: u32 = 1000;
+    const INTERVAL: Duration = Duration::from_millis(10);
+    const LIMIT: Limit = Limit {
+        burst: BURST,
+        interval: INTERVAL,
+    };
+
     fn allowed(rate: &mut Rate, now: Instant) -> u32 {
         (0..10 * BURST).map(|_| u32::from(rate.allows(now))).sum()
     }
@@ -58,7 +72,7 @@ mod tests {
     #[test]
     fn a_burst_then_a_steady_rate() {
         let start = Instant::now();
-        let mut rate = Rate::new(start);
+        let mut rate = Rate::new(LIMIT, start);
         assert_eq!(allowed(&mut rate, start), BURST);
         let after = |time| start + time;
         assert_eq!(allowed(&mut rate, after(INTERVAL / 2)), 0);

@@ -13,6 +13,7 @@
 )]
 
 mod answer;
+mod answering;
 mod error;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;

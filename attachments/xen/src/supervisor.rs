@@ -3,38 +3,47 @@
 //! order, and cleans up when the domain is gone.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use sd_notify::NotifyState;
 use vgpu_device::Device;
-use vgpu_emulator::ending_signals;
+use vgpu_emulator::{Log, ending_signals};
 use vgpu_pci::capability::PortType;
 use vgpu_xen::device_model::{DeviceModel, Range, ServerId};
 use vgpu_xen::xenstore::Xenstore;
 
 use crate::answer;
+use crate::answering::Answering;
 use crate::error::{Error, cannot};
 use crate::kept::Kept;
 use crate::layout::{Folder, Options};
 use crate::nodes::{self, Presence};
 use crate::server::Server;
-use crate::serving::READY;
 
 /// How often the answering process may die within [`WINDOW`].
 const DEATHS: usize = 5;
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// How long the answering process may take to end when it is told to.
-const END: Duration = Duration::from_secs(2);
+/// How long to wait where the process cannot be started: what it lacks may be
+/// there again.
+const SHORTAGE: Duration = Duration::from_millis(500);
+
+/// How often Xen is asked for the domain, where xenstore does not tell.
+const LOOK: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+
+/// How long the log may take to write its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Emulates the devices of a domain until it is gone. `serving` is the command
 /// that runs [`serve`](crate::serve) with the same options. Says on stdout when
@@ -68,20 +77,21 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
         .map(|config| Device::new(config, PortType::RootComplexIntegratedEndpoint).save())
         .collect();
     Kept::create(&folder.folder.kept(), server.id, &states)?;
+    // A log that is stuck must not hold up a guest whose process has died.
+    let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let mut supervisor = Supervisor {
         options,
         serving: &serving,
         signalled,
-        store,
+        server,
+        store: Some(store),
         presence,
         deaths: Vec::new(),
+        log: log.clone(),
     };
     let result = supervisor.run();
-    if let Err(error) = nodes::remove(&mut supervisor.store, options.domain, options.devices.len())
-    {
-        say(&format!("cannot clean up in xenstore: {error}"));
-    }
-    drop(server);
+    supervisor.end();
+    log.flush(LAST_LINES);
     result
 }
 
@@ -165,6 +175,11 @@ impl<'a> IoreqServer<'a> {
         }
         Ok(server)
     }
+
+    /// Whether it exists, which it does no longer once its domain dies.
+    fn exists(&self) -> bool {
+        self.model.set_enabled(self.id, true).is_ok()
+    }
 }
 
 impl Drop for IoreqServer<'_> {
@@ -184,10 +199,14 @@ struct Supervisor<'a> {
     serving: &'a dyn Fn() -> Command,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
-    store: Xenstore,
+    server: IoreqServer<'a>,
+    /// Gone once xenstore has failed: it may have been started again, and know
+    /// nothing of the domain any more.
+    store: Option<Xenstore>,
     presence: Presence,
     /// When the answering process died.
     deaths: Vec<Instant>,
+    log: Log,
 }
 
 /// Why the supervisor stops waiting.
@@ -210,15 +229,13 @@ impl Supervisor<'_> {
     }
 
     fn stand_over(&mut self, mut answering: Answering) -> Result<(), Error> {
-        nodes::make(
-            &mut self.store,
-            self.options.domain,
-            self.options.devices.len(),
-        )
-        .map_err(|source| Error::Xenstore {
-            action: "make the device's nodes",
-            source,
-        })?;
+        if let Some(store) = &mut self.store {
+            let count = self.options.devices.len();
+            nodes::make(store, self.options.domain, count).map_err(|source| Error::Xenstore {
+                action: "make the device's nodes",
+                source,
+            })?;
+        }
         // Who closed stdout does not want to know, nor does who is no systemd.
         let domain = self.options.domain;
         let _ = writeln!(io::stdout(), "vgpu-stub xen: ready for domain {domain}");
@@ -234,7 +251,8 @@ impl Supervisor<'_> {
                     if answering.ended_by_request() {
                         return Ok(());
                     }
-                    say("the process that answers the guest has died; starting another");
+                    self.log
+                        .event("the process that answers the guest has died; starting another");
                     answering = self.start_again()?;
                 }
             }
@@ -253,7 +271,10 @@ impl Supervisor<'_> {
             }
             match Answering::start(self.serving) {
                 Ok(answering) => return Ok(answering),
-                Err(error) => say(&error.to_string()),
+                Err(error) => {
+                    self.log.event(error.to_string());
+                    std::thread::sleep(SHORTAGE);
+                }
             }
         }
     }
@@ -262,20 +283,21 @@ impl Supervisor<'_> {
         loop {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
-                PollFd::new(&answering.pidfd, PollFlags::IN),
-                PollFd::from_borrowed_fd(self.store.as_fd(), PollFlags::IN),
+                PollFd::new(answering, PollFlags::IN),
+                // Where there is none, one more of another.
+                match &self.store {
+                    Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),
+                    None => PollFd::new(&self.signalled, PollFlags::empty()),
+                },
             ];
-            if !self.store.has_event() {
-                match poll(&mut fds, None) {
+            if !self.store.as_ref().is_some_and(Xenstore::has_event) {
+                match poll(&mut fds, self.store.is_none().then_some(&LOOK)) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(errno) => return Err(cannot("wait for events")(errno)),
                 }
             }
             let [signalled, ended, changed] = fds.map(|fd| !fd.revents().is_empty());
-            if signalled {
-                return Ok(Woken::End);
-            }
-            if (changed || self.store.has_event()) && !self.is_there() {
+            if signalled || !self.is_there(changed) {
                 return Ok(Woken::End);
             }
             if ended {
@@ -284,95 +306,44 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Whether the domain is there after a change in xenstore. Without
-    /// xenstore nobody knows: the guest is answered on.
-    fn is_there(&mut self) -> bool {
-        let there = self
-            .store
-            .next_event()
-            .and_then(|_| self.presence.is_there(&mut self.store));
-        match there {
-            Ok(there) => there,
-            Err(error) => {
-                say(&format!("xenstore: {error}; connecting again"));
-                std::thread::sleep(RECONNECT);
-                if let Ok(mut store) = Xenstore::connect()
-                    && self.presence.watch(&mut store).is_ok()
-                {
-                    self.store = store;
-                }
-                true
-            }
-        }
-    }
-}
-
-/// How long to wait before xenstore is tried again.
-const RECONNECT: Duration = Duration::from_millis(200);
-
-/// The process that answers the guest.
-struct Answering {
-    child: Child,
-    pidfd: OwnedFd,
-    /// Open for as long as this process lives.
-    _stdin: Option<ChildStdin>,
-}
-
-impl Answering {
-    /// Starts it and waits until it answers.
-    fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
-        let mut child = serving()
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(cannot("start a process"))?;
-        let pidfd = pidfd_open(Pid::from_child(&child), PidfdFlags::empty())
-            .map_err(cannot("watch a process"))?;
-        let mut said = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            // It ends with the process, if that does not get so far.
-            let _ = BufReader::new(stdout).read_line(&mut said);
-        }
-        let stdin = child.stdin.take();
-        let mut answering = Self {
-            child,
-            pidfd,
-            _stdin: stdin,
+    /// Whether the domain is there: by xenstore where that is `readable` or
+    /// has told something already, by Xen where xenstore has failed.
+    fn is_there(&mut self, readable: bool) -> bool {
+        let Some(store) = &mut self.store else {
+            return self.server.exists();
         };
-        if said == READY {
-            Ok(answering)
-        } else {
-            let status = answering.end();
-            Err(Error::Serving(status))
+        if !readable && !store.has_event() {
+            return true;
         }
+        let there = store
+            .next_event()
+            .and_then(|_| self.presence.is_there(store));
+        there.unwrap_or_else(|error| {
+            self.store = None;
+            self.log.event(format!(
+                "xenstore: {error}; asking Xen for the domain from now on"
+            ));
+            true
+        })
     }
 
-    /// Whether it has ended as somebody asked it to.
-    fn ended_by_request(&mut self) -> bool {
-        self.child.wait().is_ok_and(|status| status.success())
-    }
-
-    /// Ends it, and says how it ended.
-    fn end(&mut self) -> String {
-        let pid = Pid::from_child(&self.child);
-        let deadline = Instant::now().checked_add(END);
-        // It fails where it has ended already.
-        let _ = kill_process(pid, Signal::TERM);
-        while matches!(self.child.try_wait(), Ok(None)) {
-            if deadline.is_none_or(|deadline| Instant::now() > deadline) {
-                let _ = self.child.kill();
-                break;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+    /// Leaves nothing behind. A vCPU may wait for the server, and xenstore may
+    /// take its time.
+    fn end(self) {
+        let Self {
+            options,
+            server,
+            store,
+            log,
+            ..
+        } = self;
+        drop(server);
+        let removed = match store.map_or_else(Xenstore::connect, Ok) {
+            Ok(mut store) => nodes::remove(&mut store, options.domain, options.devices.len()),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = removed {
+            log.event(format!("cannot clean up in xenstore: {error}"));
         }
     }
-}
-
-fn say(text: &str) {
-    // A log that is closed is no reason to end.
-    let _ = writeln!(io::stderr(), "vgpu-stub: {text}");
 }

@@ -89,6 +89,9 @@ scenarios! {
     privileges,
     control,
     xcp,
+    disk_full,
+    shortages,
+    xenstore,
 }
 
 /// The conformance suite in a guest, in two halves.

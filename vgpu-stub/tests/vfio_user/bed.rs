@@ -87,6 +87,12 @@ impl Serving {
         self.ended()
     }
 
+    /// Ends it by a signal where its log goes elsewhere; its exit code.
+    pub(crate) fn end_without_log(mut self, signal: Signal) -> Option<i32> {
+        kill_process(self.pid(), signal).unwrap();
+        self.0.wait().unwrap().code()
+    }
+
     pub(crate) fn ended(&mut self) -> (Option<i32>, String) {
         let mut log = String::new();
         let mut stderr = self.0.stderr.take().unwrap();

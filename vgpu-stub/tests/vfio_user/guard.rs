@@ -155,6 +155,31 @@ fn the_server_goes_on_without_it() {
 }
 
 /// It lets go of the VMs that have left.
+/// As by an upgrade: the next guard is of the program that the server runs.
+#[test]
+fn it_starts_again_where_the_program_is_gone() {
+    let bed = Bed::new();
+    let program = bed.0.path().join("vgpu-stub");
+    fs::copy(bed.command().get_program(), &program).unwrap();
+    let mut command = Command::new(&program);
+    command
+        .args(bed.command().get_args())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let server = Serving::start(&mut command);
+    let client = begun(&bed);
+    let guard = Guard::of(&server);
+    fs::remove_file(&program).unwrap();
+    kill_process(guard.pid, Signal::KILL).unwrap();
+    assert!(guard.ends_within(LIMIT));
+    drop(client);
+    let mut client = begun(&bed);
+    let guard = Guard::of(&server);
+    die(server, &mut client);
+    assert_eq!(client.ends(), 0);
+    assert!(guard.ends_within(LIMIT));
+}
+
 #[test]
 fn it_gathers_nothing() {
     let bed = Bed::new();

@@ -2,6 +2,7 @@
 
 mod bed;
 mod ends;
+mod faults;
 mod guard;
 mod raw;
 mod server;

@@ -9,36 +9,34 @@ use std::thread;
 
 use anyhow::{Context, Result, ensure};
 use rustix::system::uname;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vgpu_testbed::failure::Mend;
 
 use crate::checkout;
 
 /// The machine, the versions, and the command.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Conditions {
     pub(super) machine: String,
-    pub(super) versions: BTreeMap<&'static str, String>,
+    pub(super) versions: BTreeMap<String, String>,
     pub(super) command: String,
 }
 
 impl Conditions {
-    /// Those of this run, with the command vgpu-stub at `program`.
-    pub(super) fn new(program: &Path, qemu: &str) -> Result<Self> {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut versions = BTreeMap::from([("QEMU", qemu.to_string())]);
+    /// Those of this run, with the command vgpu-stub at `program`, and the versions of others.
+    pub(super) fn new(program: &Path, others: &[(&str, &str)]) -> Result<Self> {
+        let mut versions: BTreeMap<_, _> = others
+            .iter()
+            .map(|(name, version)| ((*name).to_string(), (*version).to_string()))
+            .collect();
         for (name, mut command) in [
             ("vgpu-stub", Command::new(program)),
             ("rustc", Command::new("rustc")),
         ] {
             let said = output(command.arg("--version"))?;
             let version = said.split(' ').nth(1).unwrap_or(&said);
-            versions.insert(name, version.to_string());
+            versions.insert(name.into(), version.to_string());
         }
-        // A name such as registry+https://…#vfio_user@0.1.7.
-        let peer = output(Command::new(cargo).args(["pkgid", "vfio_user"]))?;
-        let version = peer.rsplit('@').next().unwrap_or(&peer);
-        versions.insert("vfio_user", version.to_string());
         Ok(Self {
             machine: machine(),
             versions,
@@ -47,6 +45,17 @@ impl Conditions {
                 env::args().skip(1).collect::<Vec<_>>().join(" ")
             ),
         })
+    }
+
+    /// With the version of the crate that the peer of the server is made of.
+    pub(super) fn with_peer(mut self) -> Result<Self> {
+        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        // A name such as registry+https://…#vfio_user@0.1.7.
+        let peer = output(Command::new(cargo).args(["pkgid", "vfio_user"]))?;
+        let version = peer.rsplit('@').next().unwrap_or(&peer);
+        self.versions
+            .insert("vfio_user".into(), version.to_string());
+        Ok(self)
     }
 
     /// The versions in one line.

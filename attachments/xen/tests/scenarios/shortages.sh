@@ -1,0 +1,93 @@
+# Too few descriptors, too little memory, no processor, a log that is stuck, a program that is gone: the emulator says what
+# it lacks before it has a guest, and goes on with one.
+guest_script g1 <<'X'
+echo "guest: up"
+while read -r word; do
+    vgpu-conformance 0000:00:18.0 registers >/tmp/conformance || { cat /tmp/conformance; echo "guest: WRONG"; }
+    echo "guest: heard $word"
+done
+X
+guest_config g1 >/run/bed/g1.cfg
+xl create -p /run/bed/g1.cfg || fail "xl create failed"
+domain=$(xl domid g1)
+
+# starts LIMIT...: whether it starts within this limit of the shell's; if not, it says why, and leaves nothing.
+mkfifo /tmp/out
+starts() {
+    (
+        # Before the limit, as the shell needs descriptors for it.
+        exec >/tmp/out 2>/tmp/said
+        ulimit "$@"
+        exec vgpu-stub xen --domid "$domain"
+    ) &
+    _pid=$!
+    # A line, or the end of all its processes.
+    if read -r _line </tmp/out; then
+        kill $_pid
+        wait $_pid || fail "with $*: it did not end in order"
+        return 0
+    fi
+    wait $_pid
+    _status=$?
+    echo "with $*: status $_status, $(head -n 1 /tmp/said)"
+    grep -q panicked /tmp/said && { cat /tmp/said; fail "with $*: a panic"; }
+    if [ $_status -eq 2 ]; then
+        grep -q '^error: ' /tmp/said && grep -q '^mend: ' /tmp/said || { cat /tmp/said; fail "with $*: no cause and mend"; }
+    fi
+    nothing_left
+    return 1
+}
+for files in 4 8 12; do starts -n $files && fail "$files descriptors are enough"; done
+for kib in 2000 4000 6000; do starts -v $kib; done
+starts -n 32 || { cat /tmp/said; fail "32 descriptors are not enough"; }
+
+# The log: a pipe that is full, and that nobody reads.
+mkfifo /tmp/log
+exec 9<>/tmp/log
+dd if=/dev/zero of=/tmp/log bs=4096 count=16 2>/dev/null
+vgpu-stub xen --detached --domid "$domain" >/tmp/out 2>/tmp/log 9>&- &
+read -r line </tmp/out || fail "it does not start"
+echo "$line" | grep -q ready || fail "it said: $line"
+xl unpause g1
+wait_guest g1 'guest: up'
+heard() {
+    tell_guest g1 "$1"
+    wait_guest g1 "guest: heard $1"
+    says g1 WRONG && { guest_log g1; fail "the guest read something wrong"; }
+}
+kill -9 "$(serving)"
+heard one
+
+# No processor: the guest waits as long as it takes, and nobody takes the process for dead.
+stopped=$(serving)
+kill -STOP "$stopped"
+tell_guest g1 two
+sleep 3
+says g1 'heard two' && fail "a process that stands still answers"
+kill -CONT "$stopped"
+wait_guest g1 'guest: heard two'
+[ "$(serving)" = "$stopped" ] || fail "another process answers"
+
+# The program is replaced, as by an upgrade, and the process that runs the old one dies.
+cp /usr/bin/vgpu-stub /tmp/vgpu-stub
+rm /usr/bin/vgpu-stub
+kill -9 "$(serving)"
+heard three
+mv /tmp/vgpu-stub /usr/bin/vgpu-stub
+
+# The log is read again: nothing is lost of it.
+cat <&9 >/tmp/drained &
+drained() { [ "$(grep -c 'starting another' /tmp/drained)" -eq 2 ]; }
+wait_for 5 drained || { tr -d '\0' </tmp/drained; fail "the log lacks lines"; }
+
+# What the process needs is not there for a moment.
+kept=/run/vgpu-stub/xen-$domain/kept
+mv "$kept" "$kept.away"
+kill -9 "$(serving)"
+sleep 0.7
+mv "$kept.away" "$kept"
+heard four
+[ -n "$(supervisor)" ] || fail "the supervisor has given up"
+xl destroy g1
+wait_gone g1
+nothing_left
