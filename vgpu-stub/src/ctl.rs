@@ -76,25 +76,39 @@ pub(crate) struct Args {
 #[derive(Clone, Copy, clap::Subcommand)]
 enum Command {
     /// Print the registers of BAR0
+    #[command(after_help = example("registers"))]
     Registers,
     /// Write the Status register, which the guest can only read
+    #[command(after_help = example("set-status 0x1"))]
     SetStatus {
         /// The new value, decimal or with 0x in front hexadecimal
         #[arg(value_parser = register_value)]
         value: u32,
     },
     /// Print how often the guest did what
+    #[command(after_help = example("--json counters | jq .bar0_reads"))]
     Counters,
     /// Log the guest's accesses, or stop that
+    #[command(after_help = example("trace on"))]
     Trace {
         /// Whether they are logged
         #[arg(value_name = "on|off")]
         access: Switch,
     },
     /// Print what the device is, and how it is doing
+    #[command(after_help = example("info"))]
     Info,
     /// End the process that has the device
+    #[command(after_help = example("shutdown"))]
     Shutdown,
+}
+
+/// The end of a command's help.
+fn example(words: &str) -> String {
+    format!(
+        "Example:\n  vgpu-stub ctl --control /run/vgpu/control {words}\n\n\
+         Exit code: 0 if done, 1 if the server refused, 2 if it could not be asked."
+    )
 }
 
 #[derive(Clone, Copy, PartialEq, clap::ValueEnum)]

@@ -19,6 +19,7 @@ mod xl;
 
 use std::cell::OnceCell;
 use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -250,13 +251,16 @@ fn name(args: &Args, toolstack: &Toolstack) -> String {
 /// A wrong path is a slip of who types; a socket that nobody listens on is a
 /// finding.
 fn there_is(socket: &Path) -> Result<(), Failure> {
-    match socket.symlink_metadata() {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::new(
-            format!("there is no socket {}", socket.display()),
-            "give the path of QEMU's -qmp, or of the emulator's --control",
-        )),
-        _ => Ok(()),
-    }
+    let what = match socket.metadata() {
+        Err(error) if error.kind() == ErrorKind::NotFound => "there is no socket",
+        // A file is not to be taken for a socket that was left behind, and removed.
+        Ok(file) if !file.file_type().is_socket() => "this is no socket:",
+        _ => return Ok(()),
+    };
+    Err(Failure::new(
+        format!("{what} {}", socket.display()),
+        "give the path of QEMU's -qmp, or of the emulator's --control",
+    ))
 }
 
 fn qemu_called(processes: &[Process], name: &str) -> Result<Process, Failure> {

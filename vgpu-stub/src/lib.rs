@@ -28,9 +28,20 @@ use crate::failure::Failure;
 /// for wrong usage.
 const COULD_NOT_RUN: u8 = 2;
 
+const EXAMPLES: &str = "\
+Examples:
+  vgpu-stub doctor --vm web1                        on a host
+  vgpu-stub check                                   in a guest
+  vgpu-stub xl-config >>/etc/xen/web1.cfg           Xen with xl
+  vgpu-stub xcp enable web1                         XCP-ng
+  vgpu-stub vfio-user --socket /run/vgpu.sock       QEMU 10.1 or later
+
+Exit code: each command's help has its own; 2 is always that it could not run.";
+
 /// A virtual GPU PCI device for virtual machines.
 #[derive(Parser)]
 #[command(
+    after_help = EXAMPLES,
     name = "vgpu-stub",
     version,
     propagate_version = true,

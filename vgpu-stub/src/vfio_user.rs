@@ -94,6 +94,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "leave it out, and give QEMU's -device \"addr\":\"SLOT\"",
         ));
     }
+    if args.control.as_ref() == Some(&args.socket) {
+        return Err(Failure::new(
+            "--socket and --control are the same path",
+            "give each socket a path of its own",
+        ));
+    }
     let options = Options {
         socket: args.socket.clone(),
         socket_mode: args.socket_mode,

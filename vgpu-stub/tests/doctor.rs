@@ -15,6 +15,17 @@ use tempfile::TempDir;
 
 const UUID: &str = "77ff36e4-cc89-4e1f-8a63-f762453eeb7b";
 
+/// The files that a host of XCP-ng needs for a VM with the device.
+const KIT: [&str; 7] = [
+    "usr/bin/vgpu-stub",
+    "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
+    "usr/lib/systemd/system/vgpu-stub-xen@.service",
+    "etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    "etc/xapi.d/vm-post-destroy/50-vgpu-stub",
+    "etc/xapi.d/plugins/vgpu-stub",
+    "usr/libexec/xen/bin/xenguest",
+];
+
 /// A made-up host: files below a folder, and commands in `bin`.
 struct Host {
     folder: TempDir,
@@ -34,7 +45,9 @@ impl Host {
     fn xcp_ng() -> Self {
         let host = Self::dom0();
         host.write("etc/xensource-inventory", "PRODUCT_BRAND='XCP-ng'\n");
-        host.program("usr/lib/xapi/alternatives/xenguest/vgpu-stub", "");
+        for part in KIT {
+            host.program(part, "");
+        }
         let xe = format!(
             "case \"$*\" in\n\
              'vm-list name-label=web1 params=uuid --minimal') echo {UUID};;\n\
@@ -177,14 +190,20 @@ fn xcp_ng_by_name_uuid_and_domain() {
 #[test]
 fn xcp_ng_without_the_kit() {
     let host = Host::xcp_ng();
-    let path = "usr/lib/xapi/alternatives/xenguest/vgpu-stub";
-    fs::remove_file(host.path(path)).unwrap();
-    let report = host.report(&["--vm", "web1"]);
-    let fault = the_fault(&report, "installed");
-    assert!(mend(fault).ends_with(path), "{fault:#}");
+    for part in KIT {
+        fs::remove_file(host.path(part)).unwrap();
+        let report = host.report(&["--vm", "web1"]);
+        let fault = the_fault(&report, "installed");
+        let cause = fault["cause"].as_str().unwrap();
+        assert!(cause.contains(part), "{cause}");
+        assert!(mend(fault).starts_with("rpm --upgrade"), "{fault:#}");
+        let enable = format!("vgpu-stub xcp enable {UUID}");
+        assert_eq!(fault["mend"][1]["type"], enable.as_str());
+        host.program(part, "");
+    }
     // One that cannot be run is no better.
-    host.program(path, "");
-    fs::set_permissions(host.path(path), fs::Permissions::from_mode(0o644)).unwrap();
+    let builder = host.path("usr/lib/xapi/alternatives/xenguest/vgpu-stub");
+    fs::set_permissions(builder, fs::Permissions::from_mode(0o644)).unwrap();
     the_fault(&host.report(&["--vm", "web1"]), "installed");
 }
 
@@ -198,8 +217,9 @@ fn xcp_ng_without_the_platform_key() {
         }
         let report = host.report(&["--vm", "web1"]);
         let fault = the_fault(&report, "configured");
-        let set = format!("xe vm-param-set uuid={UUID} platform:xenguest=vgpu-stub && ");
-        assert!(mend(fault).starts_with(&set), "{fault:#}");
+        assert_eq!(mend(fault), format!("vgpu-stub xcp enable {UUID}"));
+        let start = format!("xe vm-shutdown uuid={UUID} && xe vm-start uuid={UUID}");
+        assert_eq!(fault["mend"][1]["type"], start.as_str());
     }
 }
 
@@ -345,6 +365,9 @@ fn what_there_is_not_is_said_at_once() {
             &["--qmp", "/nowhere/socket"][..],
             "there is no socket /nowhere/socket",
         ),
+        // No mend may be to remove it.
+        (&["--qmp", "/etc/passwd"], "this is no socket: /etc/passwd"),
+        (&["--control", "/"], "this is no socket: /"),
         (
             &["--control", "/nowhere/socket"],
             "there is no socket /nowhere/socket",

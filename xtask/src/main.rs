@@ -2,6 +2,7 @@
 
 mod acceptance;
 mod bench;
+mod book;
 mod demo;
 mod fuzz;
 mod package;
@@ -29,6 +30,7 @@ struct Options {
 enum Task {
     Acceptance(acceptance::Options),
     Bench(bench::Options),
+    Book(book::Options),
     Demo(demo::Options),
     Package(package::Options),
     Fuzz(fuzz::Options),
@@ -53,6 +55,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
+        Task::Book(options) => book::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),

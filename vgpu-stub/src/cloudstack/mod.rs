@@ -24,8 +24,10 @@ Examples:
   vgpu-stub cloudstack --hypervisor xenserver --cloudstack-version 4.20.1
   vgpu-stub cloudstack --hypervisor xenserver --cloudstack-version 4.20.1 \\
     --host-tag gpu --existing-list 'platform:exp-nested-hvm,PV-args'
-  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --device slot=0x1a,bar0-size=64K
-  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --vfio-user /run/vgpu-stub/vm1/vfio-user.sock
+  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 \\
+    --device slot=0x1a,bar0-size=64K
+  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 \\
+    --vfio-user /run/vgpu-stub/vm1/vfio-user.sock
   vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --json | jq -r '.steps[].cmk'
 
 See what the list has before it is replaced:
@@ -66,7 +68,7 @@ pub(crate) struct Args {
 
     /// What allow.additional.vm.configuration.list.xenserver (or .kvm) has
     /// now, which stays
-    #[arg(long, value_name = "KEY,…", default_value = "", value_parser = list)]
+    #[arg(long, value_name = "KEY,…", default_value = "", hide_default_value = true, value_parser = list)]
     existing_list: String,
 
     /// Allow extra configuration to this account alone, not to all

@@ -88,3 +88,30 @@ pub(super) const POINTS: [Point<Subject>; 10] = [
         look: log::look,
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::guest;
+
+    /// The points of a table of the page, with what the guide calls them.
+    fn table<'a>(page: &'a str, heading: &str) -> Vec<(&'a str, &'a str)> {
+        let (_, section) = page.split_once(heading).unwrap();
+        let section = section.split("\n## ").next().unwrap_or_default();
+        let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+        rows.map(|row| {
+            let (id, rest) = row.split_once("` | ").unwrap();
+            (id, rest.split(" | ").next().unwrap_or_default())
+        })
+        .collect()
+    }
+
+    #[test]
+    fn the_page_on_troubleshooting_has_all_points_in_order() {
+        let page = include_str!("../../../docs/troubleshooting.md");
+        let on_host = POINTS.map(|point| (point.id, point.guide));
+        assert_eq!(table(page, "\n## The points on the host\n"), on_host);
+        let in_guest = guest::points().map(|point| (point.id, point.guide));
+        assert_eq!(table(page, "\n## The points in the guest\n"), in_guest);
+    }
+}

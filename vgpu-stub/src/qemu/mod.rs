@@ -48,12 +48,16 @@ Exit code:
 const INSTALL: &str = "\
 Examples:
   vgpu-stub qemu install --from ./qemu-system-x86_64 --dry-run
-  vgpu-stub qemu install --from ./qemu-system-x86_64 --to /usr/lib/xen/bin/qemu-system-i386";
+  vgpu-stub qemu install --from ./qemu-system-x86_64 --to /usr/lib/xen/bin/qemu-system-i386
+
+Exit code: 0 if it is in place, 2 if it was refused, and nothing was changed.";
 
 const ROLLBACK: &str = "\
 Examples:
   vgpu-stub qemu rollback
-  vgpu-stub qemu rollback --to /usr/lib/xen/bin/qemu-system-i386 --dry-run";
+  vgpu-stub qemu rollback --to /usr/lib/xen/bin/qemu-system-i386 --dry-run
+
+Exit code: 0 if the old one is in place, 2 if it was refused, and nothing was changed.";
 
 const STATUS: &str = "\
 Examples:
@@ -64,7 +68,9 @@ JSON:
   {\"version\": 1, \"target\": \"…\", \"state\": \"installed\", \"qemu\": \"QEMU emulator version …\",
    \"has_device\": true, \"backup\": \"…\", \"backup_qemu\": \"QEMU emulator version …\"}
 state is untouched, installed, interrupted, changed or broken; what is unknown
-is null.";
+is null.
+
+Exit code: 0 if it is as it should be, 1 if not, 2 if it could not be told.";
 
 /// Put a QEMU that has the device in place of the host's, and take it back.
 #[derive(clap::Args)]

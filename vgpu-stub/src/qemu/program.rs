@@ -73,7 +73,10 @@ impl Programs {
         }
         let stderr = words(stderr);
         let last = stderr.lines().last().unwrap_or("").trim();
-        Err(format!("it failed ({status}): {last}"))
+        Err(match last {
+            "" => format!("it failed ({status})"),
+            last => format!("it failed ({status}): {last}"),
+        })
     }
 
     /// Waits until the program has ended, but leaves it for [`end`].

@@ -59,9 +59,13 @@ pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<Exit
             format!("{target} is the old QEMU: an install or a rollback was cut short"),
             format!("run it again, or remove what it left: vgpu-stub qemu rollback --to {target}"),
         )),
-        (State::Untouched | State::Installed(_), Err(cause)) => Some(Failure::new(
+        (State::Installed(_), Err(cause)) => Some(Failure::new(
             format!("{target} does not work: {cause}"),
-            format!("vgpu-stub qemu rollback --to {target}, or install its package again"),
+            format!("vgpu-stub qemu rollback --to {target}"),
+        )),
+        (State::Untouched, Err(cause)) => Some(Failure::new(
+            format!("{target} does not work: {cause}"),
+            "name a QEMU: --to PATH; or install its package again",
         )),
         (State::Untouched | State::Installed(_), Ok(_)) => None,
     };

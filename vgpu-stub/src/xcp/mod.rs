@@ -17,12 +17,19 @@ mod uuid;
 mod xe;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 
 use crate::failure::Failure;
 use host::Host;
+
+/// What is missing or broken of the kit on the host whose files are in this
+/// folder, a line each.
+pub(crate) fn problems(root: &Path) -> Vec<String> {
+    Host::below(root).problems()
+}
 
 /// The value of `platform:xenguest`, the plugin's name, and the reason why
 /// operations are blocked.

@@ -13,7 +13,9 @@ pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model
 const EXAMPLES: &str = "\
 Examples:
   vgpu-stub xl-config >>/etc/xen/vm.cfg
-  vgpu-stub xl-config --device slot=0x1a,bar0-size=64K --device revision=2";
+  vgpu-stub xl-config --device slot=0x1a,bar0-size=64K --device revision=2
+
+Exit code: 0 if they were printed, 2 otherwise.";
 
 /// Print the lines that give a domain of xl the device.
 #[derive(clap::Args)]
@@ -39,11 +41,23 @@ pub(crate) struct Args {
 ///
 /// A property is wrong, or stdout is closed.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    // xl has no other way to write a string, and looks from a folder of its own.
+    let model = args.device_model.to_str();
+    let model = model.filter(|path| path.starts_with('/') && !path.contains(['"', '\n']));
+    let model = model.ok_or_else(|| {
+        Failure::new(
+            format!(
+                "--device-model {:?} is no full path of plain text",
+                args.device_model
+            ),
+            format!("give a path such as {DEVICE_MODEL}"),
+        )
+    })?;
     let mut words = Vec::new();
     for device in &args.device {
         let properties: DeviceProperties = device.parse().map_err(|cause| {
             Failure::new(
-                format!("--device {device}: {cause}"),
+                format!("--device: {cause}"),
                 "see vgpu-stub xen --help for the properties",
             )
         })?;
@@ -63,9 +77,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .collect();
     let text = format!(
         "device_model_version = \"qemu-xen\"\n\
-         device_model_override = \"{}\"\n\
+         device_model_override = \"{model}\"\n\
          device_model_args = [ {} ]\n",
-        args.device_model.display(),
         arguments.join(", ")
     );
     io::stdout()

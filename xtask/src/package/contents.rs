@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use clap_complete::Shell;
 
+use super::manual;
 use crate::checkout;
 
 /// Whom a package is for.
@@ -170,25 +171,12 @@ pub(super) fn entries(kit: Kit) -> Result<Vec<Entry>> {
         clap_complete::generate(shell, &mut command.clone(), "vgpu-stub", &mut text);
         entries.push(entry(path, 0o644, Source::Text(text)));
     }
-    for (name, page) in manual_pages(command)? {
+    for (name, page) in manual::pages(command)? {
         let path = format!("/usr/share/man/man1/{name}.1");
         entries.push(entry(&path, 0o644, Source::Text(page)));
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(entries)
-}
-
-/// A page of each command that is not hidden.
-fn manual_pages(command: clap::Command) -> Result<Vec<(String, Vec<u8>)>> {
-    let folder = tempfile::tempdir()?;
-    clap_mangen::generate_to(command, folder.path())?;
-    let mut pages = Vec::new();
-    for file in fs::read_dir(folder.path())? {
-        let path = file?.path();
-        let name = path.file_stem().context("a page has no name")?;
-        pages.push((name.to_string_lossy().into_owned(), fs::read(&path)?));
-    }
-    Ok(pages)
 }
 
 /// Lays a kit out below `root`, all as old as `epoch`.

@@ -1,6 +1,7 @@
 //! `cargo xtask package`: packages for the hosts of VMs.
 
 mod contents;
+mod manual;
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -136,15 +136,16 @@ fn xcp_ng(
         }
         (from, other) => {
             let found = other.unwrap_or_else(|error| error.to_string());
-            let again = match domain {
-                Some(_) => format!("xe vm-reboot uuid={uuid}"),
+            let start = match domain {
+                Some(_) => format!("xe vm-shutdown uuid={uuid} && xe vm-start uuid={uuid}"),
                 None => format!("xe vm-start uuid={uuid}"),
             };
             Err(Trouble::fault(
                 format!("{from}: {}, not {OWN}", found.trim()),
-                [Mend::host(format!(
-                    "xe vm-param-set uuid={uuid} platform:{KEY}={OWN} && {again}"
-                ))],
+                [
+                    Mend::host(format!("vgpu-stub xcp enable {uuid}")),
+                    Mend::host(start),
+                ],
             ))
         }
     }

@@ -10,16 +10,14 @@ use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
+use crate::xcp;
 use crate::xen::device_model::QEMUS;
 use crate::xen::xl_config::DEVICE_MODEL;
-
-/// What xenopsd runs for a VM whose platform:xenguest is vgpu-stub.
-const XENGUEST: &str = "/usr/lib/xapi/alternatives/xenguest/vgpu-stub";
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {
         (Toolstack::Xl { .. }, Some(Attachment::Xen)) => xl(subject, seen),
-        (Toolstack::XcpNg { .. }, Some(Attachment::Xen)) => program(subject, XENGUEST, seen),
+        (Toolstack::XcpNg { uuid, .. }, Some(Attachment::Xen)) => kit(subject, uuid, seen),
         _ => match subject.told() {
             Some((greeting, _)) => {
                 seen.note(format!("vgpu-stub {} answers", greeting.version));
@@ -28,6 +26,31 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
             None => qemu(subject, seen),
         },
     }
+}
+
+/// The kit of XCP-ng, each part of which a VM with the device needs.
+fn kit(subject: &Subject, uuid: &str, seen: &mut Evidence) -> Result<(), Trouble> {
+    let problems = xcp::problems(&subject.host.path("/"));
+    if problems.is_empty() {
+        seen.note("the kit for XCP-ng is whole");
+        return Ok(());
+    }
+    // Also over a package that lacks files.
+    let package = concat!(
+        "vgpu-stub-xcp-ng-",
+        env!("CARGO_PKG_VERSION"),
+        "-1.x86_64.rpm"
+    );
+    Err(Trouble::fault(
+        format!(
+            "the kit for XCP-ng is not whole on this host: {}",
+            problems.join(", ")
+        ),
+        [
+            Mend::host(format!("rpm --upgrade --replacepkgs ./{package}")),
+            Mend::host(format!("vgpu-stub xcp enable {uuid}")),
+        ],
+    ))
 }
 
 /// What the VM's configuration names, or where it belongs.

@@ -41,12 +41,12 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
 fn sockets_are_live(subject: &Subject) -> Result<(), Trouble> {
     let monitor = subject.monitor.as_ref();
     let stale = monitor.and_then(|monitor| match &monitor.machine {
-        Err(QmpError::Connect(error)) => Some((&monitor.path, error, "QEMU")),
+        Err(QmpError::Connect(error)) => Some((&monitor.path, error, "a QEMU")),
         _ => None,
     });
     let control = subject.control.as_ref();
     let stale = stale.or(control.and_then(|control| match &control.answer {
-        Err(ClientError::Connect { source, .. }) => Some((&control.path, source, "emulator")),
+        Err(ClientError::Connect { source, .. }) => Some((&control.path, source, "an emulator")),
         _ => None,
     }));
     let Some((path, error, who)) = stale else {
@@ -54,7 +54,7 @@ fn sockets_are_live(subject: &Subject) -> Result<(), Trouble> {
     };
     if error.kind() == ErrorKind::ConnectionRefused {
         return Err(Trouble::fault(
-            format!("{} is left from an {who} that has ended", path.display()),
+            format!("{} is left from {who} that has ended", path.display()),
             [Mend::host(format!(
                 "rm {}  # and start it again",
                 quoted(path)
