@@ -24,6 +24,9 @@ use crate::hypervisor::Hypervisor;
 use crate::kept::{Keeper, Kept, Mapping};
 use crate::machine::{Journal, Machine, Placed};
 
+/// Servers that an input is worth, each of which takes over from the one
+/// before.
+const SERVERS: usize = 6;
 /// vCPUs of the domain; the page has slots for more.
 const VCPUS: usize = 3;
 const SLOT: usize = 32;
@@ -148,7 +151,7 @@ struct Domain<'a> {
 impl Domain<'_> {
     /// One server after another, until the script is over.
     fn play(&mut self) {
-        loop {
+        for _ in 0..SERVERS {
             let served = catch_unwind(AssertUnwindSafe(|| {
                 let (mut machine, left) = self.machine();
                 machine.take_over(self, &left);
