@@ -106,7 +106,12 @@ const SANITIZE_FLAGS: &[Flags] = &[
     Flags {
         from: ALWAYS,
         before: Version(9, 1),
-        flags: &["--enable-sanitizers"],
+        // Its check for the second one fails with a GCC that warns of it, and it goes on without.
+        flags: &[
+            "--enable-sanitizers",
+            "--extra-cflags=-fsanitize=undefined",
+            "--extra-ldflags=-fsanitize=undefined",
+        ],
     },
     Flags {
         from: Version(9, 1),
