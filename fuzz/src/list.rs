@@ -29,14 +29,14 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "config",
         about: "a guest's accesses to config space, against PCI's rules",
-        longest: 96,
+        longest: 64,
         memory: 16 << 10,
         memory_per_byte: 0,
     },
     Target {
         name: "bar0",
         about: "a guest's accesses to BAR0, against the written rules",
-        longest: 96,
+        longest: 64,
         memory: 16 << 10,
         memory_per_byte: 0,
     },
@@ -58,7 +58,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "vfio-user",
         about: "a client's bytes and descriptors, over a socket, with the device behind it",
-        longest: 4096,
+        longest: 2048,
         // The server's two buffers of 64 KiB, what came back, and DMA maps.
         memory: 1 << 20,
         memory_per_byte: 32,
@@ -66,7 +66,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "control",
         about: "what clients send to the control socket, in any pieces",
-        longest: 512,
+        longest: 256,
         // Lines of 4 KiB, 64 KiB of replies, for some clients, and what they are read as.
         memory: 1 << 20,
         memory_per_byte: 256,
@@ -74,7 +74,7 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "ioreq",
         about: "a page of requests from vCPUs, torn or hostile, and deaths of the server",
-        longest: 512,
+        longest: 256,
         memory: 64 << 10,
         // Lines for the log, which its own thread gives back.
         memory_per_byte: 256,

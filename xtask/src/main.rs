@@ -7,6 +7,7 @@ mod demo;
 mod fuzz;
 mod package;
 mod qemu;
+mod sanitize;
 mod test;
 mod xen;
 
@@ -35,6 +36,7 @@ enum Task {
     Package(package::Options),
     Fuzz(fuzz::Options),
     Qemu(qemu::Options),
+    Sanitize(sanitize::Options),
     Test(test::Options),
     Xen(xen::Options),
 }
@@ -60,6 +62,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
+        Task::Sanitize(options) => sanitize::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),
     }

@@ -18,7 +18,7 @@ use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
 use crate::fuzz;
-use crate::qemu::{self, Source};
+use crate::qemu::{self, Source, Variant};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -189,7 +189,8 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         summary.add(format!("Build the QEMU of {codename}"), || {
             let source = Source::Suite(Suite::debian(codename));
             let xen = codename == XEN_SUITE;
-            let path = qemu::build(&Cache::open()?, &source, xen, steps)?.path;
+            let variant = if xen { Variant::Xen } else { Variant::Plain };
+            let path = qemu::build(&Cache::open()?, &source, variant, steps)?.path;
             if xen {
                 for_xen = Some(path.clone());
             }

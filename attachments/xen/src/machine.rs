@@ -91,25 +91,49 @@ impl Machine {
 
     /// Brings Xen's mappings in line with what the devices want. `left` are
     /// the mappings that a dead server has left, in the order of the devices.
+    ///
+    /// Where the guest has put one BAR0 over another, Xen had one of them. It
+    /// does not tell which, so that is settled again, in the order of the
+    /// devices.
     pub(crate) fn take_over(&mut self, hypervisor: &mut dyn Hypervisor, left: &[Mapping]) {
-        for (device, left) in self.devices.iter_mut().zip(left) {
+        let overlaps: Vec<_> = self.devices.iter().map(|it| self.overlaps(it)).collect();
+        for ((device, left), overlaps) in self.devices.iter().zip(left).zip(&overlaps) {
             for stale in [&left.old, &left.new] {
                 if let Some(range) = io_range(stale.as_ref())
-                    && *stale != device.wanted
+                    && (*overlaps || *stale != device.wanted)
                 {
                     // It may have been unmapped already.
                     let _ = hypervisor.map(range, false);
                 }
             }
+        }
+        for (device, overlaps) in self.devices.iter_mut().zip(overlaps) {
             if let Some(range) = io_range(device.wanted.as_ref()) {
-                // It exists where the dead server had mapped it.
-                device.mapped = matches!(hypervisor.map(range, true), Ok(()) | Err(Errno::EXIST));
+                device.mapped = match hypervisor.map(range, true) {
+                    Ok(()) => true,
+                    // The dead server had mapped it.
+                    Err(Errno::EXIST) => !overlaps,
+                    Err(_) => false,
+                };
             }
             device.journal.note(&Mapping {
                 old: None,
                 new: device.wanted.clone(),
             });
         }
+    }
+
+    /// Whether another device wants addresses that this one wants.
+    fn overlaps(&self, device: &Placed) -> bool {
+        let others = self
+            .devices
+            .iter()
+            .filter(|other| other.slot != device.slot);
+        let mut wanted = others.filter_map(|other| other.wanted.as_ref());
+        device
+            .wanted
+            .as_ref()
+            .is_some_and(|own| wanted.any(|it| own.start < it.end && it.start < own.end))
     }
 
     /// Does what a request asks for, and returns the value that it reads.

@@ -13,7 +13,7 @@ use vgpu_testbed::server::{Server, qemu_device};
 use vgpu_testbed::steps::Steps;
 use vgpu_testbed::stock_qemu::StockQemu;
 
-use crate::qemu::{self, Source};
+use crate::qemu::{self, Source, Variant};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Attachment {
@@ -144,7 +144,7 @@ fn with_qemu(
     steps: &Steps,
 ) -> Result<Host> {
     let suite = suite.map_or_else(Suite::host, |codename| Ok(Suite::debian(codename)))?;
-    let qemu = qemu::build(cache, &Source::Suite(suite), false, steps)?;
+    let qemu = qemu::build(cache, &Source::Suite(suite), Variant::Plain, steps)?;
     let firmware = Firmware::seabios(cache, steps)?;
     Ok(Host {
         builder: MachineBuilder::new(&qemu.path, machine, &firmware).device("vgpu-stub"),

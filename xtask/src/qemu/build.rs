@@ -101,22 +101,75 @@ const XEN_FLAGS: &[Flags] = &[
     },
 ];
 
+/// AddressSanitizer and UndefinedBehaviorSanitizer.
+const SANITIZE_FLAGS: &[Flags] = &[
+    Flags {
+        from: ALWAYS,
+        before: Version(9, 1),
+        // Its check for the second one fails with a GCC that warns of it, and it goes on without.
+        flags: &[
+            "--enable-sanitizers",
+            "--extra-cflags=-fsanitize=undefined",
+            "--extra-ldflags=-fsanitize=undefined",
+        ],
+    },
+    Flags {
+        from: Version(9, 1),
+        before: NEVER,
+        flags: &["--enable-asan", "--enable-ubsan"],
+    },
+];
+
+/// What a QEMU is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// The device, in a QEMU without what it can do without.
+    Plain,
+    /// The same, which tells of undefined behaviour.
+    Sanitized,
+    /// A device model for xl.
+    Xen,
+}
+
+impl Variant {
+    /// What its folder ends in.
+    pub(crate) fn suffix(self) -> &'static str {
+        match self {
+            Self::Plain => "",
+            Self::Sanitized => "-sanitized",
+            Self::Xen => "-xen",
+        }
+    }
+
+    fn flags(self) -> &'static [Flags] {
+        match self {
+            Self::Plain => &[],
+            Self::Sanitized => SANITIZE_FLAGS,
+            Self::Xen => XEN_FLAGS,
+        }
+    }
+}
+
 /// Installs what building needs.
-pub(crate) fn install_packages(xen: bool, steps: &Steps) -> Result<()> {
-    let xen = if xen { XEN_PACKAGES } else { &[] };
-    host_packages::ensure(&[PACKAGES, xen].concat(), steps)
+pub(crate) fn install_packages(variant: Variant, steps: &Steps) -> Result<()> {
+    let more = match variant {
+        Variant::Xen => XEN_PACKAGES,
+        Variant::Plain | Variant::Sanitized => &[],
+    };
+    host_packages::ensure(&[PACKAGES, more].concat(), steps)
 }
 
 /// Builds `tree`, and returns the binary in the cache. The next build of the same tree overwrites it.
-pub(crate) fn build(cache: &Cache, tree: &Tree, xen: bool, steps: &Steps) -> Result<PathBuf> {
-    let flags = flags(tree.version, xen);
+pub(crate) fn build(
+    cache: &Cache,
+    tree: &Tree,
+    variant: Variant,
+    steps: &Steps,
+) -> Result<PathBuf> {
+    let flags = flags(tree.version, variant);
     let key = digest(&[tree.root.to_string_lossy().as_ref(), &flags.join(" ")].concat());
     let dir = cache.dir(&format!("builds/{}-{key}", tree.release))?;
-    let name = if xen {
-        format!("{} for Xen", tree.release)
-    } else {
-        tree.release.clone()
-    };
+    let name = format!("{}{}", tree.release, variant.suffix());
 
     // A killed `configure` leaves a folder that looks configured.
     let configured = dir.join("configured");
@@ -158,16 +211,17 @@ pub(crate) fn build(cache: &Cache, tree: &Tree, xen: bool, steps: &Steps) -> Res
     })
 }
 
-fn flags(version: Version, xen: bool) -> Vec<String> {
-    let xen_flags = if xen { XEN_FLAGS } else { &[] };
+fn flags(version: Version, variant: Variant) -> Vec<String> {
     let mut flags: Vec<_> = FLAGS
         .iter()
-        .chain(xen_flags)
+        .chain(variant.flags())
         .filter(|flags| (flags.from..flags.before).contains(&version))
         .flat_map(|flags| flags.flags)
         .map(ToString::to_string)
         .collect();
-    if let (false, Some(devices)) = (xen, device_file(version)) {
+    if variant != Variant::Xen
+        && let Some(devices) = device_file(version)
+    {
         flags.push("--without-default-devices".to_string());
         flags.push(format!("--with-devices-x86_64={devices}"));
     }
@@ -232,7 +286,11 @@ mod tests {
 
     #[test]
     fn every_version_gets_flags_that_it_knows() {
-        let has = |version, flag: &str| flags(version, false).iter().any(|found| found == flag);
+        let has = |version, flag: &str| {
+            flags(version, Variant::Plain)
+                .iter()
+                .any(|found| found == flag)
+        };
         for version in [Version(4, 2), Version(5, 2), Version(7, 0)] {
             assert!(has(version, "--disable-blobs"), "{version}");
             assert!(!has(version, "--without-default-devices"), "{version}");
@@ -248,14 +306,25 @@ mod tests {
     #[test]
     fn xl_gets_all_devices() {
         let pixman = "--enable-pixman".to_string();
-        assert!(flags(Version(10, 0), true).contains(&pixman));
-        let flags = flags(Version(7, 2), true);
+        assert!(flags(Version(10, 0), Variant::Xen).contains(&pixman));
+        let flags = flags(Version(7, 2), Variant::Xen);
         assert!(!flags.contains(&pixman));
         assert!(flags.contains(&"--enable-xen".to_string()));
         assert!(
             !flags.iter().any(|flag| flag.contains("devices")),
             "{flags:?}"
         );
+    }
+
+    #[test]
+    fn the_sanitizers_are_asked_for_as_each_version_knows_them() {
+        let has = |version, flag: &str| {
+            let flags = flags(version, Variant::Sanitized);
+            flags.iter().any(|found| found == flag)
+        };
+        assert!(has(Version(7, 2), "--enable-sanitizers"));
+        assert!(has(Version(10, 0), "--enable-asan") && has(Version(10, 0), "--enable-ubsan"));
+        assert!(!has(Version(10, 0), "--enable-sanitizers"));
     }
 
     #[test]

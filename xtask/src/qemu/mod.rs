@@ -18,6 +18,7 @@ use vgpu_testbed::debian::{self, Suite};
 use vgpu_testbed::steps::Steps;
 
 use crate::checkout;
+pub(crate) use build::Variant;
 use tree::Tree;
 
 const EXAMPLES: &str = "\
@@ -27,6 +28,7 @@ Examples:
   cargo xtask qemu --source ~/qemu --apply     put the device into a source tree of yours
   cargo xtask qemu --source ~/qemu --revert    take it out again
   cargo xtask qemu --xen                       the device model for xl
+  cargo xtask qemu --sanitize                  with AddressSanitizer and UndefinedBehaviorSanitizer
 
 The source and the build are kept in ~/.cache/vgpu-stub (VGPU_STUB_CACHE names another folder).
 QEMU finds its firmware where the packages seabios and qemu-system-data have it.
@@ -55,6 +57,10 @@ pub(crate) struct Options {
     /// Build the device model that xl can use: with Xen, VNC, and all devices
     #[arg(long, conflicts_with_all = ["apply", "revert"])]
     xen: bool,
+
+    /// Build it with the sanitizers for addresses and for undefined behaviour
+    #[arg(long, conflicts_with_all = ["apply", "revert", "xen"])]
+    sanitize: bool,
 
     /// Print a JSON object with the path in place of the path
     #[arg(long)]
@@ -99,7 +105,12 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         apply::apply(&tree, &attachment(), &library)?;
         ("source", tree.release, tree.root)
     } else {
-        let binary = build(&cache, &source, options.xen, steps)?;
+        let variant = match (options.xen, options.sanitize) {
+            (true, _) => Variant::Xen,
+            (_, true) => Variant::Sanitized,
+            _ => Variant::Plain,
+        };
+        let binary = build(&cache, &source, variant, steps)?;
         ("binary", binary.release, binary.path)
     };
     if options.json {
@@ -110,16 +121,21 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     Ok(())
 }
 
-/// Builds QEMU with the device; in seconds when it was built before. `xen` makes it a device model for xl.
-pub(crate) fn build(cache: &Cache, source: &Source, xen: bool, steps: &Steps) -> Result<Binary> {
+/// Builds QEMU with the device; in seconds when it was built before.
+pub(crate) fn build(
+    cache: &Cache,
+    source: &Source,
+    variant: Variant,
+    steps: &Steps,
+) -> Result<Binary> {
     let tree = source.tree(cache, steps)?;
-    build::install_packages(xen, steps)?;
+    build::install_packages(variant, steps)?;
     let library = build_library(steps)?;
     // Held while the binary is copied, too: another checkout may want to build its own from this tree.
     let _lock = lock(cache, &tree)?;
     apply::apply(&tree, &attachment(), &library)?;
-    let built = build::build(cache, &tree, xen, steps)?;
-    let suffix = if xen { "-xen" } else { "" };
+    let built = build::build(cache, &tree, variant, steps)?;
+    let suffix = variant.suffix();
     let dir = checkout().join(format!("target/qemu/{}{suffix}", tree.release));
     let path = copy_into(&built, &dir)?;
     Ok(Binary {

@@ -208,12 +208,23 @@ impl World {
             self.states[vcpu] = State::None;
         }
         self.notified[vcpu] = false;
-        if self.states[vcpu] == State::None
+        while self.states[vcpu] == State::None
             && let Some(request) = self.script[vcpu].pop()
         {
-            self.states[vcpu] = State::Ready(request);
-            self.events.push(vcpu);
+            if self.is_for_server(&request) {
+                self.states[vcpu] = State::Ready(request);
+                self.events.push(vcpu);
+            } else {
+                self.answers[vcpu].push(request.read.then_some(u64::MAX));
+            }
         }
+    }
+
+    /// Xen answers by itself where no range is.
+    fn is_for_server(&self, request: &Request) -> bool {
+        let mut ranges = self.ranges.iter();
+        request.kind != Kind::Memory
+            || ranges.any(|(first, last)| (*first..=*last).contains(&request.address))
     }
 }
 
