@@ -13,7 +13,7 @@ use super::conditions::Conditions;
 use super::report::{Report, tell};
 use super::{Comparing, guests};
 use crate::checkout;
-use crate::qemu::{self, Source};
+use crate::qemu::{self, Source, Variant};
 
 /// The release of Debian whose QEMU it is.
 const SUITE: &str = "trixie";
@@ -24,7 +24,12 @@ const PEERS: [(&str, Option<f64>); 2] = [("edu", Some(1.05)), ("pci-testdev", No
 
 pub(super) fn run(options: &Comparing, steps: &Steps) -> Result<()> {
     let cache = Cache::open()?;
-    let qemu = qemu::build(&cache, &Source::Suite(Suite::debian(SUITE)), false, steps)?;
+    let qemu = qemu::build(
+        &cache,
+        &Source::Suite(Suite::debian(SUITE)),
+        Variant::Plain,
+        steps,
+    )?;
     let ours = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
     let image = guests::image(&cache, steps)?;
     let conditions = Conditions::new(&ours, &[("QEMU", &qemu.release)])?;
