@@ -131,9 +131,11 @@ fn write_program(host: &Path, name: &str, program: &Path) -> Result<()> {
         copy(&name, &file)?;
     }
     copy("linker", Path::new(LINKER))?;
-    // As the program itself, to whom it starts and to who looks for it.
+    // Copied once: from the host's folder each page costs a request, and some programs are started again and again.
+    // By this name it is the program itself, to whom it starts and to who looks for it.
     let start = format!(
-        "#!/bin/sh\nfiles=/host/{name}.files\n\
+        "#!/bin/sh\nfiles=/run/bed/{name}.files\n\
+         [ -d $files ] || cp -r /host/{name}.files $files\n\
          exec $files/linker --argv0 \"$0\" --library-path $files $files/program \"$@\"\n"
     );
     let path = host.join(name);

@@ -18,12 +18,13 @@ use xen_bed::{Bed, Scenario, XenVersion};
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
 
 /// What else a scenario finds in dom0.
-const FILES: [(&str, &str); 2] = [
+const FILES: [(&str, &str); 3] = [
     (
         "vgpu-stub-xen@.service",
         "../../packaging/xcp-ng/vgpu-stub-xen@.service",
     ),
     ("systemctl", "tests/stand-ins/systemctl"),
+    ("xenopsd.sh", "tests/stand-ins/xenopsd.sh"),
 ];
 
 /// What `cargo xtask test` tells the tests.
@@ -82,16 +83,22 @@ scenarios! {
     ends,
     without_emulator,
     supervisor_killed,
-    given_up,
     refusals,
     saved,
     other_ways,
     privileges,
     control,
     xcp,
+    xcp_build_fails,
     disk_full,
-    shortages,
+    shortages_at_start,
+    shortages_at_work,
     xenstore,
+    doctor,
+    doctor_given_up,
+    doctor_not_started,
+    doctor_not_configured,
+    doctor_panic,
 }
 
 /// The conformance suite in a guest, in two halves.
@@ -113,22 +120,6 @@ mod conformance {
     fn of_bar0() -> Result<()> {
         conformance("bar0 registers data")
     }
-}
-
-/// Each fault of these is a start of a domain, or a wait.
-fn doctor_takes_long(name: &str) -> Result<()> {
-    let limit = Duration::from_secs(240);
-    scenario(name, "", |scenario| scenario.limit(limit))
-}
-
-#[test]
-fn doctor() -> Result<()> {
-    doctor_takes_long("doctor")
-}
-
-#[test]
-fn doctor_starts() -> Result<()> {
-    doctor_takes_long("doctor_starts")
 }
 
 /// The device in the QEMU that `cargo xtask qemu --xen` builds.

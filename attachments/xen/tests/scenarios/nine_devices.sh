@@ -2,9 +2,8 @@
 start_guest g1 1 "$(device_model vgpu-stub vgpu-stub vgpu-stub,addr=0x10,bar0-size=64K vgpu-stub \
     vgpu-stub vgpu-stub vgpu-stub,revision=7 vgpu-stub,addr=11,device-id=0x1112 vgpu-stub)" <<'X'
 lspci -n | grep 1200
-for slot in 10 18 19 1a 1b 1c 1d 1e; do
-    vgpu-stub check --read-only --address 00:$slot.0 >/tmp/check || { cat /tmp/check; exit 1; }
-done
+vgpu-stub check --read-only >/tmp/check || { cat /tmp/check; exit 1; }
+[ "$(grep -c '^vGPU at' /tmp/check)" -eq 8 ] || { cat /tmp/check; exit 1; }
 vgpu-stub check --read-only --device-id 1112 >/tmp/check || { cat /tmp/check; exit 1; }
 lspci -s 10 -v | grep size=64K || exit 1
 echo "guest: all is well"

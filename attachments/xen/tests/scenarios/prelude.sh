@@ -49,6 +49,17 @@ proportional_kib() {
     done | awk '{ sum += $1 } END { print sum }'
 }
 
+# kill_until_given_up: as long as another process is started, it dies.
+kill_until_given_up() {
+    for _death in 1 2 3 4 5 6 7; do
+        _pid=$(serving)
+        [ -n "$_pid" ] || break
+        kill -9 "$_pid"
+        sleep 0.3
+    done
+    wait_for 5 no_emulators || fail "it is still tried"
+}
+
 # faults NAME prints the points of the domain with a fault.
 faults() {
     vgpu-stub doctor --vm "$1" --config "/run/bed/$1.cfg" >/tmp/doctor 2>&1
@@ -81,7 +92,7 @@ mend() {
         echo "host# $_line"
         eval "$_line" </dev/null || fail "it does not work: $_line"
     done </tmp/on_the_host
-    sleep 2
+    [ ! -s /tmp/in_the_guest ] || sleep 2 # What was typed on the host may go on behind its back.
     while read -r _line; do
         in_guest "$1" "$_line"
     done </tmp/in_the_guest
@@ -95,6 +106,12 @@ in_guest() {
     done_again() { [ "$(guest_log "$1" | grep -c '^guest: done')" -gt "$_done" ]; }
     wait_for 30 done_again "$1" || { guest_log "$1"; fail "the guest does not get done: $2"; }
     guest_log "$1" | tail -n 1 | grep -q 'done 0' || { guest_log "$1"; fail "it fails in the guest: $2"; }
+}
+
+# wait_up_again NAME: until the guest has said for the second time that it is up. Its next start goes to the same log.
+wait_up_again() {
+    up_again() { [ "$(guest_log "$1" | grep -c 'guest: up')" -eq 2 ]; }
+    wait_for 60 up_again "$1" || { guest_log "$1"; fail "$1 does not come up again"; }
 }
 
 # It obeys lines that are typed, and xl shutdown.

@@ -1,10 +1,10 @@
-# Two vCPUs: the seven criteria, the suite's registers, and both vCPUs at the device at once.
+# Two vCPUs: the criteria, the suite's registers, and both vCPUs at the device at once.
 start_guest g1 2 "$(device_model)" <<'X'
 [ "$(grep -c ^processor /proc/cpuinfo)" -eq 2 ] || { echo "guest: one processor"; exit 1; }
-vgpu-stub check || exit 1
+vgpu-stub check --read-only || exit 1
 for cpu in 1 2; do
     # Each of the 64 reads of a pass asks the device.
-    taskset $cpu sh -c 'for pass in $(seq 10); do
+    taskset $cpu sh -c 'for pass in $(seq 4); do
         dd if=/sys/bus/pci/devices/0000:00:18.0/config bs=4 2>/dev/null | md5sum
     done | sort -u' &
 done

@@ -1,0 +1,14 @@
+# The doctor, and an emulator that was given up. The log says so, also after the mend.
+start_guest g1 1 "$(device_model)" <<X
+$obedient
+X
+wait_guest g1 'guest: up'
+kill_until_given_up
+found g1 process
+mend g1
+found g1 log
+mend g1 | grep 'again and again' || fail "the mend does not show the complaint"
+in_guest g1 'vgpu-stub doctor --guest'
+xl destroy g1
+wait_gone g1
+nothing_left

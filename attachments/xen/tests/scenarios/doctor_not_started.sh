@@ -1,0 +1,18 @@
+# The doctor, and a domain that does not run. Then it does, and the emulator loses its supervisor.
+guest_script g1 <<X
+$obedient
+X
+guest_config g1 1 "$(device_model)" >/run/bed/g1.cfg
+found g1 process
+mend g1
+wait_guest g1 'guest: up'
+well g1
+
+# Nobody would start the emulator again.
+kill -9 "$(supervisor)"
+found g1 process
+mend g1
+in_guest g1 'vgpu-stub check --read-only'
+xl destroy g1
+wait_gone g1
+nothing_left
