@@ -125,11 +125,36 @@ impl Cache {
             }
         }
     }
+
+    /// The same, for a kind of which one entry is enough: once this one is there, the others are removed.
+    ///
+    /// # Errors
+    /// As [`Cache::entry`].
+    pub fn only_entry(
+        &self,
+        kind: &str,
+        key: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let entry = self.entry(kind, key, make)?;
+        for other in fs::read_dir(self.dir(kind)?)? {
+            let other = other?.path();
+            // A hidden one is being made.
+            if other != entry
+                && !other
+                    .file_name()
+                    .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            {
+                remove_dir_all(&other)?;
+            }
+        }
+        Ok(entry)
+    }
 }
 
 /// The first 16 digits of the SHA-256 of `text`: part of a key for what would make a long or odd name.
 #[must_use]
-pub fn digest(text: &str) -> String {
+pub fn digest(text: impl AsRef<[u8]>) -> String {
     Sha256::digest(text)
         .iter()
         .take(8)

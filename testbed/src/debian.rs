@@ -172,7 +172,7 @@ impl Suite {
 pub fn unpacked(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) -> Result<PathBuf> {
     let mut names: Vec<_> = packages.iter().map(ToString::to_string).collect();
     names.sort_unstable();
-    let key = format!("{suite}-{}", digest(&names.join(" ")));
+    let key = format!("{suite}-{}", digest(names.join(" ")));
     let what = match names.as_slice() {
         few @ ([_] | [_, _] | [_, _, _]) => few.join(", "),
         many => format!("{} packages", many.len()),
@@ -195,7 +195,7 @@ pub fn unpacked_with_dependencies(
 ) -> Result<PathBuf> {
     let name = match packages {
         [package] => (*package).to_string(),
-        several => digest(&several.join(" ")),
+        several => digest(several.join(" ")),
     };
     let key = format!("{suite}-{name}-with-dependencies");
     let what = format!("{} with what it needs", packages.first().unwrap_or(&""));

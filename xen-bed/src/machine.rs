@@ -33,8 +33,13 @@ pub(crate) enum Start<'a> {
         kernel_arguments: &'a str,
         initramfs: &'a Path,
     },
-    /// It goes on from where it was saved, and leaves `memory` as it is.
-    Restore { memory: &'a Path, state: &'a Path },
+    /// It goes on from where it was saved. `memory` stays as it is, unless `keep` is set: then it is the machine's, for
+    /// [`Machine::save`].
+    Restore {
+        memory: &'a Path,
+        state: &'a Path,
+        keep: bool,
+    },
 }
 
 /// A machine that runs until it is dropped.
@@ -52,9 +57,10 @@ impl Machine {
         let console = Listener::bind(folder.path().join("console.sock"))?;
         let mut command = process::command(qemu);
         let (memory, share) = match start {
-            Start::Boot { memory, .. } => (memory, "on"),
-            Start::Restore { memory, .. } => (memory, "off"),
+            Start::Boot { memory, .. } => (memory, true),
+            Start::Restore { memory, keep, .. } => (memory, *keep),
         };
+        let share = if share { "on" } else { "off" };
         let memory_file = format!(
             "memory-backend-file,id=memory,size={MEMORY_MIB}M,mem-path={},share={share}",
             option_value(memory)

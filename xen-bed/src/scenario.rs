@@ -48,6 +48,13 @@ impl Scenario {
         }
     }
 
+    /// Another script with the same files.
+    #[must_use]
+    pub fn script(mut self, script: impl Into<String>) -> Self {
+        self.script = script.into();
+        self
+    }
+
     /// Copies `file` to `/host/name`. What it runs in dom0 should be static: dom0 has few libraries.
     #[must_use]
     pub fn file(mut self, name: impl Into<String>, file: impl Into<PathBuf>) -> Self {
@@ -109,7 +116,7 @@ impl Scenario {
 
 /// Whether a file in `/host` may have this name.
 fn check_name(name: &str) -> Result<()> {
-    let taken = ["bed", "guest", "out", "scenario"].contains(&name);
+    let taken = ["bed", "guest", "keep", "out", "scenario"].contains(&name);
     ensure!(
         !taken && !name.is_empty() && !name.contains('/') && !name.starts_with('.'),
         "a file in /host cannot have the name {name:?}"

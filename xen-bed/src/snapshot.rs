@@ -59,7 +59,8 @@ impl Snapshot {
         Ok(Self::at(&entry))
     }
 
-    fn at(folder: &Path) -> Self {
+    /// The one in this folder.
+    pub(crate) fn at(folder: &Path) -> Self {
         Self {
             memory: folder.join("memory"),
             state: folder.join("state"),

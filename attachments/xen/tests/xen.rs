@@ -34,12 +34,23 @@ fn environment(name: &str) -> Result<PathBuf> {
         .with_context(|| format!("{name} is not set; run these tests with: cargo xtask test"))
 }
 
-/// Runs a scenario, after the lines of `settings`, with what `prepare` adds.
-fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
+/// The files of these names in `scenarios/`, after the lines of `settings`.
+fn script(settings: &str, names: &[&str]) -> Result<String> {
+    let mut script = format!("{settings}\n");
+    for name in names {
+        let path = Path::new(SCENARIOS).join(format!("{name}.sh"));
+        script += &fs::read_to_string(&path)
+            .with_context(|| format!("cannot read {}", path.display()))?;
+        script += "\n";
+    }
+    Ok(script)
+}
+
+/// The bed, and a scenario of this script with all that scripts need.
+fn bed(script: String) -> Result<(Bed, Scenario)> {
     let cache = Cache::open()?;
     let steps = Steps::new(&cache.dir("logs/tests")?)?;
     let programs = environment("VGPU_STUB_PROGRAMS")?;
-    let bed = Bed::open(&cache, &steps, XenVersion::default())?;
     let in_guest = ["vgpu-stub", "vgpu-conformance", "vgpu-hostile"];
     let in_guest = in_guest.map(|name| (name, programs.join(name)));
     let in_guest = in_guest
@@ -47,11 +58,6 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
         .map(|(name, file)| GuestProgram { name, file });
     let guest = GuestImage::assemble(&cache, &in_guest, &steps)?;
 
-    let read = |name: &str| {
-        let path = Path::new(SCENARIOS).join(format!("{name}.sh"));
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
-    };
-    let script = format!("{settings}\n{}\n{}", read("prelude")?, read(name)?);
     let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
     for program in ["vgpu-stub", "ioreq-server", "reach", "hold-open"] {
         scenario = scenario.file(program, programs.join(program));
@@ -59,32 +65,64 @@ fn scenario(name: &str, settings: &str, prepare: impl FnOnce(Scenario) -> Scenar
     for (name, path) in FILES {
         scenario = scenario.file(name, Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     }
+    let bed = Bed::open(&cache, &steps, XenVersion::default())?;
+    Ok((bed, scenario))
+}
+
+/// Runs a scenario in a dom0 with nothing but the program, with what `prepare` adds.
+fn scenario(name: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
+    let (bed, scenario) = bed(script("", &["prelude", "install", name])?)?;
     println!("{}", bed.run(&prepare(scenario))?.success()?);
     Ok(())
 }
 
+/// A guest that is up, with devices that xl gave it by the user's own line: the start of most scenarios, made once.
+struct Guest {
+    name: &'static str,
+    settings: &'static str,
+}
+
+const ONE_VCPU: Guest = Guest {
+    name: "one-vcpu",
+    settings: "VCPUS=1 DEVICES=vgpu-stub NEIGHBOUR=",
+};
+
+const TWO_VCPUS: Guest = Guest {
+    name: "two-vcpus",
+    settings: "VCPUS=2 DEVICES='vgpu-stub vgpu-stub' NEIGHBOUR=00:19.0",
+};
+
+impl Guest {
+    /// Runs a scenario, after the lines of `settings`, in the dom0 of this guest.
+    fn scenario(&self, name: &str, settings: &str) -> Result<()> {
+        let (bed, boot) = bed(script(self.settings, &["prelude", "install", "guest"])?)?;
+        let kept = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
+        let settings = format!("{}\n{settings}", self.settings);
+        let script = script(&settings, &["prelude", name])?;
+        let scenario = boot.clone().script(script);
+        let bed = bed.prepare(&kept, self.name, &boot)?;
+        println!("{}", bed.run(&scenario)?.success()?);
+        Ok(())
+    }
+}
+
 const LIMIT: Duration = Duration::from_secs(150);
 
+/// Scenarios of these names, each run by a function.
 macro_rules! scenarios {
-    ($($name:ident),* $(,)?) => { $(
+    ($run:expr; $($name:ident),* $(,)?) => { $(
         #[test]
         fn $name() -> Result<()> {
-            scenario(stringify!($name), "", |scenario| scenario)
+            $run(stringify!($name))
         }
     )* };
 }
 
 scenarios! {
+    |name| scenario(name, |scenario| scenario);
     criteria,
-    two_vcpus,
-    two_vms,
     nine_devices,
-    reboot,
-    ends,
-    without_emulator,
-    supervisor_killed,
     refusals,
-    saved,
     other_ways,
     privileges,
     control,
@@ -93,12 +131,27 @@ scenarios! {
     disk_full,
     shortages_at_start,
     shortages_at_work,
+    doctor_not_started,
+    doctor_not_configured,
+}
+
+scenarios! {
+    |name| ONE_VCPU.scenario(name, "");
+    two_vms,
+    reboot,
+    ends,
+    saved,
+    without_emulator,
+    supervisor_killed,
     xenstore,
     doctor,
     doctor_given_up,
-    doctor_not_started,
-    doctor_not_configured,
     doctor_panic,
+}
+
+scenarios! {
+    |name| TWO_VCPUS.scenario(name, "");
+    two_vcpus,
 }
 
 /// The conformance suite in a guest, in two halves.
@@ -106,9 +159,7 @@ mod conformance {
     use super::*;
 
     fn conformance(cases: &str) -> Result<()> {
-        scenario("conformance", &format!("CASES='{cases}'"), |scenario| {
-            scenario
-        })
+        ONE_VCPU.scenario("conformance", &format!("CASES='{cases}'"))
     }
 
     #[test]
@@ -126,25 +177,21 @@ mod conformance {
 #[test]
 fn built_in() -> Result<()> {
     let qemu = environment("VGPU_STUB_XEN_QEMU")?;
-    scenario("built_in", "", |scenario| scenario.program("qemu", qemu))
+    scenario("built_in", |scenario| scenario.program("qemu", qemu))
 }
 
 /// A guest that attacks its device.
 mod hostile {
     use super::*;
 
-    fn hostile(vcpus: u8) -> Result<()> {
-        scenario("hostile", &format!("VCPUS={vcpus}"), |scenario| scenario)
-    }
-
     #[test]
     fn with_one_vcpu() -> Result<()> {
-        hostile(1)
+        ONE_VCPU.scenario("hostile", "")
     }
 
     #[test]
     fn with_two_vcpus() -> Result<()> {
-        hostile(2)
+        TWO_VCPUS.scenario("hostile", "")
     }
 }
 
@@ -153,27 +200,23 @@ mod hostile {
 mod killed {
     use super::*;
 
-    fn killed(vcpus: u8) -> Result<()> {
-        scenario("killed", &format!("VCPUS={vcpus}"), |scenario| scenario)
-    }
-
     #[test]
     fn with_one_vcpu() -> Result<()> {
-        killed(1)
+        ONE_VCPU.scenario("killed", "")
     }
 
     #[test]
     fn with_one_vcpu_again() -> Result<()> {
-        killed(1)
+        ONE_VCPU.scenario("killed", "")
     }
 
     #[test]
     fn with_two_vcpus() -> Result<()> {
-        killed(2)
+        TWO_VCPUS.scenario("killed", "")
     }
 
     #[test]
     fn with_two_vcpus_again() -> Result<()> {
-        killed(2)
+        TWO_VCPUS.scenario("killed", "")
     }
 }

@@ -167,7 +167,7 @@ pub(crate) fn build(
     steps: &Steps,
 ) -> Result<PathBuf> {
     let flags = flags(tree.version, variant);
-    let key = digest(&[tree.root.to_string_lossy().as_ref(), &flags.join(" ")].concat());
+    let key = digest([tree.root.to_string_lossy().as_ref(), &flags.join(" ")].concat());
     let dir = cache.dir(&format!("builds/{}-{key}", tree.release))?;
     let name = format!("{}{}", tree.release, variant.suffix());
 

@@ -159,7 +159,10 @@ fn attachment() -> PathBuf {
 
 /// Keeps other checkouts from changing `tree` at the same time.
 fn lock(cache: &Cache, tree: &Tree) -> Result<vgpu_testbed::cache::Lock> {
-    cache.lock(&format!("qemu-{}", digest(&tree.root.to_string_lossy())))
+    cache.lock(&format!(
+        "qemu-{}",
+        digest(tree.root.as_os_str().as_encoded_bytes())
+    ))
 }
 
 /// Builds the device model as a static library.

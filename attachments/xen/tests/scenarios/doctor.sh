@@ -1,8 +1,4 @@
 # The doctor in dom0: a domain that is well, then faults in it. Each is named alone, and what is typed mends it.
-start_guest g1 1 "$(device_model)" <<X
-$obedient
-X
-wait_guest g1 'guest: up'
 well g1
 cat /tmp/doctor
 in_guest g1 'vgpu-stub doctor --guest'

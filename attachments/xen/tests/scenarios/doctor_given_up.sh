@@ -1,8 +1,4 @@
 # The doctor, and an emulator that was given up. The log says so, also after the mend.
-start_guest g1 1 "$(device_model)" <<X
-$obedient
-X
-wait_guest g1 'guest: up'
 kill_until_given_up
 found g1 process
 mend g1

@@ -1,8 +1,4 @@
 # The doctor, and a guest whose kernel panics: the mend starts it anew.
-start_guest g1 1 "$(device_model)" 'on_crash = "preserve"' "cmdline = \"$guest_arguments xen_legacy_crash\"" <<X
-$obedient
-X
-wait_guest g1 'guest: up'
 tell_guest g1 'echo c >/proc/sysrq-trigger'
 wait_for 20 says g1 'Kernel panic' || { guest_log g1; fail "no panic"; }
 found g1 guest-kernel

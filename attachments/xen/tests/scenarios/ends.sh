@@ -1,9 +1,4 @@
 # However a domain ends, nothing is left: shut down, paused and destroyed, destroyed while it starts.
-start_guest g1 1 "$(device_model)" <<'X'
-echo "guest: up"
-read -r word
-X
-wait_guest g1 'guest: up'
 xl shutdown g1 || fail "xl shutdown failed"
 wait_gone g1
 nothing_left

@@ -1,17 +1,8 @@
 # kill -9 of the process that answers, in the middle of a guest's accesses: none is lost or wrong. One that dies again and
 # again is given up, and the guest goes on without the device: it reads all ones.
 KILLS=5 # More of them within ten seconds, and it is given up.
-start_guest g1 "${VCPUS:-1}" "$(device_model)" <<'X'
-echo "guest: working"
-round=0
-while vgpu-conformance 0000:00:18.0 registers >/tmp/conformance; do
-    round=$((round + 1))
-    echo "guest: round $round"
-done
-cat /tmp/conformance
-echo "guest: $(setpci -s 18 0.l 2>&1)"
-read -r word
-X
+tell_guest g1 'echo "guest: working"; while vgpu-conformance 0000:00:18.0 registers >/tmp/log; do echo "guest: round"; done'
+tell_guest g1 'cat /tmp/log; echo "guest: $(setpci -s 18 0.l 2>&1)"'
 rounds() { guest_log g1 | grep -c 'guest: round'; }
 more_rounds() { [ "$(rounds)" -gt "$before" ]; }
 

@@ -1,10 +1,6 @@
 # What the scenarios of this folder share, before each of them.
 . /bed/lib.sh
 
-cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
-mkdir -p /usr/lib/vgpu-stub
-ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
-
 # device_model [WORD...] prints the lines that give a domain the device, as the user's guide has them.
 device_model() {
     echo 'device_model_version = "qemu-xen"'
