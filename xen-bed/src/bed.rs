@@ -55,10 +55,11 @@ impl Bed {
         let kind = format!("xen-{name}");
         let entry = cache.only_entry(&kind, &digest(&key), |dir| {
             let kept = Snapshot::at(dir);
-            self.keep(scenario, &kept).or_else(|first| {
+            let outcome = self.keep(scenario, &kept).or_else(|first| {
                 eprintln!("{first:#}\nTrying once more in a new machine.");
                 self.keep(scenario, &kept)
-            })
+            })?;
+            outcome.success().map(drop)
         })?;
         Ok(Self {
             qemu: self.qemu.clone(),
@@ -66,8 +67,8 @@ impl Bed {
         })
     }
 
-    /// Runs a scenario, and saves the machine at its end.
-    fn keep(&self, scenario: &Scenario, kept: &Snapshot) -> Result<()> {
+    /// Runs a scenario, and saves the machine if it ends well.
+    fn keep(&self, scenario: &Scenario, kept: &Snapshot) -> Result<Outcome> {
         copy_sparse(&self.snapshot.memory, &kept.memory)?;
         let folder = RunFolder::new()?;
         let host = host_folder(&folder);
@@ -78,13 +79,15 @@ impl Bed {
             state: &self.snapshot.state,
             keep: true,
         };
-        let ended = self.run_in(&folder, &start, scenario.limit);
-        let (outcome, mut machine) = match ended {
-            Ok((status, machine)) => (outcome(status, folder), machine),
-            Err(error) => return Err(did_not_end(error, &folder)),
-        };
-        outcome.success()?;
-        machine.save(&kept.state)
+        match self.run_in(&folder, &start, scenario.limit) {
+            Ok((status, mut machine)) => {
+                if status == 0 {
+                    machine.save(&kept.state)?;
+                }
+                Ok(outcome(status, folder))
+            }
+            Err(error) => Err(did_not_end(error, &folder)),
+        }
     }
 
     /// Runs a scenario in a machine of its own. A machine that hangs or dies is replaced once.

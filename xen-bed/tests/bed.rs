@@ -275,6 +275,51 @@ fn runs_side_by_side_do_not_see_each_other() -> Result<()> {
 }
 
 #[test]
+fn a_bed_goes_on_where_a_scenario_ended() -> Result<()> {
+    let (bed, _) = bed()?;
+    let folder = tempfile::tempdir()?;
+    let cache = Cache::at(folder.path())?;
+    let script = "echo kept >/tmp/file; echo said >/var/log/xen/log; sleep 1000 >/dev/null 2>&1 & echo $! >/tmp/pid";
+    let kept = bed.prepare(&cache, "test", &Scenario::new(script))?;
+    let scenario = Scenario::new("cat /tmp/file; kill $(cat /tmp/pid) && echo 'it ran on'; pwd");
+    for _ in 0..2 {
+        let outcome = kept.run(&scenario)?;
+        let log = fs::read_to_string(outcome.folder().join("out/log/log"))?;
+        assert_eq!(log, "said\n");
+        assert_eq!(outcome.success()?, "kept\nit ran on\n/host\n");
+    }
+
+    // It is made once, and then another takes its place.
+    let entries = || -> Result<Vec<_>> {
+        fs::read_dir(folder.path().join("xen-test"))?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    let first = entries()?;
+    let made = fs::metadata(first[0].join("state"))?.modified()?;
+    bed.prepare(&cache, "test", &Scenario::new(script))?;
+    assert_eq!(fs::metadata(first[0].join("state"))?.modified()?, made);
+    bed.prepare(&cache, "test", &Scenario::new("true"))?;
+    let second = entries()?;
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second);
+
+    let failed = bed.prepare(&cache, "test", &Scenario::new("echo why; exit 1"));
+    let text = format!("{:#}", failed.unwrap_err());
+    assert!(text.contains("exit status 1\n    | why"), "{text}");
+    assert_eq!(entries()?, second, "a failure leaves what was there");
+    remove_logs_of_prepared(&text)
+}
+
+/// Removes the folder that an error names.
+fn remove_logs_of_prepared(error: &str) -> Result<()> {
+    let (_, rest) = error
+        .split_once("\n  logs: ")
+        .context("it names no folder")?;
+    Ok(fs::remove_dir_all(rest.lines().next().unwrap_or_default())?)
+}
+
+#[test]
 fn the_older_xen_starts() -> Result<()> {
     let cache = Cache::open()?;
     let steps = Steps::new(&cache.dir("logs/tests")?)?;

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -280,11 +281,19 @@ fn bed_tests(package: &str, suites: &[&str], environment: &[(&str, &Path)]) -> R
     tests(&arguments, environment)
 }
 
+/// What the program that operators install may have at most, in bytes.
+const LARGEST: u64 = 3 << 20;
+
 /// Builds the programs, and returns the folder with them.
 fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let mut folder = None;
     for (package, name) in PROGRAMS {
         let program = static_program::build(checkout(), package, name, steps)?;
+        let size = fs::metadata(&program)?.len();
+        if name == "vgpu-stub" && size >= LARGEST {
+            return Err(anyhow!("{} has {size} bytes, {LARGEST} or more", program.display()))
+                .mend("See what a new dependency adds, or build one that need not be fast for size, in Cargo.toml.");
+        }
         folder = program.parent().map(Path::to_path_buf);
     }
     folder.context("there is no program")
