@@ -35,7 +35,8 @@ mkdir -p /usr/lib/vgpu-stub
 ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
 device_model='device_model_version = "qemu-xen"
 device_model_override = "/usr/lib/vgpu-stub/vgpu-stub-device-model"'
-start_guest g1 1 "$device_model" "device_model_args = [ \"-device\", \"vgpu-stub,addr=$OURS\", \"-device\", \"$PEER,addr=$PEERS\" ]" <<X
+# A guest on Xen asks QEMU to take its network cards away, unless it is told not to.
+start_guest g1 1 "cmdline = \"$guest_arguments xen_emul_unplug=never\"" "$device_model" "device_model_args = [ \"-device\", \"vgpu-stub,addr=$OURS\", \"-device\", \"$PEER,addr=$PEERS\" ]" <<X
 $COMMAND
 X
 wait_guest g1 'script ended' 300
