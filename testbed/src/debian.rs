@@ -208,6 +208,49 @@ pub fn unpacked_with_dependencies(
     })
 }
 
+/// A tar archive of the root folder of a minimal `suite`, with its essential packages installed and no others. It is made
+/// once: delete the folder `roots` of the cache to get newer packages.
+///
+/// # Errors
+/// When a package cannot be fetched or installed.
+pub fn minimal_root(cache: &Cache, suite: &Suite, steps: &Steps) -> Result<PathBuf> {
+    let entry = cache.entry("roots", &suite.to_string(), |dir| {
+        let mmdebstrap = Package::program("mmdebstrap", "mmdebstrap");
+        host_packages::ensure(&[suite.keyring(), mmdebstrap], steps)?;
+        let name = suite.full_name();
+        steps.step(&format!("Make a root folder of {name}"), |step| {
+            let apt = Apt::open(cache, suite)?;
+            apt.with_lists(step, || {
+                // Its apt is a third one, with the mirrors and proxies of this one.
+                let (sources, options) = (dir.join("sources.list"), dir.join("apt.conf"));
+                copy_lines(&apt.dir.join("sources.list"), &sources, "deb ")?;
+                copy_lines(&apt.dir.join("apt.conf"), &options, "Acquire::")?;
+                let mut make = Command::new("mmdebstrap");
+                make.args(["--variant=essential", "--format=tar"])
+                    .args(["--architectures", ARCHITECTURE])
+                    .arg(format!("--aptopt={}", options.display()))
+                    .arg(&suite.codename)
+                    .arg(dir.join("root.tar"))
+                    .arg(sources);
+                step.run(&mut make)
+            })
+            .mend(CHECK_NETWORK_AND_USER)
+        })
+    })?;
+    Ok(entry.join("root.tar"))
+}
+
+/// Copies the lines of a file that begin so.
+fn copy_lines(from: &Path, to: &Path, start: &str) -> Result<()> {
+    let text = fs::read_to_string(from)?;
+    let lines = text.lines().filter(|line| line.starts_with(start));
+    fs::write(
+        to,
+        lines.map(|line| format!("{line}\n")).collect::<String>(),
+    )?;
+    Ok(())
+}
+
 /// A build of Debian's kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kernel {
@@ -455,6 +498,9 @@ Acquire::Retries "3";
 
 const CHECK_NETWORK: &str = "Check the network (behind a proxy, set apt's Acquire::http::Proxy), and that the \
                              release and the packages exist.";
+
+const CHECK_NETWORK_AND_USER: &str = "Check the network (behind a proxy, set apt's Acquire::http::Proxy). Who is not \
+                                      root needs the package uidmap, and a line in /etc/subuid and /etc/subgid.";
 
 impl Suite {
     /// The package that verifies what comes from the archive.

@@ -19,6 +19,7 @@ use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
 use crate::fuzz;
+use crate::package;
 use crate::qemu::{self, Source, Variant};
 
 const EXAMPLES: &str = "\
@@ -216,7 +217,34 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         summary.add(name, || bed_tests("vgpu-testbed", &suites, &environment));
     }
     stock(programs.as_deref(), first.as_deref(), steps, summary);
-    xen(programs.as_deref(), for_xen.as_deref(), steps, summary);
+    let packages = packages(programs.as_deref(), steps, summary);
+    xen(
+        programs.as_deref(),
+        packages.as_deref(),
+        for_xen.as_deref(),
+        steps,
+        summary,
+    );
+}
+
+/// The packages of `programs`, tried on a clean Debian; returns the folder with them.
+fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Option<PathBuf> {
+    let name = "The .deb on a clean Debian";
+    let Some(programs) = programs else {
+        summary.skip(name, NOT_BUILT);
+        return None;
+    };
+    let out = checkout().join("target/packages");
+    let mut built = None;
+    summary.add("Build the packages", || {
+        built = Some(package::build(&programs.join("vgpu-stub"), &out, steps)?);
+        Ok(())
+    });
+    match &built {
+        Some(packages) => summary.add(name, || package::check(packages, steps)),
+        None => summary.skip(name, NOT_BUILT),
+    }
+    built
 }
 
 /// The tests of the server under a QEMU that knows nothing of the device, held against `built_in`, a QEMU that has it.
@@ -242,7 +270,13 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
 }
 
 /// The bed with a real Xen, and the device there: its emulator in dom0, and `built_in`, a device model that has it.
-fn xen(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summary: &mut Summary) {
+fn xen(
+    programs: Option<&Path>,
+    packages: Option<&Path>,
+    built_in: Option<&Path>,
+    steps: &Steps,
+    summary: &mut Summary,
+) {
     let mut ready = false;
     summary.add("Get Xen ready", || {
         let cache = Cache::open()?;
@@ -253,12 +287,15 @@ fn xen(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summary:
         Ok(())
     });
     let name = "Tests with machines, Xen";
-    let (Some(programs), Some(built_in), true) = (programs, built_in, ready) else {
+    let (Some(programs), Some(packages), Some(built_in), true) =
+        (programs, packages, built_in, ready)
+    else {
         summary.skip(name, NOT_BUILT);
         return;
     };
     let environment = [
         ("VGPU_STUB_PROGRAMS", programs),
+        ("VGPU_STUB_PACKAGES", packages),
         ("VGPU_STUB_XEN_QEMU", built_in),
     ];
     summary.add("Tests of the Xen bed", || {

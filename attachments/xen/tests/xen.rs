@@ -1,8 +1,8 @@
 //! The emulator in the dom0 of a real Xen, with real guests.
 //!
 //! Each scenario is a shell script in `scenarios/`. `cargo xtask test` builds
-//! what they need and names it in `VGPU_STUB_PROGRAMS` and
-//! `VGPU_STUB_XEN_QEMU`.
+//! what they need and names it in `VGPU_STUB_PROGRAMS`, `VGPU_STUB_PACKAGES`
+//! and `VGPU_STUB_XEN_QEMU`.
 
 use std::env;
 use std::fs;
@@ -178,6 +178,22 @@ mod conformance {
 fn built_in() -> Result<()> {
     let qemu = environment("VGPU_STUB_XEN_QEMU")?;
     scenario("built_in", |scenario| scenario.program("qemu", qemu))
+}
+
+/// The package that `cargo xtask package` builds.
+#[test]
+fn packages() -> Result<()> {
+    let deb = concat!("vgpu-stub_", env!("CARGO_PKG_VERSION"), "_amd64.deb");
+    let deb = environment("VGPU_STUB_PACKAGES")?.join(deb);
+    let listing = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../packaging/tests/listing.sh"
+    );
+    scenario("packages", "", |scenario| {
+        scenario
+            .file("vgpu-stub.deb", deb)
+            .file("listing.sh", listing)
+    })
 }
 
 /// A guest that attacks its device.

@@ -1,5 +1,6 @@
 //! `cargo xtask package`: packages for the hosts of VMs.
 
+mod clean_debian;
 mod contents;
 mod manual;
 
@@ -20,12 +21,13 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask package                   all packages, in target/packages
   cargo xtask package --out /tmp/p
+  cargo xtask package --check           and the .deb is tried on a clean Debian
   SOURCE_DATE_EPOCH=1735689600 cargo xtask package
 
 The same sources give the same packages, on the same release of Debian. Without SOURCE_DATE_EPOCH they are as old as the
 last commit.
 
-Exit code: 0 if all were built, 1 otherwise.";
+Exit code: 0 if all were built, and pass the check where one was asked for; 1 otherwise.";
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SUMMARY: &str = "A virtual GPU PCI device for virtual machines";
@@ -45,6 +47,10 @@ pub(crate) struct Options {
     /// Package this program instead of building it
     #[arg(long, value_name = "FILE")]
     program: Option<PathBuf>,
+
+    /// Install, try and remove the .deb on a clean Debian, which is made by mmdebstrap the first time
+    #[arg(long)]
+    check: bool,
 }
 
 /// A package that is being built.
@@ -71,6 +77,35 @@ const PACKAGES: [(Kit, &str, Builder); 4] = [
 
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let program = match &options.program {
+        Some(program) => program.clone(),
+        None => static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?,
+    };
+    let out = build(&program, &options.out, steps)?;
+    if options.check {
+        check(&out, steps)?;
+    }
+    println!("{}", out.display());
+    Ok(())
+}
+
+/// Tries the .deb in this folder on a clean Debian.
+///
+/// # Errors
+///
+/// It does not work, or leaves something, or there is no Debian to try it on.
+pub(crate) fn check(packages: &Path, steps: &Steps) -> Result<()> {
+    let name = Kit::Plain.name();
+    let deb = packages.join(format!("{name}_{VERSION}_amd64.deb"));
+    clean_debian::check(&deb, steps)
+}
+
+/// Builds all packages of this program, and returns the folder with them.
+///
+/// # Errors
+///
+/// A package cannot be built.
+pub(crate) fn build(program: &Path, out: &Path, steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(
         &[
             Package::program("rpm", "rpmbuild"),
@@ -78,19 +113,15 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         ],
         steps,
     )?;
-    let program = match &options.program {
-        Some(program) => program.clone(),
-        None => static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?,
-    };
     let epoch = epoch()?;
-    let out = std::path::absolute(&options.out)?;
+    let out = std::path::absolute(out)?;
     fs::create_dir_all(&out).with_context(|| format!("cannot make {}", out.display()))?;
     for (kit, kind, builder) in PACKAGES {
         steps.step(&format!("Package {} as {kind}", kit.name()), |step| {
             let folder = tempfile::tempdir()?;
             let (tree, work) = (folder.path().join("tree"), folder.path().join("work"));
             let entries = entries(kit)?;
-            stage(&entries, &program, &tree, epoch)?;
+            stage(&entries, program, &tree, epoch)?;
             fs::create_dir(&work)?;
             let build = Build {
                 kit,
@@ -103,8 +134,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             step.run(builder(&build)?.env("SOURCE_DATE_EPOCH", epoch.to_string()))
         })?;
     }
-    println!("{}", out.display());
-    Ok(())
+    Ok(out)
 }
 
 /// The age of all files: the same sources give the same packages.
