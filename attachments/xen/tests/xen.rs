@@ -69,11 +69,16 @@ fn bed(script: String) -> Result<(Bed, Scenario)> {
     Ok((bed, scenario))
 }
 
-/// Runs a scenario in a dom0 with nothing but the program, with what `prepare` adds.
-fn scenario(name: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
-    let (bed, scenario) = bed(script("", &["prelude", "install", name])?)?;
+/// Runs these files of `scenarios/` in a dom0 without guests, with what `prepare` adds.
+fn run(names: &[&str], prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
+    let (bed, scenario) = bed(script("", names)?)?;
     println!("{}", bed.run(&prepare(scenario))?.success()?);
     Ok(())
+}
+
+/// Runs a scenario in a dom0 that has the program.
+fn scenario(name: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()> {
+    run(&["prelude", "install", name], prepare)
 }
 
 /// A guest that is up, with devices that xl gave it by the user's own line: the start of most scenarios, made once.
@@ -189,7 +194,7 @@ fn packages() -> Result<()> {
         env!("CARGO_MANIFEST_DIR"),
         "/../../packaging/tests/listing.sh"
     );
-    scenario("packages", "", |scenario| {
+    run(&["prelude", "packages"], |scenario| {
         scenario
             .file("vgpu-stub.deb", deb)
             .file("listing.sh", listing)

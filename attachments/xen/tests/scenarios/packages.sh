@@ -1,7 +1,6 @@
 # The .deb in dom0: a guest has its emulator by the lines that xl-config prints, keeps it when the package goes, and nothing
 # else is left. dpkg is busybox's here; cargo xtask package --check has Debian's own, without Xen.
 . /host/listing.sh
-rm -rf /usr/bin/vgpu-stub /usr/lib/vgpu-stub # The prelude's.
 guest_script g1 </dev/null
 guest_config g1 >/run/bed/g1.cfg
 mkdir -p /var/lib/dpkg/info && touch /var/lib/dpkg/status
