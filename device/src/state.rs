@@ -79,9 +79,19 @@ pub(crate) fn encode(
         magic: MAGIC,
         version: VERSION.into(),
         bar0_size: bar0_size.into(),
-        config: config.map(U32::from),
+        config: each(config),
         storage: *storage,
     })
+}
+
+/// All converted. A plain loop, as `map` on a long array is slow wherever it is
+/// not optimized away, such as under a fuzzer.
+fn each<T: Copy, U: Copy + Default + From<T>>(from: &[T; SIZE / 4]) -> [U; SIZE / 4] {
+    let mut into = [U::default(); SIZE / 4];
+    for (into, from) in into.iter_mut().zip(from) {
+        *into = (*from).into();
+    }
+    into
 }
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<Saved, RestoreError> {
@@ -96,7 +106,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Saved, RestoreError> {
     }
     let v1 = V1::read_from_bytes(bytes).map_err(|_| format)?;
     Ok(Saved {
-        config: v1.config.map(U32::get),
+        config: each(&v1.config),
         storage: v1.storage,
         bar0_size: v1.bar0_size.get(),
     })

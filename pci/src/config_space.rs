@@ -184,7 +184,11 @@ impl ConfigSpace {
     /// The value of every dword.
     #[must_use]
     pub fn save(&self) -> [u32; SIZE / 4] {
-        self.registers.map(|register| register.value())
+        let mut values = [0; SIZE / 4];
+        for (value, register) in values.iter_mut().zip(&self.registers) {
+            *value = register.value();
+        }
+        values
     }
 
     /// Takes over the values of a saved config space.
