@@ -81,7 +81,7 @@ fn scenario(name: &str, prepare: impl FnOnce(Scenario) -> Scenario) -> Result<()
     run(&["prelude", "install", name], prepare)
 }
 
-/// A guest that is up, with devices that xl gave it by the user's own line: the start of most scenarios, made once.
+/// A guest that is up, and has the devices that xl gave it by the user's own line: the start of most scenarios, made once.
 struct Guest {
     name: &'static str,
     settings: &'static str,
@@ -95,6 +95,11 @@ const ONE_VCPU: Guest = Guest {
 const TWO_VCPUS: Guest = Guest {
     name: "two-vcpus",
     settings: "VCPUS=2 DEVICES='vgpu-stub vgpu-stub' NEIGHBOUR=00:19.0",
+};
+
+const NO_DEVICE: Guest = Guest {
+    name: "no-device",
+    settings: "VCPUS=1 DEVICES= NEIGHBOUR=",
 };
 
 impl Guest {
@@ -137,7 +142,6 @@ scenarios! {
     shortages_at_start,
     shortages_at_work,
     doctor_not_started,
-    doctor_not_configured,
 }
 
 scenarios! {
@@ -157,6 +161,11 @@ scenarios! {
 scenarios! {
     |name| TWO_VCPUS.scenario(name, "");
     two_vcpus,
+}
+
+scenarios! {
+    |name| NO_DEVICE.scenario(name, "");
+    doctor_not_configured,
 }
 
 /// The conformance suite in a guest, in two halves.

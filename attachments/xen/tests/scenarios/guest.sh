@@ -1,5 +1,6 @@
 # A guest that is up and obeys what is typed. The machine is kept like this, and other scenarios go on from here.
-start_guest g1 "$VCPUS" "$(device_model $DEVICES)" 'memory = 192' 'on_reboot = "restart"' 'on_crash = "preserve"' \
+[ -z "$DEVICES" ] || lines=$(device_model $DEVICES)
+start_guest g1 "$VCPUS" "$lines" 'memory = 192' 'on_reboot = "restart"' 'on_crash = "preserve"' \
     "cmdline = \"$guest_arguments xen_legacy_crash\"" <<X
 $obedient
 X

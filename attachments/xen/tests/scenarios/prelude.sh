@@ -19,7 +19,7 @@ serving() {
 
 # supervisor prints the process id of the process over it.
 supervisor() {
-    ps -o pid,args | awk '/vgpu-stub xen --detached/ && !/awk/ { print $1 }'
+    ps -o pid,args | awk '/vgpu-stub xen / && !/--serving/ && !/awk/ { print $1 }'
 }
 
 # emulators prints how many processes of emulators there are.

@@ -2,8 +2,7 @@
 . /host/xenopsd.sh
 
 guest_script g1 <<'X'
-vgpu-stub check --read-only || exit 1
-lspci -n -s 1a | grep 1af4:1111 || exit 1
+lspci -n -s 18 | grep 1af4:1111 && lspci -n -s 1a | grep 1af4:1111 || exit 1
 echo "guest: up"
 while read -r word; do
     vgpu-stub check --read-only >/tmp/check && echo "guest: $word well" || { cat /tmp/check; exit 1; }
@@ -13,17 +12,7 @@ make g1
 uuid=$(xenstore-read "/local/domain/$domain/vm")
 uuid=${uuid#/vm/}
 
-# What root has not written is refused, and so is what it does not allow.
-echo "max-devices = 1" >/etc/vgpu-stub/xcp.conf
-chmod 666 /etc/vgpu-stub/xcp.conf
-refused 'may not be trusted'
-chmod 644 /etc/vgpu-stub/xcp.conf
-printf 'max-devices = 1\n[%s]\ndevice = slot=0x18\ndevice = slot=0x1a,bar0-size=64K\n' "$uuid" >/etc/vgpu-stub/xcp.conf
-refused "may have 1 devices, has 0, and VM $uuid wants 2"
-sed -i s/=.1/=2/ /etc/vgpu-stub/xcp.conf
-mv /usr/bin/systemctl /usr/bin/no-systemctl
-refused 'cannot run systemctl'
-mv /usr/bin/no-systemctl /usr/bin/systemctl
+printf '[%s]\ndevice = slot=0x18\ndevice = slot=0x1a,bar0-size=64K\n' "$uuid" >/etc/vgpu-stub/xcp.conf
 
 # The emulator answers before the builder begins.
 echo hello >&9
