@@ -34,6 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri starts no processes")]
     fn children_get_what_is_passed_on_and_nothing_else() {
         let file = std::fs::File::open("/dev/null").unwrap();
         let number = file.as_raw_fd();

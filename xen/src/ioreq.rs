@@ -191,3 +191,67 @@ impl IoreqPage {
         unsafe { self.page.start().cast().as_ref() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const READ: u8 = state::READY | control::READ;
+
+    /// Two threads share a page, as a vCPU and the server do. Miri knows which
+    /// stores either of them may not have seen.
+    #[test]
+    fn a_request_and_its_answer_arrive_whole() {
+        let page = IoreqPage::new(Page::private());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for number in 0..20 {
+                    let slot = &page.slots()[1];
+                    slot.address.store(number, Relaxed);
+                    slot.size.store(4, Relaxed);
+                    slot.kind.store(1, Relaxed);
+                    slot.control.store(READ, Release);
+                    while slot.control.load(Acquire) & control::STATE != state::RESPONSE_READY {
+                        thread::yield_now();
+                    }
+                    assert_eq!(slot.data.load(Relaxed), number + 1000);
+                }
+            });
+            for number in 0..20 {
+                let request = loop {
+                    match page.take(1) {
+                        Some(request) => break request,
+                        None => thread::yield_now(),
+                    }
+                };
+                let of_it = (request.kind, request.address, request.size, request.read);
+                assert_eq!(of_it, (Kind::Memory, number, 4, true));
+                page.complete(1, Some(number + 1000));
+            }
+        });
+    }
+
+    #[test]
+    fn a_request_goes_forward_alone() {
+        let page = IoreqPage::new(Page::private());
+        let control = |vcpu: usize| page.slots()[vcpu].control.load(Relaxed);
+        page.complete(0, Some(1));
+        assert_eq!((control(0), page.take(0)), (0, None));
+
+        page.slots()[0].control.store(READ, Relaxed);
+        page.complete(0, Some(1));
+        assert_eq!(control(0), READ, "it was not taken");
+        let taken = page.take(0);
+        assert!(taken.is_some_and(|request| request.read));
+        assert_eq!(page.take(0), taken, "for a server whose last one has died");
+        page.complete(0, Some(1));
+        assert_eq!(control(0), state::RESPONSE_READY | control::READ);
+        assert!(page.is_answered(0));
+        assert_eq!(page.take(0), None);
+
+        page.complete(SLOTS, Some(1));
+        assert_eq!((page.take(SLOTS), page.port(SLOTS)), (None, None));
+    }
+}

@@ -1,7 +1,7 @@
 //! Pages that another party writes to as well.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
@@ -25,18 +25,20 @@ impl Page {
     /// A page that belongs to `file`. Until something is mapped into it, an
     /// access faults, so whoever makes one maps something or drops it.
     pub(crate) fn reserve(file: impl AsFd) -> Result<Self, Errno> {
+        Self::map(libc::MAP_SHARED, file.as_fd().as_raw_fd())
+    }
+
+    /// A page of memory that nobody else has.
+    #[cfg(test)]
+    pub(crate) fn private() -> Self {
+        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap()
+    }
+
+    fn map(flags: libc::c_int, file: RawFd) -> Result<Self, Errno> {
+        let access = libc::PROT_READ | libc::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice touches
         // no memory that is in use.
-        let start = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                PAGE_SIZE,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                file.as_fd().as_raw_fd(),
-                0,
-            )
-        };
+        let start = unsafe { libc::mmap(ptr::null_mut(), PAGE_SIZE, access, flags, file, 0) };
         if start == libc::MAP_FAILED {
             let errno = std::io::Error::last_os_error().raw_os_error();
             return Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOMEM)));
@@ -89,6 +91,27 @@ impl Drop for Page {
         // SAFETY: the mapping is this page's own, and nothing borrows from it.
         unsafe {
             libc::munmap(self.start.as_ptr().cast(), PAGE_SIZE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_whole_or_not_at_all() {
+        let page = Page::private();
+        page.write(PAGE_SIZE - 4, &[1, 2, 3, 4]);
+        page.write(PAGE_SIZE - 3, &[9, 9, 9, 9]);
+        page.write(PAGE_SIZE + 1, &[9]);
+        let mut data = [7; 4];
+        page.read(PAGE_SIZE - 4, &mut data);
+        assert_eq!(data, [1, 2, 3, 4]);
+        for (offset, length) in [(PAGE_SIZE - 3, 4), (PAGE_SIZE, 1), (usize::MAX, 1)] {
+            let mut data = [7; 4];
+            page.read(offset, &mut data[..length]);
+            assert_eq!(data, [7; 4]);
         }
     }
 }
