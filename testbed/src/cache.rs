@@ -126,7 +126,7 @@ impl Cache {
         }
     }
 
-    /// The same, for a kind of which one entry is enough: once this one is there, the others are removed.
+    /// As [`Cache::entry`], for a kind of which one entry is enough: once this one is there, the others are removed.
     ///
     /// # Errors
     /// As [`Cache::entry`].

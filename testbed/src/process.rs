@@ -1,5 +1,6 @@
 //! Processes that never outlive this one.
 
+use std::env;
 use std::io;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus};
@@ -25,6 +26,11 @@ pub fn command(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--"]).arg(program);
     command
+}
+
+/// The cargo that runs this program, or else the one in `PATH`.
+pub fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 impl Process {

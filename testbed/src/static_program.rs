@@ -3,11 +3,11 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::Result;
 
 use crate::host_packages::{self, Package};
+use crate::process;
 use crate::steps::Steps;
 
 /// Its C library can be linked statically, and Rust's usual toolchain has it.
@@ -40,7 +40,7 @@ pub fn build(checkout: &Path, package: &str, name: &str, steps: &Steps) -> Resul
     // A folder of its own: the flags below would have all that is in the usual one built again.
     let target = checkout.join("target/static");
     steps.step(&format!("Build {name}"), |step| {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = process::cargo();
         cargo
             .current_dir(checkout)
             .args(["build", "--release", "--target", TARGET])

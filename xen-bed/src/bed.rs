@@ -42,8 +42,8 @@ impl Bed {
     }
 
     /// The bed whose scenarios go on where `scenario` ends, which runs only when `cache` does not hold it: under `name` one
-    /// machine is kept, of 0.4 GB and more. It is not in `/host` but in `/`, and nothing that it leaves running may use
-    /// `/host`. Logs get to the host when a scenario ends, and not before.
+    /// machine is kept, of 0.4 GB and more. Its folder is `/`, and nothing that it leaves running may use `/host`. Logs get to
+    /// the host when a scenario ends, and not before.
     ///
     /// # Errors
     /// When two machines in a row do not get to the script's end, or the script fails.

@@ -206,7 +206,7 @@ mod tests {
     fn a_request_and_its_answer_arrive_whole() {
         let page = IoreqPage::new(Page::private());
         thread::scope(|scope| {
-            scope.spawn(|| {
+            let vcpu = scope.spawn(|| {
                 for number in 0..20 {
                     let slot = &page.slots()[1];
                     slot.address.store(number, Relaxed);
@@ -223,8 +223,9 @@ mod tests {
                 let request = loop {
                     match page.take(1) {
                         Some(request) => break request,
-                        None => thread::yield_now(),
+                        None => assert!(!vcpu.is_finished(), "the vCPU has given up"),
                     }
+                    thread::yield_now();
                 };
                 let of_it = (request.kind, request.address, request.size, request.read);
                 assert_eq!(of_it, (Kind::Memory, number, 4, true));

@@ -1,12 +1,12 @@
 //! `cargo xtask book`: docs/ as a book.
 
-use std::env;
 use std::process::Command;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use vgpu_testbed::cache::Cache;
 use vgpu_testbed::failure::Mend;
+use vgpu_testbed::process;
 use vgpu_testbed::steps::Steps;
 
 use crate::checkout;
@@ -32,9 +32,8 @@ pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
     let installed = Cache::open()?.entry("mdbook", VERSION, |root| {
         steps
             .step(&format!("Install mdBook {VERSION}"), |step| {
-                let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
                 step.run(
-                    Command::new(cargo)
+                    process::cargo()
                         .args(["install", "mdbook", "--locked", "--version", VERSION])
                         .arg("--root")
                         .arg(root),

@@ -1,11 +1,9 @@
 //! `cargo xtask sanitize`: the code with `unsafe`, under AddressSanitizer.
 
-use std::env;
-use std::process::Command;
-
 use anyhow::Result;
 use clap::Args;
 use vgpu_testbed::failure::Mend;
+use vgpu_testbed::process;
 use vgpu_testbed::steps::Steps;
 
 use crate::checkout;
@@ -31,7 +29,7 @@ const PACKAGES: [&str; 4] = ["vgpu-xen", "vgpu-qemu", "vgpu-xen-attachment", "vg
 /// Runs the command.
 pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
     steps.step("Test under AddressSanitizer", |step| {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = process::cargo();
         cargo
             .current_dir(checkout())
             .args(["test", "--tests", "--target", TARGET])

@@ -1,6 +1,5 @@
 //! `cargo xtask test`: everything that has to hold, in one command.
 
-use std::env;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,6 +11,7 @@ use clap::Args;
 use vgpu_testbed::cache::Cache;
 use vgpu_testbed::debian::Suite;
 use vgpu_testbed::failure::{Mend, describe};
+use vgpu_testbed::process;
 use vgpu_testbed::static_program;
 use vgpu_testbed::steps::Steps;
 use vgpu_testbed::stock_qemu::StockQemu;
@@ -184,6 +184,11 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         programs = Some(build_programs(steps)?);
         Ok(())
     });
+    if let Some(programs) = &programs {
+        summary.add("The size of the program", || {
+            size(&programs.join("vgpu-stub"))
+        });
+    }
     let mut first = None;
     let mut for_xen = None;
     for codename in &options.suite {
@@ -309,6 +314,22 @@ fn xen(
 /// Why machines were not tested.
 const NOT_BUILT: &str = "what it needs was not built";
 
+/// The program that operators install has less than this, in bytes.
+const LIMIT: u64 = 3 << 20;
+
+/// Whether the program is small enough.
+fn size(program: &Path) -> Result<()> {
+    let size = fs::metadata(program)?.len();
+    if size < LIMIT {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} has {size} bytes, not less than {LIMIT}",
+        program.display()
+    ))
+    .mend("See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.")
+}
+
 /// Runs these tests of a package's, which start machines.
 fn bed_tests(package: &str, suites: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
     let mut arguments = vec!["--package", package, "--features", "bed"];
@@ -318,19 +339,11 @@ fn bed_tests(package: &str, suites: &[&str], environment: &[(&str, &Path)]) -> R
     tests(&arguments, environment)
 }
 
-/// What the program that operators install may have at most, in bytes.
-const LARGEST: u64 = 3 << 20;
-
 /// Builds the programs, and returns the folder with them.
 fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let mut folder = None;
     for (package, name) in PROGRAMS {
         let program = static_program::build(checkout(), package, name, steps)?;
-        let size = fs::metadata(&program)?.len();
-        if name == "vgpu-stub" && size >= LARGEST {
-            return Err(anyhow!("{} has {size} bytes, {LARGEST} or more", program.display()))
-                .mend("See what a new dependency adds, or build one that need not be fast for size, in Cargo.toml.");
-        }
         folder = program.parent().map(Path::to_path_buf);
     }
     folder.context("there is no program")
@@ -361,7 +374,7 @@ fn works(subcommand: &str) -> bool {
 }
 
 fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = process::cargo();
     command.current_dir(checkout()).args(arguments);
     command
 }

@@ -127,6 +127,13 @@ pub(crate) fn read(client: &mut Client, region: u32, offset: u64) -> u32 {
     u32::from_le_bytes(data)
 }
 
+/// A guest writes a number into a register, and reads it again.
+pub(crate) fn write_and_read(client: &mut Client, number: u32) {
+    let bytes = number.to_le_bytes();
+    client.region_write(BAR0, 0x10, &bytes).unwrap();
+    assert_eq!(read(client, BAR0, 0x10), number);
+}
+
 /// A client once the server has noticed that the last one left.
 pub(crate) fn connect(path: &Path) -> Client {
     let deadline = Instant::now() + LIMIT;

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 
-use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read};
+use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read, write_and_read};
 
 /// What a server does that starts within a limit of the shell's `ulimit`: it
 /// ends by itself, or it is ready and then told to end.
@@ -89,10 +89,7 @@ fn no_memory_any_more() {
     client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
     limited(&server, Resource::As, 0, || {
         for number in 0..ACCESSES {
-            client
-                .region_write(BAR0, 0x10, &number.to_le_bytes())
-                .unwrap();
-            assert_eq!(read(&mut client, BAR0, 0x10), number);
+            write_and_read(&mut client, number);
         }
         assert!(vfio_user::Client::new(&bed.socket()).is_err());
         assert_eq!(read(&mut client, BAR0, 0x10), ACCESSES - 1);
@@ -112,10 +109,7 @@ fn serves_with_log(log: impl Into<Stdio>) {
     client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
     let started = Instant::now();
     for number in 0..ACCESSES {
-        client
-            .region_write(BAR0, 0x10, &number.to_le_bytes())
-            .unwrap();
-        assert_eq!(read(&mut client, BAR0, 0x10), number);
+        write_and_read(&mut client, number);
     }
     assert!(started.elapsed() < LIMIT, "{:?}", started.elapsed());
     assert_eq!(server.end_without_log(Signal::TERM), Some(0));

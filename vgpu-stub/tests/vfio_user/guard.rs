@@ -154,7 +154,6 @@ fn the_server_goes_on_without_it() {
     assert_eq!(log.matches(said).count(), 1, "{log}");
 }
 
-/// It lets go of the VMs that have left.
 /// As by an upgrade: the next guard is of the program that the server runs.
 #[test]
 fn it_starts_again_where_the_program_is_gone() {
@@ -180,6 +179,7 @@ fn it_starts_again_where_the_program_is_gone() {
     assert!(guard.ends_within(LIMIT));
 }
 
+/// It lets go of the VMs that have left.
 #[test]
 fn it_gathers_nothing() {
     let bed = Bed::new();

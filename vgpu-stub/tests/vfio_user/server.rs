@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
 
-use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read};
+use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read, write_and_read};
 
 #[test]
 fn each_signal_ends_it_in_order() {
@@ -167,10 +167,7 @@ fn an_access_waits_for_nothing_else() {
     client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
     let started = Instant::now();
     for number in 0..ACCESSES {
-        client
-            .region_write(BAR0, 0x10, &number.to_le_bytes())
-            .unwrap();
-        assert_eq!(read(&mut client, BAR0, 0x10), number);
+        write_and_read(&mut client, number);
         let _ = asking.write(b"{\"command\":\"registers\"}\n");
     }
     // Hundreds of times what it takes.

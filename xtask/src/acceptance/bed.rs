@@ -153,7 +153,10 @@ pub(super) fn xen(
     Ok((checks, answers))
 }
 
-const PRELUDE: &str = include_str!("xen.sh");
+const PRELUDE: &str = concat!(
+    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    include_str!("xen.sh")
+);
 
 /// What dom0 runs: first the guest's commands, by the guest as it starts, then its own.
 fn script(checks: &[Check]) -> String {

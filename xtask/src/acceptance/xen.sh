@@ -1,10 +1,6 @@
 # The guide's tests on Xen, in dom0. The words in capitals are replaced by their commands.
 . /bed/lib.sh
 
-cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
-mkdir -p /usr/lib/vgpu-stub
-ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
-
 guest_script vm <<'END'
 GUEST_COMMANDS
 echo "acceptance: the guest is done"

@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
 use vgpu_testbed::failure::Mend;
+use vgpu_testbed::process;
 
 use crate::checkout;
 
@@ -49,9 +50,8 @@ impl Conditions {
 
     /// With the version of the crate that the peer of the server is made of.
     pub(super) fn with_peer(mut self) -> Result<Self> {
-        let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         // A name such as registry+https://…#vfio_user@0.1.7.
-        let peer = output(Command::new(cargo).args(["pkgid", "vfio_user"]))?;
+        let peer = output(process::cargo().args(["pkgid", "vfio_user"]))?;
         let version = peer.rsplit('@').next().unwrap_or(&peer);
         self.versions
             .insert("vfio_user".into(), version.to_string());

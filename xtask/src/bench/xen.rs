@@ -28,20 +28,19 @@ const SLOTS: [u8; 2] = [0x18, 0x19];
 const LIMIT: Duration = Duration::from_secs(400);
 
 /// Prints on its last line what the guest's program printed.
-const SCRIPT: &str = r#"
-. /bed/lib.sh
-cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
-mkdir -p /usr/lib/vgpu-stub
-ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
-device_model='device_model_version = "qemu-xen"
-device_model_override = "/usr/lib/vgpu-stub/vgpu-stub-device-model"'
+const SCRIPT: &str = concat!(
+    include_str!("../../../attachments/xen/tests/scenarios/prelude.sh"),
+    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    r#"
 # A guest on Xen asks QEMU to take its network cards away, unless it is told not to.
-start_guest g1 1 "cmdline = \"$guest_arguments xen_emul_unplug=never\"" "$device_model" "device_model_args = [ \"-device\", \"vgpu-stub,addr=$OURS\", \"-device\", \"$PEER,addr=$PEERS\" ]" <<X
+start_guest g1 1 "cmdline = \"$guest_arguments xen_emul_unplug=never\"" \
+    "$(device_model "vgpu-stub,addr=$OURS" "$PEER,addr=$PEERS")" <<X
 $COMMAND
 X
 wait_guest g1 'script ended' 300
 guest_log g1 | grep '^{' || { guest_log g1; fail "it did not measure"; }
-"#;
+"#
+);
 
 pub(super) fn run(options: &Comparing, steps: &Steps) -> Result<()> {
     let cache = Cache::open()?;

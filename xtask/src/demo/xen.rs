@@ -10,7 +10,10 @@ use vgpu_testbed::steps::Steps;
 use xen_bed::{Bed, Scenario, XenVersion};
 
 /// What dom0 runs.
-const SCRIPT: &str = include_str!("xen.sh");
+const SCRIPT: &str = concat!(
+    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    include_str!("xen.sh")
+);
 
 /// Shows what a guest of Xen finds. `program` is the command vgpu-stub; the guest has it too.
 pub(super) fn demonstrate(

@@ -8,10 +8,6 @@ dom0() {
     echo
 }
 
-cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
-mkdir -p /usr/lib/vgpu-stub
-ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model
-
 guest_script vm <<'END'
 guest() {
     echo "guest# $1"

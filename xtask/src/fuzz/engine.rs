@@ -1,10 +1,9 @@
 //! libFuzzer: how it is built by the usual toolchain, and run.
 
-use std::env;
 use std::fs;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
@@ -55,7 +54,7 @@ impl Engine {
         // A folder of its own: the flags would have all that is in the usual one built again.
         let folder = checkout().join("target/fuzz");
         steps.step("Build the fuzz targets", |step| {
-            let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            let mut cargo = process::cargo();
             cargo
                 .current_dir(checkout())
                 .args(["build", "--profile", "fuzz", "--target", TARGET])

@@ -4,10 +4,8 @@ mod apply;
 mod build;
 mod tree;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -15,6 +13,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use vgpu_testbed::cache::{Cache, digest};
 use vgpu_testbed::debian::{self, Suite};
+use vgpu_testbed::process;
 use vgpu_testbed::steps::Steps;
 
 use crate::checkout;
@@ -169,7 +168,7 @@ fn lock(cache: &Cache, tree: &Tree) -> Result<vgpu_testbed::cache::Lock> {
 fn build_library(steps: &Steps) -> Result<PathBuf> {
     let target = checkout().join("target");
     steps.step("Build the device model", |step| {
-        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut cargo = process::cargo();
         cargo.current_dir(checkout()).args([
             "build",
             "--release",

@@ -18,6 +18,4 @@ kill -STOP "$(serving)"
 found g1 process
 mend g1
 well g1
-xl destroy g1
-wait_gone g1
-nothing_left
+destroy g1

@@ -3,6 +3,5 @@ found g1 configured
 mend g1
 wait_up_again g1
 well g1
-xl destroy g1
-wait_gone g1
-nothing_left
+in_guest g1 'vgpu-stub doctor --guest'
+destroy g1

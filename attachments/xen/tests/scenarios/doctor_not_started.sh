@@ -7,6 +7,4 @@ found g1 process
 mend g1
 wait_guest g1 'guest: up'
 well g1
-xl destroy g1
-wait_gone g1
-nothing_left
+destroy g1

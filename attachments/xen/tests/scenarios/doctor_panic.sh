@@ -5,6 +5,4 @@ found g1 guest-kernel
 mend g1
 wait_up_again g1
 well g1
-xl destroy g1
-wait_gone g1
-nothing_left
+destroy g1

@@ -5,6 +5,4 @@ nothing_left
 
 start_guest g2 1 "$(device_model)" </dev/null
 xl pause g2
-xl destroy g2
-wait_gone g2
-nothing_left
+destroy g2

@@ -16,8 +16,6 @@ xenstore-ls "/local/domain/$(xl domid g1)/device/vgpu" || fail "no device in xen
 
 dpkg --purge vgpu-stub || fail "it cannot be removed"
 [ "$(emulators)" -eq 2 ] || fail "the emulator went with the package"
-xl destroy g1
-wait_gone g1
-nothing_left
+destroy g1
 listing /etc /usr /var/lib >/tmp/after
 diff /tmp/before /tmp/after || fail "the files are not as they were before"

@@ -38,6 +38,13 @@ nothing_left() {
     [ -z "$(ls /run/vgpu-stub 2>/dev/null)" ] || fail "files are left: $(ls -R /run/vgpu-stub)"
 }
 
+# destroy NAME: ends the domain, and nothing is left of it.
+destroy() {
+    xl destroy "$1"
+    wait_gone "$1"
+    nothing_left
+}
+
 # proportional_kib PID... prints the proportional set size of the processes together.
 proportional_kib() {
     for _pid in "$@"; do
@@ -108,6 +115,19 @@ in_guest() {
 wait_up_again() {
     up_again() { [ "$(guest_log "$1" | grep -c 'guest: up')" -eq 2 ]; }
     wait_for 60 up_again "$1" || { guest_log "$1"; fail "$1 does not come up again"; }
+}
+
+# It runs a part of the conformance suite for each word that is typed.
+tester='echo "guest: up"
+while read -r word; do
+    vgpu-conformance 0000:00:18.0 registers >/tmp/log || { cat /tmp/log; echo "guest: WRONG"; }
+    echo "guest: heard $word"
+done'
+
+# heard WORD: waits until that guest has run it, and nothing was wrong.
+heard() {
+    wait_guest g1 "guest: heard $1"
+    says g1 WRONG && { guest_log g1; fail "the guest read something wrong"; }
 }
 
 # It obeys lines that are typed, and xl shutdown.

@@ -12,5 +12,4 @@ nothing_left
 guest_config g1 1 'memory = 192' >/run/bed/without.cfg
 xl restore /run/bed/without.cfg /tmp/saved || fail "it was not restored without the device"
 in_guest g1 'setpci -s 18 0.l | grep ffffffff'
-xl destroy g1
-wait_gone g1
+destroy g1

@@ -33,6 +33,4 @@ starts() {
 for files in 4 8 12; do starts -n $files && fail "$files descriptors are enough"; done
 for kib in 2000 4000 6000; do starts -v $kib; done
 starts -n 32 || { cat /tmp/said; fail "32 descriptors are not enough"; }
-xl destroy g1
-wait_gone g1
-nothing_left
+destroy g1
