@@ -7,6 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use serde_json::Value;
 use tempfile::TempDir;
 use vgpu_control::Server;
@@ -108,7 +109,9 @@ fn play(bytes: &[u8], server: &mut Server) {
 /// Has the server take a step, if there is one to take.
 fn step(server: &mut Server, service: &Control) -> bool {
     let mut fds = [PollFd::new(server, PollFlags::IN)];
-    let ready = poll(&mut fds, Some(&Timespec::default())).expect("a poll") > 0;
+    // libFuzzer has a signal once a second.
+    let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
+    let ready = ready.expect("a poll") > 0;
     if ready {
         server.ready(service);
     }
