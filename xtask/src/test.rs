@@ -219,7 +219,9 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
             ("VGPU_STUB_QEMU", binary.as_path()),
             ("VGPU_STUB_PROGRAMS", programs),
         ];
-        summary.add(name, || bed_tests("vgpu-testbed", &suites, &environment));
+        summary.add(name, || {
+            bed_tests("vgpu-testbed", &suites, "", &environment)
+        });
     }
     stock(programs.as_deref(), first.as_deref(), steps, summary);
     let packages = packages(programs.as_deref(), steps, summary);
@@ -270,7 +272,7 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests("vgpu-testbed", &["vfio_user", "doctor"], &environment)
+        bed_tests("vgpu-testbed", &["vfio_user", "doctor"], "", &environment)
     });
 }
 
@@ -304,11 +306,14 @@ fn xen(
         ("VGPU_STUB_XEN_QEMU", built_in),
     ];
     summary.add("Tests of the Xen bed", || {
-        bed_tests("xen-bed", &["bed"], &environment)
+        bed_tests("xen-bed", &["bed"], "", &environment)
     });
-    summary.add(name, || {
-        bed_tests("vgpu-xen-attachment", &["xen"], &environment)
-    });
+    // Other scenarios start from the guests that these leave.
+    for (name, only) in [("Guests on Xen", "guest_comes_up"), (name, "")] {
+        summary.add(name, || {
+            bed_tests("vgpu-xen-attachment", &["xen"], only, &environment)
+        });
+    }
 }
 
 /// Why machines were not tested.
@@ -330,12 +335,18 @@ fn size(program: &Path) -> Result<()> {
     .mend("See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.")
 }
 
-/// Runs these tests of a package's, which start machines.
-fn bed_tests(package: &str, suites: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
+/// Runs the tests of a package's suites whose name has `only` in it; they start machines.
+fn bed_tests(
+    package: &str,
+    suites: &[&str],
+    only: &str,
+    environment: &[(&str, &Path)],
+) -> Result<()> {
     let mut arguments = vec!["--package", package, "--features", "bed"];
     for suite in suites {
         arguments.extend(["--test", suite]);
     }
+    arguments.push(only);
     tests(&arguments, environment)
 }
 
