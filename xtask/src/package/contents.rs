@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use clap_complete::Shell;
 
-use super::manual;
+use super::{completions, manual};
 use crate::checkout;
 
 /// Whom a package is for.
@@ -167,8 +167,7 @@ pub(super) fn entries(kit: Kit) -> Result<Vec<Entry>> {
         .collect();
     let command = vgpu_stub::command();
     for (shell, path) in COMPLETIONS {
-        let mut text = Vec::new();
-        clap_complete::generate(shell, &mut command.clone(), "vgpu-stub", &mut text);
+        let text = completions::of(&command, shell);
         entries.push(entry(path, 0o644, Source::Text(text)));
     }
     for (name, page) in manual::pages(command)? {

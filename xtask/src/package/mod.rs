@@ -1,6 +1,7 @@
 //! `cargo xtask package`: packages for the hosts of VMs.
 
 mod clean_debian;
+mod completions;
 mod contents;
 mod manual;
 
