@@ -20,6 +20,7 @@ use std::env::{self, ArgsOs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
@@ -86,9 +87,11 @@ pub fn run() -> ExitCode {
     let first = arguments.next().unwrap_or_default();
     let result = match first.to_str() {
         Some(vfio_user::GUARD) => vfio_user::run_guard(),
-        Some(name @ "vfio-user") => vfio_user::run(&alone(name)),
-        Some(name @ "xen") => xen::run(&alone(name)),
-        _ => subcommand(Cli::parse().command),
+        Some(name @ "vfio-user") => alone(name).and_then(|args| vfio_user::run(&args)),
+        Some(name @ "xen") => alone(name).and_then(|args| xen::run(&args)),
+        _ => Cli::try_parse()
+            .map_err(|error| misused(&error))
+            .and_then(|cli| subcommand(cli.command)),
     };
     result.unwrap_or_else(|failure| {
         failure.print();
@@ -98,13 +101,33 @@ pub fn run() -> ExitCode {
 
 /// The arguments of a subcommand that runs for as long as a VM. The definitions
 /// of all others would stay in its memory.
-fn alone<A: clap::Args>(name: &str) -> A {
+fn alone<A: clap::Args>(name: &str) -> Result<A, Failure> {
     let command = clap::Command::new("vgpu-stub")
         .bin_name(format!("vgpu-stub {name}"))
         .version(env!("CARGO_PKG_VERSION"))
         .max_term_width(100);
-    let matches = A::augment_args(command).get_matches_from(env::args_os().skip(1));
-    A::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    A::augment_args(command)
+        .try_get_matches_from(env::args_os().skip(1))
+        .and_then(|matches| A::from_arg_matches(&matches))
+        .map_err(|error| misused(&error))
+}
+
+/// Prints help or the version where these were asked for, and ends; else, clap's report in two lines.
+fn misused(error: &clap::Error) -> Failure {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let report = error.to_string();
+    let (cause, rest) = report.split_once("\n\n").unwrap_or((&report, ""));
+    let cause: Vec<_> = cause.split_whitespace().collect();
+    let cause = cause.join(" ");
+    let tip = rest
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("tip: "));
+    Failure::new(
+        cause.trim_start_matches("error: "),
+        tip.unwrap_or("add --help to the command, and see what it takes"),
+    )
 }
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {

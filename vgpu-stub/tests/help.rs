@@ -44,7 +44,26 @@ fn each_help_has_an_example_and_the_exit_codes() {
 #[test]
 fn a_wrong_call_tells_cause_and_mend() {
     for (words, cause) in [
-        (&["ctl", "info"][..], "no control socket is given"),
+        (&["xne"][..], "unrecognized subcommand 'xne'"),
+        (
+            &["xcp", "enable"],
+            "the following required arguments were not provided: <VM>",
+        ),
+        (&["xen"], "arguments were not provided: --domid <N>"),
+        (&["check", "--jsno"], "unexpected argument '--jsno' found"),
+        (
+            &["vfio-user", "--socket", "/s", "--device", "bar0-size=12"],
+            "bar0-size=12: BAR0 cannot be 12 bytes",
+        ),
+        (
+            &["doctor", "--guest", "--domid", "3"],
+            "cannot be used with",
+        ),
+        (
+            &["cloudstack", "--hypervisor", "vmware"],
+            "[possible values:",
+        ),
+        (&["ctl", "info"], "no control socket is given"),
         (
             &["ctl", "--control", "/nowhere", "info"],
             "cannot connect to \"/nowhere\"",
