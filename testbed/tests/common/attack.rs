@@ -15,10 +15,10 @@ const SECONDS: u64 = 5;
 /// Bytes of logs that a guest may cause in that time, and does in minutes.
 pub(crate) const LOG_LIMIT: usize = 16 << 10;
 /// What QEMU may have more after an attack than after the one before, once it has levelled off: 1 MiB was seen. Before
-/// that there may be a step of 12 MiB.
+/// that, on a busy machine, there may be steps of 50 MiB together, of what QEMU frees late.
 const GROWTH_KIB: u64 = 2 << 10;
 /// How many attacks it may take to get there. What leaks does so in each of them.
-const ATTACKS: usize = 5;
+const ATTACKS: usize = 12;
 /// How QEMU emulates the processors of an attacker.
 ///
 /// In turn: with a thread for each, QEMU 11.1.3 dies (a null pointer in TCG) when one of them moves a BAR that another
