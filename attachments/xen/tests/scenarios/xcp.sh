@@ -2,7 +2,7 @@
 . /host/xenopsd.sh
 
 guest_script g1 <<'X'
-vgpu-stub check || exit 1
+vgpu-stub check --read-only || exit 1
 lspci -n -s 1a | grep 1af4:1111 || exit 1
 echo "guest: up"
 while read -r word; do
