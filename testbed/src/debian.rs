@@ -208,13 +208,14 @@ pub fn unpacked_with_dependencies(
     })
 }
 
-/// A tar archive of the root folder of a minimal `suite`, with its essential packages installed and no others. It is made
-/// once: delete the folder `roots` of the cache to get newer packages.
+/// A tar archive of the root folder of a minimal `suite`: its essential packages are installed, and `packages` with what they
+/// depend on. It is made once: delete the folder `roots` of the cache to get newer packages.
 ///
 /// # Errors
 /// When a package cannot be fetched or installed.
-pub fn minimal_root(cache: &Cache, suite: &Suite, steps: &Steps) -> Result<PathBuf> {
-    let entry = cache.entry("roots", &suite.to_string(), |dir| {
+pub fn root(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) -> Result<PathBuf> {
+    let key = format!("{suite}-{}", digest(packages.join(" ")));
+    let entry = cache.entry("roots", &key, |dir| {
         let mmdebstrap = Package::program("mmdebstrap", "mmdebstrap");
         host_packages::ensure(&[suite.keyring(), mmdebstrap], steps)?;
         let name = suite.full_name();
@@ -227,6 +228,7 @@ pub fn minimal_root(cache: &Cache, suite: &Suite, steps: &Steps) -> Result<PathB
                 copy_lines(&apt.dir.join("apt.conf"), &options, "Acquire::")?;
                 let mut make = Command::new("mmdebstrap");
                 make.args(["--variant=essential", "--format=tar"])
+                    .arg(format!("--include={}", packages.join(",")))
                     .args(["--architectures", ARCHITECTURE])
                     .arg(format!("--aptopt={}", options.display()))
                     .arg(&suite.codename)

@@ -1,41 +1,76 @@
-//! The .deb on a clean Debian: installed, tried and removed by Debian's own dpkg.
+//! The .deb on a clean Debian: installed, tried and removed by Debian's own dpkg; and its units, by Debian's own systemd.
 
+use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::{Suite, minimal_root};
+use vgpu_testbed::debian::{Suite, root};
 use vgpu_testbed::failure::Mend;
+use vgpu_testbed::firmware::Firmware;
+use vgpu_testbed::guest::GuestImage;
 use vgpu_testbed::host_packages::{self, Package};
-use vgpu_testbed::steps::Steps;
+use vgpu_testbed::initramfs::Initramfs;
+use vgpu_testbed::machine::{MachineBuilder, MachineType};
+use vgpu_testbed::steps::{Step, Steps};
+use vgpu_testbed::stock_qemu::StockQemu;
 
 use super::VERSION;
 use crate::checkout;
 
 const SUITE: &str = "bookworm";
+/// What every host has beyond the essential packages.
+const PACKAGES: [&str; 2] = ["systemd-sysv", "udev"];
 
-/// Tries this package, and expects nothing of it to be left.
+/// Runs the script when Debian has booted.
+const UNIT: &str = "[Unit]
+After=multi-user.target
+[Service]
+Type=oneshot
+ExecStart=/tests/units.sh
+";
+/// What the script prints in the end.
+const WELL: &str = "units: all is well";
+/// It takes 20 seconds on an idle machine.
+const LIMIT: Duration = Duration::from_secs(180);
+
+/// Tries this package, and expects nothing of it to be left; then its units, in a machine that boots.
 ///
 /// # Errors
 ///
 /// It does not work, or leaves something, or there is no Debian to try it on.
 pub(super) fn check(package: &Path, steps: &Steps) -> Result<()> {
-    host_packages::ensure(&[Package::program("util-linux", "unshare")], steps)?;
-    let archive = minimal_root(&Cache::open()?, &Suite::debian(SUITE), steps)?;
-    let folder = tempfile::tempdir()?;
+    let tools = [
+        Package::program("util-linux", "unshare"),
+        Package::program("libarchive-tools", "bsdtar"),
+    ];
+    host_packages::ensure(&tools, steps)?;
+    let cache = Cache::open()?;
+    let root = root(&cache, &Suite::debian(SUITE), &PACKAGES, steps)?;
+    let qemu = StockQemu::fetch(&cache, steps)?;
+    let kernel = GuestImage::assemble(&cache, &[], steps)?;
     steps.step("Try the .deb on a clean Debian", |step| {
-        step.run(&mut apart("true"))
-            .mend("Users may not make namespaces here: run this on another machine.")?;
-        let mut check = apart("sh");
-        check
-            .arg(checkout().join("packaging/tests/clean_debian.sh"))
-            .arg(archive)
-            .arg(package)
-            .arg(VERSION)
-            .arg(folder.path());
-        step.run(&mut check)
+        tree(&root, package, step)
+    })?;
+    steps.step("Try its units under systemd", |step| {
+        units(&root, package, kernel.kernel(), &qemu.path, step)
     })
+}
+
+fn tree(root: &Path, package: &Path, step: &Step) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    step.run(&mut apart("true"))
+        .mend("Users may not make namespaces here: run this on another machine.")?;
+    let mut check = apart("sh");
+    check
+        .arg(checkout().join("packaging/tests/clean_debian.sh"))
+        .arg(root)
+        .arg(package)
+        .arg(VERSION)
+        .arg(folder.path());
+    step.run(&mut check)
 }
 
 /// A command as the root user of a place where its mounts are its own, whoever runs it.
@@ -43,4 +78,48 @@ fn apart(program: &str) -> Command {
     let mut command = Command::new("unshare");
     command.args(["--map-root-user", "--mount", program]);
     command
+}
+
+fn units(root: &Path, package: &Path, kernel: &Path, qemu: &Path, step: &Step) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let initramfs = folder.path().join("initramfs");
+    let mut convert = Command::new("bsdtar");
+    convert
+        .args(["--create", "--format=newc", "--file"])
+        .arg(&initramfs)
+        .arg(format!("@{}", root.display()));
+    step.run(&mut convert)?;
+    // The kernel takes several archives in a row.
+    let mut own = Initramfs::default();
+    for (path, file) in [
+        ("tests/vgpu-stub.deb", package),
+        (
+            "tests/vgpu-stub-xen@.service",
+            &checkout().join("packaging/xcp-ng/vgpu-stub-xen@.service"),
+        ),
+    ] {
+        own.file(path, fs::read(file)?);
+    }
+    let script = checkout().join("packaging/tests/units.sh");
+    own.program("tests/units.sh", fs::read(script)?);
+    let folder = "etc/systemd/system";
+    own.file(&format!("{folder}/tests.service"), UNIT.into());
+    let wanted = format!("{folder}/multi-user.target.wants/tests.service");
+    own.link(&wanted, "../tests.service");
+    own.link("init", "sbin/init");
+    own.write(File::options().append(true).open(&initramfs)?)?;
+
+    let mut machine = MachineBuilder::new(qemu, MachineType::Q35, &Firmware::own())
+        .memory_mib(1024)
+        .arguments(["-kernel".as_ref(), kernel.as_os_str()])
+        .arguments(["-initrd".as_ref(), initramfs.as_os_str()])
+        .arguments(["-append", "console=ttyS0 quiet panic=-1", "-no-reboot"])
+        .start()?;
+    machine.wait_exit(LIMIT)?;
+    let console = machine.console();
+    if console.contains(WELL) {
+        return Ok(());
+    }
+    Err(anyhow!("the units do not do what they should:\n{console}"))
+        .mend("See what packaging/tests/units.sh expects.")
 }

@@ -1,0 +1,63 @@
+#!/bin/sh
+# units.sh: run by the systemd of a Debian that has just booted. Tries the units of the .deb beside this, and XCP-ng's.
+exec >/dev/console 2>&1
+set -eu
+cd /tests
+trap 'systemctl poweroff --force --force' EXIT
+fail() {
+    echo "FAILED: $*"
+    journalctl --no-pager --output cat --lines 40
+    exit 1
+}
+ctl() { vgpu-stub ctl --control "/run/vgpu-stub/$1/control.sock" "$2"; }
+property() { systemctl show --property "$2" --value "vgpu-stub-vfio-user@$1"; }
+process() { property "$1" MainPID; }
+journal() { journalctl --output cat --unit "$1"; }
+may_list() { setpriv --reuid nobody --regid "$1" --clear-groups ls /run/vgpu-stub/one; }
+
+dpkg --install vgpu-stub.deb
+complaints=$(systemd-analyze verify vgpu-stub-vfio-user@one.service ./vgpu-stub-xen@.service 2>&1) || :
+[ -z "$complaints" ] || fail "systemd says: $complaints"
+
+# A server for a VM: QEMU's group reaches its socket, others do not, and its host's side is root's.
+systemctl start vgpu-stub-vfio-user@one || fail "it does not start"
+ctl one info | grep -q 'BAR0 size *4096' || fail "it does not answer"
+may_list kvm || fail "libvirt's QEMUs do not reach it"
+may_list nogroup && fail "everybody reaches it"
+[ "$(stat -c '%A %G' /run/vgpu-stub/one/vfio-user.sock)" = 'srw-rw---- kvm' ] || fail "the socket is another's"
+[ "$(stat -c %A /run/vgpu-stub/one/control.sock)" = srw------- ] || fail "the control socket is not root's alone"
+[ "$(stat -c %U "/proc/$(process one)")" != root ] || fail "it runs as root"
+
+# One that dies is started again.
+died=$(process one)
+kill -9 "$died"
+for _second in 1 2 3 4 5 6 7 8 9; do
+    sleep 1
+    ctl one info && break
+done
+ctl one info | grep -q 'VM connected *no' && [ "$(process one)" != "$died" ] || fail "it is not started again"
+
+# Options, and bad ones.
+mkdir /etc/vgpu-stub
+echo 'VGPU_STUB_OPTIONS=--device bar0-size=64K' >/etc/vgpu-stub/two.conf
+systemctl start vgpu-stub-vfio-user@two && ctl two info | grep -q 'BAR0 size *65536' || fail "options are not read"
+echo 'VGPU_STUB_OPTIONS=--device bar0-size=63K' >/etc/vgpu-stub/bad.conf
+systemctl start vgpu-stub-vfio-user@bad && fail "it starts with a bad option"
+journal vgpu-stub-vfio-user@bad | grep -q 'error: .*BAR0 cannot be 64512 bytes' || fail "the journal has no cause"
+systemctl stop vgpu-stub-vfio-user@bad vgpu-stub-vfio-user@one
+[ "$(ls /run/vgpu-stub)" = two ] || fail "something is left of those that were stopped"
+
+# XCP-ng's unit, where there is no Xen: the cause is in the journal, and what it was given is gone.
+cp ./vgpu-stub-xen@.service /etc/systemd/system
+systemctl daemon-reload
+echo 'VGPU_STUB_OPTIONS=--device slot=0x18' >/run/vgpu-stub/xen-7.options
+systemctl start vgpu-stub-xen@7 && fail "it starts without Xen"
+journal vgpu-stub-xen@7 | grep -q "error: cannot open Xen's /dev/xen/privcmd" || fail "the journal has no cause"
+[ ! -e /run/vgpu-stub/xen-7.options ] || fail "its options are left"
+
+# The package goes, and systemd knows; a server that runs stays.
+served=$(process two)
+dpkg --purge vgpu-stub
+[ "$(property two NeedDaemonReload)" = no ] || fail "systemd was not told"
+[ "$(process two)" = "$served" ] && [ -e "/proc/$served" ] || fail "a VM has lost its device"
+echo "units: all is well"
