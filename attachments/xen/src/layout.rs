@@ -12,8 +12,8 @@ pub struct Options {
     pub domain: DomainId,
     /// Its devices, each in a slot of its own.
     pub devices: Vec<DeviceConfig>,
-    /// Where the host's side connects, if it may.
-    pub control: Option<PathBuf>,
+    /// Where the host's side connects.
+    pub control: PathBuf,
     /// Whether accesses go to the log from the start.
     pub trace: bool,
     /// The serving process runs as this user id plus the domain's id; as root
@@ -23,6 +23,12 @@ pub struct Options {
 
 /// The folder below which each domain's emulator has one.
 const RUN: &str = "/run/vgpu-stub";
+
+/// Where the host's side of a domain's emulator is, unless [`Options::control`] says otherwise.
+#[must_use]
+pub fn control_path(domain: DomainId) -> PathBuf {
+    Folder::of(domain).control()
+}
 
 /// The files of a domain's emulator.
 #[derive(Debug, Clone)]
@@ -39,6 +45,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the host's side connects, unless it is told otherwise.
+    fn control(&self) -> PathBuf {
+        self.path.join("control.sock")
     }
 
     /// Registers and mappings, which outlive a serving process.

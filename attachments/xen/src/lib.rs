@@ -31,6 +31,6 @@ mod tests;
 
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
-pub use layout::Options;
+pub use layout::{Options, control_path};
 pub use serving::serve;
 pub use supervisor::supervise;

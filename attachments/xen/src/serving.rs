@@ -56,13 +56,9 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let mut server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
     let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     domain.restrict().map_err(cannot("restrict a handle"))?;
-    let control_socket = match &options.control {
-        Some(path) => {
-            let listener = Listener::bind(path, CONTROL_MODE)?;
-            Some(vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))?)
-        }
-        None => None,
-    };
+    let listener = Listener::bind(&options.control, CONTROL_MODE)?;
+    let control_socket =
+        vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))?;
     if options.uid_base > 0 {
         let offset = u32::from(options.domain.0);
         sandbox::become_user(options.uid_base.saturating_add(offset))?;
@@ -150,7 +146,7 @@ impl Host for Bar0 {
 /// The thread beside the one that answers.
 struct Process {
     control: Control,
-    control_socket: Option<vgpu_control::Server>,
+    control_socket: vgpu_control::Server,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
     /// To look whether the domain is alive.
@@ -173,11 +169,8 @@ impl Process {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
                 PollFd::new(answering, PollFlags::IN),
-                // Where there is none of these two, one more of another.
-                match &self.control_socket {
-                    Some(socket) => PollFd::new(socket, PollFlags::IN),
-                    None => PollFd::new(&self.signalled, PollFlags::empty()),
-                },
+                PollFd::new(&self.control_socket, PollFlags::IN),
+                // Where there is none, one more of another.
                 if supervised {
                     PollFd::new(&supervisor, hangup)
                 } else {
@@ -205,8 +198,8 @@ impl Process {
                     _ => return Err(Error::Serving("it lost its event channels".into())),
                 }
             }
-            if control && let Some(socket) = &mut self.control_socket {
-                socket.ready(&self.control);
+            if control {
+                self.control_socket.ready(&self.control);
             }
             supervised = supervised && !left_alone;
             if !supervised && self.domain.set_enabled(self.server, true).is_err() {

@@ -221,10 +221,8 @@ impl Supervisor<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let answering = Answering::start(self.serving)?;
         let result = self.stand_over(answering);
-        if let Some(path) = &self.options.control {
-            // The answering process made it, and has no right to remove it.
-            let _ = fs::remove_file(path);
-        }
+        // The answering process made it, and has no right to remove it.
+        let _ = fs::remove_file(&self.options.control);
         result
     }
 

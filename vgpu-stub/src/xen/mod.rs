@@ -14,7 +14,7 @@ use std::process::{Command, ExitCode};
 use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
 use vgpu_xen::DomainId;
-use vgpu_xen_attachment::{Options, serve, supervise};
+use vgpu_xen_attachment::{Options, control_path, serve, supervise};
 
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
@@ -70,6 +70,7 @@ pub(crate) struct Args {
     device: Vec<DeviceProperties>,
 
     /// A socket for 'vgpu-stub ctl', for root alone
+    /// [default: /run/vgpu-stub/xen-N/control.sock]
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
 
@@ -106,10 +107,11 @@ enum Trace {
 ///
 /// What the emulator needs cannot be had.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let domain = DomainId(args.domid);
     let options = Options {
-        domain: DomainId(args.domid),
+        domain,
         devices: devices(&args.device)?,
-        control: args.control.clone(),
+        control: args.control.clone().unwrap_or_else(|| control_path(domain)),
         trace: args.trace.is_some(),
         uid_base: args.uid_base,
     };

@@ -12,7 +12,7 @@ mkfifo /tmp/out
 mkfifo /tmp/log
 exec 9<>/tmp/log
 dd if=/dev/zero of=/tmp/log bs=4096 count=16 2>/dev/null
-vgpu-stub xen --detached --domid "$domain" >/tmp/out 2>/tmp/log 9>&- &
+vgpu-stub xen --detached --domid "$domain" --control /run/control >/tmp/out 2>/tmp/log 9>&- &
 read -r line </tmp/out || fail "it does not start"
 echo "$line" | grep -q ready || fail "it said: $line"
 xl unpause g1
@@ -53,4 +53,6 @@ mv "$kept.away" "$kept"
 tell_guest g1 four
 heard four
 [ -n "$(supervisor)" ] || fail "the supervisor has given up"
+vgpu-stub ctl --control /run/control info || fail "no control socket where it was asked for"
 destroy g1
+[ ! -e /run/control ] || fail "the control socket is left"
