@@ -26,7 +26,9 @@ Examples:
   vgpu-stub xen --domid 5 --control /run/vgpu.control
 
 A guest finds the device where its emulator runs before the guest does:
-  xl create -p vm.cfg && vgpu-stub xen --domid $(xl domid vm) & xl unpause vm";
+  xl create -p vm.cfg
+  systemd-run -p Type=notify vgpu-stub xen --domid $(xl domid vm)
+  xl unpause vm";
 
 const DETAILS: &str = "\
 Run it in dom0, as root. It makes one ioreq server of the domain for all its
