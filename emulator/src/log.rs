@@ -136,12 +136,12 @@ fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, left_out:
             left_out.fetch_add(1, Relaxed);
             continue;
         }
-        match left_out.swap(0, Relaxed) {
-            0 => {}
-            count => print(format_args!("{count} lines left out")),
-        }
-        if !mark {
-            print(format_args!("{line}"));
+        // In one line with the next, or a flood would have twice the lines.
+        match (left_out.swap(0, Relaxed), mark) {
+            (0, true) => {}
+            (0, false) => print(format_args!("{line}")),
+            (count, true) => print(format_args!("{count} lines left out")),
+            (count, false) => print(format_args!("{count} lines left out, then: {line}")),
         }
     }
 }
@@ -196,7 +196,21 @@ mod tests {
         log.flush(LIMIT);
         let lines = text.lines();
         assert_eq!(lines.iter().filter(|line| *line == "event").count(), 100);
-        assert_eq!(lines[100..], ["400 lines left out", "reset"]);
+        assert_eq!(lines[100..], ["400 lines left out, then: reset"]);
+    }
+
+    #[test]
+    fn a_flood_has_no_more_lines_than_its_limit() {
+        let text = Text::default();
+        let log = Log::start("", text.clone()).unwrap();
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(1) {
+            log.access(Access::RESET);
+        }
+        log.flush(LIMIT);
+        let lines = text.lines().len() as u128;
+        let most = 1000 + started.elapsed().as_millis() / 10;
+        assert!((1001..=most + 1).contains(&lines), "{lines} of {most}");
     }
 
     /// Output that waits until it is told to go on.
@@ -227,8 +241,10 @@ mod tests {
 
         // Nothing is lost from the count.
         let total = || {
-            let count = |line: &String| match line.strip_suffix(" lines left out") {
-                Some(count) => count.parse().unwrap(),
+            let count = |line: &String| match line.split_once(" lines left out") {
+                Some((count, then)) => {
+                    count.parse::<usize>().unwrap() + usize::from(!then.is_empty())
+                }
                 None => 1,
             };
             text.lines().iter().map(count).sum::<usize>()

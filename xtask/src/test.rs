@@ -37,13 +37,14 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 6] = [
+const PROGRAMS: [(&str, &str); 7] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
     ("vgpu-xen", "ioreq-server"),
     ("vgpu-xen", "reach"),
     ("vgpu-xen", "hold-open"),
+    ("vgpu-xen-attachment", "linux-4-19"),
 ];
 
 /// A check of the source by a tool of Rust's.

@@ -1,13 +1,13 @@
 //! The process that answers the guest, as its supervisor holds it.
 
-use std::io::{BufRead, BufReader};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::{self, BufRead, BufReader};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::{Error, cannot};
 use crate::serving::READY;
@@ -19,13 +19,15 @@ const START: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// How long it may take to end when it is told to.
+/// How long it may take to end when it is told to, or says that it does.
 const END: Duration = Duration::from_secs(2);
 
+/// It is ended when this is dropped.
 pub(crate) struct Answering {
     child: Child,
-    /// Readable once it has ended.
-    pidfd: OwnedFd,
+    /// Hung up once it has ended, as nobody else has the other end. A pidfd would tell too, from Linux 5.3 on; dom0 of
+    /// XCP-ng has 4.19.
+    stdout: ChildStdout,
     /// Open for as long as this process lives.
     _stdin: Option<ChildStdin>,
 }
@@ -38,68 +40,70 @@ impl Answering {
             .stdout(Stdio::piped())
             .spawn()
             .map_err(cannot("start a process"))?;
-        let pidfd = match pidfd_open(Pid::from_child(&child), PidfdFlags::empty()) {
-            Ok(pidfd) => pidfd,
-            Err(errno) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(cannot("watch a process")(errno));
-            }
-        };
-        let ready = child.stdout.take().is_some_and(is_ready);
+        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let mut answering = Self {
-            _stdin: child.stdin.take(),
             child,
-            pidfd,
+            stdout: stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?,
+            _stdin: stdin,
         };
-        if ready {
+        if answering.is_ready() {
             return Ok(answering);
         }
         // It fails where it has ended already.
         let _ = answering.child.kill();
-        Err(Error::Serving(answering.status()))
+        Err(Error::Serving(match answering.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }))
     }
 
-    /// Whether it has ended as somebody asked it to.
+    /// Whether it says in time that it is ready. It says nothing after that.
+    fn is_ready(&mut self) -> bool {
+        let mut said = String::new();
+        let mut fds = [PollFd::new(&self.stdout, PollFlags::IN)];
+        poll(&mut fds, Some(&START)).is_ok_and(|ready| ready > 0)
+            && BufReader::new(&mut self.stdout)
+                .read_line(&mut said)
+                .is_ok()
+            && said == READY
+    }
+
+    /// Whether it has ended as somebody asked it to, now that it has hung up.
     pub(crate) fn ended_by_request(&mut self) -> bool {
-        self.child.wait().is_ok_and(|status| status.success())
+        self.reap().is_ok_and(|status| status.success())
     }
 
-    /// Ends it.
-    pub(crate) fn end(&mut self) {
+    /// Waits for its end, and does not take no for an answer.
+    fn reap(&mut self) -> io::Result<ExitStatus> {
         let deadline = Instant::now().checked_add(END);
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        while matches!(self.child.try_wait(), Ok(None)) {
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
             if deadline.is_none_or(|deadline| Instant::now() > deadline) {
-                let _ = self.child.kill();
-                break;
+                self.child.kill()?;
+                return self.child.wait();
             }
             thread::sleep(Duration::from_millis(2));
         }
-        let _ = self.child.wait();
     }
+}
 
-    /// How it ended.
-    fn status(&mut self) -> String {
-        match self.child.wait() {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
+impl Drop for Answering {
+    fn drop(&mut self) {
+        // Its number may be another's once it was waited for.
+        if let Ok(None) = self.child.try_wait() {
+            let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+            let _ = self.reap();
         }
     }
 }
 
 impl AsFd for Answering {
+    /// To be polled for no event, which still tells of a hang-up.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pidfd.as_fd()
+        self.stdout.as_fd()
     }
-}
-
-/// Whether a process says in time that it is ready. What it says ends with it.
-fn is_ready(stdout: ChildStdout) -> bool {
-    let mut said = String::new();
-    poll(&mut [PollFd::new(&stdout, PollFlags::IN)], Some(&START)).is_ok_and(|ready| ready > 0)
-        && BufReader::new(stdout).read_line(&mut said).is_ok()
-        && said == READY
 }
 
 #[cfg(test)]
@@ -115,11 +119,36 @@ mod tests {
         Answering::start(&serving).map_err(|error| error.to_string())
     }
 
+    /// Whether it hangs up within 30 seconds.
+    fn hangs_up(answering: &Answering) -> bool {
+        let limit = Timespec {
+            tv_sec: 30,
+            tv_nsec: 0,
+        };
+        let mut fds = [PollFd::new(answering, PollFlags::empty())];
+        poll(&mut fds, Some(&limit)).unwrap() > 0
+    }
+
     #[test]
-    fn one_that_is_ready_is_ended_on_request() {
-        let mut answering = start("echo ready; exec sleep 60").unwrap();
-        answering.end();
-        assert!(!answering.ended_by_request());
+    fn one_that_is_dropped_is_ended() {
+        let answering = start("echo ready; exec sleep 60").unwrap();
+        let pid = Pid::from_child(&answering.child);
+        drop(answering);
+        assert!(rustix::process::test_kill_process(pid).is_err());
+    }
+
+    #[test]
+    fn one_that_ends_hangs_up() {
+        let mut answering = start("echo ready; exit 0").unwrap();
+        assert!(hangs_up(&answering) && answering.ended_by_request());
+        let mut answering = start("echo ready; exit 1").unwrap();
+        assert!(hangs_up(&answering) && !answering.ended_by_request());
+    }
+
+    #[test]
+    fn one_that_hangs_up_and_goes_on_is_ended() {
+        let mut answering = start("echo ready; exec >&-; exec sleep 60").unwrap();
+        assert!(hangs_up(&answering) && !answering.ended_by_request());
     }
 
     #[test]

@@ -6,12 +6,14 @@
 //! request that caused it. Whoever takes over does that request again, and so
 //! the whole change.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use thiserror::Error;
 use vgpu_device::{STATE_SIZE, saved_config};
 use vgpu_emulator::Keep;
@@ -114,7 +116,7 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Makes the file for a server whose devices are in these states.
+    /// Makes the file, or makes it anew where nobody has it [open](Self::open), for a server whose devices are in these states.
     pub(crate) fn create(
         path: &Path,
         server: ServerId,
@@ -144,9 +146,23 @@ impl Kept {
         Ok(kept)
     }
 
-    /// Opens a file that was made.
+    /// Removes the file, unless a process has it [open](Self::open): false then. A missing one is fine.
+    pub(crate) fn discard(path: &Path) -> io::Result<bool> {
+        match File::open(path) {
+            Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => fs::remove_file(path).map(|()| true),
+                Err(Errno::WOULDBLOCK) => Ok(false),
+                Err(errno) => Err(errno.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens a file that was made, and holds it for as long as the mapping is there.
     pub(crate) fn open(path: &Path) -> Result<(Self, ServerId), KeptError> {
         let file = File::options().read(true).write(true).open(path)?;
+        flock(&file, FlockOperation::NonBlockingLockShared).map_err(io::Error::from)?;
         let mut bytes = [0; size_of::<Head>()];
         std::io::Read::read_exact(&mut &file, &mut bytes)?;
         let head = Head::read_from_bytes(&bytes).map_err(|_| KeptError::Format)?;
@@ -250,6 +266,18 @@ mod tests {
     use super::*;
     use vgpu_device::{Device, DeviceConfig};
     use vgpu_pci::capability::PortType;
+
+    #[test]
+    fn a_file_that_a_process_has_open_is_not_discarded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        assert!(Kept::discard(&path).unwrap(), "a missing one");
+        drop(Kept::create(&path, ServerId(3), &[[0; STATE_SIZE]]).unwrap());
+        let (kept, _) = Kept::open(&path).unwrap();
+        assert!(!Kept::discard(&path).unwrap() && path.exists());
+        drop(kept);
+        assert!(Kept::discard(&path).unwrap() && !path.exists());
+    }
 
     #[test]
     fn who_looks_sees_what_was_kept() {

@@ -53,6 +53,11 @@ impl Server {
         })
     }
 
+    /// Whether a vCPU has not yet taken an answer.
+    pub(crate) fn has_answers(&self) -> bool {
+        (0..self.ports.len()).any(|vcpu| self.requests.is_answered(vcpu))
+    }
+
     /// The guest's page of an address, and the offset in it.
     fn guest_page(&mut self, address: u64) -> Result<(&GuestPage, usize), Errno> {
         let (frame, offset) = (address >> PAGE_BITS, offset_in_page(address));

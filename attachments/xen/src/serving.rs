@@ -40,6 +40,9 @@ const LOOK: Timespec = Timespec {
     tv_nsec: 0,
 };
 
+/// How long that may take.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
 /// How long the log may take to write its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
@@ -206,6 +209,19 @@ impl Process {
                 break;
             }
         }
+        if !supervised {
+            self.withdraw();
+        }
         Ok(())
+    }
+
+    /// Takes the ioreq server away, as a supervisor would: a vCPU waits for ever for one that nobody answers for.
+    fn withdraw(&self) {
+        // It fails where the domain is gone, and all of it with it.
+        if self.domain.set_enabled(self.server, false).is_ok() {
+            // The other thread answers what is under way.
+            thread::sleep(UNDER_WAY);
+            let _ = self.domain.destroy_server(self.server);
+        }
     }
 }

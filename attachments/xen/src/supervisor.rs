@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -34,13 +35,19 @@ const WINDOW: Duration = Duration::from_secs(10);
 
 /// How long to wait where the process cannot be started: what it lacks may be
 /// there again.
-const SHORTAGE: Duration = Duration::from_millis(500);
+const SHORTAGE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
 
 /// How often Xen is asked for the domain, where xenstore does not tell.
 const LOOK: Timespec = Timespec {
     tv_sec: 5,
     tv_nsec: 0,
 };
+
+/// How long vCPUs have to take their last answers.
+const TAKEN: Duration = Duration::from_millis(100);
 
 /// How long the log may take to write its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -134,10 +141,15 @@ impl RunFolder {
             Err(Errno::WOULDBLOCK) => return Err(Error::Busy(options.domain)),
             Err(errno) => return Err(refused(errno.into())),
         }
-        Ok(Self {
-            folder,
-            _lock: lock,
-        })
+        // A process that answers on without its supervisor holds this.
+        match Kept::discard(&folder.kept()) {
+            Ok(true) => Ok(Self {
+                folder,
+                _lock: lock,
+            }),
+            Ok(false) => Err(Error::Busy(options.domain)),
+            Err(source) => Err(refused(source)),
+        }
     }
 }
 
@@ -189,6 +201,12 @@ impl Drop for IoreqServer<'_> {
         if let Ok(mut server) = Server::connect(self.id, self.model.domain()) {
             let _ = self.model.set_enabled(self.id, false);
             answer::drain(&mut server);
+            // Xen forgets an answer that a vCPU has not taken when the server goes, and the guest reads 0. A paused guest
+            // takes none.
+            let deadline = Instant::now().checked_add(TAKEN);
+            while server.has_answers() && deadline.is_some_and(|it| Instant::now() < it) {
+                thread::sleep(Duration::from_millis(1));
+            }
         }
         let _ = self.model.destroy_server(self.id);
     }
@@ -241,38 +259,40 @@ impl Supervisor<'_> {
         let _ = sd_notify::notify(&[NotifyState::Ready]);
         loop {
             match self.wait(&answering)? {
-                Woken::End => {
-                    answering.end();
-                    return Ok(());
-                }
+                Woken::End => return Ok(()),
                 Woken::Ended => {
                     if answering.ended_by_request() {
                         return Ok(());
                     }
                     self.log
                         .event("the process that answers the guest has died; starting another");
-                    answering = self.start_again()?;
+                    match self.start_again()? {
+                        Some(another) => answering = another,
+                        None => return Ok(()),
+                    }
                 }
             }
         }
     }
 
-    /// Starts the process again, unless it dies too often.
-    fn start_again(&mut self) -> Result<Answering, Error> {
+    /// Starts the process again, unless it dies too often, or fails to start that often, however long each try takes.
+    /// None where somebody asks for the end.
+    fn start_again(&mut self) -> Result<Option<Answering>, Error> {
+        let now = Instant::now();
+        self.deaths
+            .retain(|death| now.saturating_duration_since(*death) < WINDOW);
         loop {
-            let now = Instant::now();
-            self.deaths
-                .retain(|death| now.saturating_duration_since(*death) < WINDOW);
-            self.deaths.push(now);
+            self.deaths.push(Instant::now());
             if self.deaths.len() > DEATHS {
                 return Err(Error::GaveUp(self.options.domain));
             }
             match Answering::start(self.serving) {
-                Ok(answering) => return Ok(answering),
-                Err(error) => {
-                    self.log.event(error.to_string());
-                    std::thread::sleep(SHORTAGE);
-                }
+                Ok(answering) => return Ok(Some(answering)),
+                Err(error) => self.log.event(error.to_string()),
+            }
+            let mut fds = [PollFd::new(&self.signalled, PollFlags::IN)];
+            if poll(&mut fds, Some(&SHORTAGE)).is_ok_and(|ready| ready > 0) {
+                return Ok(None);
             }
         }
     }
@@ -281,7 +301,7 @@ impl Supervisor<'_> {
         loop {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
-                PollFd::new(answering, PollFlags::IN),
+                PollFd::new(answering, PollFlags::empty()),
                 // Where there is none, one more of another.
                 match &self.store {
                     Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),

@@ -59,7 +59,13 @@ fn bed(script: String) -> Result<(Bed, Scenario)> {
     let guest = GuestImage::assemble(&cache, &in_guest, &steps)?;
 
     let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
-    for program in ["vgpu-stub", "ioreq-server", "reach", "hold-open"] {
+    for program in [
+        "vgpu-stub",
+        "ioreq-server",
+        "reach",
+        "hold-open",
+        "linux-4-19",
+    ] {
         scenario = scenario.file(program, programs.join(program));
     }
     for (name, path) in FILES {

@@ -45,7 +45,7 @@ make() {
 shim() {
     arguments="-controloutfd 7 -controlinfd 9 -mode hvm_build -image $hvmloader -domid $domain -store_port 1 \
 -store_domid 0 -console_port 2 -console_domid 0 -mem_max_mib 384 -mem_start_mib 384"
-    /usr/lib/xapi/alternatives/xenguest/vgpu-stub $arguments 5>&-
+    /host/linux-4-19 /usr/lib/xapi/alternatives/xenguest/vgpu-stub $arguments 5>&-
 }
 
 # refused CAUSE: the shim says so in xenopsd's form, and starts nothing.
