@@ -248,15 +248,20 @@ fn rpms_leave_nothing_and_are_for_rpm_4_11() {
     }
 }
 
+/// The tarball, unpacked: the folder with install.sh.
+fn unpack(packages: &TempDir, to: &TempDir) -> PathBuf {
+    let mut tar = Command::new("tar");
+    tar.arg("--extract").arg("--file");
+    tar.arg(find(packages, "vgpu-stub-xcp-ng", ".tar.gz"));
+    succeed(tar.arg("--directory").arg(to.path()));
+    find(to, "vgpu-stub-xcp-ng", "")
+}
+
 #[test]
 fn the_tarball_leaves_nothing() {
     let packages = packages("1735689600");
     let unpacked = TempDir::new().unwrap();
-    let mut tar = Command::new("tar");
-    tar.arg("--extract").arg("--file");
-    tar.arg(find(&packages, "vgpu-stub-xcp-ng", ".tar.gz"));
-    succeed(tar.arg("--directory").arg(unpacked.path()));
-    let install = find(&unpacked, "vgpu-stub-xcp-ng", "").join("install.sh");
+    let install = unpack(&packages, &unpacked).join("install.sh");
     let root = root();
     let uninstall = root.path().join("usr/lib/vgpu-stub/uninstall.sh");
     let run = |script: &Path| {
@@ -310,6 +315,140 @@ fn the_tarball_leaves_nothing() {
     ] {
         stops_nothing(&fs::read_to_string(script).unwrap());
     }
+}
+
+/// Runs a script of the tarball where the disk is full when this tool comes to
+/// this file: it leaves half a file, and fails.
+fn cut_short(script: &Path, root: &TempDir, tool: &str, file: &str) {
+    let tools = TempDir::new().unwrap();
+    let stand_in = tools.path().join(tool);
+    let text = format!(
+        "#!/bin/sh\n\
+         case \"$*\" in\n\
+         *{file}*) for to; do :; done; : >\"$to\"; echo 'no space' >&2; exit 1 ;;\n\
+         esac\n\
+         exec /bin/{tool} \"$@\"\n"
+    );
+    fs::write(&stand_in, text).unwrap();
+    fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    let mut command = as_root(script);
+    command.env("DESTDIR", root.path()).env("PATH", path);
+    let output = command.output().unwrap();
+    assert!(!output.status.success(), "not cut short at {file}");
+    if tool == "cp" {
+        let said = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        let [cause, mend] = lines[..] else {
+            panic!("{said}");
+        };
+        assert!(
+            cause.starts_with("error: ") && cause.contains(file),
+            "{said}"
+        );
+        assert!(mend.starts_with("mend:  "), "{said}");
+    }
+}
+
+#[test]
+fn what_is_cut_short_can_be_done_again_or_undone() {
+    let packages = packages("1735689600");
+    let unpacked = TempDir::new().unwrap();
+    let kit = unpack(&packages, &unpacked);
+    let (install, uninstall) = (
+        kit.join("install.sh"),
+        kit.join("files/usr/lib/vgpu-stub/uninstall.sh"),
+    );
+    let root = root();
+    let run = |script: &Path| {
+        let mut script = as_root(script);
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    let is = |expected: &BTreeMap<String, String>, when: &str| {
+        let now = tree(root.path());
+        assert_eq!(differences(&now, expected), Vec::<String>::new(), "{when}");
+        assert_eq!(differences(expected, &now), Vec::<String>::new(), "{when}");
+    };
+    let before = tree(root.path());
+    run(&install);
+    let whole = tree(root.path());
+    run(&uninstall);
+
+    for file in [
+        "/usr/lib/vgpu-stub/uninstall.sh",
+        "/usr/bin/vgpu-stub",
+        "/etc/vgpu-stub/xcp.conf",
+        "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    ] {
+        cut_short(&install, &root, "cp", file);
+        let half = tree(root.path());
+        assert_eq!(differences(&half, &whole), Vec::<String>::new(), "half");
+        run(&install);
+        is(&whole, file);
+        run(&uninstall);
+        is(&before, file);
+
+        cut_short(&install, &root, "cp", file);
+        // As one leaves it that could not even clean up.
+        let unfinished = root.path().join("usr/lib/vgpu-stub/unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("file"), "half").unwrap();
+        run(&uninstall);
+        is(&before, file);
+    }
+
+    run(&install);
+    cut_short(&uninstall, &root, "rm", "/usr/bin/vgpu-stub");
+    run(&uninstall);
+    is(&before, "uninstall");
+}
+
+#[test]
+fn an_upgrade_removes_what_is_no_longer_part_of_it() {
+    let packages = packages("1735689600");
+    let (unpacked, unpacked_too) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let older = unpack(&packages, &unpacked);
+    let newer = unpack(&packages, &unpacked_too);
+    for file in ["etc/xapi.d/vm-pre-start/40-older", "usr/share/older/file"] {
+        let path = older.join("files").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let root = root();
+    let run = |kit: &Path, script: &str| {
+        let mut script = as_root(kit.join(script));
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    let uninstall = "files/usr/lib/vgpu-stub/uninstall.sh";
+    let before = tree(root.path());
+    run(&newer, "install.sh");
+    let whole = tree(root.path());
+    run(&newer, uninstall);
+
+    run(&older, "install.sh");
+    run(&newer, "install.sh");
+    assert_eq!(
+        differences(&tree(root.path()), &whole),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        differences(&whole, &tree(root.path())),
+        Vec::<String>::new()
+    );
+
+    // An upgrade that is cut short forgets none of the two.
+    run(&older, "install.sh");
+    cut_short(
+        &newer.join("install.sh"),
+        &root,
+        "cp",
+        "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    );
+    run(&newer, uninstall);
+    assert_eq!(
+        differences(&tree(root.path()), &before),
+        Vec::<String>::new()
+    );
 }
 
 #[test]
