@@ -82,7 +82,7 @@ fn as_root(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// A host's root folder, with a shell for the packages' scripts.
+/// A host's root folder, with what the packages' scripts run.
 fn root() -> TempDir {
     let root = TempDir::new().unwrap();
     for folder in FOLDERS {
@@ -95,13 +95,15 @@ fn root() -> TempDir {
     for file in ["status", "available"] {
         fs::write(root.path().join("var/lib/dpkg").join(file), "").unwrap();
     }
-    let shell = fs::canonicalize("/bin/sh").unwrap();
-    fs::copy(&shell, root.path().join("bin/sh")).unwrap();
-    for word in succeed(Command::new("ldd").arg(&shell)).split_whitespace() {
-        if let Some(name) = word.strip_prefix('/') {
-            let copy = root.path().join(name);
-            fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            fs::copy(word, copy).unwrap();
+    for program in ["sh", "rm"] {
+        let program_here = fs::canonicalize(Path::new("/bin").join(program)).unwrap();
+        fs::copy(&program_here, root.path().join("bin").join(program)).unwrap();
+        for word in succeed(Command::new("ldd").arg(&program_here)).split_whitespace() {
+            if let Some(name) = word.strip_prefix('/') {
+                let copy = root.path().join(name);
+                fs::create_dir_all(copy.parent().unwrap()).unwrap();
+                fs::copy(word, copy).unwrap();
+            }
         }
     }
     root
@@ -207,18 +209,20 @@ fn a_deb_leaves_nothing() {
     }
 }
 
+fn rpm(root: &TempDir, words: &[&str]) -> String {
+    let mut rpm = as_root("rpm");
+    // Debian's rpm would keep its accounts in root's home.
+    rpm.args(["--dbpath", "/var/lib/rpm", "--root"]);
+    succeed(rpm.arg(root.path()).args(words))
+}
+
 #[test]
 fn rpms_leave_nothing_and_are_for_rpm_4_11() {
     let packages = packages("1735689600");
     for (name, parts) in [("vgpu-stub-0", &PLAIN[..]), ("vgpu-stub-xcp-ng-0", &XCP_NG)] {
         let file = find(&packages, name, ".rpm");
         let root = root();
-        let rpm = |words: &[&str]| {
-            let mut rpm = as_root("rpm");
-            // Debian's rpm would keep its accounts in root's home.
-            rpm.args(["--dbpath", "/var/lib/rpm", "--root"]);
-            succeed(rpm.arg(root.path()).args(words))
-        };
+        let rpm = |words: &[&str]| rpm(&root, words);
         let installed = name.trim_end_matches("-0");
         leaves_nothing(
             &root,
@@ -315,6 +319,35 @@ fn the_tarball_leaves_nothing() {
     ] {
         stops_nothing(&fs::read_to_string(script).unwrap());
     }
+}
+
+/// The tarball's script would remove the files of the package.
+#[test]
+fn an_rpm_takes_over_from_the_tarball() {
+    let packages = packages("1735689600");
+    let unpacked = TempDir::new().unwrap();
+    let install = unpack(&packages, &unpacked).join("install.sh");
+    let file = find(&packages, "vgpu-stub-xcp-ng-0", ".rpm");
+    let root = root();
+    let before = tree(root.path());
+    succeed(as_root(&install).env("DESTDIR", root.path()));
+    // As an installation leaves it that was ended by force.
+    fs::create_dir(root.path().join("usr/lib/vgpu-stub/unfinished")).unwrap();
+
+    rpm(&root, &["--install", "--nodeps", file.to_str().unwrap()]);
+    for name in ["installed", "uninstall.sh", "unfinished"] {
+        let path = root.path().join("usr/lib/vgpu-stub").join(name);
+        assert!(!path.exists(), "{name} is left");
+    }
+    rpm(&root, &["--verify", "--nodeps", "vgpu-stub-xcp-ng"]);
+    let mut refused = as_root(&install);
+    let refused = refused.env("DESTDIR", root.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    rpm(&root, &["--verify", "--nodeps", "vgpu-stub-xcp-ng"]);
+    rpm(&root, &["--erase", "vgpu-stub-xcp-ng"]);
+    let after = tree(root.path());
+    assert_eq!(differences(&after, &before), Vec::<String>::new(), "left");
+    assert_eq!(differences(&before, &after), Vec::<String>::new(), "lost");
 }
 
 /// Runs a script of the tarball where the disk is full when this tool comes to
