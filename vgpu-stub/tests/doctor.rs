@@ -15,6 +15,10 @@ use tempfile::TempDir;
 
 const UUID: &str = "77ff36e4-cc89-4e1f-8a63-f762453eeb7b";
 
+/// The host of XCP-ng, and another of its pool, as XAPI names them.
+const HERE: &str = "0e0f4b2c-9a4b-4c87-8d1f-4b3f3f0c7a01";
+const THERE: &str = "5d1c2a90-3f6e-4f0b-a0c2-2f7e9b6d5c02";
+
 /// The files that a host of XCP-ng needs for a VM with the device.
 const KIT: [&str; 7] = [
     "usr/bin/vgpu-stub",
@@ -44,7 +48,11 @@ impl Host {
     /// A dom0 of XCP-ng 8.3 with the kit, and a VM called web1 that runs as domain 5.
     fn xcp_ng() -> Self {
         let host = Self::dom0();
-        host.write("etc/xensource-inventory", "PRODUCT_BRAND='XCP-ng'\n");
+        host.write(
+            "etc/xensource-inventory",
+            &format!("PRODUCT_BRAND='XCP-ng'\nINSTALLATION_UUID='{HERE}'\n"),
+        );
+        host.write("resident-on", &format!("{HERE}\n"));
         for part in KIT {
             host.program(part, "");
         }
@@ -53,8 +61,11 @@ impl Host {
              'vm-list name-label=web1 params=uuid --minimal') echo {UUID};;\n\
              'vm-list '*) echo;;\n\
              'vm-param-get uuid={UUID} param-name=dom-id') echo 5;;\n\
+             'vm-param-get uuid={UUID} param-name=resident-on') cat {};;\n\
+             'host-list uuid={THERE} params=name-label --minimal') echo xcp2;;\n\
              *) echo \"no such call: $*\" >&2; exit 1;;\n\
-             esac"
+             esac",
+            host.path("resident-on").display()
         );
         host.program("bin/xe", &xe);
         let xenstore = format!(
@@ -185,6 +196,29 @@ fn xcp_ng_by_name_uuid_and_domain() {
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("there is no VM called \"nobody\""), "{said}");
+}
+
+/// Domain 5 of this host is then another VM's.
+#[test]
+fn a_vm_that_another_host_of_the_pool_runs() {
+    let host = Host::xcp_ng();
+    host.write("resident-on", &format!("{THERE}\n"));
+    let output = host.run(&["--vm", "web1"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let lines = format!(
+        "error: VM \"web1\" runs on another host, xcp2\n\
+         mend:  run the doctor there; xe host-list uuid={THERE} shows that host\n"
+    );
+    assert_eq!(said, lines);
+    // A domain's number is this host's own.
+    host.report(&["--domid", "5"]);
+    // What nobody knows is no other host.
+    host.write("resident-on", "<not in database>\n");
+    host.report(&["--vm", "web1"]);
+    host.write("resident-on", &format!("{THERE}\n"));
+    host.write("etc/xensource-inventory", "PRODUCT_BRAND='XCP-ng'\n");
+    host.report(&["--vm", "web1"]);
 }
 
 #[test]
