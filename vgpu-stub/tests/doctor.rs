@@ -275,6 +275,30 @@ fn xcp_ng_logs_to_syslog_and_another_vms_lines_are_not_ours() {
     assert!(cause.ends_with("cannot map the page"), "{cause}");
 }
 
+/// Numbers of domains begin anew when the host starts; the log is kept.
+#[test]
+fn xcp_ng_and_lines_of_an_earlier_domain_of_this_number() {
+    let host = Host::xcp_ng();
+    let lines = [
+        "vgpu-stub-xen@5[7]: error: there is no domain 5",
+        "vgpu-stub-xen@5[7]: error: cannot map its memory for domain 5: no such domain",
+        "qemu-dm-5[8]: vgpu-stub: error",
+    ];
+    for line in lines {
+        host.write("var/log/daemon.log", &format!("{line}\n"));
+        assert!(faults(&host.report(&["--vm", "web1"])).is_empty(), "{line}");
+    }
+    for pid in [101, 102] {
+        let line = format!("vgpu-stub-xen@5[{pid}]: vgpu-stub: cannot map the page\n");
+        host.write("var/log/daemon.log", &line);
+        the_fault(&host.report(&["--vm", "web1"]), "log");
+    }
+    // Whose process is not known, any may be.
+    fs::remove_dir_all(host.path("proc/100")).unwrap();
+    host.write("var/log/daemon.log", &format!("{}\n", lines[2]));
+    the_fault(&host.report(&["--vm", "web1"]), "log");
+}
+
 #[test]
 fn an_emulator_that_is_gone_or_stopped() {
     let host = Host::xcp_ng();
