@@ -383,6 +383,35 @@ fn xl_and_a_domain_that_is_not_hvm() {
     );
 }
 
+/// xl takes the name as it is; a shell does not.
+#[test]
+fn a_paused_domain_whose_name_has_a_space() {
+    let host = Host::dom0();
+    host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
+    host.program("usr/libexec/xen-qemu-system-i386", "");
+    host.process(101, "vgpu-stub xen --domid 7", 'S');
+    host.process(102, "vgpu-stub xen --serving --domid 7", 'S');
+    let config = r#"[{"domid":7,"config":{"c_info":{"type":"hvm"},"b_info":{
+        "device_model":"/usr/lib/vgpu-stub/vgpu-stub-device-model",
+        "extra":["-device","vgpu-stub"]}}}]"#;
+    host.write("config", config);
+    let xl = format!(
+        "case \"$*\" in\n\
+         'domid my vm') echo 7;;\n\
+         'list -l my vm') cat {};;\n\
+         'list my vm') echo 'Name ID Mem VCPUs State Time(s)'; echo 'my vm 7 512 1 --p--- 1.0';;\n\
+         dmesg) echo '(XEN) all is well';;\n\
+         *) exit 1;;\nesac",
+        host.path("config").display()
+    );
+    host.program("bin/xl", &xl);
+    let report = host.report(&["--vm", "my vm"]);
+    assert_eq!(
+        mend(the_fault(&report, "guest-kernel")),
+        "xl unpause 'my vm'"
+    );
+}
+
 #[test]
 fn a_command_that_hangs_is_not_waited_for() {
     let host = Host::xcp_ng();
