@@ -15,6 +15,7 @@ mod subject;
 mod text;
 mod toolstack;
 mod unix_sockets;
+mod xapi;
 mod xl;
 
 use std::cell::OnceCell;
@@ -55,7 +56,7 @@ changed by the looking. Who is not root sees less, and is told what.
 Exit code:
   0  no point has a fault
   1  a point has a fault
-  2  could not run: wrong usage, no such VM, no such socket
+  2  could not run: wrong usage, no such VM, no such socket, a VM of another host
 
 JSON:
   {\"version\": 1, \"subject\": \"…\", \"well\": false,

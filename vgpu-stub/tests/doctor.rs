@@ -15,6 +15,10 @@ use tempfile::TempDir;
 
 const UUID: &str = "77ff36e4-cc89-4e1f-8a63-f762453eeb7b";
 
+/// The host of XCP-ng, and another of its pool, as XAPI names them.
+const HERE: &str = "0e0f4b2c-9a4b-4c87-8d1f-4b3f3f0c7a01";
+const THERE: &str = "5d1c2a90-3f6e-4f0b-a0c2-2f7e9b6d5c02";
+
 /// The files that a host of XCP-ng needs for a VM with the device.
 const KIT: [&str; 7] = [
     "usr/bin/vgpu-stub",
@@ -44,7 +48,11 @@ impl Host {
     /// A dom0 of XCP-ng 8.3 with the kit, and a VM called web1 that runs as domain 5.
     fn xcp_ng() -> Self {
         let host = Self::dom0();
-        host.write("etc/xensource-inventory", "PRODUCT_BRAND='XCP-ng'\n");
+        host.write(
+            "etc/xensource-inventory",
+            &format!("PRODUCT_BRAND='XCP-ng'\nINSTALLATION_UUID='{HERE}'\n"),
+        );
+        host.write("resident-on", &format!("{HERE}\n"));
         for part in KIT {
             host.program(part, "");
         }
@@ -53,8 +61,11 @@ impl Host {
              'vm-list name-label=web1 params=uuid --minimal') echo {UUID};;\n\
              'vm-list '*) echo;;\n\
              'vm-param-get uuid={UUID} param-name=dom-id') echo 5;;\n\
+             'vm-param-get uuid={UUID} param-name=resident-on') cat {};;\n\
+             'host-list uuid={THERE} params=name-label --minimal') echo xcp2;;\n\
              *) echo \"no such call: $*\" >&2; exit 1;;\n\
-             esac"
+             esac",
+            host.path("resident-on").display()
         );
         host.program("bin/xe", &xe);
         let xenstore = format!(
@@ -187,6 +198,29 @@ fn xcp_ng_by_name_uuid_and_domain() {
     assert!(said.contains("there is no VM called \"nobody\""), "{said}");
 }
 
+/// Domain 5 of this host is then another VM's.
+#[test]
+fn a_vm_that_another_host_of_the_pool_runs() {
+    let host = Host::xcp_ng();
+    host.write("resident-on", &format!("{THERE}\n"));
+    let output = host.run(&["--vm", "web1"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    let lines = format!(
+        "error: VM \"web1\" runs on another host, xcp2\n\
+         mend:  run the doctor there; xe host-list uuid={THERE} shows that host\n"
+    );
+    assert_eq!(said, lines);
+    // A domain's number is this host's own.
+    host.report(&["--domid", "5"]);
+    // What nobody knows is no other host.
+    host.write("resident-on", "<not in database>\n");
+    host.report(&["--vm", "web1"]);
+    host.write("resident-on", &format!("{THERE}\n"));
+    host.write("etc/xensource-inventory", "PRODUCT_BRAND='XCP-ng'\n");
+    host.report(&["--vm", "web1"]);
+}
+
 #[test]
 fn xcp_ng_without_the_kit() {
     let host = Host::xcp_ng();
@@ -239,6 +273,30 @@ fn xcp_ng_logs_to_syslog_and_another_vms_lines_are_not_ours() {
     let fault = the_fault(&report, "log");
     let cause = fault["cause"].as_str().unwrap();
     assert!(cause.ends_with("cannot map the page"), "{cause}");
+}
+
+/// Numbers of domains begin anew when the host starts; the log is kept.
+#[test]
+fn xcp_ng_and_lines_of_an_earlier_domain_of_this_number() {
+    let host = Host::xcp_ng();
+    let lines = [
+        "vgpu-stub-xen@5[7]: error: there is no domain 5",
+        "vgpu-stub-xen@5[7]: error: cannot map its memory for domain 5: no such domain",
+        "qemu-dm-5[8]: vgpu-stub: error",
+    ];
+    for line in lines {
+        host.write("var/log/daemon.log", &format!("{line}\n"));
+        assert!(faults(&host.report(&["--vm", "web1"])).is_empty(), "{line}");
+    }
+    for pid in [101, 102] {
+        let line = format!("vgpu-stub-xen@5[{pid}]: vgpu-stub: cannot map the page\n");
+        host.write("var/log/daemon.log", &line);
+        the_fault(&host.report(&["--vm", "web1"]), "log");
+    }
+    // Whose process is not known, any may be.
+    fs::remove_dir_all(host.path("proc/100")).unwrap();
+    host.write("var/log/daemon.log", &format!("{}\n", lines[2]));
+    the_fault(&host.report(&["--vm", "web1"]), "log");
 }
 
 #[test]
@@ -325,6 +383,35 @@ fn xl_and_a_domain_that_is_not_hvm() {
     );
 }
 
+/// xl takes the name as it is; a shell does not.
+#[test]
+fn a_paused_domain_whose_name_has_a_space() {
+    let host = Host::dom0();
+    host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
+    host.program("usr/libexec/xen-qemu-system-i386", "");
+    host.process(101, "vgpu-stub xen --domid 7", 'S');
+    host.process(102, "vgpu-stub xen --serving --domid 7", 'S');
+    let config = r#"[{"domid":7,"config":{"c_info":{"type":"hvm"},"b_info":{
+        "device_model":"/usr/lib/vgpu-stub/vgpu-stub-device-model",
+        "extra":["-device","vgpu-stub"]}}}]"#;
+    host.write("config", config);
+    let xl = format!(
+        "case \"$*\" in\n\
+         'domid my vm') echo 7;;\n\
+         'list -l my vm') cat {};;\n\
+         'list my vm') echo 'Name ID Mem VCPUs State Time(s)'; echo 'my vm 7 512 1 --p--- 1.0';;\n\
+         dmesg) echo '(XEN) all is well';;\n\
+         *) exit 1;;\nesac",
+        host.path("config").display()
+    );
+    host.program("bin/xl", &xl);
+    let report = host.report(&["--vm", "my vm"]);
+    assert_eq!(
+        mend(the_fault(&report, "guest-kernel")),
+        "xl unpause 'my vm'"
+    );
+}
+
 #[test]
 fn a_command_that_hangs_is_not_waited_for() {
     let host = Host::xcp_ng();
@@ -355,6 +442,62 @@ fn a_socket_that_does_not_speak_qmp_is_not_waited_for() {
         peer.join().unwrap();
         fs::remove_file(path).unwrap();
     }
+}
+
+/// The mends for a QEMU that its server does not know.
+fn lost_by_its_server(host: &Host, pid: u32, words: &str) -> Vec<String> {
+    let device = "-device vfio-user-pci,socket.type=unix,socket.path=/run/a.sock";
+    host.process(pid, &format!("{words} {device}"), 'S');
+    host.write(
+        "proc/self/net/unix",
+        "0: 00000002 00000000 00010000 0001 01 26340 /run/a.sock\n",
+    );
+    let report = host.report(&["--vm", "web1"]);
+    let mends = the_fault(&report, "process")["mend"].as_array().unwrap();
+    let line = |mend: &Value| mend["type"].as_str().unwrap().to_owned();
+    mends.iter().map(line).collect()
+}
+
+/// Its QEMU has descriptors and secrets of libvirt's: the arguments alone start it no more.
+#[test]
+fn libvirt_starts_its_vm_itself() {
+    for words in [
+        "/usr/bin/qemu-system-x86_64 -name guest=web1,debug-threads=on -S",
+        "/usr/bin/qemu-system-x86_64 -name web1 -chardev socket,id=m,path=/var/lib/libvirt/qemu/m",
+        "/usr/bin/qemu-system-x86_64 -name web1 -chardev socket,id=m,path=/run/libvirt/qemu/m",
+    ] {
+        let mends = lost_by_its_server(&Host::new(), 7, words);
+        let start = "virsh start web1  # once it is off";
+        assert_eq!(mends, ["virsh shutdown web1", start], "{words}");
+    }
+}
+
+/// The old one has what the new one needs, such as the lock of its disk.
+#[test]
+fn another_qemu_is_started_when_the_old_one_has_ended() {
+    let host = Host::new();
+    let lock = host.path("lock");
+    let script = "trap 'sleep 1; rm \"$0\"; exit' TERM; echo >\"$0\"; while :; do sleep 0.1; done";
+    let mut old = Command::new("sh");
+    let mut old = old.args(["-c", script]).arg(&lock).spawn().unwrap();
+    let pid = old.id();
+    let ended = thread::spawn(move || old.wait());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !lock.exists() {
+        assert!(Instant::now() < deadline);
+        thread::sleep(Duration::from_millis(10));
+    }
+    host.program("new", &format!("[ ! -e {} ] && echo well", lock.display()));
+    let words = format!("{} -name web1", host.path("new").display());
+    let mends = lost_by_its_server(&host, pid, &words);
+    assert_eq!(mends.len(), 1, "{mends:?}");
+    let typed = Command::new("sh").args(["-c", &mends[0]]).output().unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&typed.stdout),
+        "well\n",
+        "{mends:?}"
+    );
+    ended.join().unwrap().unwrap();
 }
 
 #[test]

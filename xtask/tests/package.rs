@@ -82,7 +82,7 @@ fn as_root(program: impl AsRef<Path>) -> Command {
     command
 }
 
-/// A host's root folder, with a shell for the packages' scripts.
+/// A host's root folder, with what the packages' scripts run.
 fn root() -> TempDir {
     let root = TempDir::new().unwrap();
     for folder in FOLDERS {
@@ -95,13 +95,15 @@ fn root() -> TempDir {
     for file in ["status", "available"] {
         fs::write(root.path().join("var/lib/dpkg").join(file), "").unwrap();
     }
-    let shell = fs::canonicalize("/bin/sh").unwrap();
-    fs::copy(&shell, root.path().join("bin/sh")).unwrap();
-    for word in succeed(Command::new("ldd").arg(&shell)).split_whitespace() {
-        if let Some(name) = word.strip_prefix('/') {
-            let copy = root.path().join(name);
-            fs::create_dir_all(copy.parent().unwrap()).unwrap();
-            fs::copy(word, copy).unwrap();
+    for program in ["sh", "rm"] {
+        let program_here = fs::canonicalize(Path::new("/bin").join(program)).unwrap();
+        fs::copy(&program_here, root.path().join("bin").join(program)).unwrap();
+        for word in succeed(Command::new("ldd").arg(&program_here)).split_whitespace() {
+            if let Some(name) = word.strip_prefix('/') {
+                let copy = root.path().join(name);
+                fs::create_dir_all(copy.parent().unwrap()).unwrap();
+                fs::copy(word, copy).unwrap();
+            }
         }
     }
     root
@@ -207,18 +209,20 @@ fn a_deb_leaves_nothing() {
     }
 }
 
+fn rpm(root: &TempDir, words: &[&str]) -> String {
+    let mut rpm = as_root("rpm");
+    // Debian's rpm would keep its accounts in root's home.
+    rpm.args(["--dbpath", "/var/lib/rpm", "--root"]);
+    succeed(rpm.arg(root.path()).args(words))
+}
+
 #[test]
 fn rpms_leave_nothing_and_are_for_rpm_4_11() {
     let packages = packages("1735689600");
     for (name, parts) in [("vgpu-stub-0", &PLAIN[..]), ("vgpu-stub-xcp-ng-0", &XCP_NG)] {
         let file = find(&packages, name, ".rpm");
         let root = root();
-        let rpm = |words: &[&str]| {
-            let mut rpm = as_root("rpm");
-            // Debian's rpm would keep its accounts in root's home.
-            rpm.args(["--dbpath", "/var/lib/rpm", "--root"]);
-            succeed(rpm.arg(root.path()).args(words))
-        };
+        let rpm = |words: &[&str]| rpm(&root, words);
         let installed = name.trim_end_matches("-0");
         leaves_nothing(
             &root,
@@ -248,15 +252,20 @@ fn rpms_leave_nothing_and_are_for_rpm_4_11() {
     }
 }
 
+/// The tarball, unpacked: the folder with install.sh.
+fn unpack(packages: &TempDir, to: &TempDir) -> PathBuf {
+    let mut tar = Command::new("tar");
+    tar.arg("--extract").arg("--file");
+    tar.arg(find(packages, "vgpu-stub-xcp-ng", ".tar.gz"));
+    succeed(tar.arg("--directory").arg(to.path()));
+    find(to, "vgpu-stub-xcp-ng", "")
+}
+
 #[test]
 fn the_tarball_leaves_nothing() {
     let packages = packages("1735689600");
     let unpacked = TempDir::new().unwrap();
-    let mut tar = Command::new("tar");
-    tar.arg("--extract").arg("--file");
-    tar.arg(find(&packages, "vgpu-stub-xcp-ng", ".tar.gz"));
-    succeed(tar.arg("--directory").arg(unpacked.path()));
-    let install = find(&unpacked, "vgpu-stub-xcp-ng", "").join("install.sh");
+    let install = unpack(&packages, &unpacked).join("install.sh");
     let root = root();
     let uninstall = root.path().join("usr/lib/vgpu-stub/uninstall.sh");
     let run = |script: &Path| {
@@ -310,6 +319,169 @@ fn the_tarball_leaves_nothing() {
     ] {
         stops_nothing(&fs::read_to_string(script).unwrap());
     }
+}
+
+/// The tarball's script would remove the files of the package.
+#[test]
+fn an_rpm_takes_over_from_the_tarball() {
+    let packages = packages("1735689600");
+    let unpacked = TempDir::new().unwrap();
+    let install = unpack(&packages, &unpacked).join("install.sh");
+    let file = find(&packages, "vgpu-stub-xcp-ng-0", ".rpm");
+    let root = root();
+    let before = tree(root.path());
+    succeed(as_root(&install).env("DESTDIR", root.path()));
+    // As an installation leaves it that was ended by force.
+    fs::create_dir(root.path().join("usr/lib/vgpu-stub/unfinished")).unwrap();
+
+    rpm(&root, &["--install", "--nodeps", file.to_str().unwrap()]);
+    for name in ["installed", "uninstall.sh", "unfinished"] {
+        let path = root.path().join("usr/lib/vgpu-stub").join(name);
+        assert!(!path.exists(), "{name} is left");
+    }
+    rpm(&root, &["--verify", "--nodeps", "vgpu-stub-xcp-ng"]);
+    let mut refused = as_root(&install);
+    let refused = refused.env("DESTDIR", root.path()).output().unwrap();
+    assert_eq!(refused.status.code(), Some(2));
+    rpm(&root, &["--verify", "--nodeps", "vgpu-stub-xcp-ng"]);
+    rpm(&root, &["--erase", "vgpu-stub-xcp-ng"]);
+    let after = tree(root.path());
+    assert_eq!(differences(&after, &before), Vec::<String>::new(), "left");
+    assert_eq!(differences(&before, &after), Vec::<String>::new(), "lost");
+}
+
+/// Runs a script of the tarball where the disk is full when this tool comes to
+/// this file: it leaves half a file, and fails.
+fn cut_short(script: &Path, root: &TempDir, tool: &str, file: &str) {
+    let tools = TempDir::new().unwrap();
+    let stand_in = tools.path().join(tool);
+    let text = format!(
+        "#!/bin/sh\n\
+         case \"$*\" in\n\
+         *{file}*) for to; do :; done; : >\"$to\"; echo 'no space' >&2; exit 1 ;;\n\
+         esac\n\
+         exec /bin/{tool} \"$@\"\n"
+    );
+    fs::write(&stand_in, text).unwrap();
+    fs::set_permissions(&stand_in, Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", tools.path().display());
+    let mut command = as_root(script);
+    command.env("DESTDIR", root.path()).env("PATH", path);
+    let output = command.output().unwrap();
+    assert!(!output.status.success(), "not cut short at {file}");
+    if tool == "cp" {
+        let said = String::from_utf8(output.stderr).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        let [cause, mend] = lines[..] else {
+            panic!("{said}");
+        };
+        assert!(
+            cause.starts_with("error: ") && cause.contains(file),
+            "{said}"
+        );
+        assert!(mend.starts_with("mend:  "), "{said}");
+    }
+}
+
+#[test]
+fn what_is_cut_short_can_be_done_again_or_undone() {
+    let packages = packages("1735689600");
+    let unpacked = TempDir::new().unwrap();
+    let kit = unpack(&packages, &unpacked);
+    let (install, uninstall) = (
+        kit.join("install.sh"),
+        kit.join("files/usr/lib/vgpu-stub/uninstall.sh"),
+    );
+    let root = root();
+    let run = |script: &Path| {
+        let mut script = as_root(script);
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    let is = |expected: &BTreeMap<String, String>, when: &str| {
+        let now = tree(root.path());
+        assert_eq!(differences(&now, expected), Vec::<String>::new(), "{when}");
+        assert_eq!(differences(expected, &now), Vec::<String>::new(), "{when}");
+    };
+    let before = tree(root.path());
+    run(&install);
+    let whole = tree(root.path());
+    run(&uninstall);
+
+    for file in [
+        "/usr/lib/vgpu-stub/uninstall.sh",
+        "/usr/bin/vgpu-stub",
+        "/etc/vgpu-stub/xcp.conf",
+        "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    ] {
+        cut_short(&install, &root, "cp", file);
+        let half = tree(root.path());
+        assert_eq!(differences(&half, &whole), Vec::<String>::new(), "half");
+        run(&install);
+        is(&whole, file);
+        run(&uninstall);
+        is(&before, file);
+
+        cut_short(&install, &root, "cp", file);
+        // As one leaves it that could not even clean up.
+        let unfinished = root.path().join("usr/lib/vgpu-stub/unfinished");
+        fs::create_dir(&unfinished).unwrap();
+        fs::write(unfinished.join("file"), "half").unwrap();
+        run(&uninstall);
+        is(&before, file);
+    }
+
+    run(&install);
+    cut_short(&uninstall, &root, "rm", "/usr/bin/vgpu-stub");
+    run(&uninstall);
+    is(&before, "uninstall");
+}
+
+#[test]
+fn an_upgrade_removes_what_is_no_longer_part_of_it() {
+    let packages = packages("1735689600");
+    let (unpacked, unpacked_too) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let older = unpack(&packages, &unpacked);
+    let newer = unpack(&packages, &unpacked_too);
+    for file in ["etc/xapi.d/vm-pre-start/40-older", "usr/share/older/file"] {
+        let path = older.join("files").join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "").unwrap();
+    }
+    let root = root();
+    let run = |kit: &Path, script: &str| {
+        let mut script = as_root(kit.join(script));
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    let uninstall = "files/usr/lib/vgpu-stub/uninstall.sh";
+    let before = tree(root.path());
+    run(&newer, "install.sh");
+    let whole = tree(root.path());
+    run(&newer, uninstall);
+
+    run(&older, "install.sh");
+    run(&newer, "install.sh");
+    assert_eq!(
+        differences(&tree(root.path()), &whole),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        differences(&whole, &tree(root.path())),
+        Vec::<String>::new()
+    );
+
+    // An upgrade that is cut short forgets none of the two.
+    run(&older, "install.sh");
+    cut_short(
+        &newer.join("install.sh"),
+        &root,
+        "cp",
+        "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
+    );
+    run(&newer, uninstall);
+    assert_eq!(
+        differences(&tree(root.path()), &before),
+        Vec::<String>::new()
+    );
 }
 
 #[test]

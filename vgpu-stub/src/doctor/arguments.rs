@@ -10,6 +10,9 @@ pub(super) const OWN: &str = "vgpu-stub";
 /// QEMU's client of a vfio-user server.
 pub(super) const VFIO_USER: &str = "vfio-user-pci";
 
+/// Where libvirt keeps its files.
+const LIBVIRTS: [&str; 2] = ["/var/lib/libvirt/", "/run/libvirt/"];
+
 /// A `-device` of the project's.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct DeviceArgument {
@@ -60,6 +63,14 @@ pub(super) fn property<'a>(value: &'a str, name: &str) -> Option<&'a str> {
 pub(super) fn name(qemu: &Process) -> Option<&str> {
     let value = qemu.value("-name")?;
     property(value, "guest").or_else(|| value.split(',').next())
+}
+
+/// The same, where libvirt has started QEMU.
+pub(super) fn libvirts_name(qemu: &Process) -> Option<&str> {
+    let is_guest = |value: &str| property(value, "guest").is_some();
+    let is_libvirts = |word: &String| LIBVIRTS.iter().any(|folder| word.contains(folder));
+    let started = qemu.value("-name").is_some_and(is_guest) || qemu.words.iter().any(is_libvirts);
+    name(qemu).filter(|_| started)
 }
 
 /// The UNIX socket on which QEMU takes commands of QMP.

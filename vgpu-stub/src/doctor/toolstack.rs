@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::host::{Host, RunError};
+use super::xapi::{self, INVENTORY};
 use crate::failure::Failure;
 
 /// Who manages a VM.
@@ -45,7 +46,7 @@ impl Kind {
         let capabilities = host.text("/proc/xen/capabilities").unwrap_or_default();
         if !capabilities.contains("control_d") {
             Self::None
-        } else if host.exists("/etc/xensource-inventory") {
+        } else if host.exists(INVENTORY) {
             Self::XcpNg
         } else {
             Self::Xl
@@ -108,39 +109,15 @@ impl Toolstack {
                 })
             }
             Wanted::Name(name) => {
-                let by = |field: &str| {
-                    let filter = format!("{field}={name}");
-                    host.run("xe", &["vm-list", &filter, "params=uuid", "--minimal"])
-                };
-                let mut uuids = by("name-label").map_err(|error| no_domain(name, &error))?;
-                if uuids.trim().is_empty() {
-                    uuids = by("uuid").unwrap_or_default();
-                }
-                let uuid = uuids.trim();
-                if uuid.is_empty() || uuid.contains(',') {
-                    let how_many = if uuid.is_empty() {
-                        "no"
-                    } else {
-                        "more than one"
-                    };
-                    return Err(Failure::new(
-                        format!("there is {how_many} VM called {name:?}"),
-                        "give its uuid; xe vm-list lists them",
-                    ));
-                }
-                let uuid_argument = format!("uuid={uuid}");
-                let domain = host.run("xe", &["vm-param-get", &uuid_argument, "param-name=dom-id"]);
-                Ok(Self::XcpNg {
-                    uuid: uuid.to_owned(),
-                    // It is -1 where it does not run.
-                    domain: domain.ok().and_then(|domain| domain.trim().parse().ok()),
-                })
+                let uuid = xapi::uuid_of(host, name)?;
+                let domain = xapi::domain_here(host, name, &uuid)?;
+                Ok(Self::XcpNg { uuid, domain })
             }
         }
     }
 }
 
-fn no_domain(what: &str, error: &RunError) -> Failure {
+pub(super) fn no_domain(what: &str, error: &RunError) -> Failure {
     Failure::new(
         format!("cannot find {what}: {error}"),
         "run it as root in dom0, with a name or number that 'xl list' shows",

@@ -12,8 +12,9 @@ use crate::failure::Failure;
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];
 
-/// Keys of `platform`, in the order in which they may be set.
-const PLATFORM: [(&str, &str); 2] = [("nomigrate", "true"), ("xenguest", NAME)];
+/// Keys of `platform`, in the order in which they are set: once the first is
+/// ours, what is there may be our own, and is not remembered as what was before.
+const PLATFORM: [(&str, &str); 2] = [("xenguest", NAME), ("nomigrate", "true")];
 
 /// Before a key's name in `other-config`: what it was before.
 const WAS: &str = "vgpu-stub-was-";
@@ -50,7 +51,7 @@ pub(super) fn block(vm: &Uuid) -> Result<(), Failure> {
     xe::set(vm, &missing)
 }
 
-/// Sets the keys, the one that matters last.
+/// Sets the keys. What is cut short can be done again, or undone by [`disable`].
 ///
 /// # Errors
 ///
@@ -61,12 +62,19 @@ pub(super) fn enable(args: &Args) -> Result<ExitCode, Failure> {
     if !is_enabled(&vm)? {
         // What is there now comes back with 'disable'.
         for (key, _) in PLATFORM {
+            let was = was(key);
             if let Some(value) = xe::map_value(&vm, "platform", key)? {
-                xe::set(&vm, &[("other-config", &format!("{WAS}{key}"), &value)])?;
+                xe::set(&vm, &[("other-config", &was, &value)])?;
+            } else if xe::map_value(&vm, "other-config", &was)?.is_some() {
+                // Of an 'enable' or 'disable' that was cut short.
+                xe::remove(&vm, "other-config", &was)?;
             }
         }
     }
-    xe::set(&vm, &PLATFORM.map(|(key, value)| ("platform", key, value)))?;
+    for (key, value) in PLATFORM {
+        // One by one: xe does not say in which order it sets several.
+        xe::set(&vm, &[("platform", key, value)])?;
+    }
     say(&format!(
         "VM {vm} has the device when it is next started: xe vm-shutdown, then xe vm-start"
     ));
@@ -84,42 +92,65 @@ pub(super) fn enable(args: &Args) -> Result<ExitCode, Failure> {
     Ok(ExitCode::from(u8::from(!whole)))
 }
 
-/// Undoes what [`enable`] did, the key that matters first.
+/// Undoes what [`enable`] did, and what is left of one that was cut short.
 ///
 /// # Errors
 ///
 /// XAPI cannot be asked or refuses.
 pub(super) fn disable(args: &Args) -> Result<ExitCode, Failure> {
     let vm = find(&args.vm)?;
-    if !is_enabled(&vm)? {
+    let enabled = is_enabled(&vm)?;
+    let mut blocked = Vec::new();
+    for operation in BLOCKED {
+        let reason = xe::map_value(&vm, "blocked-operations", operation)?;
+        if reason.as_deref() == Some(NAME) {
+            blocked.push(operation);
+        }
+    }
+    let mut remembered = Vec::new();
+    for was in PLATFORM.map(|(key, _)| was(key)) {
+        if xe::map_value(&vm, "other-config", &was)?.is_some() {
+            remembered.push(was);
+        }
+    }
+    if !enabled && blocked.is_empty() && remembered.is_empty() {
         return Err(Failure::new(
             format!("VM {vm} is not to have the device"),
             "see which are: vgpu-stub xcp list",
         ));
     }
-    for (key, _) in PLATFORM.into_iter().rev() {
-        let was = format!("{WAS}{key}");
-        match xe::map_value(&vm, "other-config", &was)? {
-            Some(value) => {
-                xe::set(&vm, &[("platform", key, &value)])?;
-                xe::remove(&vm, "other-config", &was)?;
-            }
-            None if xe::map_value(&vm, "platform", key)?.is_some() => {
-                xe::remove(&vm, "platform", key)?;
-            }
-            None => {}
-        }
+    // 'xenguest' is last, as it says that there is something to restore. Should
+    // the VM start before that, the hook blocks again.
+    if enabled {
+        restore(&vm, "nomigrate")?;
     }
-    for operation in BLOCKED {
-        let reason = xe::map_value(&vm, "blocked-operations", operation)?;
-        if reason.as_deref() == Some(NAME) {
-            xe::remove(&vm, "blocked-operations", operation)?;
-        }
+    for operation in blocked {
+        xe::remove(&vm, "blocked-operations", operation)?;
+    }
+    if enabled {
+        restore(&vm, "xenguest")?;
+    }
+    for was in remembered {
+        xe::remove(&vm, "other-config", &was)?;
     }
     say(&format!(
         "VM {vm} has the device no more when it is next started"
     ));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key of `other-config` that remembers a key of `platform`.
+fn was(key: &str) -> String {
+    format!("{WAS}{key}")
+}
+
+/// Gives a key of `platform` the value that it had before.
+fn restore(vm: &Uuid, key: &str) -> Result<(), Failure> {
+    match xe::map_value(vm, "other-config", &was(key))? {
+        Some(value) => xe::set(vm, &[("platform", key, &value)]),
+        None if xe::map_value(vm, "platform", key)?.is_some() => xe::remove(vm, "platform", key),
+        None => Ok(()),
+    }
 }
 
 /// The VM that a user means.

@@ -256,6 +256,103 @@ fn disable_restores_what_was_there() {
     assert!(text(&again.stderr).contains("is not to have the device\nmend:"));
 }
 
+/// Runs this where XAPI fails after each number of writes, until it does all of
+/// it, and hands the pool that each leaves to `check`.
+fn cut_short(pool: &dyn Fn() -> Pool, action: &str, check: &dyn Fn(&Pool, usize)) {
+    for writes in 0.. {
+        let pool = pool();
+        pool.write("writes-left", &writes.to_string());
+        let whole = pool.xcp(&[action, VM]).status.success();
+        fs::remove_file(pool.path("writes-left")).unwrap();
+        check(&pool, writes);
+        if whole {
+            assert!(writes > 4, "only {writes} writes");
+            return;
+        }
+    }
+}
+
+/// VMs as they may be before.
+const BEFORE: [&[(&str, &str, &str)]; 3] = [
+    &[],
+    &[
+        ("platform", "xenguest", "another"),
+        ("platform", "nomigrate", "false"),
+        ("blocked-operations", "suspend", "mine"),
+        ("other-config", "x", "y"),
+    ],
+    &[("platform", "nomigrate", "true")],
+];
+
+fn with(values: &[(&str, &str, &str)]) -> Pool {
+    let pool = Pool::new();
+    for (map, key, value) in values {
+        pool.set(map, key, value);
+    }
+    pool
+}
+
+#[test]
+fn enable_that_is_cut_short_can_be_done_again_or_undone() {
+    for values in BEFORE {
+        let new = || with(values);
+        let before = new().vm();
+        let whole = new();
+        succeeded(&whole.xcp(&["enable", VM]));
+        cut_short(&new, "enable", &|pool, writes| {
+            succeeded(&pool.xcp(&["enable", VM]));
+            assert_eq!(pool.vm(), whole.vm(), "again after {writes} writes");
+            succeeded(&pool.xcp(&["disable", VM]));
+            assert_eq!(pool.vm(), before, "enabled after {writes} writes");
+        });
+        cut_short(&new, "enable", &|pool, writes| {
+            if pool.vm() != before {
+                succeeded(&pool.xcp(&["disable", VM]));
+            }
+            assert_eq!(pool.vm(), before, "undone after {writes} writes");
+        });
+    }
+}
+
+#[test]
+fn disable_that_is_cut_short_can_be_done_again_or_undone() {
+    for values in BEFORE {
+        let before = with(values).vm();
+        let new = || {
+            let pool = with(values);
+            succeeded(&pool.xcp(&["enable", VM]));
+            pool
+        };
+        let enabled = new().vm();
+        cut_short(&new, "disable", &|pool, writes| {
+            if pool.vm() != before {
+                succeeded(&pool.xcp(&["disable", VM]));
+            }
+            assert_eq!(pool.vm(), before, "again after {writes} writes");
+        });
+        cut_short(&new, "disable", &|pool, writes| {
+            succeeded(&pool.xcp(&["enable", VM]));
+            assert_eq!(pool.vm(), enabled, "undone after {writes} writes");
+            succeeded(&pool.xcp(&["disable", VM]));
+            assert_eq!(pool.vm(), before, "enabled after {writes} writes");
+        });
+    }
+}
+
+/// The last enable is cut short, and then someone else sets the VM up.
+#[test]
+fn what_an_enable_that_is_cut_short_remembers_is_not_restored_later() {
+    let pool = with(&[("platform", "nomigrate", "false")]);
+    pool.write("writes-left", "5");
+    assert!(!pool.xcp(&["enable", VM]).status.success());
+    fs::remove_file(pool.path("writes-left")).unwrap();
+    assert!(pool.vm().iter().any(|line| line.contains("vgpu-stub-was-")));
+    fs::remove_file(pool.path(&format!("xapi/vm/{VM}/platform/nomigrate"))).unwrap();
+    succeeded(&pool.xcp(&["enable", VM]));
+    succeeded(&pool.xcp(&["disable", VM]));
+    assert!(pool.vm().is_empty(), "{:?}", pool.vm());
+}
+
 #[test]
 fn a_vm_is_named_without_doubt() {
     let pool = Pool::new();

@@ -21,6 +21,13 @@ case $command in
 *-list) ;;
 *) [ -d "$object" ] || { printf 'The uuid you supplied was invalid.\ntype: %s\nuuid: %s\n' "$class" "$uuid" >&2; exit 1; } ;;
 esac
+# Where a test says after how many writes XAPI fails, it does.
+may_write() {
+    [ -e "$root/writes-left" ] || return 0
+    left=$(cat "$root/writes-left")
+    [ "$left" -gt 0 ] || { echo "Lost connection to the server." >&2; exit 1; }
+    echo $((left - 1)) >"$root/writes-left"
+}
 case $command in
 vm-list | host-list)
     found=
@@ -58,11 +65,13 @@ vm-param-set)
     for word in "$@"; do
         target=${word%%=*}
         [ -d "$object/${target%%:*}" ] || { echo "Field '$target' is read-only." >&2; exit 1; }
+        may_write
         echo "${word#*=}" >"$object/${target%%:*}/${target#*:}"
     done
     ;;
 vm-param-remove)
     [ -e "$object/$name/$key" ] || { echo "Key $key is not in map" >&2; exit 1; }
+    may_write
     rm "$object/$name/$key"
     ;;
 host-call-plugin)

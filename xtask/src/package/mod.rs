@@ -37,6 +37,10 @@ const LICENCE: &str = "MIT OR Apache-2.0";
 /// What a package does when its files have changed. Nothing running is stopped.
 const RELOAD: &str = "[ ! -d /run/systemd/system ] || systemctl daemon-reload || :";
 
+/// What an RPM does where the tarball was: its script would remove the RPM's files.
+const FORGET_TARBALL: &str =
+    "cd /usr/lib/vgpu-stub && rm -rf installed uninstall.sh unfinished || :";
+
 /// Build the packages: .deb, .rpm, and the tarball for XCP-ng
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -204,6 +208,10 @@ fn rpm(build: &Build<'_>) -> Result<Command> {
         Kit::Plain => Kit::XcpNg.name(),
         Kit::XcpNg => Kit::Plain.name(),
     };
+    let post = match build.kit {
+        Kit::Plain => RELOAD.to_owned(),
+        Kit::XcpNg => format!("{FORGET_TARBALL}\n{RELOAD}"),
+    };
     fs::write(
         &spec,
         format!(
@@ -211,7 +219,7 @@ fn rpm(build: &Build<'_>) -> Result<Command> {
              Conflicts: {other}\nAutoReqProv: no\n\
              %description\nOne static program that emulates the device for guests of Xen and QEMU.\n\
              %install\ncp -a '{tree}/.' '%{{buildroot}}'\n\
-             %post\n{RELOAD}\n%postun\n{RELOAD}\n\
+             %post\n{post}\n%postun\n{RELOAD}\n\
              %files\n{files}",
             tree = build.tree.display()
         ),

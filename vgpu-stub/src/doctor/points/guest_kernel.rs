@@ -86,12 +86,12 @@ fn is_running(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
         file,
     } = &subject.toolstack
     {
-        let name = quoted(name);
         // The last line's columns: Name ID Mem VCPUs State Time(s)
-        let list = subject.host.run("xl", &["list", &name]).unwrap_or_default();
+        let list = subject.host.run("xl", &["list", name]).unwrap_or_default();
         let mut columns = list.lines().last().unwrap_or_default().split_whitespace();
         let state = columns.nth_back(1).unwrap_or_default();
         seen.note(format!("xl list: {state}"));
+        let name = quoted(name);
         let mend = match state {
             _ if state.contains('p') => Some(("paused", format!("xl unpause {name}"))),
             _ if state.contains('c') => {

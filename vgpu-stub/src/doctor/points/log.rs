@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
+use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
 use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
@@ -84,7 +85,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
 fn logs(subject: &Subject) -> Vec<Log> {
     let mut logs = match &subject.toolstack {
         Toolstack::Xl { name, .. } => vec![format!("/var/log/xen/qemu-dm-{name}.log").into()],
-        Toolstack::XcpNg { domain, .. } => return vec![syslog(*domain)],
+        Toolstack::XcpNg { domain, .. } => return vec![syslog(subject, *domain)],
         Toolstack::None => own_logs(subject),
     };
     // An emulator that was started by hand may log elsewhere.
@@ -104,17 +105,28 @@ fn logs(subject: &Subject) -> Vec<Log> {
 }
 
 /// QEMU's wrapper on XCP-ng, and the units of systemd, log to syslog.
-fn syslog(domain: Option<u16>) -> Log {
+fn syslog(subject: &Subject, domain: Option<u16>) -> Log {
     let domain = domain.map_or_else(|| "?".into(), |domain| domain.to_string());
-    let marks = [
-        format!("qemu-dm-{domain}["),
-        format!("vgpu-stub-xen@{domain}["),
-        format!("domain {domain}:"),
-    ];
+    let mut marks = tags(&format!("qemu-dm-{domain}"), subject.qemu.as_slice());
+    marks.extend(tags(&format!("vgpu-stub-xen@{domain}"), &subject.emulators));
+    if subject.emulators.is_empty() {
+        marks.push(format!("domain {domain}:"));
+    }
     Log {
         path: "/var/log/daemon.log".into(),
-        marks: Some(marks.into()),
+        marks: Some(marks),
     }
+}
+
+/// What lines of these processes have. Without a process an earlier domain's
+/// may have it too: the log is older than the host's last start, and domains
+/// are numbered anew by each.
+fn tags(name: &str, processes: &[Process]) -> Vec<String> {
+    if processes.is_empty() {
+        return vec![format!("{name}[")];
+    }
+    let tag = |process: &Process| format!("{name}[{}]:", process.pid);
+    processes.iter().map(tag).collect()
 }
 
 /// What QEMU's arguments name, and what libvirt keeps.

@@ -119,7 +119,7 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
                 format!(
                     "a server listens on {path}, and the VM has lost its own. QEMU connects only once"
                 ),
-                subject.qemu.iter().map(|qemu| Mend::host(restart(qemu))),
+                subject.qemu.iter().flat_map(restart),
             ));
         }
         let own = subject
@@ -136,10 +136,23 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     control_answers(subject, seen)
 }
 
-/// How QEMU is ended, and started with the same arguments.
-fn restart(qemu: &Process) -> String {
+/// How a VM is ended, and started as it was.
+fn restart(qemu: &Process) -> Vec<Mend> {
+    // What QEMU has inherited from libvirt is not among its arguments.
+    if let Some(name) = arguments::libvirts_name(qemu) {
+        let name = quoted(name);
+        return vec![
+            Mend::host(format!("virsh shutdown {name}")),
+            Mend::host(format!("virsh start {name}  # once it is off")),
+        ];
+    }
+    // The old one has what the new one needs, such as the locks of disks.
+    let pid = qemu.pid;
     let words: Vec<String> = qemu.words.iter().map(quoted).collect();
-    format!("kill {}; {} &", qemu.pid, words.join(" "))
+    let words = words.join(" ");
+    vec![Mend::host(format!(
+        "kill {pid}; while kill -0 {pid} 2>/dev/null; do sleep 0.1; done; {words} &"
+    ))]
 }
 
 /// The emulator of a domain of Xen: a supervisor, and who answers the guest.
