@@ -1,5 +1,6 @@
 //! The devices of one domain, and what they answer to its requests.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -96,16 +97,22 @@ impl Machine {
     /// does not tell which, so that is settled again, in the order of the
     /// devices.
     pub(crate) fn take_over(&mut self, hypervisor: &mut dyn Hypervisor, left: &[Mapping]) {
-        let overlaps: Vec<_> = self.devices.iter().map(|it| self.overlaps(it)).collect();
+        let overlaps: Vec<_> = self
+            .devices
+            .iter()
+            .map(|it| self.overlaps(it, left))
+            .collect();
+        let mut stale = Vec::new();
         for ((device, left), overlaps) in self.devices.iter().zip(left).zip(&overlaps) {
-            for stale in [&left.old, &left.new] {
-                if let Some(range) = io_range(stale.as_ref())
-                    && (*overlaps || *stale != device.wanted)
-                {
-                    // It may have been unmapped already.
-                    let _ = hypervisor.map(range, false);
-                }
-            }
+            let ranges = [&left.old, &left.new].into_iter().flatten();
+            stale.extend(ranges.filter(|it| *overlaps || Some(*it) != device.wanted.as_ref()));
+        }
+        // Xen has a set of addresses, not of ranges: a small one taken out of a large one would split it, and then the large
+        // one is not to be had as a whole.
+        stale.sort_by_key(|range| Reverse(range.end.saturating_sub(range.start)));
+        for range in stale.into_iter().filter_map(|it| io_range(Some(it))) {
+            // It may have been unmapped already.
+            let _ = hypervisor.map(range, false);
         }
         for (device, overlaps) in self.devices.iter_mut().zip(overlaps) {
             if let Some(range) = io_range(device.wanted.as_ref()) {
@@ -123,17 +130,17 @@ impl Machine {
         }
     }
 
-    /// Whether another device wants addresses that this one wants.
-    fn overlaps(&self, device: &Placed) -> bool {
-        let others = self
-            .devices
-            .iter()
-            .filter(|other| other.slot != device.slot);
-        let mut wanted = others.filter_map(|other| other.wanted.as_ref());
+    /// Whether another device wants addresses that this one wants, or has left some.
+    fn overlaps(&self, device: &Placed, left: &[Mapping]) -> bool {
+        let others = self.devices.iter().zip(left);
+        let mut theirs = others
+            .filter(|(other, _)| other.slot != device.slot)
+            .flat_map(|(other, left)| [&other.wanted, &left.old, &left.new])
+            .flatten();
         device
             .wanted
             .as_ref()
-            .is_some_and(|own| wanted.any(|it| own.start < it.end && it.start < own.end))
+            .is_some_and(|own| theirs.any(|it| own.start < it.end && it.start < own.end))
     }
 
     /// Does what a request asks for, and returns the value that it reads.

@@ -17,7 +17,21 @@ use crate::hypervisor::Hypervisor;
 use crate::kept::Mapping;
 use crate::machine::{Journal, Machine, Placed};
 
-pub(super) const SLOTS: [u8; 2] = [0x18, 0x19];
+pub(super) const SLOTS: [u8; 3] = [0x18, 0x19, LARGE];
+
+/// The slot of a device whose BAR0 has 64 KiB.
+pub(super) const LARGE: u8 = 0x1a;
+
+fn device(slot: u8) -> Device {
+    let mut config = DeviceConfig {
+        slot: Slot::try_from(slot).unwrap(),
+        ..DeviceConfig::default()
+    };
+    if slot == LARGE {
+        config.bar0_size = 0x1_0000.try_into().unwrap();
+    }
+    Device::new(&config, PortType::RootComplexIntegratedEndpoint)
+}
 
 /// What a vCPU's slot of the page is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,10 +78,6 @@ impl Fake {
     /// A domain whose vCPUs make these requests, each vCPU in order.
     pub(super) fn new(script: Vec<Vec<Request>>) -> Self {
         let vcpus = script.len();
-        let device = Device::new(
-            &DeviceConfig::default(),
-            PortType::RootComplexIntegratedEndpoint,
-        );
         let script = script
             .into_iter()
             .map(|requests| requests.into_iter().rev().collect())
@@ -82,7 +92,7 @@ impl Fake {
             refused: 0,
             unmapped: 0,
             memory: BTreeMap::new(),
-            kept: vec![device.save(); SLOTS.len()],
+            kept: SLOTS.iter().map(|slot| device(*slot).save()).collect(),
             left: vec![Mapping::default(); SLOTS.len()],
             steps: None,
             life: None,
@@ -147,11 +157,7 @@ impl Fake {
             .zip(SLOTS)
             .enumerate()
             .map(|(index, (state, slot))| {
-                let config = DeviceConfig {
-                    slot: Slot::try_from(slot).unwrap(),
-                    ..DeviceConfig::default()
-                };
-                let mut device = Device::new(&config, PortType::RootComplexIntegratedEndpoint);
+                let mut device = device(slot);
                 let mut bar0 = Bar0(None);
                 device.restore(state, &mut bar0).expect("kept state");
                 let keeper = || Keeper(self.clone(), index);
@@ -263,8 +269,18 @@ impl Hypervisor for Fake {
             }
             world.ranges.push((first, last));
         } else {
-            let at = world.ranges.iter().position(|r| *r == (first, last));
-            world.ranges.swap_remove(at.ok_or(Errno::NOENT)?);
+            // As rangeset_remove_range of Xen's common/rangeset.c.
+            let at = world
+                .ranges
+                .iter()
+                .position(|r| r.0 <= first && last <= r.1);
+            let around = world.ranges.swap_remove(at.ok_or(Errno::NOENT)?);
+            if around.0 < first {
+                world.ranges.push((around.0, first - 1));
+            }
+            if last < around.1 {
+                world.ranges.push((last + 1, around.1));
+            }
             world.unmapped += 1;
         }
         drop(world);

@@ -1,6 +1,6 @@
 //! BARs that a guest puts over each other.
 
-use super::fake::{Fake, config, memory, place};
+use super::fake::{Fake, LARGE, config, memory, place};
 
 const HOME: u64 = 0xf100_0000;
 const AWAY: u64 = 0xf200_0000;
@@ -48,6 +48,42 @@ fn an_overlap_is_survived_and_mended() {
     for (first, second) in [(0x18, 0x19), (0x19, 0x18)] {
         let steps = (0..)
             .take_while(|&steps| survived_and_mended(first, second, steps))
+            .count();
+        assert!(steps > 100, "{steps}");
+    }
+}
+
+/// Puts a small BAR0 into a large one's place, before or after the large one comes, and takes it away and both from the bus.
+/// The server dies after so many steps; returns whether it did.
+fn nothing_is_left(first: u8, second: u8, steps: usize) -> bool {
+    let base = |slot| if slot == LARGE { HOME } else { HOME + 0x2000 };
+    let mut requests = Vec::new();
+    requests.extend(place(first, base(first)));
+    requests.extend(place(second, base(second)));
+    requests.extend(place(0x18, AWAY));
+    requests.push(memory(HOME + 0x10, 4, Some(0x1a)));
+    requests.push(memory(HOME + 0x10, 4, None));
+    for slot in [first, second] {
+        requests.push(config(slot, 0x04, 2, Some(0)));
+    }
+    let fake = Fake::new(vec![requests]);
+    fake.kill_after(steps);
+    let killed = fake.serve();
+    assert!(!killed || !fake.serve());
+    assert!(fake.is_done());
+    let world = fake.world();
+    let what = format!("{first:#x}, then {second:#x}, killed after {steps}");
+    let read = world.answers[0].iter().flatten().last();
+    assert_eq!(read.map(|it| it & 0xffff_ffff), Some(0x1a), "{what}");
+    assert_eq!(world.ranges, [], "{what}");
+    killed
+}
+
+#[test]
+fn a_small_one_in_a_large_one_is_survived() {
+    for (first, second) in [(0x18, LARGE), (LARGE, 0x18)] {
+        let steps = (0..)
+            .take_while(|&steps| nothing_is_left(first, second, steps))
             .count();
         assert!(steps > 100, "{steps}");
     }
