@@ -85,7 +85,7 @@ const MODULE_LISTS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct GuestImage {
     kernel: PathBuf,
-    /// The part of the initramfs that comes from Debian, compressed.
+    /// The part of the initramfs that comes from Debian.
     system: PathBuf,
     /// The part with the project's own programs, which change all the time.
     programs: Vec<u8>,
@@ -138,6 +138,19 @@ impl GuestImage {
             kernel,
             system: entry.join(SYSTEM),
             programs: archive.write(Vec::new())?,
+        })
+    }
+
+    /// This kernel with another system: the initramfs `system`, and `own` over it. It runs no commands of
+    /// [`Machine::guest`](crate::machine::Machine::guest).
+    ///
+    /// # Errors
+    /// When a file of `own` is too large.
+    pub fn with_system(&self, system: &Path, own: &Initramfs) -> Result<Self> {
+        Ok(Self {
+            kernel: self.kernel.clone(),
+            system: system.to_path_buf(),
+            programs: own.write(Vec::new())?,
         })
     }
 

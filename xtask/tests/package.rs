@@ -149,6 +149,21 @@ fn differences(one: &BTreeMap<String, String>, other: &BTreeMap<String, String>)
         .collect()
 }
 
+/// Expects all below the root to be as it was then.
+fn is_as(root: &TempDir, then: &BTreeMap<String, String>, when: &str) {
+    let now = tree(root.path());
+    assert_eq!(
+        differences(&now, then),
+        Vec::<String>::new(),
+        "left: {when}"
+    );
+    assert_eq!(
+        differences(then, &now),
+        Vec::<String>::new(),
+        "lost: {when}"
+    );
+}
+
 /// Installs and removes, twice for good measure, and expects nothing to be left.
 fn leaves_nothing(root: &TempDir, parts: &[&str], install: &dyn Fn(), remove: &dyn Fn()) {
     let before = tree(root.path());
@@ -160,9 +175,7 @@ fn leaves_nothing(root: &TempDir, parts: &[&str], install: &dyn Fn(), remove: &d
         }
         assert_eq!(differences(&before, &installed), Vec::<String>::new());
         remove();
-        let after = tree(root.path());
-        assert_eq!(differences(&after, &before), Vec::<String>::new(), "left");
-        assert_eq!(differences(&before, &after), Vec::<String>::new(), "lost");
+        is_as(root, &before, "removed");
     }
 }
 
@@ -345,9 +358,7 @@ fn an_rpm_takes_over_from_the_tarball() {
     assert_eq!(refused.status.code(), Some(2));
     rpm(&root, &["--verify", "--nodeps", "vgpu-stub-xcp-ng"]);
     rpm(&root, &["--erase", "vgpu-stub-xcp-ng"]);
-    let after = tree(root.path());
-    assert_eq!(differences(&after, &before), Vec::<String>::new(), "left");
-    assert_eq!(differences(&before, &after), Vec::<String>::new(), "lost");
+    is_as(&root, &before, "erased");
 }
 
 /// Runs a script of the tarball where the disk is full when this tool comes to
@@ -397,11 +408,6 @@ fn what_is_cut_short_can_be_done_again_or_undone() {
         let mut script = as_root(script);
         succeed(script.env("DESTDIR", root.path()))
     };
-    let is = |expected: &BTreeMap<String, String>, when: &str| {
-        let now = tree(root.path());
-        assert_eq!(differences(&now, expected), Vec::<String>::new(), "{when}");
-        assert_eq!(differences(expected, &now), Vec::<String>::new(), "{when}");
-    };
     let before = tree(root.path());
     run(&install);
     let whole = tree(root.path());
@@ -417,9 +423,9 @@ fn what_is_cut_short_can_be_done_again_or_undone() {
         let half = tree(root.path());
         assert_eq!(differences(&half, &whole), Vec::<String>::new(), "half");
         run(&install);
-        is(&whole, file);
+        is_as(&root, &whole, file);
         run(&uninstall);
-        is(&before, file);
+        is_as(&root, &before, file);
 
         cut_short(&install, &root, "cp", file);
         // As one leaves it that could not even clean up.
@@ -427,13 +433,13 @@ fn what_is_cut_short_can_be_done_again_or_undone() {
         fs::create_dir(&unfinished).unwrap();
         fs::write(unfinished.join("file"), "half").unwrap();
         run(&uninstall);
-        is(&before, file);
+        is_as(&root, &before, file);
     }
 
     run(&install);
     cut_short(&uninstall, &root, "rm", "/usr/bin/vgpu-stub");
     run(&uninstall);
-    is(&before, "uninstall");
+    is_as(&root, &before, "uninstall");
 }
 
 #[test]
@@ -460,14 +466,7 @@ fn an_upgrade_removes_what_is_no_longer_part_of_it() {
 
     run(&older, "install.sh");
     run(&newer, "install.sh");
-    assert_eq!(
-        differences(&tree(root.path()), &whole),
-        Vec::<String>::new()
-    );
-    assert_eq!(
-        differences(&whole, &tree(root.path())),
-        Vec::<String>::new()
-    );
+    is_as(&root, &whole, "upgraded");
 
     // An upgrade that is cut short forgets none of the two.
     run(&older, "install.sh");
@@ -478,10 +477,7 @@ fn an_upgrade_removes_what_is_no_longer_part_of_it() {
         "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
     );
     run(&newer, uninstall);
-    assert_eq!(
-        differences(&tree(root.path()), &before),
-        Vec::<String>::new()
-    );
+    is_as(&root, &before, "removed");
 }
 
 #[test]

@@ -51,7 +51,7 @@ impl Answering {
         }
         // It fails where it has ended already.
         let _ = answering.child.kill();
-        Err(Error::Serving(match answering.child.wait() {
+        Err(Error::Serving(match answering.reap() {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }))

@@ -40,7 +40,7 @@ const LOOK: Timespec = Timespec {
     tv_nsec: 0,
 };
 
-/// How long that may take.
+/// How long requests that are under way may take to be answered.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
 /// How long the log may take to write its last lines.

@@ -93,7 +93,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
         server,
         store: Some(store),
         presence,
-        deaths: Vec::new(),
+        deaths: Deaths::default(),
         log: log.clone(),
     };
     let result = supervisor.run();
@@ -222,9 +222,30 @@ struct Supervisor<'a> {
     /// nothing of the domain any more.
     store: Option<Xenstore>,
     presence: Presence,
-    /// When the answering process died.
-    deaths: Vec<Instant>,
+    deaths: Deaths,
     log: Log,
+}
+
+/// When the answering process died, or failed to start.
+#[derive(Default)]
+struct Deaths(Vec<Instant>);
+
+impl Deaths {
+    /// It has died; what was before [`WINDOW`] counts no more.
+    fn died(&mut self, now: Instant) {
+        self.0
+            .retain(|death| now.saturating_duration_since(*death) < WINDOW);
+        self.0.push(now);
+    }
+
+    /// It has failed to start after it died. However long that took, all before it count.
+    fn failed_to_start(&mut self, now: Instant) {
+        self.0.push(now);
+    }
+
+    fn are_too_many(&self) -> bool {
+        self.0.len() > DEATHS
+    }
 }
 
 /// Why the supervisor stops waiting.
@@ -278,14 +299,8 @@ impl Supervisor<'_> {
     /// Starts the process again, unless it dies too often, or fails to start that often, however long each try takes.
     /// None where somebody asks for the end.
     fn start_again(&mut self) -> Result<Option<Answering>, Error> {
-        let now = Instant::now();
-        self.deaths
-            .retain(|death| now.saturating_duration_since(*death) < WINDOW);
-        loop {
-            self.deaths.push(Instant::now());
-            if self.deaths.len() > DEATHS {
-                return Err(Error::GaveUp(self.options.domain));
-            }
+        self.deaths.died(Instant::now());
+        while !self.deaths.are_too_many() {
             match Answering::start(self.serving) {
                 Ok(answering) => return Ok(Some(answering)),
                 Err(error) => self.log.event(error.to_string()),
@@ -294,7 +309,9 @@ impl Supervisor<'_> {
             if poll(&mut fds, Some(&SHORTAGE)).is_ok_and(|ready| ready > 0) {
                 return Ok(None);
             }
+            self.deaths.failed_to_start(Instant::now());
         }
+        Err(Error::GaveUp(self.options.domain))
     }
 
     fn wait(&mut self, answering: &Answering) -> Result<Woken, Error> {
@@ -363,5 +380,41 @@ impl Supervisor<'_> {
         if let Err(error) = removed {
             log.event(format!("cannot clean up in xenstore: {error}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a process takes that hangs as it starts.
+    const SLOWLY: Duration = Duration::from_millis(5500);
+
+    #[test]
+    fn deaths_now_and_then_are_no_reason_to_give_up() {
+        let mut deaths = Deaths::default();
+        let mut now = Instant::now();
+        for _ in 0..100 {
+            deaths.died(now);
+            assert!(!deaths.are_too_many());
+            now += SLOWLY;
+        }
+        for _ in 0..DEATHS {
+            deaths.died(now);
+        }
+        assert!(deaths.are_too_many());
+    }
+
+    #[test]
+    fn failures_in_a_row_are_however_slow() {
+        let mut deaths = Deaths::default();
+        let mut now = Instant::now();
+        deaths.died(now);
+        for _ in 0..DEATHS {
+            assert!(!deaths.are_too_many());
+            now += SLOWLY;
+            deaths.failed_to_start(now);
+        }
+        assert!(deaths.are_too_many());
     }
 }

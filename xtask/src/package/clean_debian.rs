@@ -1,6 +1,6 @@
 //! The .deb on a clean Debian: installed, tried and removed by Debian's own dpkg; and its units, by Debian's own systemd.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -50,12 +50,12 @@ pub(super) fn check(package: &Path, steps: &Steps) -> Result<()> {
     let cache = Cache::open()?;
     let root = root(&cache, &Suite::debian(SUITE), &PACKAGES, steps)?;
     let qemu = StockQemu::fetch(&cache, steps)?;
-    let kernel = GuestImage::assemble(&cache, &[], steps)?;
+    let image = GuestImage::assemble(&cache, &[], steps)?;
     steps.step("Try the .deb on a clean Debian", |step| {
         tree(&root, package, step)
     })?;
     steps.step("Try its units under systemd", |step| {
-        units(&root, package, kernel.kernel(), &qemu.path, step)
+        units(&root, package, &image, &qemu.path, step)
     })
 }
 
@@ -80,16 +80,16 @@ fn apart(program: &str) -> Command {
     command
 }
 
-fn units(root: &Path, package: &Path, kernel: &Path, qemu: &Path, step: &Step) -> Result<()> {
+/// `image` has the kernel.
+fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &Step) -> Result<()> {
     let folder = tempfile::tempdir()?;
-    let initramfs = folder.path().join("initramfs");
+    let system = folder.path().join("initramfs");
     let mut convert = Command::new("bsdtar");
     convert
         .args(["--create", "--format=newc", "--file"])
-        .arg(&initramfs)
+        .arg(&system)
         .arg(format!("@{}", root.display()));
     step.run(&mut convert)?;
-    // The kernel takes several archives in a row.
     let mut own = Initramfs::default();
     for (path, file) in [
         ("tests/vgpu-stub.deb", package),
@@ -107,13 +107,10 @@ fn units(root: &Path, package: &Path, kernel: &Path, qemu: &Path, step: &Step) -
     let wanted = format!("{folder}/multi-user.target.wants/tests.service");
     own.link(&wanted, "../tests.service");
     own.link("init", "sbin/init");
-    own.write(File::options().append(true).open(&initramfs)?)?;
 
     let mut machine = MachineBuilder::new(qemu, MachineType::Q35, &Firmware::own())
         .memory_mib(1024)
-        .arguments(["-kernel".as_ref(), kernel.as_os_str()])
-        .arguments(["-initrd".as_ref(), initramfs.as_os_str()])
-        .arguments(["-append", "console=ttyS0 quiet panic=-1", "-no-reboot"])
+        .image(&image.with_system(&system, &own)?)
         .start()?;
     machine.wait_exit(LIMIT)?;
     let console = machine.console();

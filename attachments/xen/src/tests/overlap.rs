@@ -1,9 +1,33 @@
 //! BARs that a guest puts over each other.
 
-use super::fake::{Fake, LARGE, config, memory, place};
+use vgpu_xen::ioreq::Request;
+
+use super::fake::{Fake, LARGE, World, config, memory, place};
 
 const HOME: u64 = 0xf100_0000;
 const AWAY: u64 = 0xf200_0000;
+
+/// A guest's requests, answered by a server that dies after so many steps, and by another after it; and whether it died.
+fn answered(requests: Vec<Request>, steps: usize) -> (Fake, bool) {
+    let fake = Fake::new(vec![requests]);
+    fake.kill_after(steps);
+    let killed = fake.serve();
+    assert!(!killed || !fake.serve());
+    assert!(fake.is_done());
+    (fake, killed)
+}
+
+/// What the guest has read.
+fn read(world: &World) -> Vec<u64> {
+    let values = world.answers[0].iter().flatten();
+    values.map(|value| value & 0xffff_ffff).collect()
+}
+
+/// Kills a server at each step, until there is none left to kill it at.
+fn at_each_step(killed_after: impl Fn(usize) -> bool) {
+    let steps = (0..).take_while(|&steps| killed_after(steps)).count();
+    assert!(steps > 100, "{steps}");
+}
 
 /// Puts BAR0 of the second device over that of the first, and then the first
 /// elsewhere. The server dies after so many steps; returns whether it did.
@@ -24,17 +48,9 @@ fn survived_and_mended(first: u8, second: u8, steps: usize) -> bool {
         config(second, 0x04, 2, Some(0)),
         memory(HOME + 0x10, 4, None),
     ]);
-    let fake = Fake::new(vec![requests]);
-    fake.kill_after(steps);
-    let killed = fake.serve();
-    assert!(!killed || !fake.serve());
-    assert!(fake.is_done());
+    let (fake, killed) = answered(requests, steps);
     let world = fake.world();
-    let got: Vec<u64> = world.answers[0]
-        .iter()
-        .flatten()
-        .map(|value| value & 0xffff_ffff)
-        .collect();
+    let got = read(&world);
     let what = format!("{first:#x} under {second:#x}, killed after {steps}");
     // Whoever takes over from a killed one may let the other one answer.
     assert!(got[0] == 0x18 || killed && got[0] == 0, "{what}");
@@ -46,10 +62,7 @@ fn survived_and_mended(first: u8, second: u8, steps: usize) -> bool {
 #[test]
 fn an_overlap_is_survived_and_mended() {
     for (first, second) in [(0x18, 0x19), (0x19, 0x18)] {
-        let steps = (0..)
-            .take_while(|&steps| survived_and_mended(first, second, steps))
-            .count();
-        assert!(steps > 100, "{steps}");
+        at_each_step(|steps| survived_and_mended(first, second, steps));
     }
 }
 
@@ -66,15 +79,10 @@ fn nothing_is_left(first: u8, second: u8, steps: usize) -> bool {
     for slot in [first, second] {
         requests.push(config(slot, 0x04, 2, Some(0)));
     }
-    let fake = Fake::new(vec![requests]);
-    fake.kill_after(steps);
-    let killed = fake.serve();
-    assert!(!killed || !fake.serve());
-    assert!(fake.is_done());
+    let (fake, killed) = answered(requests, steps);
     let world = fake.world();
     let what = format!("{first:#x}, then {second:#x}, killed after {steps}");
-    let read = world.answers[0].iter().flatten().last();
-    assert_eq!(read.map(|it| it & 0xffff_ffff), Some(0x1a), "{what}");
+    assert_eq!(read(&world).last(), Some(&0x1a), "{what}");
     assert_eq!(world.ranges, [], "{what}");
     killed
 }
@@ -82,9 +90,6 @@ fn nothing_is_left(first: u8, second: u8, steps: usize) -> bool {
 #[test]
 fn a_small_one_in_a_large_one_is_survived() {
     for (first, second) in [(0x18, LARGE), (LARGE, 0x18)] {
-        let steps = (0..)
-            .take_while(|&steps| nothing_is_left(first, second, steps))
-            .count();
-        assert!(steps > 100, "{steps}");
+        at_each_step(|steps| nothing_is_left(first, second, steps));
     }
 }

@@ -21,5 +21,4 @@ echo "the log has $lines lines more, of $most at most"
 [ "$lines" -gt 1000 ] && [ "$lines" -le "$most" ] || { tail -n 20 $log; fail "not what it should take"; }
 ctl shutdown || fail "no shutdown"
 nothing_left
-xl destroy g1
-wait_gone g1
+destroy g1

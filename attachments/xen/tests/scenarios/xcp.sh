@@ -27,7 +27,7 @@ for pid in $(ps -o pid,args | awk '/[v]gpu-stub xen/ { print $1 }'); do
     ls -l "/proc/$pid/fd" | grep -E '/tmp/(out|in)' && fail "an emulator has xenopsd's descriptors"
 done
 cat "/run/vgpu-stub/xen-$domain.options"
-vgpu-stub xcp vm-post-destroy -- -vmuuid "$uuid" -reason hard-shutdown || fail "the hook failed"
+/host/linux-4-19 vgpu-stub xcp vm-post-destroy -- -vmuuid "$uuid" -reason hard-shutdown || fail "the hook failed"
 [ -e "/run/vgpu-stub/xen-$domain.options" ] || fail "the hook forgot a domain that is there"
 
 release
