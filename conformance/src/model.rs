@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vgpu_device::{Device, DeviceConfig, Host};
+use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
 
 use crate::{Error, Target};
@@ -11,16 +11,7 @@ use crate::{Error, Target};
 #[derive(Debug)]
 pub struct Model {
     device: Device,
-    mapping: Mapping,
-}
-
-#[derive(Debug, Default)]
-struct Mapping(Option<Range<u64>>);
-
-impl Host for Mapping {
-    fn bar_mapped(&mut self, _index: u8, range: Option<Range<u64>>) {
-        self.0 = range;
-    }
+    mapping: Option<Range<u64>>,
 }
 
 /// Where the model's BAR0 stands at first, and where it may move.
@@ -31,11 +22,18 @@ impl Model {
     /// A device as firmware leaves it: BAR0 placed, memory decode on.
     #[must_use]
     pub fn new(config: &DeviceConfig, port_type: PortType) -> Self {
-        let mut device = Device::new(config, port_type);
-        let mut mapping = Mapping::default();
-        device.config_write(0x10, &HOME.to_le_bytes(), &mut mapping);
-        device.config_write(0x04, &[0x02], &mut mapping);
-        Self { device, mapping }
+        let mut model = Self {
+            device: Device::new(config, port_type),
+            mapping: None,
+        };
+        model.write_config(0x10, &HOME.to_le_bytes());
+        model.write_config(0x04, &[0x02]);
+        model
+    }
+
+    fn write_config(&mut self, offset: u16, data: &[u8]) {
+        let effects = self.device.config_write(offset, data);
+        effects.bar0.update(&mut self.mapping);
     }
 
     /// The guest-physical address of an offset in BAR0, if the BAR stands
@@ -44,7 +42,7 @@ impl Model {
         let mut bar = [0; 4];
         self.device.config_read(0x10, &mut bar);
         let address = u64::from(u32::from_le_bytes(bar)) + offset;
-        match &self.mapping.0 {
+        match &self.mapping {
             Some(range) if range.contains(&address) => Ok(()),
             mapped => Err(Error::Access(format!(
                 "address {address:#x} is outside what BAR0 decodes: {mapped:x?}"
@@ -61,19 +59,18 @@ impl Target for Model {
     }
 
     fn config_write(&mut self, offset: u16, size: usize, value: u32) -> Result<(), Error> {
-        self.device
-            .config_write(offset, &value.to_le_bytes()[..size], &mut self.mapping);
+        self.write_config(offset, &value.to_le_bytes()[..size]);
         Ok(())
     }
 
     fn bar0_read(&mut self, offset: u64, size: usize) -> Result<u64, Error> {
         self.decoded(offset)?;
-        Ok(self.device.bar0_read(offset, size))
+        Ok(self.device.bar0_read(offset, size).unwrap_or(0))
     }
 
     fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Error> {
         self.decoded(offset)?;
-        self.device.bar0_write(offset, size, value);
+        let _ = self.device.bar0_write(offset, size, value);
         Ok(())
     }
 
@@ -82,7 +79,7 @@ impl Target for Model {
     }
 
     fn set_status(&mut self, status: u32) -> Option<Result<(), Error>> {
-        self.device.set_status(status);
+        let _ = self.device.set_status(status);
         Some(Ok(()))
     }
 }

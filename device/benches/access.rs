@@ -21,10 +21,10 @@ struct Bar0(Device);
 
 impl Space for Bar0 {
     fn read(&mut self, offset: u16, size: usize) -> u64 {
-        self.0.bar0_read(offset.into(), size)
+        self.0.bar0_read(offset.into(), size).unwrap_or(0)
     }
     fn write(&mut self, offset: u16, size: usize, value: u64) {
-        self.0.bar0_write(offset.into(), size, value);
+        let _ = self.0.bar0_write(offset.into(), size, value);
     }
 }
 
@@ -37,8 +37,7 @@ impl Space for Config {
         u64::from_le_bytes(data)
     }
     fn write(&mut self, offset: u16, size: usize, value: u64) {
-        self.0
-            .config_write(offset, &value.to_le_bytes()[..size], &mut ());
+        let _ = self.0.config_write(offset, &value.to_le_bytes()[..size]);
     }
 }
 

@@ -1,5 +1,6 @@
 //! What stands behind BAR0: the registers and the data region.
 
+use thiserror::Error;
 use vgpu_abi::bar0::{self, DATA, REGISTERS};
 
 /// A register of BAR0, as the host side names it.
@@ -40,115 +41,134 @@ impl Register {
     }
 }
 
-/// Bytes that are backed by storage: registers and data region. What lies
-/// above in BAR0 is reserved.
-pub(crate) const STORAGE: usize = DATA.end as usize;
+/// The device takes no access of this size and alignment at this place. Such a read gives 0, such a write changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the device takes no such access there")]
+pub struct Refused;
 
-/// The grain of the access table: the size of the register block.
-const BLOCK: usize = 0x20;
+/// What a guest's write does in an area. A read gives what is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// It stores the value.
+    Storage,
+    /// It changes nothing.
+    ReadOnly,
+}
 
-/// Access sizes that each block of 0x20 bytes takes, as a set: sizes are
-/// powers of two, so size 4 is bit 2 of value 4. Registers take 4 alone.
-const SIZES: [u8; STORAGE / BLOCK] = {
-    let mut sizes = [1 | 2 | 4 | 8; STORAGE / BLOCK];
-    let [registers, ..] = &mut sizes;
-    *registers = 4;
-    sizes
-};
-const _: () = assert!(REGISTERS.start == 0 && REGISTERS.end as usize == BLOCK);
-const _: () = assert!(DATA.start as usize == BLOCK && STORAGE.is_multiple_of(BLOCK));
+/// A part of BAR0 with rules of its own.
+#[derive(Clone, Copy)]
+struct Area {
+    start: u64,
+    end: u64,
+    /// The access sizes that it takes, as a set: sizes are powers of two, so size 4 is bit 2 of value 4.
+    sizes: u8,
+    kind: Kind,
+}
 
-/// The bits of each register that the guest may change, in the order of
-/// [`Register::ALL`]; the reserved registers after those have none, so they
-/// read 0.
-const GUEST_WRITABLE: [u32; BLOCK / 4] = [
-    /* 0x00 Command */ u32::MAX,
-    /* 0x04 Status */ 0,
-    /* 0x08 Data Offset */ u32::MAX,
-    /* 0x0c Data Length */ u32::MAX,
-    /* 0x10 Request ID */ u32::MAX,
-    0,
-    0,
-    0,
+const fn area(start: u64, end: u64, sizes: u8, kind: Kind) -> Area {
+    Area {
+        start,
+        end,
+        sizes,
+        kind,
+    }
+}
+
+/// All areas, in the order of their offsets and without a gap. What lies above is reserved, and takes no access.
+const AREAS: [Area; 5] = [
+    area(bar0::COMMAND, bar0::STATUS, 4, Kind::Storage),
+    area(bar0::STATUS, bar0::DATA_OFFSET, 4, Kind::ReadOnly),
+    area(bar0::DATA_OFFSET, RESERVED, 4, Kind::Storage),
+    area(RESERVED, REGISTERS.end, 4, Kind::ReadOnly),
+    area(DATA.start, DATA.end, 1 | 2 | 4 | 8, Kind::Storage),
 ];
 
-/// How many accesses to BAR0 the device refused since it was built: of a size
-/// or alignment that the place does not take, or to the reserved part. Such a
-/// read returns 0, such a write changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Refused {
-    /// Refused reads.
-    pub reads: u64,
-    /// Refused writes.
-    pub writes: u64,
-}
+/// Where the reserved registers begin: they hold 0.
+const RESERVED: u64 = bar0::REQUEST_ID + 4;
+
+/// Bytes that are backed by storage: registers and data region.
+pub(crate) const STORAGE: usize = DATA.end as usize;
+
+/// What holds for each dword of the storage: [`AREAS`], spread out so that an access finds its area by one look.
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "the compiler evaluates it"
+)]
+const RULES: [(u8, Kind); STORAGE / 4] = {
+    let mut rules = [(0, Kind::ReadOnly); STORAGE / 4];
+    let mut end = 0;
+    let mut index = 0;
+    while index < AREAS.len() {
+        let Area {
+            start, sizes, kind, ..
+        } = AREAS[index];
+        assert!(start == end, "areas leave no gap");
+        end = AREAS[index].end;
+        let largest = 1 << sizes.ilog2();
+        assert!(
+            start % largest == 0 && end % largest == 0,
+            "no access crosses areas"
+        );
+        let mut at = start;
+        while at < end {
+            rules[at as usize / 4] = (sizes, kind);
+            at += 4;
+        }
+        index += 1;
+    }
+    assert!(end as usize == STORAGE);
+    rules
+};
 
 /// Registers and data region, little-endian as the guest sees them.
 #[derive(Debug)]
 pub(crate) struct Bar0 {
     storage: [u8; STORAGE],
-    refused: Refused,
 }
 
 impl Bar0 {
     pub(crate) const fn new() -> Self {
         Self {
             storage: [0; STORAGE],
-            refused: Refused {
-                reads: 0,
-                writes: 0,
-            },
         }
     }
 
-    /// Power-on state. The counters are the host's and stay.
+    /// Power-on state.
     pub(crate) fn reset(&mut self) {
         self.storage.fill(0);
     }
 
     #[inline]
-    pub(crate) fn read(&mut self, offset: u64, size: usize) -> u64 {
-        let value = place(offset, size).and_then(|at| match size {
+    pub(crate) fn read(&self, offset: u64, size: usize) -> Result<u64, Refused> {
+        let (at, _) = place(offset, size)?;
+        let value = match size {
             1 => self.storage.get(at).map(|&byte| byte.into()),
             2 => self.load(at).map(|b| u16::from_le_bytes(b).into()),
             4 => self.load(at).map(|b| u32::from_le_bytes(b).into()),
             _ => self.load(at).map(u64::from_le_bytes),
-        });
-        value.unwrap_or_else(|| {
-            self.refused.reads = self.refused.reads.wrapping_add(1);
-            0
-        })
+        };
+        value.ok_or(Refused)
     }
 
     #[inline]
-    pub(crate) fn write(&mut self, offset: u64, size: usize, value: u64) {
-        let Some(at) = place(offset, size) else {
-            self.refused.writes = self.refused.writes.wrapping_add(1);
-            return;
-        };
-        let bytes = value.to_le_bytes();
-        match GUEST_WRITABLE.get(at / 4) {
-            Some(&writable) => {
-                let [b0, b1, b2, b3, ..] = bytes;
-                let old = self.register_at(at);
-                let new = (old & !writable) | (u32::from_le_bytes([b0, b1, b2, b3]) & writable);
-                self.store(at, &new.to_le_bytes());
-            }
-            None => self.store(at, bytes.get(..size).unwrap_or_default()),
+    pub(crate) fn write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Refused> {
+        let (at, kind) = place(offset, size)?;
+        match kind {
+            Kind::Storage => self.store(at, value.to_le_bytes().get(..size).unwrap_or_default()),
+            Kind::ReadOnly => {}
         }
+        Ok(())
     }
 
     pub(crate) fn register(&self, register: Register) -> u32 {
-        self.register_at(register.offset() as usize)
+        self.load(register.offset() as usize)
+            .map_or(0, u32::from_le_bytes)
     }
 
     /// The host's own write, which no access right holds back.
     pub(crate) fn set_register(&mut self, register: Register, value: u32) {
         self.store(register.offset() as usize, &value.to_le_bytes());
-    }
-
-    pub(crate) const fn refused(&self) -> Refused {
-        self.refused
     }
 
     pub(crate) const fn storage(&self) -> &[u8; STORAGE] {
@@ -158,9 +178,8 @@ impl Bar0 {
     /// Takes over saved storage; `false`, and nothing changed, if a reserved
     /// register in it is not 0.
     pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) -> bool {
-        const RESERVED: usize = Register::ALL.len() * 4;
         let clear = saved
-            .get(RESERVED..BLOCK)
+            .get(RESERVED as usize..REGISTERS.end as usize)
             .is_some_and(|r| r.iter().all(|&b| b == 0));
         if clear {
             self.storage = *saved;
@@ -168,14 +187,11 @@ impl Bar0 {
         clear
     }
 
-    fn register_at(&self, at: usize) -> u32 {
-        self.load(at).map_or(0, u32::from_le_bytes)
-    }
-
     fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
         self.storage.get(at..)?.first_chunk().copied()
     }
 
+    #[inline]
     fn store(&mut self, at: usize, bytes: &[u8]) {
         if let Some(target) = self
             .storage
@@ -187,12 +203,12 @@ impl Bar0 {
     }
 }
 
-/// Where in the storage an access goes; `None` if it is to be refused.
+/// Where in the storage an access goes, and what it does there.
 #[inline]
-fn place(offset: u64, size: usize) -> Option<usize> {
-    let at = usize::try_from(offset).ok()?;
-    let sizes = usize::from(*SIZES.get(at / BLOCK)?);
-    let accepted = size.is_power_of_two() && sizes & size != 0;
+fn place(offset: u64, size: usize) -> Result<(usize, Kind), Refused> {
+    let at = usize::try_from(offset).map_err(|_| Refused)?;
+    let &(sizes, kind) = RULES.get(at / 4).ok_or(Refused)?;
+    let accepted = size.is_power_of_two() && usize::from(sizes) & size != 0;
     let aligned = at & size.wrapping_sub(1) == 0;
-    (accepted && aligned).then_some(at)
+    (accepted && aligned).then_some((at, kind)).ok_or(Refused)
 }

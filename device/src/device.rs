@@ -6,7 +6,7 @@ use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar};
 
 use crate::bar0::{Bar0, Refused, Register};
 use crate::state::{self, RestoreError, STATE_SIZE};
-use crate::{DeviceConfig, Host};
+use crate::{BarMapping, DeviceConfig, Effects};
 
 /// BAR0's index in the config space.
 const BAR0: u8 = bar0::INDEX as u8;
@@ -52,37 +52,43 @@ impl Device {
     }
 
     /// A guest's write of `data` to config space at byte `offset`. Any length
-    /// and alignment; read-only bits keep their values. What follows from it
-    /// is done, and told to `host`, before this returns.
-    pub fn config_write(&mut self, offset: u16, data: &[u8], host: &mut dyn Host) {
+    /// and alignment; read-only bits keep their values.
+    pub fn config_write(&mut self, offset: u16, data: &[u8]) -> Effects {
         let changes = self.config.write(offset, data);
         if changes.contains(Changes::FUNCTION_LEVEL_RESET) {
-            self.reset_after(changes, host);
+            // The write may have switched something off itself.
+            self.reset_after(changes)
         } else {
-            self.tell(changes, host);
+            self.effects(changes)
         }
     }
 
-    /// A guest's read of `size` bytes at byte `offset` of BAR0. Returns 0, and
-    /// counts it, where the device takes no such access:
-    /// see [`vgpu_abi::bar0`] for what it takes.
+    /// A guest's read of `size` bytes at byte `offset` of BAR0.
+    ///
+    /// # Errors
+    ///
+    /// If the device takes no such access, which reads as 0 then: see [`vgpu_abi::bar0`] for what it takes.
     #[inline]
-    pub fn bar0_read(&mut self, offset: u64, size: usize) -> u64 {
+    pub fn bar0_read(&self, offset: u64, size: usize) -> Result<u64, Refused> {
         self.bar0.read(offset, size)
     }
 
     /// A guest's write of the low `size` bytes of `value` at byte `offset` of
-    /// BAR0. Changes nothing, and counts it, where the device takes no such
-    /// access.
+    /// BAR0.
+    ///
+    /// # Errors
+    ///
+    /// If the device takes no such access. Nothing is changed then.
     #[inline]
-    pub fn bar0_write(&mut self, offset: u64, size: usize, value: u64) {
-        self.bar0.write(offset, size, value);
+    pub fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<Effects, Refused> {
+        self.bar0.write(offset, size, value)?;
+        Ok(Effects::default())
     }
 
     /// Puts the device back to its power-on state, as at a reset of the
     /// machine; all guest-written state is gone, and Status is 0.
-    pub fn reset(&mut self, host: &mut dyn Host) {
-        self.reset_after(Changes::empty(), host);
+    pub fn reset(&mut self) -> Effects {
+        self.reset_after(Changes::empty())
     }
 
     /// The host's read of a register.
@@ -92,14 +98,9 @@ impl Device {
     }
 
     /// The host's write of the Status register, which the guest can only read.
-    pub fn set_status(&mut self, status: u32) {
+    pub fn set_status(&mut self, status: u32) -> Effects {
         self.bar0.set_register(Register::Status, status);
-    }
-
-    /// How many accesses the device refused since it was built.
-    #[must_use]
-    pub fn refused(&self) -> Refused {
-        self.bar0.refused()
+        Effects::default()
     }
 
     /// Whether the guest lets the function answer memory accesses (Command
@@ -127,14 +128,14 @@ impl Device {
         state::encode(&self.config.save(), self.bar0.storage(), self.bar0_size)
     }
 
-    /// Takes over the state of a saved device, and tells `host` of the BAR
-    /// mapping and bus mastering that follow from it.
+    /// Takes over the state of a saved device. The effects say where BAR0 answers and whether the device masters the bus, as
+    /// far as that is not what it was.
     ///
     /// # Errors
     ///
     /// If the state is of an unknown version, damaged, or of a device with
     /// another configuration. The device is then as it was.
-    pub fn restore(&mut self, state: &[u8], host: &mut dyn Host) -> Result<(), RestoreError> {
+    pub fn restore(&mut self, state: &[u8]) -> Result<Effects, RestoreError> {
         let saved = state::decode(state)?;
         if saved.bar0_size != self.bar0_size {
             return Err(RestoreError::Bar0Size {
@@ -149,25 +150,29 @@ impl Device {
             let _ = self.config.restore(&config_before);
             return Err(RestoreError::ReservedRegister);
         }
-        self.tell(changes, host);
-        Ok(())
+        Ok(self.effects(changes))
     }
 
-    /// Resets, and tells the host of that and of `changes` before it: the write
-    /// that asks for a reset may have switched something off itself.
-    fn reset_after(&mut self, changes: Changes, host: &mut dyn Host) {
+    /// Resets; the effects are those of `changes` before it, too.
+    fn reset_after(&mut self, changes: Changes) -> Effects {
         let changes = changes | self.config.reset();
         self.bar0.reset();
-        self.tell(changes, host);
-        host.reset_done();
+        Effects {
+            reset: true,
+            ..self.effects(changes)
+        }
     }
 
-    fn tell(&self, changes: Changes, host: &mut dyn Host) {
-        if changes.contains(Changes::BAR_MAPPING) {
-            host.bar_mapped(BAR0, self.config.bar_range(BAR0));
-        }
-        if changes.contains(Changes::BUS_MASTER) {
-            host.bus_master(self.config.command().contains(Command::BUS_MASTER));
+    fn effects(&self, changes: Changes) -> Effects {
+        Effects {
+            bar0: match changes.contains(Changes::BAR_MAPPING) {
+                true => self.config.bar_range(BAR0).into(),
+                false => BarMapping::Untouched,
+            },
+            bus_master: changes
+                .contains(Changes::BUS_MASTER)
+                .then(|| self.config.command().contains(Command::BUS_MASTER)),
+            reset: false,
         }
     }
 }

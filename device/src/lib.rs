@@ -1,10 +1,11 @@
 //! The device model: one PCI function with BAR0, as a guest sees it.
 //!
-//! [`Device`] answers config and BAR0 accesses and reaches its host through
-//! [`Host`] alone. It does no I/O, never blocks, has no clock, and allocates
-//! only while it is built, so every attachment may call it from the place
-//! where a guest waits for the answer. No input of a guest is an error: what
-//! the device does not accept is ignored and counted.
+//! [`Device`] answers config and BAR0 accesses; what the machine around it has
+//! to do about them, it returns as [`Effects`]. It does no I/O, never blocks,
+//! has no clock, and allocates only while it is built, so every attachment may
+//! call it from the place where a guest waits for the answer. No input of a
+//! guest stops it: what the device does not accept is ignored, and
+//! [`Refused`] says so.
 #![forbid(unsafe_code)]
 // No value from a guest may panic.
 #![cfg_attr(
@@ -20,11 +21,11 @@
 mod bar0;
 mod config;
 mod device;
-mod host;
+mod effects;
 mod state;
 
 pub use bar0::{Refused, Register};
 pub use config::{Bar0Size, DeviceConfig, InvalidBar0Size};
 pub use device::Device;
-pub use host::Host;
+pub use effects::{BarMapping, Effects};
 pub use state::{RestoreError, STATE_SIZE, saved_config};

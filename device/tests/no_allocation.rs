@@ -10,15 +10,15 @@ fn accesses_allocate_nothing() {
         let mut data = [0; 4];
         for offset in 0..0x500u16 {
             device.config_read(offset, &mut data);
-            device.config_write(offset, &[0xff; 4], &mut ());
+            let _ = device.config_write(offset, &[0xff; 4]);
             for size in [1, 2, 4, 8] {
-                device.bar0_read(offset.into(), size);
-                device.bar0_write(offset.into(), size, u64::MAX);
+                let _ = device.bar0_read(offset.into(), size);
+                let _ = device.bar0_write(offset.into(), size, u64::MAX);
             }
         }
-        device.set_status(1);
+        let _ = device.set_status(1);
         let state = device.save();
-        assert!(device.restore(&state, &mut ()).is_ok());
+        assert!(device.restore(&state).is_ok());
     });
     assert_eq!(info.count_total, 0);
 }

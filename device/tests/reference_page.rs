@@ -156,13 +156,13 @@ fn bar0() -> String {
 fn sizes(device: &mut Device, range: &std::ops::Range<u64>) -> Vec<usize> {
     let mut taken = Vec::new();
     for size in [1, 2, 4, 8] {
-        let before = device.refused().reads;
-        let (mut tried, mut at) = (0, range.start.next_multiple_of(size));
+        let (mut tried, mut refused) = (0, 0);
+        let mut at = range.start.next_multiple_of(size);
         while at + size <= range.end {
-            device.bar0_read(at, size as usize);
+            refused += u64::from(device.bar0_read(at, size as usize).is_err());
             (tried, at) = (tried + 1, at + size);
         }
-        match device.refused().reads - before {
+        match refused {
             0 if tried > 0 => taken.push(size as usize),
             refused => assert_eq!(refused, tried, "{range:#x?} takes some of size {size}"),
         }
@@ -176,16 +176,16 @@ fn guest(device: &mut Device, range: &std::ops::Range<u64>, sizes: &[usize]) -> 
     let ones = u64::MAX >> (64 - 8 * size);
     let mut kept = Vec::new();
     for at in range.clone().step_by(size) {
-        device.bar0_write(at, size, u64::MAX);
-        kept.push(device.bar0_read(at, size));
+        let _ = device.bar0_write(at, size, u64::MAX);
+        kept.push(device.bar0_read(at, size).unwrap_or(0));
     }
     if kept.iter().all(|value| *value == ones) {
         return "read-write";
     }
     assert!(kept.iter().all(|value| *value == 0), "{range:#x?}");
-    device.set_status(u32::MAX);
+    let _ = device.set_status(u32::MAX);
     match device.bar0_read(range.start, size) {
-        0 => "reads 0, ignores writes",
+        Ok(0) | Err(_) => "reads 0, ignores writes",
         _ => "read; the host writes it",
     }
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use vgpu_control::Service;
 use vgpu_control::protocol::{Counters, Error, Greeting, Info, Registers};
-use vgpu_device::DeviceConfig;
+use vgpu_device::{DeviceConfig, Effects};
 
 use crate::Emulator;
 
@@ -71,7 +71,9 @@ impl Service for Control {
     }
 
     fn set_status(&self, device: u32, value: u32) -> Result<(), Error> {
-        self.emulator(device)?.set_status(value);
+        let effects = self.emulator(device)?.set_status(value);
+        // Only the guest's thread could act on any.
+        debug_assert_eq!(effects, Effects::default());
         Ok(())
     }
 

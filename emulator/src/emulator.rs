@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use vgpu_control::protocol::{Counters, Registers};
-use vgpu_device::{Device, Host, Register, STATE_SIZE};
+use vgpu_device::{Device, Effects, Refused, Register, STATE_SIZE};
 
 use crate::access::{Access, Kind, value};
 use crate::log::Log;
@@ -77,65 +77,69 @@ impl Emulator {
         self.show(Kind::ConfigRead, offset.into(), data, false);
     }
 
-    /// A guest's write to config space; any length and alignment. `host` hears
-    /// what follows from it.
-    pub fn config_write(&self, offset: u16, data: &[u8], host: &mut dyn Host) {
+    /// A guest's write to config space; any length and alignment.
+    pub fn config_write(&self, offset: u16, data: &[u8]) -> Effects {
         let mut state = self.lock();
         count(&mut state.counters.config_writes);
-        let mut host = Resets { host, count: 0 };
-        state.device.config_write(offset, data, &mut host);
-        let resets = host.count;
-        state.counters.resets = state.counters.resets.wrapping_add(resets);
+        let effects = state.device.config_write(offset, data);
+        if effects.reset {
+            count(&mut state.counters.resets);
+        }
         state.keep();
         drop(state);
         self.show(Kind::ConfigWrite, offset.into(), data, false);
-        if resets > 0 {
+        if effects.reset {
             self.show_reset();
         }
+        effects
     }
 
     /// A guest's read of BAR0; 0 where the device takes no such access.
     pub fn bar0_read(&self, offset: u64, data: &mut [u8]) {
         let mut state = self.lock();
         count(&mut state.counters.bar0_reads);
-        let before = state.device.refused().reads;
         let read = state.device.bar0_read(offset, data.len());
-        let refused = state.device.refused().reads != before;
+        if read.is_err() {
+            count(&mut state.counters.refused_reads);
+        }
         drop(state);
         data.fill(0);
-        for (to, from) in data.iter_mut().zip(read.to_le_bytes()) {
+        for (to, from) in data.iter_mut().zip(read.unwrap_or(0).to_le_bytes()) {
             *to = from;
         }
-        self.show(Kind::Bar0Read, offset, data, refused);
+        self.show(Kind::Bar0Read, offset, data, read.is_err());
     }
 
     /// A guest's write to BAR0; changes nothing where the device takes no such
     /// access.
-    pub fn bar0_write(&self, offset: u64, data: &[u8]) {
+    pub fn bar0_write(&self, offset: u64, data: &[u8]) -> Effects {
         let mut state = self.lock();
         count(&mut state.counters.bar0_writes);
-        let before = state.device.refused().writes;
-        state.device.bar0_write(offset, data.len(), value(data));
-        let refused = state.device.refused().writes != before;
-        state.keep();
+        let written = state.device.bar0_write(offset, data.len(), value(data));
+        match written {
+            Ok(_) => state.keep(),
+            Err(Refused) => count(&mut state.counters.refused_writes),
+        }
         drop(state);
-        self.show(Kind::Bar0Write, offset, data, refused);
+        self.show(Kind::Bar0Write, offset, data, written.is_err());
+        written.unwrap_or_default()
     }
 
     /// Puts the device back to its power-on state.
-    pub fn reset(&self, host: &mut dyn Host) {
+    pub fn reset(&self) -> Effects {
         let mut state = self.lock();
         count(&mut state.counters.resets);
-        state.device.reset(host);
+        let effects = state.device.reset();
         state.keep();
         drop(state);
         self.show_reset();
+        effects
     }
 
     /// A VM has got the device, which is in its power-on state then.
-    pub fn connected(&self, host: &mut dyn Host) {
+    pub fn connected(&self) -> Effects {
         count(&mut self.lock().counters.connections);
-        self.reset(host);
+        self.reset()
     }
 
     /// Whether the guest lets the device answer memory accesses.
@@ -165,22 +169,17 @@ impl Emulator {
     }
 
     /// The host's write of the Status register.
-    pub fn set_status(&self, status: u32) {
+    pub fn set_status(&self, status: u32) -> Effects {
         let mut state = self.lock();
-        state.device.set_status(status);
+        let effects = state.device.set_status(status);
         state.keep();
+        effects
     }
 
     /// What was counted.
     #[must_use]
     pub fn counters(&self) -> Counters {
-        let state = self.lock();
-        let refused = state.device.refused();
-        Counters {
-            refused_reads: refused.reads,
-            refused_writes: refused.writes,
-            ..state.counters
-        }
+        self.lock().counters
     }
 
     /// Whether accesses go to the log.
@@ -220,29 +219,4 @@ impl Emulator {
 
 fn count(counter: &mut u64) {
     *counter = counter.wrapping_add(1);
-}
-
-/// Counts what it passes on.
-struct Resets<'a> {
-    host: &'a mut dyn Host,
-    count: u64,
-}
-
-impl Host for Resets<'_> {
-    fn bar_mapped(&mut self, index: u8, range: Option<std::ops::Range<u64>>) {
-        self.host.bar_mapped(index, range);
-    }
-
-    fn bus_master(&mut self, enabled: bool) {
-        self.host.bus_master(enabled);
-    }
-
-    fn interrupt_raised(&mut self, vector: u16) {
-        self.host.interrupt_raised(vector);
-    }
-
-    fn reset_done(&mut self) {
-        count(&mut self.count);
-        self.host.reset_done();
-    }
 }

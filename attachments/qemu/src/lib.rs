@@ -12,7 +12,7 @@
 use std::ffi::c_char;
 
 use vgpu_abi::{bar0, ids};
-use vgpu_device::{Bar0Size, Device, DeviceConfig, Host, Register, STATE_SIZE};
+use vgpu_device::{Bar0Size, Device, DeviceConfig, Effects, Refused, Register, STATE_SIZE};
 use vgpu_pci::PciId;
 use vgpu_pci::capability::PortType;
 
@@ -49,9 +49,13 @@ const _: () = assert!(
         && VGPU_BAR0_SIZE == bar0::DEFAULT_SIZE as u64
 );
 
-/// One device.
+/// One device, and how many accesses to BAR0 it refused since it was made.
 #[derive(Debug)]
-pub struct VgpuDevice(Device);
+pub struct VgpuDevice {
+    device: Device,
+    refused_reads: u64,
+    refused_writes: u64,
+}
 
 /// What the user chose, unchecked.
 #[repr(C)]
@@ -106,7 +110,11 @@ pub extern "C" fn vgpu_new(
         PortType::Endpoint
     };
     match config(options) {
-        Ok(config) => Some(Box::new(VgpuDevice(Device::new(&config, port_type)))),
+        Ok(config) => Some(Box::new(VgpuDevice {
+            device: Device::new(&config, port_type),
+            refused_reads: 0,
+            refused_writes: 0,
+        })),
         Err(message) => {
             fill(error, &message);
             None
@@ -123,7 +131,7 @@ pub extern "C" fn vgpu_free(device: Option<Box<VgpuDevice>>) {
 /// Size of BAR0 in bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_bar0_size(device: &VgpuDevice) -> u32 {
-    device.0.bar0_size()
+    device.device.bar0_size()
 }
 
 /// The guest reads `size` (1 to 4) bytes of config space at `offset`.
@@ -132,7 +140,7 @@ pub extern "C" fn vgpu_config_read(device: &VgpuDevice, offset: u32, size: u32) 
     let mut value = [0; 4];
     let size = value.len().min(size as usize);
     device
-        .0
+        .device
         .config_read(saturate(offset), value.split_at_mut(size).0);
     u32::from_le_bytes(value)
 }
@@ -148,23 +156,22 @@ pub extern "C" fn vgpu_config_write(
 ) -> bool {
     let value = value.to_le_bytes();
     let size = value.len().min(size as usize);
-    let mut events = Events::default();
-    device
-        .0
-        .config_write(saturate(offset), value.split_at(size).0, &mut events);
-    events.reset
+    let effects = device
+        .device
+        .config_write(saturate(offset), value.split_at(size).0);
+    has_reset(effects)
 }
 
 /// All of config space as the guest would read it.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_config(device: &VgpuDevice, bytes: &mut [u8; VGPU_CONFIG_SIZE]) {
-    device.0.config_read(0, bytes);
+    device.device.config_read(0, bytes);
 }
 
 /// The bits of config space that the guest may change.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_config_write_mask(device: &VgpuDevice, mask: &mut [u8; VGPU_CONFIG_SIZE]) {
-    device.0.config_write_mask(0, mask);
+    device.device.config_write_mask(0, mask);
 }
 
 /// The guest reads `size` bytes of BAR0 at `offset`. Sets `refused` to whether
@@ -176,10 +183,12 @@ pub extern "C" fn vgpu_bar0_read(
     size: u32,
     refused: &mut bool,
 ) -> u64 {
-    let before = device.0.refused().reads;
-    let value = device.0.bar0_read(offset, size as usize);
-    *refused = device.0.refused().reads != before;
-    value
+    let read = device.device.bar0_read(offset, size as usize);
+    *refused = read.is_err();
+    read.unwrap_or_else(|Refused| {
+        device.refused_reads = device.refused_reads.wrapping_add(1);
+        0
+    })
 }
 
 /// The guest writes the low `size` bytes of `value` to BAR0 at `offset`.
@@ -191,42 +200,50 @@ pub extern "C" fn vgpu_bar0_write(
     size: u32,
     value: u64,
 ) -> bool {
-    let before = device.0.refused().writes;
-    device.0.bar0_write(offset, size as usize, value);
-    device.0.refused().writes != before
+    match device.device.bar0_write(offset, size as usize, value) {
+        // No register of BAR0 resets the device.
+        Ok(effects) => {
+            has_reset(effects);
+            false
+        }
+        Err(Refused) => {
+            device.refused_writes = device.refused_writes.wrapping_add(1);
+            true
+        }
+    }
 }
 
 /// Puts the device back to its power-on state.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
-    device.0.reset(&mut ());
+    has_reset(device.device.reset());
 }
 
 /// The host reads a register or a counter.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_value(device: &VgpuDevice, value: VgpuValue) -> u64 {
-    let register = |register| device.0.register(register).into();
+    let register = |register| device.device.register(register).into();
     match value {
         VgpuValue::Command => register(Register::Command),
         VgpuValue::Status => register(Register::Status),
         VgpuValue::DataOffset => register(Register::DataOffset),
         VgpuValue::DataLength => register(Register::DataLength),
         VgpuValue::RequestId => register(Register::RequestId),
-        VgpuValue::RefusedReads => device.0.refused().reads,
-        VgpuValue::RefusedWrites => device.0.refused().writes,
+        VgpuValue::RefusedReads => device.refused_reads,
+        VgpuValue::RefusedWrites => device.refused_writes,
     }
 }
 
 /// The host writes the Status register.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
-    device.0.set_status(status);
+    has_reset(device.device.set_status(status));
 }
 
 /// Saves all guest-visible state.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut [u8; VGPU_STATE_SIZE]) {
-    *state = device.0.save();
+    *state = device.device.save();
 }
 
 /// Takes over a saved state. If it is not one of such a device, returns false,
@@ -237,8 +254,11 @@ pub extern "C" fn vgpu_restore(
     state: &[u8; VGPU_STATE_SIZE],
     error: &mut [c_char; VGPU_ERROR_SIZE],
 ) -> bool {
-    match device.0.restore(state, &mut ()) {
-        Ok(()) => true,
+    match device.device.restore(state) {
+        Ok(effects) => {
+            has_reset(effects);
+            true
+        }
         Err(cause) => {
             fill(error, &cause.to_string());
             false
@@ -246,17 +266,15 @@ pub extern "C" fn vgpu_restore(
     }
 }
 
-/// What QEMU has to act on. BAR mappings and bus mastering it sees itself, in
-/// its own copy of the registers.
-#[derive(Default)]
-struct Events {
-    reset: bool,
-}
-
-impl Host for Events {
-    fn reset_done(&mut self) {
-        self.reset = true;
-    }
+/// Whether the device has reset itself, which is what QEMU has to act on.
+fn has_reset(effects: Effects) -> bool {
+    let Effects {
+        // QEMU sees these two itself, in its own copy of the registers.
+        bar0: _,
+        bus_master: _,
+        reset,
+    } = effects;
+    reset
 }
 
 /// Checks the options; the error names the one that is wrong.

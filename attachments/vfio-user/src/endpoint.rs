@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use vfio_user_server::{Device, Errno, Interrupts, Region, RegionIndex};
+use vgpu_device::{BarMapping, Effects};
 use vgpu_emulator::Emulator;
 
 /// Bytes of config space, of which the model implements the first 256: so the
@@ -43,8 +44,8 @@ impl Device for Endpoint {
     /// Clients do not reconnect to a device in use, so this is a new VM, which
     /// must find nothing of the last one's.
     fn connected(&mut self, _: &Interrupts) {
-        self.emulator.connected(&mut ());
-        self.decoded = self.emulator.memory_decoded();
+        let effects = self.emulator.connected();
+        self.act(effects);
     }
 
     fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
@@ -61,11 +62,13 @@ impl Device for Endpoint {
     fn write(&mut self, region: RegionIndex, offset: u64, data: &[u8]) -> Result<(), Errno> {
         match region {
             RegionIndex::Config => {
-                let offset = config_offset(offset)?;
-                self.emulator.config_write(offset, data, &mut ());
-                self.decoded = self.emulator.memory_decoded();
+                let effects = self.emulator.config_write(config_offset(offset)?, data);
+                self.act(effects);
             }
-            RegionIndex::Bar0 if self.decoded => self.emulator.bar0_write(offset, data),
+            RegionIndex::Bar0 if self.decoded => {
+                let effects = self.emulator.bar0_write(offset, data);
+                self.act(effects);
+            }
             RegionIndex::Bar0 => {}
             _ => return Err(Errno::INVAL),
         }
@@ -73,9 +76,26 @@ impl Device for Endpoint {
     }
 
     fn reset(&mut self) -> Result<(), Errno> {
-        self.emulator.reset(&mut ());
-        self.decoded = self.emulator.memory_decoded();
+        let effects = self.emulator.reset();
+        self.act(effects);
         Ok(())
+    }
+}
+
+impl Endpoint {
+    /// Does what follows from a change of the device.
+    fn act(&mut self, effects: Effects) {
+        let Effects {
+            // The client maps it, by its own copy of config space.
+            bar0,
+            // It reaches no guest memory.
+            bus_master: _,
+            // The client's own reset, or one that its guest asked for.
+            reset: _,
+        } = effects;
+        if bar0 != BarMapping::Untouched {
+            self.decoded = self.emulator.memory_decoded();
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use vgpu_device::Host;
+use vgpu_device::Effects;
 use vgpu_emulator::Emulator;
 use vgpu_xen::device_model::Range as IoRange;
 use vgpu_xen::ioreq::{Kind, Request};
@@ -42,16 +42,6 @@ pub(crate) struct Placed {
 pub(crate) trait Journal: Send + std::fmt::Debug {
     /// `old` is being replaced by `new`.
     fn note(&mut self, mapping: &Mapping);
-}
-
-/// BAR0's mapping, as the device's model has changed it.
-#[derive(Default)]
-struct Change(Option<Option<Range<u64>>>);
-
-impl Host for Change {
-    fn bar_mapped(&mut self, _: u8, range: Option<Range<u64>>) {
-        self.0 = Some(range);
-    }
 }
 
 impl Placed {
@@ -208,17 +198,29 @@ impl Machine {
     }
 
     fn write(&mut self, hypervisor: &mut dyn Hypervisor, kind: Kind, address: u64, data: &[u8]) {
-        match self.find(kind, address) {
-            Some((device, Place::Bar0(offset))) => device.emulator.bar0_write(offset, data),
-            Some((device, Place::Config(offset))) => {
-                let mut change = Change::default();
-                device.emulator.config_write(offset, data, &mut change);
-                let slot = device.slot;
-                if let Change(Some(range)) = change {
-                    self.move_bar0(hypervisor, slot, range);
-                }
-            }
-            None => {}
+        let Some((device, place)) = self.find(kind, address) else {
+            return;
+        };
+        let effects = match place {
+            Place::Bar0(offset) => device.emulator.bar0_write(offset, data),
+            Place::Config(offset) => device.emulator.config_write(offset, data),
+        };
+        let slot = device.slot;
+        self.act(hypervisor, slot, effects);
+    }
+
+    /// Does what follows from a change of a device.
+    fn act(&mut self, hypervisor: &mut dyn Hypervisor, slot: u8, effects: Effects) {
+        let Effects {
+            bar0,
+            // It reaches no guest memory on its own.
+            bus_master: _,
+            // All that it has here is its mapping.
+            reset: _,
+        } = effects;
+        let mut range = None;
+        if bar0.update(&mut range) {
+            self.move_bar0(hypervisor, slot, range);
         }
     }
 

@@ -2,7 +2,6 @@
 //! else: no xenstore, no other domain, no file.
 
 use std::io::{self, Read, Write};
-use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -11,7 +10,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use vgpu_device::{Device, DeviceConfig, Host};
+use vgpu_device::{Device, DeviceConfig};
 use vgpu_emulator::{Control, Emulator, Log, ending_signals};
 use vgpu_pci::capability::PortType;
 use vgpu_socket::Listener;
@@ -122,28 +121,17 @@ fn machine(
     for (index, config) in options.devices.iter().enumerate() {
         let (state, _) = kept.device(index);
         let mut device = Device::new(config, PortType::RootComplexIntegratedEndpoint);
-        let mut bar0 = Bar0::default();
-        device
-            .restore(&state, &mut bar0)
-            .map_err(|_| KeptError::Format)?;
+        let effects = device.restore(&state).map_err(|_| KeptError::Format)?;
+        let mut bar0 = None;
+        effects.bar0.update(&mut bar0);
         let emulator = Emulator::new(device, options.trace, log.clone())
             .with_keep(Box::new(kept.keeper(index)));
         let emulator = Arc::new(emulator);
         emulators.push((*config, Arc::clone(&emulator)));
         let journal = Box::new(kept.keeper(index));
-        placed.push(Placed::new(config.slot.into(), emulator, bar0.0, journal));
+        placed.push(Placed::new(config.slot.into(), emulator, bar0, journal));
     }
     Ok((Machine::new(placed), emulators))
-}
-
-/// The addresses that a restored device's BAR0 has.
-#[derive(Default)]
-struct Bar0(Option<Range<u64>>);
-
-impl Host for Bar0 {
-    fn bar_mapped(&mut self, _: u8, range: Option<Range<u64>>) {
-        self.0 = range;
-    }
 }
 
 /// The thread beside the one that answers.

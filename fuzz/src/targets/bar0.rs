@@ -1,6 +1,6 @@
 //! BAR0, as a guest and the host reach it.
 
-use vgpu_device::{Device, Register};
+use vgpu_device::{Device, Effects, Refused, Register};
 
 use super::device;
 use crate::Input;
@@ -8,41 +8,38 @@ use crate::Input;
 /// BAR0 as `abi/src/bar0.rs` describes it, in other words than the model's.
 struct Reference {
     bytes: [u8; 0x400],
-    refused: [u64; 2],
 }
 
 impl Reference {
     /// Where an access goes, if it is one that the device takes.
-    fn place(offset: u64, size: usize) -> Option<usize> {
+    fn place(offset: u64, size: usize) -> Result<usize, Refused> {
         let taken = match offset {
             0..0x20 => size == 4,
             0x20..0x400 => matches!(size, 1 | 2 | 4 | 8),
             _ => false,
         };
         let at = offset as usize;
-        (taken && at.is_multiple_of(size)).then_some(at)
+        match taken && at.is_multiple_of(size) {
+            true => Ok(at),
+            false => Err(Refused),
+        }
     }
 
-    fn read(&mut self, offset: u64, size: usize) -> u64 {
-        let Some(at) = Self::place(offset, size) else {
-            self.refused[0] += 1;
-            return 0;
-        };
+    fn read(&self, offset: u64, size: usize) -> Result<u64, Refused> {
+        let at = Self::place(offset, size)?;
         let bytes = self.bytes[at..at + size].iter().rev();
-        bytes.fold(0, |value, byte| value << 8 | u64::from(*byte))
+        Ok(bytes.fold(0, |value, byte| value << 8 | u64::from(*byte)))
     }
 
-    fn write(&mut self, offset: u64, size: usize, value: u64) {
-        let Some(at) = Self::place(offset, size) else {
-            self.refused[1] += 1;
-            return;
-        };
+    fn write(&mut self, offset: u64, size: usize, value: u64) -> Result<Effects, Refused> {
+        let at = Self::place(offset, size)?;
         // Status is the host's, and the last three registers are nobody's.
         if at != 4 && !(0x14..0x20).contains(&at) {
             for i in 0..size {
                 self.bytes[at + i] = (value >> (8 * i)) as u8;
             }
         }
+        Ok(Effects::default())
     }
 }
 
@@ -50,10 +47,7 @@ pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let choice = input.u8();
     let mut device = device(choice).0;
-    let mut reference = Reference {
-        bytes: [0; 0x400],
-        refused: [0; 2],
-    };
+    let mut reference = Reference { bytes: [0; 0x400] };
     while !input.is_empty() {
         let op = input.u8();
         let size = match op >> 3 {
@@ -69,8 +63,8 @@ pub(super) fn run(bytes: &[u8]) {
                 };
                 if kind % 2 == 0 {
                     let value = input.u64();
-                    device.bar0_write(offset, size, value);
-                    reference.write(offset, size, value);
+                    let got = device.bar0_write(offset, size, value);
+                    assert_eq!(got, reference.write(offset, size, value));
                 } else {
                     let got = device.bar0_read(offset, size);
                     assert_eq!(got, reference.read(offset, size), "{offset:#x} {size}");
@@ -78,18 +72,17 @@ pub(super) fn run(bytes: &[u8]) {
             }
             6 => {
                 let status = input.u32();
-                device.set_status(status);
+                assert_eq!(device.set_status(status), Effects::default());
                 reference.bytes[4..8].copy_from_slice(&status.to_le_bytes());
             }
             _ => {
                 // All of it, before it is gone.
                 check_state(&device, &reference);
                 if op & 8 == 0 {
-                    device.reset(&mut ());
+                    assert!(device.reset().reset);
                     reference.bytes.fill(0);
                 } else {
                     device = elsewhere(&device, choice);
-                    reference.refused = [0; 2];
                 }
             }
         }
@@ -107,9 +100,8 @@ pub(super) fn run(bytes: &[u8]) {
 /// A device that has taken over the state of this one.
 fn elsewhere(device: &Device, choice: u8) -> Device {
     let mut other = self::device(choice).0;
-    other
-        .restore(&device.save(), &mut ())
-        .expect("a device takes its own state");
+    let effects = other.restore(&device.save());
+    let _ = effects.expect("a device takes its own state");
     other
 }
 
@@ -119,8 +111,6 @@ fn check_state(device: &Device, reference: &Reference) {
 }
 
 fn check(device: &Device, reference: &Reference) {
-    let refused = device.refused();
-    assert_eq!([refused.reads, refused.writes], reference.refused);
     for (register, bytes) in Register::ALL.iter().zip(reference.bytes.chunks_exact(4)) {
         assert_eq!(device.register(*register).to_le_bytes(), bytes);
     }

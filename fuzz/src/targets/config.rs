@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use vgpu_device::{Device, Host};
+use vgpu_device::{Device, Effects};
 
 use super::device;
 use super::reference::{Byte, reference};
@@ -20,16 +20,16 @@ struct Told {
     resets: usize,
 }
 
-impl Host for Told {
-    fn bar_mapped(&mut self, index: u8, range: Option<Range<u64>>) {
-        assert_eq!(index, 0);
-        self.range = range;
-    }
-    fn bus_master(&mut self, enabled: bool) {
-        self.bus_master = enabled;
-    }
-    fn reset_done(&mut self) {
-        self.resets += 1;
+impl Told {
+    fn hear(&mut self, effects: Effects) {
+        let Effects {
+            bar0,
+            bus_master,
+            reset,
+        } = effects;
+        bar0.update(&mut self.range);
+        self.bus_master = bus_master.unwrap_or(self.bus_master);
+        self.resets += usize::from(reset);
     }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn run(bytes: &[u8]) {
 
 impl Checked {
     fn write(&mut self, offset: u16, data: &[u8]) {
-        self.device.config_write(offset, data, &mut self.told);
+        self.told.hear(self.device.config_write(offset, data));
         let mut reset = false;
         for (at, new) in (usize::from(offset)..256).zip(data) {
             let Byte { writable, .. } = self.rules[at];
@@ -121,7 +121,7 @@ impl Checked {
     fn reset(&mut self) {
         let fresh = device(self.choice).0;
         for _ in 0..2 {
-            self.device.reset(&mut self.told);
+            self.told.hear(self.device.reset());
             assert_eq!(self.device.save(), fresh.save());
         }
         self.expected = self.rules.map(|byte| byte.reset);
@@ -137,9 +137,8 @@ impl Checked {
             resets: self.resets,
             ..Told::default()
         };
-        self.device
-            .restore(&state, &mut told)
-            .expect("a device takes its own state");
+        let effects = self.device.restore(&state);
+        told.hear(effects.expect("a device takes its own state"));
         assert_eq!(self.device.save(), state);
         self.told = told;
     }

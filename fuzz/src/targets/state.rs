@@ -1,31 +1,22 @@
 //! Saved states that somebody damaged, or made up.
 
-use std::ops::Range;
-
-use vgpu_device::Host;
+use vgpu_device::{Effects, Refused};
 
 use super::device;
 use super::reference::reference;
 use crate::Input;
-
-#[derive(Default)]
-struct Told(Option<Range<u64>>);
-
-impl Host for Told {
-    fn bar_mapped(&mut self, _: u8, range: Option<Range<u64>>) {
-        self.0 = range;
-    }
-}
 
 pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let (choice, form) = (input.u8(), input.u8());
     let (mut target, port_type, bar0_size) = device(choice);
     // A device in use, which an error must leave as it was.
-    let mut told = Told::default();
-    target.config_write(0x10, &0xf100_0000_u32.to_le_bytes(), &mut told);
-    target.config_write(0x04, &[0x06], &mut told);
-    target.bar0_write(0x10, 4, 0x1234);
+    let mut bar0 = None;
+    for (offset, data) in [(0x10, 0xf100_0000_u32), (0x04, 0x06)] {
+        let effects = target.config_write(offset, &data.to_le_bytes());
+        effects.bar0.update(&mut bar0);
+    }
+    let _ = target.bar0_write(0x10, 4, 0x1234);
     let before = target.save();
 
     let mut made;
@@ -43,14 +34,11 @@ pub(super) fn run(bytes: &[u8]) {
         &made
     };
 
-    if target.restore(state, &mut told).is_err() {
+    let Ok(effects) = target.restore(state) else {
         assert_eq!(target.save(), before);
-        assert_eq!(
-            told.0,
-            Some(0xf100_0000..0xf100_0000 + u64::from(bar0_size))
-        );
         return;
-    }
+    };
+    effects.bar0.update(&mut bar0);
     // What was taken is what was given, byte for byte.
     assert_eq!(target.save(), state);
     let rules = reference(port_type, bar0_size);
@@ -61,7 +49,7 @@ pub(super) fn run(bytes: &[u8]) {
     }
     // The reserved registers are 0, and the host knows where BAR0 is.
     for offset in [0x14, 0x18, 0x1c] {
-        assert_eq!(target.bar0_read(offset, 4), 0);
+        assert_eq!(target.bar0_read(offset, 4), Ok(0));
     }
     let start = u64::from(u32::from_le_bytes([
         config[0x10],
@@ -71,12 +59,12 @@ pub(super) fn run(bytes: &[u8]) {
     ]));
     let end = start + u64::from(bar0_size);
     let decodes = config[4] & 2 != 0 && start != 0 && end < 1 << 32;
-    assert_eq!(told.0, decodes.then_some(start..end));
+    assert_eq!(bar0, decodes.then_some(start..end));
     // It answers, and can be reset as any device.
-    assert_eq!(target.bar0_read(0x11, 4), 0);
-    target.bar0_write(0x20, 8, u64::MAX);
-    assert_eq!(target.bar0_read(0x20, 8), u64::MAX);
-    target.reset(&mut told);
+    assert_eq!(target.bar0_read(0x11, 4), Err(Refused));
+    assert_eq!(target.bar0_write(0x20, 8, u64::MAX), Ok(Effects::default()));
+    assert_eq!(target.bar0_read(0x20, 8), Ok(u64::MAX));
+    target.reset().bar0.update(&mut bar0);
     assert_eq!(target.save(), device(choice).0.save());
-    assert_eq!(told.0, None);
+    assert_eq!(bar0, None);
 }

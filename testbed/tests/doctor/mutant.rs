@@ -66,7 +66,8 @@ impl ServerBackend for Mutant {
             }
             VFIO_PCI_BAR0_REGION_INDEX if self.mutation.silent_bar0 => data.fill(0xff),
             VFIO_PCI_BAR0_REGION_INDEX => {
-                let value = self.device.bar0_read(offset, data.len()).to_le_bytes();
+                let value = self.device.bar0_read(offset, data.len());
+                let value = value.unwrap_or(0).to_le_bytes();
                 data.copy_from_slice(&value[..data.len()]);
             }
             _ => return Err(ErrorKind::InvalidInput.into()),
@@ -78,13 +79,13 @@ impl ServerBackend for Mutant {
         match region {
             VFIO_PCI_CONFIG_REGION_INDEX => {
                 let at = u16::try_from(offset).map_err(io::Error::other)?;
-                self.device.config_write(at, data, &mut ());
+                let _ = self.device.config_write(at, data);
             }
             VFIO_PCI_BAR0_REGION_INDEX => {
                 let mut value = [0; 8];
                 value[..data.len()].copy_from_slice(data);
                 let value = u64::from_le_bytes(value);
-                self.device.bar0_write(offset, data.len(), value);
+                let _ = self.device.bar0_write(offset, data.len(), value);
             }
             _ => return Err(ErrorKind::InvalidInput.into()),
         }

@@ -179,7 +179,7 @@ impl Domain<'_> {
             let (device, told) = restored(&state).expect("a device keeps what it can take");
             let dying = || Box::new(Dying(self.kept.keeper(index), self.life.clone()));
             let emulator = Emulator::new(device, false, LOG.clone()).with_keep(dying());
-            placed.push(Placed::new(slot, Arc::new(emulator), told.0, dying()));
+            placed.push(Placed::new(slot, Arc::new(emulator), told, dying()));
             left.push(mapping);
         }
         (Machine::new(placed), left)
@@ -308,21 +308,25 @@ impl Domain<'_> {
                 }
                 match read {
                     true => device.config_read(register as u16, data),
-                    false => device.config_write(register as u16, data, told),
+                    false => {
+                        let effects = device.config_write(register as u16, data);
+                        effects.bar0.update(told);
+                    }
                 }
                 return;
             }
-            let Some(range) = told.0.as_ref().filter(|range| range.contains(&address)) else {
+            let Some(range) = told.as_ref().filter(|range| range.contains(&address)) else {
                 continue;
             };
             let offset = address - range.start;
             if read {
-                let value = device.bar0_read(offset, data.len()).to_le_bytes();
+                let value = device.bar0_read(offset, data.len());
+                let value = value.unwrap_or(0).to_le_bytes();
                 data.copy_from_slice(&value[..data.len()]);
             } else {
                 let mut value = [0; 8];
                 value[..data.len()].copy_from_slice(data);
-                device.bar0_write(offset, data.len(), u64::from_le_bytes(value));
+                let _ = device.bar0_write(offset, data.len(), u64::from_le_bytes(value));
             }
             return;
         }
@@ -333,7 +337,7 @@ impl Domain<'_> {
 
     /// Whether the guest has put one BAR0 over another.
     fn overlaps(&self) -> bool {
-        match (&self.shadows[0].1.0, &self.shadows[1].1.0) {
+        match (&self.shadows[0].1, &self.shadows[1].1) {
             (Some(first), Some(second)) => overlap(first, second),
             _ => false,
         }
@@ -348,7 +352,7 @@ impl Domain<'_> {
                 state == device.save(),
                 "device {index} is not as it should be"
             );
-            let new = told.0.clone();
+            let new = told.clone();
             wanted.extend(new.as_ref().map(|range| (range.start, range.end - 1)));
             assert_eq!(left, Mapping { old: None, new });
         }

@@ -92,7 +92,7 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
         let emulator = Arc::new(Emulator::new(device, false, LOG.clone()));
         let slot = SLOTS[0] + index as u8 % 8;
         let journal = Box::new(kept.keeper(index));
-        placed.push(Placed::new(slot, emulator, told.0, journal));
+        placed.push(Placed::new(slot, emulator, told, journal));
         left.push(mapping);
     }
     // What goes on from it answers, and has no more than one range a device.

@@ -158,12 +158,13 @@ impl Fake {
             .enumerate()
             .map(|(index, (state, slot))| {
                 let mut device = device(slot);
-                let mut bar0 = Bar0(None);
-                device.restore(state, &mut bar0).expect("kept state");
+                let mut bar0 = None;
+                let effects = device.restore(state).expect("kept state");
+                effects.bar0.update(&mut bar0);
                 let keeper = || Keeper(self.clone(), index);
                 let emulator = Emulator::new(device, false, log.clone());
                 let emulator = Arc::new(emulator.with_keep(Box::new(keeper())));
-                Placed::new(slot, emulator, bar0.0, Box::new(keeper()))
+                Placed::new(slot, emulator, bar0, Box::new(keeper()))
             });
         (Machine::new(placed.collect()), left)
     }
@@ -191,14 +192,6 @@ impl Fake {
             }
             None => Ok(()),
         }
-    }
-}
-
-struct Bar0(Option<std::ops::Range<u64>>);
-
-impl vgpu_device::Host for Bar0 {
-    fn bar_mapped(&mut self, _: u8, range: Option<std::ops::Range<u64>>) {
-        self.0 = range;
     }
 }
 

@@ -89,7 +89,7 @@ typedef enum {
 } VgpuValue;
 
 /*
- One device.
+ One device, and how many accesses to BAR0 it refused since it was made.
  */
 typedef struct VgpuDevice VgpuDevice;
 
