@@ -32,5 +32,6 @@ mod tests;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
 pub use layout::{Options, control_path};
+pub use sandbox::POLICY;
 pub use serving::serve;
 pub use supervisor::supervise;
