@@ -11,6 +11,9 @@ use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::{Error, Sandbox};
 
+/// The name of the empty folder, while it has one.
+const EMPTY: &str = "empty";
+
 impl Sandbox {
     /// Leaves all files but those that are open: the root folder is an empty one
     /// from now on, in which nobody can make a file, as it is removed already. It
@@ -21,19 +24,19 @@ impl Sandbox {
     ///
     /// The system refuses it.
     pub fn leave_files(&self, folder: &Path) -> Result<(), Error> {
-        let empty = folder.join("empty");
         let refused = |source| Error::System {
             action: "leave the file system",
             source,
         };
         let leave = || -> io::Result<()> {
-            match fs::create_dir(&empty) {
+            chdir(folder)?;
+            match fs::create_dir(EMPTY) {
                 // Somebody was killed right here.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 made => made?,
             }
-            chdir(&empty)?;
-            fs::remove_dir(&empty)?;
+            chdir(EMPTY)?;
+            fs::remove_dir(Path::new("..").join(EMPTY))?;
             chroot(".")?;
             Ok(chdir("/")?)
         };

@@ -91,7 +91,13 @@ pub fn serve(options: &Options, guarding: Command) -> Result<(), Error> {
     // sandbox may not even look at a file.
     let listener = ManuallyDrop::new(listener);
     let control_socket = ManuallyDrop::new(control_socket);
-    let sandboxed = sandbox.close(&POLICY)?;
+    let sandboxed = match sandbox.close(&POLICY) {
+        Ok(sandboxed) => sandboxed,
+        Err(error) => {
+            guard.end();
+            return Err(error.into());
+        }
+    };
     let mut server = Server {
         sandboxed,
         listener,
