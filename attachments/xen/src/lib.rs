@@ -22,6 +22,7 @@ mod kept;
 mod layout;
 mod machine;
 mod nodes;
+mod relay;
 mod sandbox;
 mod server;
 mod serving;
