@@ -60,7 +60,7 @@ impl Sandbox {
         if id == 0 || id == u32::MAX {
             return Err(Error::System {
                 action: "become another user",
-                source: io::Error::other(format!("no user has the number {id}")),
+                source: io::Error::other(format!("{id} is no number of another user")),
             });
         }
         let refused = || Error::cannot("become another user");
@@ -79,5 +79,22 @@ impl Sandbox {
         }
         self.user = Some(id);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// To the kernel, `u32::MAX` is to stay who one is.
+    #[test]
+    fn who_stays_root_hears_of_it() {
+        let mut sandbox = Sandbox::prepare().unwrap();
+        for id in [0, u32::MAX] {
+            let error = sandbox.become_user(id).unwrap_err().to_string();
+            let cause = format!("cannot become another user: {id} is no number of another user");
+            assert_eq!(error, cause);
+        }
+        assert_eq!(sandbox.user, None);
     }
 }
