@@ -23,7 +23,6 @@ const CLIENTS: &[Call] = &[
     Call::any(libc::SYS_sendmsg),
     // Their files: what they are, and whether they wait.
     Call::any(libc::SYS_fstat),
-    Call::any(libc::SYS_fstatfs),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_GETFL.cast_unsigned())),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_SETFL.cast_unsigned())),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_GET_SEALS.cast_unsigned())),

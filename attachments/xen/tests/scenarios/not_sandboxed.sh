@@ -3,7 +3,7 @@ domain=$(xl domid g1)
 asks='setpci -H1 -s 18 0.l 2>/dev/null'
 tell_guest g1 "while [ ! -e /tmp/stop ]; do $asks; done >/tmp/read & echo 'guest: asking'"
 wait_guest g1 'guest: asking'
-for start in 1 2 3 4 5 6; do
+for start in 1 2 3; do
     /host/without-seccomp vgpu-stub xen --domid "$domain" >/tmp/out 2>/tmp/said && fail "it starts without a sandbox"
     grep -q '^error: .*not in its sandbox' /tmp/said || { cat /tmp/said; fail "it does not say why"; }
     nothing_left
