@@ -70,11 +70,11 @@ const X32: i64 = 0x4000_0000;
 #[rustfmt::skip] // A table.
 pub const ACTS: &[Act] = &[
     // Files.
-    ended("open a file", libc::SYS_openat, &[HERE, Text(c"/etc/passwd"), Number(0)]),
+    both("open a file", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/etc/passwd"), Number(0)]),
     ended("open a file by the older call", libc::SYS_open, &[Text(c"/etc/passwd"), Number(0)]),
     ended("open a file by the newest call", libc::SYS_openat2, &[HERE, Text(c"/etc/passwd"), Zeros, Number(24)]),
     ended("open a file by its handle", libc::SYS_open_by_handle_at, &[HERE, Zeros, Number(0)]),
-    ended("read /proc", libc::SYS_openat, &[HERE, Text(c"/proc/self/environ"), Number(0)]),
+    both("read /proc", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/proc/self/environ"), Number(0)]),
     ended("see where a descriptor leads", libc::SYS_readlinkat, &[HERE, Text(c"/proc/self/fd/0"), Zeros, PAGE]),
     ended("list a folder", libc::SYS_getdents64, &[File, Zeros, PAGE]),
     ended("look for a file", libc::SYS_newfstatat, &[HERE, Text(c"/etc"), Zeros, Number(0)]),
