@@ -153,6 +153,12 @@ pub const ACTS: &[Act] = &[
     both("take too much memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]),
     both("take too much shared memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), SHARED, NONE, Number(0)]),
     both("take a page of memory", Outcome::Works, libc::SYS_mmap, &[Number(0), PAGE, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]),
+    Act {
+        what: "give memory back",
+        attempt: Attempt::GiveMemoryBack,
+        xen: Outcome::Works,
+        vfio_user: Outcome::Works,
+    },
     // The kernel.
     ended("load a kernel module", libc::SYS_finit_module, &[File, Text(c""), Number(0)]),
     ended("load a kernel", libc::SYS_kexec_load, &[Number(0), Number(0), Number(0), NONE]),

@@ -15,6 +15,8 @@ use vgpu_xen::event_channel::EventChannels;
 pub(crate) enum Attempt {
     Call(i64, &'static [Argument]),
     OnXen(fn(&OnXen) -> Result<(), Errno>),
+    /// As any program does: the C library's malloc makes calls of its own then.
+    GiveMemoryBack,
 }
 
 /// An argument of a system call.
@@ -92,4 +94,10 @@ pub(crate) fn call(number: i64, arguments: &[Argument], at_hand: &AtHand) -> Res
         return Err(Errno::from_raw_os_error(errno.unwrap_or(libc::EIO)));
     }
     Ok(())
+}
+
+/// Takes so much memory, in parts, that malloc gives it back to the kernel.
+pub(crate) fn give_memory_back() {
+    let parts: Vec<_> = (0..64).map(|_| vec![1u8; 64 << 10]).collect();
+    drop(std::hint::black_box(parts));
 }

@@ -17,7 +17,7 @@ use vgpu_xen::device_model::DeviceModel;
 use vgpu_xen::event_channel::EventChannels;
 
 use crate::acts::ACTS;
-use crate::attempt::{AtHand, Attempt, OnXen, call};
+use crate::attempt::{AtHand, Attempt, OnXen, call, give_memory_back};
 use crate::{Outcome, Process};
 
 /// The user that it becomes where it is root, as `vgpu-stub xen` has it.
@@ -117,6 +117,10 @@ pub fn act(process: Process, index: usize, domains: Option<Domains>) -> Result<(
         let _ = wait.recv();
         let result = match act.attempt {
             Attempt::Call(number, arguments) => call(number, arguments, &at_hand),
+            Attempt::GiveMemoryBack => {
+                give_memory_back();
+                Ok(())
+            }
             Attempt::OnXen(attempt) => on_xen.map_or(Err(Errno::NODEV), |it| attempt(&it)),
         };
         exit(if Outcome::from(result) == Outcome::Works {
