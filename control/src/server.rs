@@ -73,6 +73,11 @@ impl Server {
         self.listener.path()
     }
 
+    /// Lets nobody connect any more; the clients stay.
+    pub fn stop_listening(&self) {
+        self.listener.stop_listening();
+    }
+
     /// Takes one step, if there is one to take: a new client, or at most 512
     /// bytes of one client's requests with the replies to them. The clients
     /// take turns. What is left makes the server readable again.

@@ -24,4 +24,5 @@ pub use access::value;
 pub use control::Control;
 pub use emulator::{Emulator, Keep};
 pub use log::Log;
+pub use rate::{Limit, Rate};
 pub use signals::ending_signals;

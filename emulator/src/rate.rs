@@ -4,23 +4,25 @@ use std::time::{Duration, Instant};
 
 /// How many lines may come.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limit {
+pub struct Limit {
     /// At once, after a quiet time.
-    pub(crate) burst: u32,
+    pub burst: u32,
     /// The time after which one more may come.
-    pub(crate) interval: Duration,
+    pub interval: Duration,
 }
 
 /// Lets through as many as the limit says.
 #[derive(Debug)]
-pub(crate) struct Rate {
+pub struct Rate {
     limit: Limit,
     left: u32,
     since: Instant,
 }
 
 impl Rate {
-    pub(crate) fn new(limit: Limit, now: Instant) -> Self {
+    /// None has come yet.
+    #[must_use]
+    pub fn new(limit: Limit, now: Instant) -> Self {
         Self {
             limit,
             left: limit.burst,
@@ -29,7 +31,8 @@ impl Rate {
     }
 
     /// Whether a line may come now.
-    pub(crate) fn allows(&mut self, now: Instant) -> bool {
+    #[must_use]
+    pub fn allows(&mut self, now: Instant) -> bool {
         let Limit { burst, interval } = self.limit;
         let passed = now.saturating_duration_since(self.since);
         let earned = passed.as_nanos().checked_div(interval.as_nanos());

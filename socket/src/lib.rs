@@ -11,7 +11,9 @@ mod error;
 mod line_stream;
 mod listener;
 mod place;
+mod socket_file;
 
 pub use error::BindError;
 pub use line_stream::{LineError, LineStream};
 pub use listener::Listener;
+pub use socket_file::SocketFile;

@@ -96,8 +96,15 @@ impl Place {
 
     /// The file at the place, which is itself not opened or followed.
     pub(crate) fn stat(&self) -> Result<(FileId, FileType), Errno> {
+        let (file, kind, _) = self.stat_with_time()?;
+        Ok((file, kind))
+    }
+
+    /// The same, with when it was last changed.
+    pub(crate) fn stat_with_time(&self) -> Result<(FileId, FileType, (i64, u64)), Errno> {
         let stat = fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW)?;
-        Ok((FileId::of(&stat), FileType::from_raw_mode(stat.st_mode)))
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        Ok((FileId::of(&stat), kind, (stat.st_ctime, stat.st_ctime_nsec)))
     }
 
     pub(crate) fn remove(&self) -> Result<(), Errno> {

@@ -86,7 +86,7 @@ pub fn run() -> ExitCode {
     }
     let first = arguments.next().unwrap_or_default();
     let result = match first.to_str() {
-        Some(vfio_user::GUARD) => vfio_user::run_guard(),
+        Some(vfio_user::GUARD) => vfio_user::run_guard(arguments),
         Some(name @ "vfio-user") => alone(name).and_then(|args| vfio_user::run(&args)),
         Some(name @ "xen") => alone(name).and_then(|args| xen::run(&args)),
         _ => Cli::try_parse()

@@ -1,7 +1,8 @@
 //! `vgpu-stub vfio-user`: serves the device to stock QEMU.
 
+use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use vgpu_device::DeviceConfig;
@@ -110,25 +111,27 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map_or_else(DeviceConfig::default, |device| device.config),
         trace: args.trace.is_some(),
     };
-    let guarding = || guarding(&args.socket);
-    serve(&options, guarding).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    serve(&options, guarding(args))
+        .map_err(|error| Failure::new(error.to_string(), error.mend()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// This program as the guard; ps shows the socket too.
-fn guarding(socket: &Path) -> Command {
+/// This program as the guard of the server's sockets.
+fn guarding(args: &Args) -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("vgpu-stub").arg(GUARD).arg(socket);
+    command.arg0("vgpu-stub").arg(GUARD).arg(&args.socket);
+    command.args(&args.control);
     command
 }
 
-/// Is the guard of a server.
+/// Is the guard of a server, with these sockets.
 ///
 /// # Errors
 ///
 /// If no server has started it.
-pub(crate) fn run_guard() -> Result<ExitCode, Failure> {
-    guard().map_err(|error| {
+pub(crate) fn run_guard(sockets: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
+    let sockets: Vec<_> = sockets.collect();
+    guard(&sockets).map_err(|error| {
         Failure::new(
             error.to_string(),
             "leave it to 'vgpu-stub vfio-user', which starts it",

@@ -26,12 +26,46 @@ pub fn pass_on(descriptor: RawFd, to_children: bool) -> Result<(), Errno> {
     fcntl_setfd(descriptor, flags)
 }
 
+/// Has the programs that this process starts get none of its descriptors, but
+/// stdin, stdout and stderr: also none that this process was started with.
+///
+/// # Errors
+///
+/// What is open cannot be seen in `/proc`.
+pub fn pass_on_nothing() -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let descriptor = name.to_str().and_then(|name| name.parse().ok());
+        let Some(descriptor @ 3..) = descriptor else {
+            continue;
+        };
+        match pass_on(descriptor, false) {
+            // The folder itself is closed by now.
+            Ok(()) | Err(Errno::BADF) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsRawFd;
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri starts no processes")]
+    fn children_get_nothing() {
+        let file = std::fs::File::open("/dev/null").unwrap();
+        pass_on(file.as_raw_fd(), true).unwrap();
+        pass_on_nothing().unwrap();
+        let list = Command::new("ls").arg("/proc/self/fd").output().unwrap();
+        // Of ls's own there is the folder.
+        let list = String::from_utf8(list.stdout).unwrap();
+        assert_eq!(list.lines().count(), 4, "{list}");
+    }
 
     #[test]
     #[cfg_attr(miri, ignore = "Miri starts no processes")]

@@ -37,7 +37,7 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 const XEN_SUITE: &str = "trixie";
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 7] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
@@ -45,6 +45,8 @@ const PROGRAMS: [(&str, &str); 7] = [
     ("vgpu-xen", "reach"),
     ("vgpu-xen", "hold-open"),
     ("vgpu-xen-attachment", "linux-4-19"),
+    ("vgpu-xen-attachment", "without-seccomp"),
+    ("vgpu-compromised", "vgpu-compromised"),
 ];
 
 /// A check of the source by a tool of Rust's.

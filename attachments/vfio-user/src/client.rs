@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 
 use vfio_user_server::{Broken, Connection, Stop};
 use vgpu_emulator::Emulator;
+use vgpu_sandbox::Sandboxed;
 
 use crate::endpoint::Endpoint;
 
@@ -27,6 +28,7 @@ impl Client {
         stream: UnixStream,
         emulator: Arc<Emulator>,
         ended: Arc<OwnedFd>,
+        _: Sandboxed,
     ) -> std::io::Result<Self> {
         let connection = Connection::new(stream);
         let stop = connection.stop_handle();

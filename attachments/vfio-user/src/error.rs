@@ -10,6 +10,9 @@ pub enum Error {
     /// There is no socket to listen on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// The sandbox is not in force.
+    #[error("the server is not in its sandbox: {0}")]
+    Sandbox(#[from] vgpu_sandbox::Error),
     /// The system refused what the server needs.
     #[error("cannot {action}: {source}")]
     System {
@@ -26,6 +29,7 @@ impl Error {
     pub fn mend(&self) -> &'static str {
         match self {
             Self::Bind(error) => error.mend(),
+            Self::Sandbox(_) => "run it on Linux 4.14 or later that has /proc and seccomp",
             Self::System { .. } => {
                 "see that the limits on processes, open files and memory leave room (ulimit -a)"
             }

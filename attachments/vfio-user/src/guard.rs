@@ -1,5 +1,6 @@
-//! A second process that ends a VM's connection in order where the server
-//! dies and cannot.
+//! A second process that does what the server cannot, or may not in its sandbox:
+//! it ends a VM's connection in order where the server dies, and removes the
+//! sockets' files.
 //!
 //! The kernel closes a dead process's sockets as they are. A client whose last
 //! message is unread is reset then, and QEMU 11.1 aborts. The guard holds a
@@ -11,17 +12,34 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 use vfio_user_server::Connection;
 use vgpu_emulator::ending_signals;
+use vgpu_socket::SocketFile;
 
 use crate::error::{Error, cannot};
+
+/// How long it may take to start.
+const START: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+
+/// How long it may take to end.
+const END: Duration = Duration::from_secs(1);
+
+/// How often its end is looked for.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// The guard as the server has it. Dropped, it goes on until the server ends.
 #[derive(Debug)]
@@ -32,7 +50,7 @@ pub(crate) struct Guard {
 }
 
 impl Guard {
-    /// Starts `command`, which runs [`guard`].
+    /// Starts `command`, which runs [`guard`], and waits until it does.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let (socket, stdin) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
@@ -44,7 +62,14 @@ impl Guard {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()?;
-        Ok(Self { child, socket })
+        let guard = Self { child, socket };
+        let mut fds = [PollFd::new(&guard, PollFlags::IN)];
+        let in_time = poll(&mut fds, Some(&START))? > 0;
+        if in_time && recv(&guard, &mut [0], RecvFlags::DONTWAIT)?.1 == 1 {
+            return Ok(guard);
+        }
+        guard.end();
+        Err(io::Error::other("it does not start"))
     }
 
     /// Has the guard hold a client's connection, in place of the last one, or
@@ -63,11 +88,15 @@ impl Guard {
         Ok(())
     }
 
-    /// Ends the guard, which holds nothing any more.
-    pub(crate) fn end(mut self) {
-        // It fails where the guard has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+    /// Has the guard do its work and end, now that nobody can connect any more.
+    /// One that does not in time is left alone.
+    pub(crate) fn end(self) {
+        let Self { mut child, socket } = self;
+        drop(socket);
+        let since = Instant::now();
+        while matches!(child.try_wait(), Ok(None)) && since.elapsed() < END {
+            thread::sleep(LOOK);
+        }
     }
 }
 
@@ -79,22 +108,30 @@ impl AsFd for Guard {
 }
 
 /// Is the guard of the server that has started this process: until that ends,
-/// however it does.
+/// however it does. The files of its `sockets` are removed then.
 ///
 /// # Errors
 ///
 /// If no server has started it, or the system refuses what it needs.
-pub fn guard() -> Result<(), Error> {
+pub fn guard(sockets: &[impl AsRef<Path>]) -> Result<(), Error> {
     // As the program is started by another name.
     let _ = rustix::thread::set_name(c"vgpu-guard");
     // Who ends a service may signal all its processes; this one ends last.
     let _ignored = ending_signals().map_err(cannot("handle signals"))?;
     let server = io::stdin();
-    let mut _held = None;
+    let sockets: Vec<_> = sockets
+        .iter()
+        .filter_map(|socket| SocketFile::of(socket.as_ref()).ok())
+        .collect();
+    // Its server waits for this.
+    rustix::net::send(&server, &[0], SendFlags::NOSIGNAL).map_err(cannot("speak to a server"))?;
+    let mut held = None;
     while let Some(client) = receive(&server).map_err(cannot("hear from a server"))? {
         // It ends in order as it is dropped.
-        _held = client.map(Connection::new);
+        held = client.map(Connection::new);
     }
+    drop(held);
+    sockets.into_iter().for_each(SocketFile::remove);
     Ok(())
 }
 

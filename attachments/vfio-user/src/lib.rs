@@ -14,9 +14,12 @@ mod endpoint;
 mod error;
 mod guard;
 mod refusals;
+mod sandbox;
 mod serve;
+mod service_manager;
 
 pub use endpoint::Endpoint;
 pub use error::Error;
 pub use guard::guard;
+pub use sandbox::POLICY;
 pub use serve::{Options, serve};

@@ -6,6 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use vfio_user_server::{Connection, Errno, Stop};
+use vgpu_sandbox::Sandboxed;
 
 /// How long such a client may take to ask, and then to leave. QEMU asks as it
 /// connects, and waits 5 seconds for an answer.
@@ -36,7 +37,7 @@ struct Refusal {
 impl Refusals {
     /// Turns a client away. Where too many are under way, or there can be no
     /// thread, its connection is closed without a word.
-    pub(crate) fn add(&mut self, stream: UnixStream) -> io::Result<()> {
+    pub(crate) fn add(&mut self, stream: UnixStream, _: Sandboxed) -> io::Result<()> {
         let connection = Connection::new(stream);
         self.0.retain(|refusal| !refusal.thread.is_finished());
         if self.0.len() >= MOST {

@@ -1,6 +1,7 @@
 //! The process: its sockets, its signals, and the one VM it serves.
 
 use std::io::{self, Write};
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,16 +11,18 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
-use sd_notify::NotifyState;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_emulator::{Control, Emulator, Log, ending_signals};
 use vgpu_pci::capability::PortType;
+use vgpu_sandbox::{Sandbox, Sandboxed};
 use vgpu_socket::Listener;
 
 use crate::client::Client;
 use crate::error::{Error, cannot};
 use crate::guard::Guard;
 use crate::refusals::Refusals;
+use crate::sandbox::POLICY;
+use crate::service_manager::ServiceManager;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -64,7 +67,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// If a socket cannot be had, or the system refuses what the server needs. No
 /// socket is left behind.
-pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Error> {
+pub fn serve(options: &Options, guarding: Command) -> Result<(), Error> {
+    let sandbox = Sandbox::prepare()?;
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let listener = Listener::bind(&options.socket, options.socket_mode)?;
     let control_socket = match &options.control {
@@ -80,7 +84,22 @@ pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Er
     let emulator = Arc::new(Emulator::new(device, options.trace, log));
     let ended = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map_err(cannot("make an eventfd"))?;
+    let guard = Guard::start(guarding).map_err(cannot("start the guard"))?;
+    let service_manager = ServiceManager::connect();
+
+    // From here on their files are the guard's to remove: a process in this
+    // sandbox may not even look at a file.
+    let listener = ManuallyDrop::new(listener);
+    let control_socket = ManuallyDrop::new(control_socket);
+    let sandboxed = match sandbox.close(&POLICY) {
+        Ok(sandboxed) => sandboxed,
+        Err(error) => {
+            guard.end();
+            return Err(error.into());
+        }
+    };
     let mut server = Server {
+        sandboxed,
         listener,
         control_socket,
         control: Control::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
@@ -88,8 +107,7 @@ pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Er
         emulator,
         client: None,
         ended: Arc::new(ended),
-        guarding: &guarding,
-        guard: None,
+        guard: Some(guard),
         refusals: Refusals::default(),
         pause: false,
     };
@@ -97,11 +115,9 @@ pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Er
     let path = options.socket.display();
     // Who closed stdout does not want to know, and who is no systemd neither.
     let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
-    let _ = sd_notify::notify(&[NotifyState::Ready]);
-    // Nobody is accepted before it runs, and nobody waits for it but they.
-    server.start_guard();
+    service_manager.tell("READY=1");
     let result = server.run();
-    let _ = sd_notify::notify(&[NotifyState::Stopping]);
+    service_manager.tell("STOPPING=1");
     server.stop_client();
     server.turn_the_rest_away();
     server.end_guard();
@@ -109,9 +125,10 @@ pub fn serve(options: &Options, guarding: impl Fn() -> Command) -> Result<(), Er
     result
 }
 
-struct Server<'a> {
-    listener: Listener,
-    control_socket: Option<vgpu_control::Server>,
+struct Server {
+    sandboxed: Sandboxed,
+    listener: ManuallyDrop<Listener>,
+    control_socket: ManuallyDrop<Option<vgpu_control::Server>>,
     control: Control,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
@@ -119,15 +136,15 @@ struct Server<'a> {
     client: Option<Client>,
     /// Signalled when the client is gone.
     ended: Arc<OwnedFd>,
-    guarding: &'a dyn Fn() -> Command,
-    /// It ends the client's connection where this process cannot.
+    /// It ends the client's connection where this process cannot. It is not
+    /// started again: this process may start none.
     guard: Option<Guard>,
     refusals: Refusals,
     /// The process has no descriptor for a client that waits.
     pause: bool,
 }
 
-impl Server<'_> {
+impl Server {
     /// Runs until somebody asks for the end.
     fn run(&mut self) -> Result<(), Error> {
         while !self.control.shutdown_requested() {
@@ -145,7 +162,7 @@ impl Server<'_> {
                 self.accept();
             }
             if ready.control
-                && let Some(socket) = &mut self.control_socket
+                && let Some(socket) = &mut *self.control_socket
             {
                 socket.ready(&self.control);
             }
@@ -162,9 +179,9 @@ impl Server<'_> {
         let mut fds = [
             PollFd::new(&self.signalled, PollFlags::IN),
             PollFd::new(&*self.ended, PollFlags::IN),
-            PollFd::new(&self.listener, listened),
+            PollFd::new(&*self.listener, listened),
             // Where there is none of these two, one more of another.
-            match &self.control_socket {
+            match &*self.control_socket {
                 Some(socket) => PollFd::new(socket, PollFlags::IN),
                 None => PollFd::new(&self.signalled, PollFlags::empty()),
             },
@@ -207,12 +224,9 @@ impl Server<'_> {
             self.turn_away(stream);
             return;
         }
-        if self.guard.is_none() {
-            self.start_guard();
-        }
         self.guard(Some(&stream));
         let (emulator, ended) = (Arc::clone(&self.emulator), Arc::clone(&self.ended));
-        match Client::start(stream, emulator, ended) {
+        match Client::start(stream, emulator, ended, self.sandboxed) {
             Ok(client) => {
                 self.client = Some(client);
                 self.control.set_connected(true);
@@ -226,7 +240,7 @@ impl Server<'_> {
     }
 
     fn turn_away(&mut self, stream: UnixStream) {
-        if let Err(error) = self.refusals.add(stream) {
+        if let Err(error) = self.refusals.add(stream, self.sandboxed) {
             self.say(format!("cannot answer a client: {error}"));
         }
     }
@@ -235,6 +249,9 @@ impl Server<'_> {
     /// the socket is closed over them.
     fn turn_the_rest_away(&mut self) {
         self.listener.stop_listening();
+        if let Some(socket) = &*self.control_socket {
+            socket.stop_listening();
+        }
         while let Ok(Some(stream)) = self.listener.accept() {
             self.turn_away(stream);
         }
@@ -274,19 +291,14 @@ impl Server<'_> {
         }
     }
 
-    /// The device is served also where there can be no guard.
-    fn start_guard(&mut self) {
-        match Guard::start((self.guarding)()) {
-            Ok(guard) => self.guard = Some(guard),
-            Err(error) => self.say(format!("cannot start the guard: {error}")),
-        }
-    }
-
-    /// Goes on without the guard; the next client gets another.
+    /// Goes on without the guard.
     fn guard_ended(&mut self) {
         if let Some(guard) = self.guard.take() {
             guard.end();
-            self.say("the guard has ended; the next VM gets another");
+            self.say(
+                "the guard has ended: QEMU may end too where this server is killed; \
+                 start the server again when no VM has the device",
+            );
         }
     }
 

@@ -1,19 +1,24 @@
 //! The loop that answers a domain's guest.
 
 use rustix::io::Errno;
+use vgpu_sandbox::Sandboxed;
 
 use crate::hypervisor::Hypervisor;
 use crate::machine::Machine;
 
 /// Answers every vCPU, after [`catch_up`], for as long as the hypervisor lets it.
-pub(crate) fn run(hypervisor: &mut dyn Hypervisor, machine: &mut Machine) -> Errno {
+pub(crate) fn run(
+    hypervisor: &mut dyn Hypervisor,
+    machine: &mut Machine,
+    sandboxed: Sandboxed,
+) -> Errno {
     let mut vcpus = Vec::with_capacity(hypervisor.vcpus());
     loop {
         if let Err(errno) = hypervisor.wait(&mut vcpus) {
             return errno;
         }
         for &vcpu in &vcpus {
-            answer(hypervisor, machine, vcpu);
+            answer(hypervisor, machine, vcpu, sandboxed);
         }
     }
 }
@@ -21,14 +26,19 @@ pub(crate) fn run(hypervisor: &mut dyn Hypervisor, machine: &mut Machine) -> Err
 /// Completes what a dead server has left, without waiting for an event: the
 /// dead one may have taken it. A vCPU whose request it completed may not have
 /// been told, so each is.
-pub(crate) fn catch_up(hypervisor: &mut dyn Hypervisor, machine: &mut Machine) {
+pub(crate) fn catch_up(
+    hypervisor: &mut dyn Hypervisor,
+    machine: &mut Machine,
+    sandboxed: Sandboxed,
+) {
     for vcpu in 0..hypervisor.vcpus() {
-        answer(hypervisor, machine, vcpu);
+        answer(hypervisor, machine, vcpu, sandboxed);
         hypervisor.notify(vcpu);
     }
 }
 
-fn answer(hypervisor: &mut dyn Hypervisor, machine: &mut Machine, vcpu: usize) {
+/// Does what a guest asks for, which only a process in its sandbox may look at.
+fn answer(hypervisor: &mut dyn Hypervisor, machine: &mut Machine, vcpu: usize, _: Sandboxed) {
     if let Some(request) = hypervisor.take(vcpu) {
         let read = machine.answer(hypervisor, &request);
         hypervisor.complete(vcpu, read);

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::error::{Error, cannot};
+use crate::relay::Relay;
 use crate::serving::READY;
 
 /// How long it may take to start. One that cannot say why it fails, as its log
@@ -22,12 +23,17 @@ const START: Timespec = Timespec {
 /// How long it may take to end when it is told to, or says that it does.
 const END: Duration = Duration::from_secs(2);
 
+/// How long its log may take to end after it.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
 /// It is ended when this is dropped.
 pub(crate) struct Answering {
     child: Child,
     /// Hung up once it has ended, as nobody else has the other end. A pidfd would tell too, from Linux 5.3 on; dom0 of
     /// XCP-ng has 4.19.
     stdout: ChildStdout,
+    /// Of its log.
+    relay: Option<Relay>,
     /// Open for as long as this process lives.
     _stdin: Option<ChildStdin>,
 }
@@ -38,20 +44,29 @@ impl Answering {
         let mut child = serving()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(cannot("start a process"))?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+        let log = child.stderr.take();
         let mut answering = Self {
             child,
+            relay: None,
             stdout: stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?,
             _stdin: stdin,
         };
+        if let Some(log) = log {
+            let relay = Relay::start(log, io::stderr()).map_err(cannot("start a thread"))?;
+            answering.relay = Some(relay);
+        }
         if answering.is_ready() {
             return Ok(answering);
         }
         // It fails where it has ended already.
         let _ = answering.child.kill();
-        Err(Error::Serving(match answering.reap() {
+        let status = answering.reap();
+        answering.hear_the_rest();
+        Err(Error::Serving(match status {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         }))
@@ -71,6 +86,13 @@ impl Answering {
     /// Whether it has ended as somebody asked it to, now that it has hung up.
     pub(crate) fn ended_by_request(&mut self) -> bool {
         self.reap().is_ok_and(|status| status.success())
+    }
+
+    /// Waits for the last lines of its log, now that it has ended.
+    fn hear_the_rest(&self) {
+        if let Some(relay) = &self.relay {
+            relay.finish(LAST_LINES);
+        }
     }
 
     /// Waits for its end, and does not take no for an answer.
@@ -96,6 +118,7 @@ impl Drop for Answering {
             let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
             let _ = self.reap();
         }
+        self.hear_the_rest();
     }
 }
 

@@ -71,8 +71,8 @@ pub enum Error {
     #[error(transparent)]
     Kept(#[from] KeptError),
     /// The sandbox cannot be entered.
-    #[error("cannot give up privileges: {0}")]
-    Sandbox(String),
+    #[error("the process that answers the guest is not in its sandbox: {0}")]
+    Sandbox(#[from] vgpu_sandbox::Error),
     /// The serving process did not become ready.
     #[error("the process that answers the guest did not start: {0}")]
     Serving(String),
@@ -105,7 +105,9 @@ impl Error {
             Self::Folder { .. } => "run this as root, on a host that has /run",
             Self::Bind(error) => error.mend(),
             Self::Kept(_) => "end the domain's emulator and start the domain again",
-            Self::Sandbox(_) => "run this as root, on Linux 4.19 or later",
+            Self::Sandbox(_) => {
+                "run this as root, on Linux 4.19 or later that has /proc and seccomp"
+            }
             Self::GaveUp(_) => "see the log above; start the domain again to get the device back",
         }
     }

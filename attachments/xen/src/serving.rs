@@ -13,15 +13,17 @@ use rustix::io::Errno;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_emulator::{Control, Emulator, Log, ending_signals};
 use vgpu_pci::capability::PortType;
+use vgpu_sandbox::{Sandbox, Sandboxed};
 use vgpu_socket::Listener;
 use vgpu_xen::device_model::{DeviceModel, ServerId};
 
 use crate::answer;
 use crate::error::{Error, cannot};
-use crate::kept::{Kept, KeptError};
+use crate::hypervisor::Hypervisor;
+use crate::kept::{Kept, KeptError, Mapping};
 use crate::layout::{Folder, Options};
 use crate::machine::{Machine, Placed};
-use crate::sandbox;
+use crate::sandbox::POLICY;
 use crate::server::Server;
 
 /// What it prints when it answers.
@@ -53,22 +55,28 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// If Xen or the system refuses what it needs.
 pub fn serve(options: &Options) -> Result<(), Error> {
+    let mut sandbox = Sandbox::prepare()?;
+    // It has a controlling terminal no longer; it fails where it had none.
+    let _ = rustix::process::setsid();
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
-    let (kept, id) = Kept::open(&Folder::of(options.domain).kept())?;
-    let mut server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
+    let folder = Folder::of(options.domain);
+    let (kept, id) = Kept::open(&folder.kept())?;
+    let server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
     let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     domain.restrict().map_err(cannot("restrict a handle"))?;
     let listener = Listener::bind(&options.control, CONTROL_MODE)?;
     let control_socket =
         vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))?;
+    sandbox.leave_files(folder.path())?;
     if options.uid_base > 0 {
         let offset = u32::from(options.domain.0);
-        sandbox::become_user(options.uid_base.saturating_add(offset))?;
+        sandbox.become_user(options.uid_base.saturating_add(offset))?;
     }
 
     // Threads from here on.
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
-    let (mut machine, emulators) = machine(options, &kept, &log)?;
+    let devices = |_| machine(options, &kept, &log);
+    let (emulators, answering) = answer_sandboxed(sandbox, server, devices)?;
     let control = Control::new("xen", emulators);
     control.set_connected(true);
     let mut process = Process {
@@ -78,26 +86,6 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         domain,
         server: id,
     };
-    let (answering, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
-    let left: Vec<_> = (0..options.devices.len())
-        .map(|device| kept.device(device).1)
-        .collect();
-    // A thread's own start takes system calls that the sandbox ends it for.
-    let (running, started) = sync_channel(1);
-    thread::Builder::new()
-        .name("guest".into())
-        .stack_size(STACK)
-        .spawn(move || {
-            let _ = running.send(());
-            machine.take_over(&mut server, &left);
-            answer::catch_up(&mut server, &mut machine);
-            // The other end is closed only where the process ends.
-            let _ = (&failure).write_all(&[ANSWERS]);
-            answer::run(&mut server, &mut machine)
-        })
-        .map_err(cannot("start a thread"))?;
-    let _ = started.recv();
-    sandbox::close()?;
     let result = process.run(&answering);
     log.flush(LAST_LINES);
     // The control socket's file is the supervisor's to remove: this process
@@ -109,17 +97,70 @@ pub fn serve(options: &Options) -> Result<(), Error> {
 /// What the thread says once it has caught up.
 const ANSWERS: u8 = b'.';
 
+/// What the thread that answers is to do, which it learns once the process is in
+/// its sandbox.
+struct Work {
+    machine: Machine,
+    /// The mappings that the process before left.
+    left: Vec<Mapping>,
+    sandboxed: Sandboxed,
+}
+
+/// Answers the guest by a thread of its own, once the sandbox is closed.
+/// `devices` makes what it answers with; that comes after it too, as a guest has
+/// written it. Returns what else `devices` made, and a stream that speaks once
+/// the guest is answered and closes when it is no more.
+pub(crate) fn answer_sandboxed<T>(
+    sandbox: Sandbox,
+    mut hypervisor: impl Hypervisor + Send + 'static,
+    devices: impl FnOnce(Sandboxed) -> Result<(Machine, Vec<Mapping>, T), Error>,
+) -> Result<(T, UnixStream), Error> {
+    let (answering, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
+    // A thread's own start takes system calls that the sandbox ends it for.
+    let (running, started) = sync_channel(1);
+    let (begin, work) = sync_channel::<Work>(1);
+    thread::Builder::new()
+        .name("guest".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            let _ = running.send(());
+            // There is none where the process ends.
+            let Ok(work) = work.recv() else { return };
+            let (mut machine, sandboxed) = (work.machine, work.sandboxed);
+            machine.take_over(&mut hypervisor, &work.left);
+            answer::catch_up(&mut hypervisor, &mut machine, sandboxed);
+            // The other end is closed only where the process ends.
+            let _ = (&failure).write_all(&[ANSWERS]);
+            let _errno = answer::run(&mut hypervisor, &mut machine, sandboxed);
+        })
+        .map_err(cannot("start a thread"))?;
+    let _ = started.recv();
+    let sandboxed = sandbox.close(&POLICY)?;
+    let (machine, left, made) = devices(sandboxed)?;
+    let work = Work {
+        machine,
+        left,
+        sandboxed,
+    };
+    // It fails where the thread has ended, which the stream tells.
+    let _ = begin.send(work);
+    Ok((made, answering))
+}
+
+/// The emulators of devices, with what each was made of.
+type Emulators = Vec<(DeviceConfig, Arc<Emulator>)>;
+
 /// The devices as they were left, with their emulators.
-#[expect(clippy::type_complexity, reason = "each part has one use")]
 fn machine(
     options: &Options,
     kept: &Kept,
     log: &Log,
-) -> Result<(Machine, Vec<(DeviceConfig, Arc<Emulator>)>), Error> {
+) -> Result<(Machine, Vec<Mapping>, Emulators), Error> {
     let mut placed = Vec::new();
+    let mut all_left = Vec::new();
     let mut emulators = Vec::new();
     for (index, config) in options.devices.iter().enumerate() {
-        let (state, _) = kept.device(index);
+        let (state, left) = kept.device(index);
         let mut device = Device::new(config, PortType::RootComplexIntegratedEndpoint);
         let effects = device.restore(&state).map_err(|_| KeptError::Format)?;
         let mut bar0 = None;
@@ -130,8 +171,9 @@ fn machine(
         emulators.push((*config, Arc::clone(&emulator)));
         let journal = Box::new(kept.keeper(index));
         placed.push(Placed::new(config.slot.into(), emulator, bar0, journal));
+        all_left.push(left);
     }
-    Ok((Machine::new(placed), emulators))
+    Ok((Machine::new(placed), all_left, emulators))
 }
 
 /// The thread beside the one that answers.

@@ -19,6 +19,7 @@ use vgpu_device::Device;
 use vgpu_emulator::{Log, ending_signals};
 use vgpu_pci::capability::PortType;
 use vgpu_xen::device_model::{DeviceModel, Range, ServerId};
+use vgpu_xen::inherited::pass_on_nothing;
 use vgpu_xen::xenstore::Xenstore;
 
 use crate::answer;
@@ -62,6 +63,8 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// behind then, but the domain goes on without the device.
 pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(), Error> {
     check_slots(options)?;
+    // What a toolstack leaves open is none of the other process's business.
+    pass_on_nothing().map_err(cannot("look at the open files"))?;
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let model = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     model.restrict().map_err(cannot("restrict a handle"))?;

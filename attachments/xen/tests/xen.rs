@@ -65,6 +65,8 @@ fn bed(script: String) -> Result<(Bed, Scenario)> {
         "reach",
         "hold-open",
         "linux-4-19",
+        "without-seccomp",
+        "vgpu-compromised",
     ] {
         scenario = scenario.file(program, programs.join(program));
     }
@@ -206,6 +208,7 @@ scenarios! {
 scenarios! {
     |name| NO_DEVICE.scenario(name, "");
     doctor_not_configured,
+    not_sandboxed,
 }
 
 scenarios! {

@@ -417,8 +417,12 @@ fn a_server_started_behind_the_vms_back() -> Result<()> {
 fn a_stale_control_socket() -> Result<()> {
     Fault {
         plant: |patient| {
+            // With its guard, which would remove the sockets.
             let server = patient.server()?;
-            patient.host(&format!("kill -9 {server}")).map(drop)
+            let guard = format!("/proc/{server}/task/{server}/children");
+            patient
+                .host(&format!("kill -9 $(cat {guard}) {server}"))
+                .map(drop)
         },
         then: |patient, _, _| {
             ensure!(!patient.control().exists(), "it is still there");

@@ -125,7 +125,6 @@ fn a_server_follows_a_dead_one_on_its_socket() -> Result<()> {
     let mut served = bed.serve(&[])?;
     let socket = served.server.socket().to_path_buf();
     served.server.kill()?;
-    assert!(socket.exists());
     // The dead one's folder holds the socket, so it stays.
     let mut server = Server::start_at(&bed.program, &socket, ["--trace", "access"])?;
     let machine = bed.machine(&served, Place::Pc).qtest().start()?;

@@ -144,39 +144,43 @@ fn the_server_goes_on_without_it() {
     kill_process(guard.pid, Signal::KILL).unwrap();
     assert!(guard.ends_within(LIMIT));
     assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+    // So is the next VM, and the log says what is lacking.
     drop(client);
-    let mut client = begun(&bed);
-    let next = Guard::of(&server);
-    assert_ne!(next.pid, guard.pid);
-    let log = die(server, &mut client);
-    assert_eq!(client.ends(), 0);
-    let said = "vgpu-stub: the guard has ended; the next VM gets another\n";
+    drop(begun(&bed));
+    let (code, log) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
+    let said = "vgpu-stub: the guard has ended: QEMU may end too where this server is killed";
     assert_eq!(log.matches(said).count(), 1, "{log}");
+    // Its socket stays behind, and is no obstacle.
+    assert_eq!(bed.files(), 1);
+    drop(bed.serve(&[]));
 }
 
-/// As by an upgrade: the next guard is of the program that the server runs.
+/// It removes the sockets of a server that cannot.
 #[test]
-fn it_starts_again_where_the_program_is_gone() {
+fn a_killed_server_leaves_no_socket() {
     let bed = Bed::new();
-    let program = bed.0.path().join("vgpu-stub");
-    fs::copy(bed.command().get_program(), &program).unwrap();
-    let mut command = Command::new(&program);
-    command
-        .args(bed.command().get_args())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    let server = Serving::start(&mut command);
-    let client = begun(&bed);
+    let control = bed.control();
+    let server = bed.serve(&["--control", control.to_str().unwrap()]);
+    assert_eq!(bed.files(), 2);
+    server.end(Signal::KILL);
+    wait_until(|| bed.files() == 0);
+}
+
+/// A socket that another server has taken meanwhile is left to that one.
+#[test]
+fn the_next_server_s_socket_is_its_own() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
     let guard = Guard::of(&server);
-    fs::remove_file(&program).unwrap();
-    kill_process(guard.pid, Signal::KILL).unwrap();
+    kill_process(guard.pid, Signal::STOP).unwrap();
+    server.end(Signal::KILL);
+    let next = bed.serve(&[]);
+    kill_process(guard.pid, Signal::CONT).unwrap();
     assert!(guard.ends_within(LIMIT));
-    drop(client);
-    let mut client = begun(&bed);
-    let guard = Guard::of(&server);
-    die(server, &mut client);
-    assert_eq!(client.ends(), 0);
-    assert!(guard.ends_within(LIMIT));
+    drop(connect(&bed.socket()));
+    assert_eq!(next.end(Signal::TERM).0, Some(0));
+    assert_eq!(bed.files(), 0);
 }
 
 /// It lets go of the VMs that have left.

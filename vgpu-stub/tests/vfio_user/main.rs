@@ -5,4 +5,5 @@ mod ends;
 mod faults;
 mod guard;
 mod raw;
+mod sandbox;
 mod server;

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::io::Errno;
 use vgpu_device::{Device, STATE_SIZE};
 use vgpu_emulator::{Emulator, Keep};
+use vgpu_sandbox::Sandboxed;
 use vgpu_xen::abi::PAGE_SIZE;
 use vgpu_xen::device_model::{Range, ServerId};
 use vgpu_xen::ioreq::{IoreqPage, Kind, Request};
@@ -156,8 +157,8 @@ impl Domain<'_> {
                 let (mut machine, left) = self.machine();
                 machine.take_over(self, &left);
                 self.check();
-                answer::catch_up(self, &mut machine);
-                answer::run(self, &mut machine)
+                answer::catch_up(self, &mut machine, Sandboxed::pretend());
+                answer::run(self, &mut machine, Sandboxed::pretend())
             }));
             match served {
                 Ok(Errno::CANCELED) => return,

@@ -9,6 +9,7 @@ use vgpu_device::{Device, DeviceConfig, STATE_SIZE};
 use vgpu_emulator::{Emulator, Keep, Log};
 use vgpu_pci::Slot;
 use vgpu_pci::capability::PortType;
+use vgpu_sandbox::Sandboxed;
 use vgpu_xen::device_model::Range;
 use vgpu_xen::ioreq::{Kind, Request};
 
@@ -133,8 +134,8 @@ impl Fake {
             let (mut machine, left) = self.machine();
             let mut hypervisor = self.clone();
             machine.take_over(&mut hypervisor, &left);
-            answer::catch_up(&mut hypervisor, &mut machine);
-            answer::run(&mut hypervisor, &mut machine)
+            answer::catch_up(&mut hypervisor, &mut machine, Sandboxed::pretend());
+            answer::run(&mut hypervisor, &mut machine, Sandboxed::pretend())
         }));
         match served {
             Ok(_) => false,
@@ -146,7 +147,7 @@ impl Fake {
         }
     }
 
-    fn machine(&self) -> (Machine, Vec<Mapping>) {
+    pub(super) fn machine(&self) -> (Machine, Vec<Mapping>) {
         let log = Log::start("", std::io::sink()).unwrap();
         let (kept, left) = {
             let world = self.world();

@@ -5,3 +5,4 @@ mod accesses;
 mod death;
 mod fake;
 mod overlap;
+mod sandboxed;

@@ -1,0 +1,54 @@
+//! System calls that every policy has.
+
+use crate::Value::{Is, OwnProcess, Without};
+use crate::call::Call;
+
+const PROT_EXEC: u32 = libc::PROT_EXEC.unsigned_abs();
+
+/// What a process needs that is set up: its memory, to wait, what is open
+/// already, a control socket, a log, its end.
+pub const COMMON: &[Call] = &[
+    // Its memory, none of which is code.
+    Call::when(libc::SYS_mmap, 2, Without(PROT_EXEC)),
+    Call::when(libc::SYS_mprotect, 2, Without(PROT_EXEC)),
+    Call::any(libc::SYS_munmap),
+    Call::any(libc::SYS_mremap),
+    Call::any(libc::SYS_madvise),
+    Call::any(libc::SYS_brk),
+    // To wait.
+    Call::any(libc::SYS_poll),
+    Call::any(libc::SYS_ppoll),
+    Call::any(libc::SYS_epoll_wait),
+    Call::any(libc::SYS_epoll_pwait),
+    Call::any(libc::SYS_epoll_pwait2),
+    Call::any(libc::SYS_epoll_ctl),
+    Call::any(libc::SYS_futex),
+    Call::any(libc::SYS_sched_yield),
+    Call::any(libc::SYS_nanosleep),
+    Call::any(libc::SYS_clock_nanosleep),
+    Call::any(libc::SYS_clock_gettime),
+    Call::any(libc::SYS_restart_syscall),
+    // What is open already.
+    Call::any(libc::SYS_read),
+    Call::any(libc::SYS_write),
+    Call::any(libc::SYS_close),
+    Call::when(libc::SYS_fcntl, 1, Is(libc::F_GETFD.unsigned_abs())),
+    Call::when(libc::SYS_fcntl, 1, Is(libc::F_DUPFD_CLOEXEC.unsigned_abs())),
+    Call::any(libc::SYS_accept4),
+    // FIONBIO
+    Call::when(libc::SYS_ioctl, 1, Is(0x5421)),
+    Call::any(libc::SYS_recvfrom),
+    Call::any(libc::SYS_sendto),
+    Call::any(libc::SYS_shutdown),
+    // Its signals, and its end, with a panic's too.
+    Call::any(libc::SYS_rt_sigaction),
+    Call::any(libc::SYS_rt_sigprocmask),
+    Call::any(libc::SYS_rt_sigreturn),
+    Call::any(libc::SYS_sigaltstack),
+    Call::any(libc::SYS_getpid),
+    Call::any(libc::SYS_gettid),
+    Call::when(libc::SYS_tgkill, 0, OwnProcess),
+    Call::any(libc::SYS_getrandom),
+    Call::any(libc::SYS_exit),
+    Call::any(libc::SYS_exit_group),
+];
