@@ -191,6 +191,7 @@ scenarios! {
     saved,
     without_emulator,
     supervisor_killed,
+    killed_all,
     control,
     xenstore,
     doctor,

@@ -4,4 +4,5 @@
 mod accesses;
 mod death;
 mod fake;
+mod life;
 mod overlap;
