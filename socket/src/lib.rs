@@ -1,5 +1,5 @@
 //! A listening UNIX socket that takes its path safely and gives it back, and
-//! a client that never waits without end.
+//! a client, and a reader of lines, that never wait without end.
 //!
 //! [`Listener::bind`] gives the socket's file its exact mode before anybody
 //! can connect, cleans up what a dead server left behind, and never takes the
@@ -8,12 +8,14 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod line_reader;
 mod line_stream;
 mod listener;
 mod place;
 mod socket_file;
 
 pub use error::BindError;
+pub use line_reader::LineReader;
 pub use line_stream::{LineError, LineStream};
 pub use listener::Listener;
 pub use socket_file::SocketFile;

@@ -1,6 +1,6 @@
 //! The client's side of a socket whose protocol is made of lines.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -11,12 +11,12 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 use thiserror::Error;
 
+use crate::LineReader;
+
 /// A connection that is read by lines and never waits without end.
 #[derive(Debug)]
 pub struct LineStream {
-    stream: UnixStream,
-    /// What came after the last line.
-    input: Vec<u8>,
+    stream: LineReader<UnixStream>,
 }
 
 /// Why there is no connection, or no line.
@@ -56,8 +56,7 @@ impl LineStream {
         set_socket_timeout(&socket, Timeout::Send, Some(limit)).map_err(refused)?;
         retry_on_intr(|| net::connect(&socket, &address)).map_err(refused)?;
         Ok(Self {
-            stream: socket.into(),
-            input: Vec::new(),
+            stream: LineReader::new(socket.into()),
         })
     }
 
@@ -67,7 +66,8 @@ impl LineStream {
     ///
     /// [`LineError::TimedOut`] or [`LineError::Closed`].
     pub fn send(&mut self, bytes: &[u8]) -> Result<(), LineError> {
-        self.stream.write_all(bytes).map_err(|error| failed(&error))
+        let sent = self.stream.get_mut().write_all(bytes);
+        sent.map_err(|error| failed(&error))
     }
 
     /// The next line of at most `longest` bytes, without the newline.
@@ -76,35 +76,7 @@ impl LineStream {
     ///
     /// All but [`LineError::Connect`]; the time is over at `deadline`.
     pub fn receive(&mut self, deadline: Instant, longest: usize) -> Result<Vec<u8>, LineError> {
-        let mut chunk = [0; 4096];
-        let mut searched = 0;
-        loop {
-            let new = self.input.iter().skip(searched);
-            if let Some(end) = new.copied().position(|byte| byte == b'\n') {
-                let rest = self.input.split_off(searched + end + 1);
-                let mut line = std::mem::replace(&mut self.input, rest);
-                line.pop();
-                return Ok(line);
-            }
-            searched = self.input.len();
-            if searched > longest {
-                return Err(LineError::TooLong);
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(LineError::TimedOut);
-            }
-            let received = self
-                .stream
-                .set_read_timeout(Some(left))
-                .and_then(|()| self.stream.read(&mut chunk));
-            match received {
-                Ok(0) => return Err(LineError::Closed),
-                Ok(length) => self.input.extend(chunk.iter().take(length)),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(failed(&error)),
-            }
-        }
+        self.stream.receive(deadline, longest)
     }
 }
 

@@ -50,6 +50,26 @@ fn a_wrong_call_tells_cause_and_mend() {
             "the following required arguments were not provided: <VM>",
         ),
         (&["xen"], "arguments were not provided: --domid <N>"),
+        (
+            &["xen", "--domid", "0"],
+            "expected a number from 1 to 32751",
+        ),
+        (
+            &["xen", "--domid", "32752"],
+            "expected a number from 1 to 32751",
+        ),
+        (
+            &["xen", "--domid", "5", "--uid-base", "0"],
+            "expected a number from 65536 to 4294934543",
+        ),
+        (
+            &["xen", "--domid", "5", "--uid-base", "4294967295"],
+            "expected a number from 65536 to 4294934543",
+        ),
+        (
+            &["xen", "--domid", "5", "--clean-up", "--control", "/run/x"],
+            "cannot be used with",
+        ),
         (&["check", "--jsno"], "unexpected argument '--jsno' found"),
         (
             &["vfio-user", "--socket", "/s", "--device", "bar0-size=12"],

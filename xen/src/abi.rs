@@ -120,6 +120,8 @@ pub struct DmOp {
 pub mod op {
     /// `XEN_DMOP_create_ioreq_server`.
     pub const CREATE_IOREQ_SERVER: u32 = 1;
+    /// `XEN_DMOP_get_ioreq_server_info`.
+    pub const GET_IOREQ_SERVER_INFO: u32 = 2;
     /// `XEN_DMOP_map_io_range_to_ioreq_server`.
     pub const MAP_IO_RANGE: u32 = 3;
     /// `XEN_DMOP_unmap_io_range_from_ioreq_server`.
@@ -141,6 +143,26 @@ pub struct CreateIoreqServer {
     /// The new server's id, filled in by Xen.
     pub id: u16,
 }
+
+/// `struct xen_dm_op_get_ioreq_server_info`.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct GetIoreqServerInfo {
+    /// The server.
+    pub id: u16,
+    /// [`NO_GFNS`].
+    pub flags: u16,
+    /// The event channel of its buffered requests, filled in by Xen where it
+    /// has any.
+    pub bufioreq_port: u32,
+    /// Not filled in with [`NO_GFNS`].
+    pub ioreq_gfn: u64,
+    /// Not filled in with [`NO_GFNS`].
+    pub bufioreq_gfn: u64,
+}
+
+/// `XEN_DMOP_no_gfns`: its pages are not put into guest memory by the question.
+pub const NO_GFNS: u16 = 1;
 
 /// `struct xen_dm_op_ioreq_server_range`.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -207,6 +229,7 @@ layout! {
     BindInterdomain, 8 { domain: 0, port: 4 }
     DmOp, 32 { op: 0, pad: 4, arguments: 8 }
     CreateIoreqServer, 6 { handle_bufioreq: 0, pad: 1, id: 4 }
+    GetIoreqServerInfo, 24 { id: 0, flags: 2, bufioreq_port: 4, ioreq_gfn: 8, bufioreq_gfn: 16 }
     IoreqServerRange, 24 { id: 0, pad: 2, kind: 4, start: 8, end: 16 }
     SetIoreqServerState, 4 { id: 0, enabled: 2, pad: 3 }
     DestroyIoreqServer, 4 { id: 0, pad: 2 }

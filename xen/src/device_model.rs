@@ -10,8 +10,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::DomainId;
 use crate::abi::{
-    self, CreateIoreqServer, DestroyIoreqServer, DmOp, DmOpBuffer, DmOpCall, IoreqServerRange,
-    MmapBatch, MmapResource, SetIoreqServerState,
+    self, CreateIoreqServer, DestroyIoreqServer, DmOp, DmOpBuffer, DmOpCall, GetIoreqServerInfo,
+    IoreqServerRange, MmapBatch, MmapResource, SetIoreqServerState,
 };
 use crate::guest_memory::GuestPage;
 use crate::ioctl::ioctl;
@@ -27,9 +27,13 @@ pub struct DeviceModel {
     domain: DomainId,
 }
 
-/// An ioreq server of the domain. Xen has at most 8 per domain.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// An ioreq server of the domain: 0 to [`MAX_SERVERS`] - 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServerId(pub u16);
+
+/// How many ioreq servers a domain may have: `MAX_NR_IOREQ_SERVERS` of Xen's
+/// `xen/include/xen/sched.h` and, before 4.15, `asm-x86/hvm/domain.h`.
+pub const MAX_SERVERS: u16 = 8;
 
 /// What a server gets the accesses of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +90,7 @@ impl DeviceModel {
 
     /// Makes an ioreq server, without buffered requests. It has no requests
     /// until [`set_enabled`](Self::set_enabled). Xen pauses the domain for it.
+    /// Its id is the lowest that is free.
     ///
     /// # Errors
     ///
@@ -99,6 +104,25 @@ impl DeviceModel {
         let done = self.dm_op(abi::op::CREATE_IOREQ_SERVER, &create)?;
         let (create, _) = CreateIoreqServer::read_from_prefix(&done).map_err(|_| Errno::INVAL)?;
         Ok(ServerId(create.id))
+    }
+
+    /// Whether a server has buffered requests. Nothing is changed by that.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` where there is no such server, `ESRCH` where there is no such
+    /// domain, `EPERM` where the server is one of another domain than this.
+    pub fn is_buffered(&self, server: ServerId) -> Result<bool, Errno> {
+        let info = GetIoreqServerInfo {
+            id: server.0,
+            flags: abi::NO_GFNS,
+            bufioreq_port: 0,
+            ioreq_gfn: 0,
+            bufioreq_gfn: 0,
+        };
+        let done = self.dm_op(abi::op::GET_IOREQ_SERVER_INFO, &info)?;
+        let info = GetIoreqServerInfo::read_from_bytes(&done).map_err(|_| Errno::INVAL)?;
+        Ok(info.bufioreq_port != 0)
     }
 
     /// Has a server get accesses to this range, or no longer.

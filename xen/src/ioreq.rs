@@ -184,6 +184,23 @@ impl IoreqPage {
         })
     }
 
+    /// What was written by [`set_mark`](Self::set_mark), for as long as the
+    /// server exists, whatever processes do; 0 if nothing was. It is in the
+    /// last slot: in a domain of [`SLOTS`] vCPUs it goes as the last one asks
+    /// for something.
+    #[must_use]
+    pub fn mark(&self) -> u64 {
+        let last = self.slots().last();
+        last.map_or(0, |slot| slot.address.load(Relaxed))
+    }
+
+    /// Marks the page, which no vCPU may have used yet.
+    pub fn set_mark(&self, mark: u64) {
+        if let Some(slot) = self.slots().last() {
+            slot.address.store(mark, Relaxed);
+        }
+    }
+
     fn slots(&self) -> &[Slot; SLOTS] {
         // SAFETY: the page is mapped for as long as `self` lives, and aligned;
         // its size is that of the array, whose atomics take any bits and may
@@ -254,5 +271,13 @@ mod tests {
 
         page.complete(SLOTS, Some(1));
         assert_eq!((page.take(SLOTS), page.port(SLOTS)), (None, None));
+
+        assert_eq!(page.mark(), 0);
+        page.set_mark(7);
+        let last = SLOTS - 1;
+        assert_eq!(
+            (page.mark(), page.take(last), page.port(last)),
+            (7, None, None)
+        );
     }
 }

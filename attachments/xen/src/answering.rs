@@ -1,13 +1,14 @@
 //! The process that answers the guest, as its supervisor holds it.
 
-use std::io::{self, BufRead, BufReader};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io;
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, kill_process};
+use vgpu_socket::LineReader;
 
 use crate::error::{Error, cannot};
 use crate::relay::Relay;
@@ -15,10 +16,7 @@ use crate::serving::READY;
 
 /// How long it may take to start. One that cannot say why it fails, as its log
 /// is stuck, would take for ever.
-const START: Timespec = Timespec {
-    tv_sec: 5,
-    tv_nsec: 0,
-};
+const START: Duration = Duration::from_secs(5);
 
 /// How long it may take to end when it is told to, or says that it does.
 const END: Duration = Duration::from_secs(2);
@@ -31,15 +29,40 @@ pub(crate) struct Answering {
     child: Child,
     /// Hung up once it has ended, as nobody else has the other end. A pidfd would tell too, from Linux 5.3 on; dom0 of
     /// XCP-ng has 4.19.
-    stdout: ChildStdout,
+    stdout: LineReader<ChildStdout>,
     /// Of its log.
     relay: Option<Relay>,
     /// Open for as long as this process lives.
     _stdin: Option<ChildStdin>,
+    /// Until when it has to be ready; none once it is.
+    deadline: Option<Instant>,
+}
+
+/// What it has to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum News {
+    /// Nothing yet.
+    None,
+    /// It answers the guest.
+    Ready,
+    /// It has ended, or is to be ended: it has hung up, has said something
+    /// else, or takes too long.
+    End,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// As somebody asked it to.
+    Asked,
+    /// It answered, and died.
+    Died,
+    /// It did not become ready.
+    Failed(Error),
 }
 
 impl Answering {
-    /// Starts it and waits until it answers.
+    /// Starts it.
     pub(crate) fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
         let mut child = serving()
             .stdin(Stdio::piped())
@@ -47,45 +70,77 @@ impl Answering {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(cannot("start a process"))?;
-        let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-        let log = child.stderr.take();
+        let (stdin, log) = (child.stdin.take(), child.stderr.take());
+        let stdout = child.stdout.take();
+        let stdout = stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?;
+        // What fails from here on ends it.
         let mut answering = Self {
             child,
+            stdout: LineReader::new(stdout),
             relay: None,
-            stdout: stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?,
             _stdin: stdin,
+            deadline: Instant::now().checked_add(START),
         };
         if let Some(log) = log {
             let relay = Relay::start(log, io::stderr()).map_err(cannot("start a thread"))?;
             answering.relay = Some(relay);
         }
-        if answering.is_ready() {
-            return Ok(answering);
+        Ok(answering)
+    }
+
+    /// When to ask for its [news](Self::news), whatever a poll tells.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// To be polled. It says nothing once it is ready; its end is still heard.
+    pub(crate) fn poll_fd(&self) -> PollFd<'_> {
+        let events = match self.deadline {
+            Some(_) => PollFlags::IN,
+            None => PollFlags::empty(),
+        };
+        PollFd::from_borrowed_fd(self.stdout.as_fd(), events)
+    }
+
+    /// What it says, without waiting. `heard` is whether a poll has told of
+    /// anything.
+    pub(crate) fn news(&mut self, heard: bool) -> News {
+        match self.deadline {
+            None if heard => News::End,
+            Some(_) if heard => match self.stdout.receive_ready(READY.len()) {
+                Ok(None) => self.late(),
+                Ok(Some(line)) if READY.as_bytes().strip_suffix(b"\n") == Some(&line) => {
+                    self.deadline = None;
+                    News::Ready
+                }
+                Ok(Some(_)) | Err(_) => News::End,
+            },
+            _ => self.late(),
         }
-        // It fails where it has ended already.
-        let _ = answering.child.kill();
-        let status = answering.reap();
-        answering.hear_the_rest();
-        Err(Error::Serving(match status {
-            Ok(status) => status.to_string(),
-            Err(error) => error.to_string(),
-        }))
     }
 
-    /// Whether it says in time that it is ready. It says nothing after that.
-    fn is_ready(&mut self) -> bool {
-        let mut said = String::new();
-        let mut fds = [PollFd::new(&self.stdout, PollFlags::IN)];
-        poll(&mut fds, Some(&START)).is_ok_and(|ready| ready > 0)
-            && BufReader::new(&mut self.stdout)
-                .read_line(&mut said)
-                .is_ok()
-            && said == READY
+    /// Whether it takes too long to be ready.
+    fn late(&self) -> News {
+        match self.deadline {
+            Some(deadline) if deadline <= Instant::now() => News::End,
+            _ => News::None,
+        }
     }
 
-    /// Whether it has ended as somebody asked it to, now that it has hung up.
-    pub(crate) fn ended_by_request(&mut self) -> bool {
-        self.reap().is_ok_and(|status| status.success())
+    /// How it ended, now that [that](News::End) is its news.
+    pub(crate) fn end(mut self) -> End {
+        if self.deadline.is_some() {
+            // It fails where it has ended already.
+            let _ = self.child.kill();
+            return End::Failed(Error::Serving(match self.reap() {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            }));
+        }
+        match self.reap() {
+            Ok(status) if status.success() => End::Asked,
+            _ => End::Died,
+        }
     }
 
     /// Waits for the last lines of its log, now that it has ended.
@@ -122,39 +177,57 @@ impl Drop for Answering {
     }
 }
 
-impl AsFd for Answering {
-    /// To be polled for no event, which still tells of a hang-up.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stdout.as_fd()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use rustix::event::{Timespec, poll};
+
     use super::*;
 
-    fn start(script: &str) -> Result<Answering, String> {
+    fn start(script: &str) -> Answering {
         let serving = || {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
             command
         };
-        Answering::start(&serving).map_err(|error| error.to_string())
+        Answering::start(&serving).unwrap()
     }
 
-    /// Whether it hangs up within 30 seconds.
-    fn hangs_up(answering: &Answering) -> bool {
-        let limit = Timespec {
-            tv_sec: 30,
-            tv_nsec: 0,
-        };
-        let mut fds = [PollFd::new(answering, PollFlags::empty())];
-        poll(&mut fds, Some(&limit)).unwrap() > 0
+    /// Its next news, as a supervisor waits for it; none within 30 seconds are a fault.
+    fn news(answering: &mut Answering) -> News {
+        let limit = Instant::now() + Duration::from_secs(30);
+        loop {
+            let until = answering.deadline().unwrap_or(limit);
+            let left = until.saturating_duration_since(Instant::now());
+            let mut fds = [answering.poll_fd()];
+            poll(&mut fds, Some(&Timespec::try_from(left).unwrap())).unwrap();
+            let heard = !fds[0].revents().is_empty();
+            match answering.news(heard) {
+                News::None => assert!(Instant::now() < limit),
+                news => return news,
+            }
+        }
+    }
+
+    fn ready(script: &str) -> Answering {
+        let mut answering = start(script);
+        assert_eq!(news(&mut answering), News::Ready);
+        answering
+    }
+
+    /// Why it fails to start, and after how long.
+    fn failure(script: &str) -> (String, Duration) {
+        let began = Instant::now();
+        let mut answering = start(script);
+        assert_eq!(news(&mut answering), News::End);
+        match answering.end() {
+            End::Failed(error) => (error.to_string(), began.elapsed()),
+            end => panic!("{end:?}"),
+        }
     }
 
     #[test]
     fn one_that_is_dropped_is_ended() {
-        let answering = start("echo ready; exec sleep 60").unwrap();
+        let answering = ready("echo ready; exec sleep 60");
         let pid = Pid::from_child(&answering.child);
         drop(answering);
         assert!(rustix::process::test_kill_process(pid).is_err());
@@ -162,29 +235,39 @@ mod tests {
 
     #[test]
     fn one_that_ends_hangs_up() {
-        let mut answering = start("echo ready; exit 0").unwrap();
-        assert!(hangs_up(&answering) && answering.ended_by_request());
-        let mut answering = start("echo ready; exit 1").unwrap();
-        assert!(hangs_up(&answering) && !answering.ended_by_request());
+        let mut answering = ready("echo ready; exit 0");
+        assert_eq!(news(&mut answering), News::End);
+        assert!(matches!(answering.end(), End::Asked));
+        let mut answering = ready("echo ready; exit 1");
+        assert_eq!(news(&mut answering), News::End);
+        assert!(matches!(answering.end(), End::Died));
     }
 
     #[test]
     fn one_that_hangs_up_and_goes_on_is_ended() {
-        let mut answering = start("echo ready; exec >&-; exec sleep 60").unwrap();
-        assert!(hangs_up(&answering) && !answering.ended_by_request());
+        let mut answering = ready("echo ready; exec >&-; exec sleep 60");
+        assert_eq!(news(&mut answering), News::End);
+        assert!(matches!(answering.end(), End::Died));
     }
 
     #[test]
     fn one_that_fails_is_an_error_with_its_status() {
-        let error = start("exit 3").err().unwrap();
+        let (error, _) = failure("exit 3");
         assert!(error.ends_with("exit status: 3"), "{error}");
     }
 
+    /// Whatever it says, it has as long as one that says nothing, and costs its supervisor nothing.
     #[test]
-    fn one_that_says_nothing_is_not_waited_for() {
-        let started = Instant::now();
-        let error = start("exec sleep 60").err().unwrap();
-        assert!(error.contains("SIGKILL"), "{error}");
-        assert!(started.elapsed() < Duration::from_secs(30));
+    fn one_that_does_not_get_ready_is_not_waited_for() {
+        for script in [
+            "exec sleep 60",
+            "printf r; exec sleep 60",
+            "exec yes 'ready, not'",
+            "exec cat /dev/zero",
+        ] {
+            let (error, took) = failure(script);
+            assert!(error.contains("signal"), "{script}: {error}");
+            assert!(took < Duration::from_secs(15), "{script}: {took:?}");
+        }
     }
 }

@@ -94,7 +94,9 @@ impl Error {
             Self::NoXenstore(_) => "see that xenstored runs",
             Self::Xenstore { .. } => "see xenstored's log, and that its quotas are not reached",
             Self::NoDomain(_) => "give the number of a running domain, as xl list shows it",
-            Self::Busy(_) => "give all devices of a domain to one emulator, or end the other one",
+            Self::Busy(_) => {
+                "give all devices of a domain to one emulator, or end the other one: ps aux | grep 'vgpu-stub xen'"
+            }
             Self::SlotTwice(_) => "give each device a slot of its own",
             Self::Xen { .. } => {
                 "see xl dmesg; a domain has at most 8 ioreq servers, and only HVM domains have any"

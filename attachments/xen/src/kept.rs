@@ -6,11 +6,13 @@
 //! request that caused it. Whoever takes over does that request again, and so
 //! the whole change.
 
-use std::fs::{self, File};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
@@ -28,6 +30,9 @@ use crate::machine::Journal;
 
 const MAGIC: [u8; 8] = *b"vgpuxen1";
 
+/// How long the file may still be held by a process that has died, or that ends as it was never told to go on.
+const RELEASE: Duration = Duration::from_millis(500);
+
 /// The beginning of the file.
 #[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -36,6 +41,20 @@ struct Head {
     server: u16,
     devices: u16,
     pad: [u8; 4],
+}
+
+impl Head {
+    /// That of a whole file.
+    fn read(mut file: &File) -> Result<Self, KeptError> {
+        let mut bytes = [0; size_of::<Self>()];
+        file.read_exact(&mut bytes)?;
+        let head = Self::read_from_bytes(&bytes).map_err(|_| KeptError::Format)?;
+        let size = file_size(head.devices.into()) as u64;
+        if head.magic != MAGIC || file.metadata()?.len() != size {
+            return Err(KeptError::Format);
+        }
+        Ok(head)
+    }
 }
 
 /// What follows for each device.
@@ -67,6 +86,9 @@ pub enum KeptError {
     /// It cannot be mapped.
     #[error("the file of kept registers cannot be mapped: {0}")]
     Map(String),
+    /// Another process answers for the devices.
+    #[error("another process has the file of kept registers")]
+    Held,
     /// It is another's, or damaged.
     #[error("the file of kept registers is not one of this program")]
     Format,
@@ -146,31 +168,42 @@ impl Kept {
         Ok(kept)
     }
 
-    /// Removes the file, unless a process has it [open](Self::open): false then. A missing one is fine.
-    pub(crate) fn discard(path: &Path) -> io::Result<bool> {
+    /// Whether a process has the file [open](Self::open). A missing one nobody has.
+    pub(crate) fn is_held(path: &Path) -> io::Result<bool> {
         match File::open(path) {
             Ok(file) => match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => fs::remove_file(path).map(|()| true),
-                Err(Errno::WOULDBLOCK) => Ok(false),
+                Ok(()) => Ok(false),
+                Err(Errno::WOULDBLOCK) => Ok(true),
                 Err(errno) => Err(errno.into()),
             },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
     }
 
-    /// Opens a file that was made, and holds it for as long as the mapping is there.
+    /// Whether there is a file for this server, with so many devices.
+    pub(crate) fn is_for(path: &Path, server: ServerId, devices: usize) -> bool {
+        let head = File::open(path).map_err(KeptError::from);
+        let head = head.and_then(|file| Head::read(&file));
+        head.is_ok_and(|head| head.server == server.0 && usize::from(head.devices) == devices)
+    }
+
+    /// Opens a file that was made, and holds it for as long as the mapping is there: nobody else opens it then. One that
+    /// has just died is waited for.
     pub(crate) fn open(path: &Path) -> Result<(Self, ServerId), KeptError> {
         let file = File::options().read(true).write(true).open(path)?;
-        flock(&file, FlockOperation::NonBlockingLockShared).map_err(io::Error::from)?;
-        let mut bytes = [0; size_of::<Head>()];
-        std::io::Read::read_exact(&mut &file, &mut bytes)?;
-        let head = Head::read_from_bytes(&bytes).map_err(|_| KeptError::Format)?;
-        let devices = usize::from(head.devices);
-        if head.magic != MAGIC || file.metadata()?.len() != file_size(devices) as u64 {
-            return Err(KeptError::Format);
+        let deadline = Instant::now().checked_add(RELEASE);
+        while let Err(errno) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            match errno {
+                Errno::WOULDBLOCK if deadline.is_some_and(|it| Instant::now() < it) => {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                Errno::WOULDBLOCK => return Err(KeptError::Held),
+                errno => return Err(io::Error::from(errno).into()),
+            }
         }
-        Ok((Self::map(file, devices)?, ServerId(head.server)))
+        let head = Head::read(&file)?;
+        Ok((Self::map(file, head.devices.into())?, ServerId(head.server)))
     }
 
     fn map(file: File, devices: usize) -> Result<Self, KeptError> {
@@ -268,15 +301,33 @@ mod tests {
     use vgpu_pci::capability::PortType;
 
     #[test]
-    fn a_file_that_a_process_has_open_is_not_discarded() {
+    fn a_file_has_one_process_at_a_time() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("kept");
-        assert!(Kept::discard(&path).unwrap(), "a missing one");
+        assert!(!Kept::is_held(&path).unwrap(), "a missing one");
+        assert!(!Kept::is_for(&path, ServerId(3), 1), "a missing one");
         drop(Kept::create(&path, ServerId(3), &[[0; STATE_SIZE]]).unwrap());
+        assert!(!Kept::is_held(&path).unwrap());
         let (kept, _) = Kept::open(&path).unwrap();
-        assert!(!Kept::discard(&path).unwrap() && path.exists());
-        drop(kept);
-        assert!(Kept::discard(&path).unwrap() && !path.exists());
+        assert!(Kept::is_held(&path).unwrap());
+        assert!(matches!(Kept::open(&path), Err(KeptError::Held)));
+        // It dies while the next one waits.
+        let ends = thread::spawn(move || {
+            thread::sleep(RELEASE / 5);
+            drop(kept);
+        });
+        let (_kept, server) = Kept::open(&path).unwrap();
+        ends.join().unwrap();
+        assert_eq!(server, ServerId(3));
+        assert!(Kept::is_for(&path, server, 1));
+        assert!(!Kept::is_for(&path, server, 2) && !Kept::is_for(&path, ServerId(2), 1));
+        File::options()
+            .write(true)
+            .open(&path)
+            .unwrap()
+            .set_len(100)
+            .unwrap();
+        assert!(!Kept::is_for(&path, server, 1), "a damaged one");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Which devices a domain has, and where the processes of its emulator meet.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use vgpu_device::DeviceConfig;
@@ -16,8 +17,7 @@ pub struct Options {
     pub control: PathBuf,
     /// Whether accesses go to the log from the start.
     pub trace: bool,
-    /// The serving process runs as this user id plus the domain's id; as root
-    /// where there is none.
+    /// The serving process runs as this user id plus the domain's id. Not 0.
     pub uid_base: u32,
 }
 
@@ -28,6 +28,16 @@ const RUN: &str = "/run/vgpu-stub";
 #[must_use]
 pub fn control_path(domain: DomainId) -> PathBuf {
     Folder::of(domain).control()
+}
+
+/// The domains that have such a folder.
+pub(crate) fn domains() -> Vec<DomainId> {
+    let entries = fs::read_dir(RUN).into_iter().flatten().flatten();
+    let names = entries.map(|entry| entry.file_name());
+    names
+        .filter_map(|name| name.to_str()?.strip_prefix("xen-")?.parse().ok())
+        .map(DomainId)
+        .collect()
 }
 
 /// The files of a domain's emulator.
@@ -50,6 +60,11 @@ impl Folder {
     /// Where the host's side connects, unless it is told otherwise.
     fn control(&self) -> PathBuf {
         self.path.join("control.sock")
+    }
+
+    /// What the supervisor has made outside of its process.
+    pub(crate) fn record(&self) -> PathBuf {
+        self.path.join("record")
     }
 
     /// Registers and mappings, which outlive a serving process.

@@ -14,22 +14,29 @@
 
 mod answer;
 mod answering;
+mod clean_up;
+mod deaths;
 mod error;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 mod hypervisor;
+mod ioreq_server;
 mod kept;
 mod layout;
 mod machine;
 mod nodes;
+mod record;
 mod relay;
+mod run_folder;
 mod sandbox;
 mod server;
+mod servers;
 mod serving;
 mod supervisor;
 #[cfg(test)]
 mod tests;
 
+pub use clean_up::clean_up;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
 pub use layout::{Options, control_path};

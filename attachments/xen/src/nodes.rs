@@ -2,6 +2,8 @@
 //! backend of Xen's has them (Xen `docs/misc/xenstore-paths.pandoc`,
 //! `xen/include/public/io/xenbus.h`).
 
+use std::io::{Read, Write};
+
 use vgpu_xen::DomainId;
 use vgpu_xen::xenstore::{Access, Error, Transaction, Xenstore};
 
@@ -17,21 +19,25 @@ fn home(domain: DomainId) -> String {
     format!("/local/domain/{domain}")
 }
 
-/// `/local/domain/N/device/vgpu/I`
-fn frontend(domain: DomainId, index: usize) -> String {
-    format!("{}/device/vgpu/{index}", home(domain))
+/// The folder of a domain's frontends of this kind, which the guest may write
+/// to.
+fn frontends(domain: DomainId) -> String {
+    format!("{}/device/vgpu", home(domain))
 }
+
+/// The folder with the backends of this kind, of all domains.
+const BACKENDS: &str = "/local/domain/0/backend/vgpu";
 
 /// The folder with all of a domain's backends of this kind.
 fn backends(domain: DomainId) -> String {
-    format!("{}/backend/vgpu/{domain}", home(BACKEND))
+    format!("{BACKENDS}/{domain}")
 }
 
 /// Makes the nodes of `count` devices, all at once.
 pub(crate) fn make(store: &mut Xenstore, domain: DomainId, count: usize) -> Result<(), Error> {
     store.transaction(|store, transaction| {
         for index in 0..count {
-            let front = frontend(domain, index);
+            let front = format!("{}/{index}", frontends(domain));
             let back = format!("{}/{index}", backends(domain));
             // The guest may write to its own directory; dom0's it may read.
             for (path, owner, other) in [
@@ -60,25 +66,45 @@ pub(crate) fn make(store: &mut Xenstore, domain: DomainId, count: usize) -> Resu
     })
 }
 
-/// Removes them; the frontends go with the domain where it is gone.
-pub(crate) fn remove(store: &mut Xenstore, domain: DomainId, count: usize) -> Result<(), Error> {
-    let parent = format!("{}/device/vgpu", home(domain));
-    store.transaction(|store, transaction| {
-        for index in 0..count {
-            store.remove(transaction, &frontend(domain, index))?;
-        }
-        store.remove(transaction, &backends(domain))?;
-        // A folder that nobody else uses.
-        for folder in [parent.as_str(), "/local/domain/0/backend/vgpu"] {
-            match store.directory(transaction, folder) {
-                Ok(children) if children.is_empty() => store.remove(transaction, folder)?,
-                Ok(_) => {}
-                Err(error) if error.is_absent() => {}
-                Err(error) => return Err(error),
-            }
+/// Whether [`make`] has been done for the domain.
+pub(crate) fn are_there(
+    store: &mut Xenstore<impl Read + Write>,
+    domain: DomainId,
+) -> Result<bool, Error> {
+    match store.read(Transaction::NONE, &backends(domain)) {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_absent() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes them, whatever the guest has put beside and below them: its folder
+/// is not listed, and dom0's node goes first, without a transaction, which the
+/// guest could spoil by writing.
+pub(crate) fn remove(
+    store: &mut Xenstore<impl Read + Write>,
+    domain: DomainId,
+) -> Result<(), Error> {
+    store.remove(Transaction::NONE, &backends(domain))?;
+    store.remove(Transaction::NONE, &frontends(domain))?;
+    // A folder that nobody else uses. It does no harm where it stays, as it does where it has more children than fit into
+    // an answer.
+    let _ = store.transaction(|store, transaction| {
+        if store.directory(transaction, BACKENDS)?.is_empty() {
+            store.remove(transaction, BACKENDS)?;
         }
         Ok(())
-    })
+    });
+    Ok(())
+}
+
+/// The domains that have backends of this kind. None are told where they are
+/// more than fit into an answer.
+pub(crate) fn domains(store: &mut Xenstore<impl Read + Write>) -> Vec<DomainId> {
+    let children = store.directory(Transaction::NONE, BACKENDS);
+    let children = children.unwrap_or_default();
+    let domains = children.iter().filter_map(|name| name.parse().ok());
+    domains.map(DomainId).collect()
 }
 
 /// Whether a domain is there, as xenstore knows it.

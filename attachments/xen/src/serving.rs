@@ -30,7 +30,7 @@ use crate::server::Server;
 pub(crate) const READY: &str = "ready\n";
 
 /// The control socket is for root.
-const CONTROL_MODE: u32 = 0o600;
+pub(crate) const CONTROL_MODE: u32 = 0o600;
 
 /// Bytes of the stack of the thread that answers.
 const STACK: usize = 128 * 1024;
@@ -61,12 +61,13 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let folder = Folder::of(options.domain);
     let (kept, id) = Kept::open(&folder.kept())?;
+    if is_left_alone() {
+        return Ok(());
+    }
     let server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
     let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     domain.restrict().map_err(cannot("restrict a handle"))?;
-    let listener = Listener::bind(&options.control, CONTROL_MODE)?;
-    let control_socket =
-        vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))?;
+    let control_socket = control_socket(options);
     sandbox.leave_files(folder.path())?;
     if options.uid_base > 0 {
         let offset = u32::from(options.domain.0);
@@ -81,7 +82,9 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     control.set_connected(true);
     let mut process = Process {
         control,
-        control_socket,
+        control_socket: control_socket
+            .map_err(|error| without_control(&error, &log))
+            .ok(),
         signalled,
         domain,
         server: id,
@@ -92,6 +95,27 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     // may not even look at it.
     std::mem::forget(process);
     result
+}
+
+/// Whether the supervisor was killed before this process could begin. Another
+/// one may have begun to answer, which does not know of this.
+fn is_left_alone() -> bool {
+    let supervisor = io::stdin();
+    let mut fds = [PollFd::new(&supervisor, PollFlags::empty())];
+    let hung_up = poll(&mut fds, Some(&Timespec::default()));
+    hung_up.is_ok_and(|hung_up| hung_up > 0)
+}
+
+fn control_socket(options: &Options) -> Result<vgpu_control::Server, Error> {
+    let listener = Listener::bind(&options.control, CONTROL_MODE)?;
+    vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))
+}
+
+/// The guest has its device all the same: who has the socket's path or folder
+/// must not take the device away.
+fn without_control(error: &Error, log: &Log) {
+    let mend = error.mend();
+    log.event(format!("there is no control socket: {error}; {mend}"));
 }
 
 /// What the thread says once it has caught up.
@@ -179,7 +203,7 @@ fn machine(
 /// The thread beside the one that answers.
 struct Process {
     control: Control,
-    control_socket: vgpu_control::Server,
+    control_socket: Option<vgpu_control::Server>,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
     /// To look whether the domain is alive.
@@ -202,8 +226,11 @@ impl Process {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
                 PollFd::new(answering, PollFlags::IN),
-                PollFd::new(&self.control_socket, PollFlags::IN),
-                // Where there is none, one more of another.
+                // Where there is none of these two, one more of another.
+                match &self.control_socket {
+                    Some(socket) => PollFd::new(socket, PollFlags::IN),
+                    None => PollFd::new(&self.signalled, PollFlags::empty()),
+                },
                 if supervised {
                     PollFd::new(&supervisor, hangup)
                 } else {
@@ -231,8 +258,8 @@ impl Process {
                     _ => return Err(Error::Serving("it lost its event channels".into())),
                 }
             }
-            if control {
-                self.control_socket.ready(&self.control);
+            if let (true, Some(socket)) = (control, &mut self.control_socket) {
+                socket.ready(&self.control);
             }
             supervised = supervised && !left_alone;
             if !supervised && self.domain.set_enabled(self.server, true).is_err() {

@@ -193,6 +193,7 @@ scenarios! {
     saved,
     without_emulator,
     supervisor_killed,
+    killed_all,
     control,
     xenstore,
     doctor,

@@ -2,14 +2,12 @@
 
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc::sync_channel;
-use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use vgpu_socket::{LineError, LineReader};
 
 use crate::failure::Failure;
 
@@ -19,6 +17,9 @@ pub(super) const FAILED: &str = "failed: ";
 /// How long it may take to start on a busy host. That it cannot start is known
 /// at once; this is for one that hangs. libxl itself waits for 60 seconds.
 const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// More than an emulator's line has, in bytes, whatever cause it names.
+const LONGEST: usize = 4096;
 
 /// Starts `vgpu-stub xen` with these arguments, in a session of its own, and
 /// waits until it answers its domain. Its log is this process's stderr.
@@ -38,7 +39,14 @@ pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
             )
         })?;
     match emulator.stdout.take().map(first_line) {
-        Some(Some(line)) if line.is_empty() => {
+        Some(Ok(line)) => match line.strip_prefix(FAILED) {
+            None => Ok(()),
+            Some(cause) => {
+                let _ = emulator.wait();
+                Err(Failure::new(cause.trim(), "see the lines above"))
+            }
+        },
+        Some(Err(LineError::Closed)) => {
             let how = emulator
                 .wait()
                 .map_or_else(|e| e.to_string(), |s| s.to_string());
@@ -46,12 +54,6 @@ pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
                 format!("the emulator ended before it was ready ({how})"),
                 "see the lines above",
             ))
-        }
-        Some(Some(line)) if !line.starts_with(FAILED) => Ok(()),
-        Some(Some(line)) => {
-            let _ = emulator.wait();
-            let cause = line.trim_start_matches(FAILED).trim();
-            Err(Failure::new(cause, "see the lines above"))
         }
         _ => {
             end(&emulator);
@@ -63,16 +65,11 @@ pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
     }
 }
 
-/// The first line, if it comes in time; an empty one where the output ends.
-fn first_line(output: ChildStdout) -> Option<String> {
-    let (said, hear) = sync_channel(1);
-    thread::spawn(move || {
-        let mut line = String::new();
-        let _ = BufReader::new(output).read_line(&mut line);
-        // Nobody hears what comes too late.
-        let _ = said.send(line);
-    });
-    hear.recv_timeout(START_LIMIT).ok()
+/// The first line, if it comes in time.
+fn first_line(output: ChildStdout) -> Result<String, LineError> {
+    let deadline = Instant::now() + START_LIMIT;
+    let line = LineReader::new(output).receive(deadline, LONGEST)?;
+    Ok(String::from_utf8_lossy(&line).into_owned())
 }
 
 /// Has it end in order, so that it leaves no ioreq server behind.

@@ -7,6 +7,7 @@ pub(crate) mod xl_config;
 use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::ops::RangeInclusive;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -14,7 +15,7 @@ use std::process::{Command, ExitCode};
 use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
 use vgpu_xen::DomainId;
-use vgpu_xen_attachment::{Options, control_path, serve, supervise};
+use vgpu_xen_attachment::{Options, clean_up, control_path, serve, supervise};
 
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
@@ -24,6 +25,7 @@ Examples:
   vgpu-stub xen --domid 5
   vgpu-stub xen --domid 5 --device slot=0x18 --device slot=0x19,bar0-size=64K
   vgpu-stub xen --domid 5 --control /run/vgpu.control
+  vgpu-stub xen --domid 5 --clean-up
 
 A guest finds the device where its emulator runs before the guest does:
   xl create -p vm.cfg
@@ -42,6 +44,10 @@ other one again where it dies; the guest then waits a moment and loses nothing.
 The other one answers the guest. It can reach that domain alone, as a user of
 its own, and may make few system calls.
 
+Where both are killed, a guest that asks its device waits, until the same
+command is given again, which goes on with all registers, or --clean-up, which
+takes the device away.
+
 Properties of --device, each device's in one list:
   slot=SLOT               0x00 to 0x1f [default: 0x18, then 0x19 …]
   vendor-id=ID            0x0001 to 0xfffe [default: 0x1af4]
@@ -58,13 +64,53 @@ Exit code:
   0  the domain is gone, or the end was asked for by a signal or 'ctl shutdown'
   2  could not run, or the device had to be given up";
 
+/// Ids that guests may have: all below `DOMID_FIRST_RESERVED` of Xen's
+/// `xen/include/public/xen.h`, but dom0's.
+const DOMAINS: RangeInclusive<u64> = 1..=0x7fef;
+
+/// Where the user ids begin by default. Nobody else uses those from here to
+/// `UID_BASE` + 0x7fef: they are above the blocks of `useradd`, from 100000 to
+/// 600100000, those of systemd's containers, to 1879048191, and those that
+/// SSSD gives to users of a directory, to 2000200000; and below systemd's
+/// foreign ids, from 2147352576 (systemd's `docs/UIDS-GIDS.md`).
+const UID_BASE: u32 = 2_013_265_920;
+
+/// So that no domain's user is a system's or a usual one, nor -1, which changes
+/// no id.
+const UID_BASES: RangeInclusive<u64> = 0x1_0000..=0xffff_fffe - *DOMAINS.end();
+
+/// A number within these bounds. `clap`'s own parser of ranges is larger.
+fn within(text: &str, bounds: &RangeInclusive<u64>) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| bounds.contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "expected a number from {} to {}",
+            bounds.start(),
+            bounds.end()
+        )
+    })
+}
+
+fn domain(text: &str) -> Result<u16, String> {
+    within(text, &DOMAINS).map(|number| number as u16) // at most 0x7fef
+}
+
+fn uid_base(text: &str) -> Result<u32, String> {
+    within(text, &UID_BASES).map(|number| number as u32) // at most 0xffff_fffe
+}
+
 /// Emulate the device for a guest of Xen, in dom0.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
 pub(crate) struct Args {
     /// The domain's number, as xl list shows it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = domain)]
     domid: u16,
+
+    /// Remove what an emulator of the domain has left that was killed with all
+    /// its processes, and end. No vCPU waits for it then
+    #[arg(long, conflicts_with_all = ["device", "control", "trace", "uid_base", "serving", "detached"])]
+    clean_up: bool,
 
     /// Properties of a device, such as slot=0x18,bar0-size=64K; may be repeated
     /// [default: one device in slot 0x18]
@@ -81,7 +127,12 @@ pub(crate) struct Args {
     trace: Option<Trace>,
 
     /// The process that answers the guest runs as user id BASE + N
-    #[arg(long, value_name = "BASE", default_value_t = 0x4_0000)]
+    #[arg(
+        long,
+        value_name = "BASE",
+        default_value_t = UID_BASE,
+        value_parser = uid_base
+    )]
     uid_base: u32,
 
     /// Be the process that answers the guest
@@ -110,6 +161,10 @@ enum Trace {
 /// What the emulator needs cannot be had.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let domain = DomainId(args.domid);
+    if args.clean_up {
+        clean_up(domain).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let options = Options {
         domain,
         devices: devices(&args.device)?,

@@ -4,5 +4,6 @@
 mod accesses;
 mod death;
 mod fake;
+mod life;
 mod overlap;
 mod sandboxed;

@@ -21,4 +21,18 @@ echo "the log has $lines lines more, of $most at most"
 [ "$lines" -gt 1000 ] && [ "$lines" -le "$most" ] || { tail -n 20 $log; fail "not what it should take"; }
 ctl shutdown || fail "no shutdown"
 nothing_left
+
+# Its path is taken, or its folder locked: the guest is answered all the same, also by the next process. What is there stays.
+domain=$(xl domid g1)
+mkdir /run/taken
+echo mine >/run/taken/control
+flock /run/taken sleep 60 &
+vgpu-stub xen --detached --domid "$domain" --control /run/taken/control >/tmp/ready 2>/tmp/log &
+ready() { grep -q ready /tmp/ready; }
+wait_for 10 ready || { cat /tmp/ready /tmp/log; fail "it does not start without a control socket"; }
+in_guest g1 'setpci -s 18 0.l | grep 11111af4'
+kill -9 "$(serving)"
+in_guest g1 'setpci -s 18 0.l | grep 11111af4'
+[ "$(grep -c 'there is no control socket' /tmp/log)" -eq 2 ] || { cat /tmp/log; fail "it does not say so"; }
 destroy g1
+[ "$(cat /run/taken/control)" = mine ] || fail "it has removed another's file"

@@ -10,7 +10,7 @@ domain=$(xl domid g1)
 ps -o pid,user,args | grep '[v]gpu-stub xen'
 expect "the guide's ps finds no -device vgpu-stub" sh -c 'ps -o args | grep -q "[-]device vgpu-stub"'
 uid=$(awk '/^Uid:/ { print $2 }' "/proc/$(serving)/status")
-[ "$uid" -eq $((262144 + domain)) ] || fail "the serving process runs as $uid"
+[ "$uid" -eq $((2013265920 + domain)) ] || fail "the serving process runs as $uid"
 grep -qE '^Seccomp:[[:space:]]2' "/proc/$(serving)/status" || fail "it has no seccomp filter"
 grep -qE '^NoNewPrivs:[[:space:]]1' "/proc/$(serving)/status" || fail "it may gain privileges"
 for thread in /proc/$(serving)/task/*; do

@@ -14,7 +14,7 @@ echo "$(grep -c . /tmp/acts) acts"
 
 # The process itself is where those were tried.
 pid=$(serving | head -n 1)
-user=$((262144 + domain))
+user=$((2013265920 + domain))
 for task in "/proc/$pid/task"/*; do
     [ "$(awk '/^(Uid|Gid|Groups|CapEff|NoNewPrivs|Seccomp):/ { $1 = $1; print }' "$task/status" | tr '\n' ';')" = \
         "Uid: $user $user $user $user;Gid: $user $user $user $user;Groups:;CapEff: 0000000000000000;NoNewPrivs: 1;Seccomp: 2;" ] ||

@@ -44,4 +44,12 @@ tell_guest g1 still
 wait_guest g1 'guest: still well|script ended'
 says g1 'still well' || { guest_log g1; cat /run/units/*/log; fail "the device is gone after an upgrade"; }
 [ "$(emulators)" -eq 2 ] || fail "there are not two processes"
-destroy g1
+
+# All of it is killed: systemd cleans up, and the VM goes on without the device.
+kill -9 $(supervisor) $(serving)
+ended() { ls /run/units/*/ended >/dev/null 2>&1; }
+wait_for 10 ended || fail "systemd does not hear of it"
+nothing_left
+tell_guest g1 killed
+wait_guest g1 'script ended'
+wait_gone g1

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use vgpu_control::ClientError;
+use vgpu_xen::DomainId;
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
@@ -165,6 +166,11 @@ fn emulator(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let supervisor = subject.emulators.iter().find(|it| !serves(it));
     let (cause, left) = match (supervisor, serving) {
         (Some(_), Some(_)) => return control_answers(subject, seen),
+        (None, None) if was_killed(subject, domain) => (
+            "was killed with all its processes: a guest that asks its device waits, until \
+             another goes on where that was",
+            None,
+        ),
         (None, None) => ("does not run", None),
         (Some(supervisor), None) => ("answers no guest", Some(supervisor)),
         (None, Some(serving)) => (
@@ -176,6 +182,12 @@ fn emulator(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
         format!("the emulator of domain {domain} {cause}"),
         start_again(subject, domain, left),
     ))
+}
+
+/// Whether an emulator has left what it removes at its end.
+fn was_killed(subject: &Subject, domain: u16) -> bool {
+    let kept = vgpu_xen_attachment::kept_path(DomainId(domain));
+    subject.host.bytes(&kept).is_ok()
 }
 
 /// Brings a domain its emulator back. What is left of the old one goes first.
