@@ -12,7 +12,6 @@ mod qemu;
 mod qmp;
 mod report;
 mod subject;
-mod text;
 mod toolstack;
 mod unix_sockets;
 mod xapi;

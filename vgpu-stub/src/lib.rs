@@ -7,11 +7,15 @@
 mod check;
 mod cloudstack;
 mod ctl;
+mod device_option;
 mod device_properties;
 mod doctor;
 mod failure;
+mod new_file;
 mod number;
+mod printable;
 mod qemu;
+mod shell;
 mod vfio_user;
 mod xcp;
 mod xen;
@@ -24,6 +28,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
+pub use xen::xl_file;
 
 /// Exit code when a subcommand could not do its work; clap uses the same one
 /// for wrong usage.

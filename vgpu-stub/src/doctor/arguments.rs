@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::process::Process;
-use super::text::quoted;
+use crate::shell::quoted;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";

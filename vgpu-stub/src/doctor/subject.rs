@@ -16,10 +16,10 @@ use super::host::Host;
 use super::process::Process;
 use super::qemu::Machine;
 use super::qmp::{Qmp, QmpError};
-use super::text::this_command;
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
 use crate::check::identity::Ids;
+use crate::shell::this_command;
 
 /// How the device gets into the VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

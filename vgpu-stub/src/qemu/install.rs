@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::place::{NewFile, Place, sha256};
+use super::place::{Place, sha256};
 use super::probe::Facts;
 use super::program::Programs;
 use super::state::{Record, State, changed};
 use crate::failure::{Failure, OrMend};
+use crate::new_file::NewFile;
 
 /// Puts `from` in place.
 ///

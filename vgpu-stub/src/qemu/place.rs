@@ -1,16 +1,15 @@
 //! Where a QEMU is, and the files beside it.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Gid, Mode, Uid, fchmod, fchown, flock};
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, OrMend};
+use crate::new_file::{NewFile, beside};
 use crate::xen::device_model::QEMUS;
 
 const OURS: &str = ".vgpu-stub-";
@@ -94,10 +93,7 @@ impl Place {
     }
 
     fn beside(&self, what: &str) -> PathBuf {
-        let mut name = OsString::from(&self.target);
-        name.push(OURS);
-        name.push(what);
-        name.into()
+        beside(&self.target, "", &format!("{OURS}{what}"))
     }
 
     fn folder(&self) -> &Path {
@@ -136,17 +132,14 @@ impl Place {
         like: Option<&Metadata>,
     ) -> Result<NewFile, Failure> {
         let path = self.beside(what);
-        // The folder is locked: this one is left from a run that was killed.
-        let _ = fs::remove_file(&path);
         let cannot = format!("cannot write {}", path.display());
-        let new = NewFile(path);
-        new.write(content, like).map_err(|error| {
+        // The folder is locked.
+        NewFile::write(path, content, like).map_err(|error| {
             Failure::new(
                 format!("{cannot}: {error}"),
                 "run it as root, and see that the folder can be written and has room",
             )
-        })?;
-        Ok(new)
+        })
     }
 }
 
@@ -164,52 +157,6 @@ impl Folder {
         self.0
             .sync_all()
             .or_mend("the change is made, but may not outlast a power cut: see the kernel's log")
-    }
-}
-
-/// A file that is not in its place yet.
-#[derive(Debug)]
-pub(super) struct NewFile(PathBuf);
-
-impl NewFile {
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn write(&self, content: &mut dyn Read, like: Option<&Metadata>) -> io::Result<()> {
-        let mut file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.0)?;
-        io::copy(content, &mut file)?;
-        if let Some(like) = like {
-            let own = file.metadata()?;
-            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
-                let owner = Some(Uid::from_raw(like.uid()));
-                fchown(&file, owner, Some(Gid::from_raw(like.gid())))?;
-            }
-            // After the owner, whose change takes bits away.
-            let mode = like.permissions().mode() & 0o7777;
-            fchmod(&file, Mode::from_raw_mode(mode))?;
-        }
-        file.sync_all()
-    }
-
-    /// Puts it in place of what is there.
-    ///
-    /// # Errors
-    ///
-    /// It goes away.
-    pub(super) fn rename(self, to: &Path) -> io::Result<()> {
-        fs::rename(&self.0, to)
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // It may not have been made, or been renamed.
-        let _ = fs::remove_file(&self.0);
     }
 }
 

@@ -8,8 +8,8 @@ use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
-use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
+use crate::shell::quoted;
 use crate::xen::device_model::NAME;
 
 /// A line is about the device if it has one of these, in lower case …
