@@ -45,8 +45,10 @@ impl XlFile {
     ///
     /// # Errors
     ///
-    /// xl cannot read it. A text with a number after a backslash is one of
-    /// these, though xl takes some: it loses the character that is meant.
+    /// xl cannot read it. Two things are errors here that xl may overlook: a
+    /// text with a number after a backslash, of which it loses the character
+    /// that is meant; and a last line without an end, of which it overlooks
+    /// the rest from a character on that it takes nowhere.
     pub fn parse(bytes: &[u8]) -> Result<Self, SyntaxError> {
         let mut parser = Parser {
             rest: bytes,
