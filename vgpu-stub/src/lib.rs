@@ -13,6 +13,7 @@ mod doctor;
 mod failure;
 mod new_file;
 mod number;
+mod output;
 mod printable;
 mod qemu;
 mod shell;

@@ -7,7 +7,7 @@ use super::report::{Criterion, Report, Verdict};
 /// Column where names, evidence, cause and mend begin.
 const INDENT: usize = 9;
 
-pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     for (index, device) in report.devices.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -25,7 +25,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn write_criterion(out: &mut impl Write, criterion: &Criterion) -> io::Result<()> {
+fn write_criterion(out: &mut dyn Write, criterion: &Criterion) -> io::Result<()> {
     let verdict = match criterion.verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",

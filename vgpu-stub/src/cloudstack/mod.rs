@@ -5,15 +5,14 @@ mod extra_config;
 mod steps;
 mod version;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::device_properties::DeviceProperties;
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
+use crate::output;
 use crate::xen;
 use extra_config::ExtraConfig;
 use steps::Step;
@@ -133,9 +132,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         cloudstack_version: args.cloudstack_version.to_string(),
         steps: steps::steps(args, &extra_config(args)?),
     };
-    print(&plan, args.json)
-        .context("cannot print the steps")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the steps", |out| match args.json {
+        true => output::json(out, &plan),
+        false => (1..)
+            .zip(&plan.steps)
+            .try_for_each(|(number, step)| step.write(number, out)),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -184,20 +186,6 @@ fn built_in(given: &[String]) -> Result<ExtraConfig, Failure> {
     }
     let words = given.iter().map(String::as_str).chain([""]);
     Ok(ExtraConfig::built_in(words.zip(&placed)))
-}
-
-fn print(plan: &Plan, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, plan)?;
-        writeln!(out)?;
-    } else {
-        for (number, step) in (1..).zip(&plan.steps) {
-            step.write(number, &mut out)?;
-        }
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// A word that needs no quotes anywhere.

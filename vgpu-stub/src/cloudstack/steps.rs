@@ -32,7 +32,7 @@ impl Step {
 
     /// Writes it for a reader; all but the line for CloudMonkey is a comment
     /// of a shell.
-    pub(super) fn write(&self, number: usize, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, number: usize, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "# {number}. {}", self.title)?;
         for note in &self.notes {
             writeln!(out, "#    {note}")?;

@@ -75,6 +75,20 @@ impl Monitor {
         };
         (pid, monitor)
     }
+
+    /// The first of these sockets on which QEMU answers, or the first one. A
+    /// monitor takes one client at a time, so another may hold it.
+    pub(super) fn first_that_answers(paths: &[&str], host: &Host) -> Option<Self> {
+        let mut first = None;
+        for path in paths {
+            let (_, monitor) = Self::ask(Path::new(path), host.limit);
+            if monitor.machine.is_ok() {
+                return Some(monitor);
+            }
+            first.get_or_insert(monitor);
+        }
+        first
+    }
 }
 
 impl Control {

@@ -10,8 +10,9 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use super::device_model::{self, DEVICE, NAME};
 use super::xl_file::{Value, XlFile};
 use crate::device_properties::{DeviceProperties, as_qemu};
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
 use crate::new_file::{NewFile, beside};
+use crate::output;
 use crate::shell::quoted;
 
 /// Where the device model that xl starts is installed.
@@ -202,10 +203,9 @@ impl<'a> Wanted<'a> {
 
     /// Prints them for who puts them into a configuration.
     fn print(&self) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
         let text = match appended_to() {
             Some(old) => self.to_append(&old)?,
-            None if out.is_terminal() => self.lacking(&XlFile::default())?,
+            None if io::stdout().is_terminal() => self.lacking(&XlFile::default())?,
             // Nobody knows how what comes before them ends.
             None => format!("\n{}", self.lacking(&XlFile::default())?),
         };
@@ -216,9 +216,7 @@ impl<'a> Wanted<'a> {
                 "note: the configuration has these lines already"
             );
         }
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .or_mend("give the command an output that takes it")
+        output::print("the lines", |out| out.write_all(text.as_bytes()))
     }
 
     /// What to append to a configuration; nothing where it has all.
