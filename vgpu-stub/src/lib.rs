@@ -82,6 +82,15 @@ const ROLES: [(&str, Role); 3] = [
     (xcp::plugin::NAME, xcp::plugin::main),
 ];
 
+/// The same as [`run`] on a host of XCP-ng whose files are below a folder, for
+/// tests. The program that is installed has no way here.
+#[doc(hidden)]
+#[must_use]
+pub fn run_below(root: PathBuf) -> ExitCode {
+    xcp::set_root(root);
+    run()
+}
+
 /// Does what the arguments of this process ask for.
 #[must_use]
 pub fn run() -> ExitCode {

@@ -2,6 +2,7 @@
 
 mod call;
 mod extra_config;
+mod removal;
 mod steps;
 mod version;
 
@@ -27,6 +28,8 @@ Examples:
     --device slot=0x1a,bar0-size=64K
   vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 \\
     --vfio-user /run/vgpu-stub/vm1/vfio-user.sock
+  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --remove \\
+    --existing-list 'qemu:commandline,qemu:arg,devices'
   vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --json | jq -r '.steps[].cmk'
 
 See what the list has before it is replaced:
@@ -54,7 +57,7 @@ Exit code:
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
 pub(crate) struct Args {
     /// What CloudStack's hosts run; xenserver stands for XCP-ng too
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     hypervisor: Hypervisor,
 
     /// CloudStack's version, such as 4.20.1
@@ -84,6 +87,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOCKET")]
     vfio_user: Option<PathBuf>,
 
+    /// Print the way back: no more device for a VM, then for all
+    #[arg(long, conflicts_with_all = ["device", "vfio_user", "account_id"])]
+    remove: bool,
+
     /// Print JSON in place of lines
     #[arg(long)]
     json: bool,
@@ -94,6 +101,7 @@ pub(crate) struct Args {
 #[serde(rename_all = "lowercase")]
 enum Hypervisor {
     /// XCP-ng and XenServer
+    #[value(alias = "xcp-ng")]
     Xenserver,
     /// libvirt and QEMU
     Kvm,
@@ -130,7 +138,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         version: 1,
         hypervisor: args.hypervisor,
         cloudstack_version: args.cloudstack_version.to_string(),
-        steps: steps::steps(args, &extra_config(args)?),
+        steps: match (extra_config(args)?, args.remove) {
+            (config, true) => removal::steps(args, config.keys),
+            (config, false) => steps::steps(args, &config),
+        },
     };
     output::print("the steps", |out| match args.json {
         true => output::json(out, &plan),

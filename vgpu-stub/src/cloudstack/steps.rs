@@ -17,7 +17,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn new(title: &'static str, call: Call) -> Self {
+    pub(super) fn new(title: &'static str, call: Call) -> Self {
         Self {
             title,
             notes: Vec::new(),
@@ -25,7 +25,7 @@ impl Step {
         }
     }
 
-    fn note(mut self, note: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }

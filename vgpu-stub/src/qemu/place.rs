@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -10,6 +11,8 @@ use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, OrMend};
 use crate::new_file::{NewFile, beside};
+use crate::printable::Printable;
+use crate::shell::quoted;
 use crate::xen::device_model::QEMUS;
 
 const OURS: &str = ".vgpu-stub-";
@@ -73,9 +76,9 @@ impl Place {
                 format!("{cause}; its backup is there"),
                 format!(
                     "put it back: mv {} {} && rm {}",
-                    place.backup().display(),
-                    asked.display(),
-                    place.record().display()
+                    quoted(place.backup()),
+                    quoted(asked),
+                    quoted(place.record())
                 ),
             );
         }
@@ -94,6 +97,31 @@ impl Place {
 
     fn beside(&self, what: &str) -> PathBuf {
         beside(&self.target, "", &format!("{OURS}{what}"))
+    }
+
+    /// Other names of a file that is, or was, the QEMU here, as far as they are
+    /// found: in its folder, and where toolstacks of Xen look.
+    pub(super) fn other_names(&self, file: &Path) -> OtherNames {
+        let Ok(metadata) = fs::metadata(file) else {
+            return OtherNames::default();
+        };
+        let is_it = |path: &PathBuf| {
+            fs::symlink_metadata(path)
+                .is_ok_and(|it| (it.dev(), it.ino()) == (metadata.dev(), metadata.ino()))
+        };
+        let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        let beside = entries.map(|entry| entry.path());
+        let own = [&self.target, &self.backup()].map(Clone::clone);
+        let known = QEMUS.iter().map(PathBuf::from).chain(beside);
+        let mut found: Vec<PathBuf> = known.filter(is_it).filter(|it| !own.contains(it)).collect();
+        found.sort();
+        found.dedup();
+        let own = own.iter().filter(|it| is_it(it)).count();
+        let links = usize::try_from(metadata.nlink()).unwrap_or(usize::MAX);
+        OtherNames {
+            count: links.saturating_sub(own),
+            found,
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -143,6 +171,34 @@ impl Place {
     }
 }
 
+/// Further names (hard links) of a file.
+#[derive(Debug, Default)]
+pub(super) struct OtherNames {
+    count: usize,
+    found: Vec<PathBuf>,
+}
+
+impl OtherNames {
+    /// What to say of those that start the old QEMU, where a new one is at
+    /// `target`; none where there is no such name.
+    pub(super) fn note(&self, target: &Path) -> Option<String> {
+        if self.count == 0 {
+            return None;
+        }
+        let found: Vec<String> = self.found.iter().map(quoted).collect();
+        let found = match found.is_empty() {
+            true => String::new(),
+            false => format!(": {}", found.join(" ")),
+        };
+        let target = quoted(target);
+        Some(format!(
+            "the old QEMU has {} other name(s){found}; who starts it so has no device; \
+             find / -xdev -samefile {target}.vgpu-stub-backup shows all; ln -sf {target} NAME has it start this one",
+            self.count
+        ))
+    }
+}
+
 /// A folder that is locked until this goes away.
 #[derive(Debug)]
 pub(super) struct Folder(File);
@@ -161,8 +217,8 @@ impl Folder {
 }
 
 /// Tells the user, beside what is printed.
-fn note(line: impl Display) {
-    let _ = writeln!(io::stderr(), "note: {line}");
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "note: {}", Printable(&line.to_string()));
 }
 
 /// The SHA-256 of a file, in hexadecimal.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{Place, sha256};
 use crate::failure::Failure;
+use crate::shell::quoted;
 
 /// Raised when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -119,9 +120,9 @@ pub(super) fn changed(place: &Place) -> Failure {
         ),
         format!(
             "to keep it: rm {} {}; to have the old one back: vgpu-stub qemu rollback --force --to {}",
-            place.backup().display(),
-            place.record().display(),
-            place.target.display()
+            quoted(place.backup()),
+            quoted(place.record()),
+            quoted(&place.target)
         ),
     )
 }
@@ -131,7 +132,7 @@ fn unreadable(place: &Place, cause: &str) -> Failure {
         format!("cannot read {}: {cause}", place.record().display()),
         format!(
             "see which QEMU is wanted, {} or its backup; keep that one, and remove the record",
-            place.target.display()
+            quoted(&place.target)
         ),
     )
 }
@@ -144,8 +145,8 @@ fn unknown(place: &Place) -> Failure {
         ),
         format!(
             "see what it is; put it back (mv {} {}), or move it away",
-            place.backup().display(),
-            place.target.display()
+            quoted(place.backup()),
+            quoted(&place.target)
         ),
     )
 }
@@ -155,8 +156,8 @@ fn gone(place: &Place) -> Failure {
         format!("the backup {} is gone", place.backup().display()),
         format!(
             "install the package of {} again, then rm {}",
-            place.target.display(),
-            place.record().display()
+            quoted(&place.target),
+            quoted(place.record())
         ),
     )
 }
@@ -169,9 +170,9 @@ fn other(place: &Place) -> Failure {
         ),
         format!(
             "install the package of {} again, then rm {} {}",
-            place.target.display(),
-            place.backup().display(),
-            place.record().display()
+            quoted(&place.target),
+            quoted(place.backup()),
+            quoted(place.record())
         ),
     )
 }

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
-use super::place::Place;
+use super::place::{Place, note};
 use super::probe::{self, Facts};
 use super::program::Programs;
 use super::state::{State, changed};
 use crate::failure::Failure;
 use crate::output;
+use crate::shell::quoted;
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
 #[derive(Serialize)]
@@ -52,16 +53,22 @@ pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<Exit
     })?;
 
     let target = &status.target;
+    let typed = quoted(&place.target);
+    if matches!(state, State::Installed(_))
+        && let Some(line) = place.other_names(&place.backup()).note(&place.target)
+    {
+        note(line);
+    }
     let failure = match (state, facts) {
         (State::Broken(failure), _) => Some(failure),
         (State::Changed, _) => Some(changed(place)),
         (State::Interrupted, _) => Some(Failure::new(
             format!("{target} is the old QEMU: an install or a rollback was cut short"),
-            format!("run it again, or remove what it left: vgpu-stub qemu rollback --to {target}"),
+            format!("run it again, or remove what it left: vgpu-stub qemu rollback --to {typed}"),
         )),
         (State::Installed(_), Err(cause)) => Some(Failure::new(
             format!("{target} does not work: {cause}"),
-            format!("vgpu-stub qemu rollback --to {target}"),
+            format!("vgpu-stub qemu rollback --to {typed}"),
         )),
         (State::Untouched, Err(cause)) => Some(Failure::new(
             format!("{target} does not work: {cause}"),
