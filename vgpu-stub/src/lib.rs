@@ -39,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   vgpu-stub doctor --vm web1                        on a host
   vgpu-stub check                                   in a guest
-  vgpu-stub xl-config >>/etc/xen/web1.cfg           Xen with xl
+  vgpu-stub xl-config --file /etc/xen/web1.cfg      Xen with xl
   vgpu-stub xcp enable web1                         XCP-ng
   vgpu-stub vfio-user --socket /run/vgpu.sock       QEMU 10.1 or later
 
