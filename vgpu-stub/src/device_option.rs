@@ -22,7 +22,7 @@ impl DeviceOption {
             help: false,
         };
         if text.starts_with('{') {
-            let object = serde_json::from_str(text).ok()?;
+            let object = serde_json::from_slice(text.as_bytes()).ok()?;
             option.add_object("", object);
         } else {
             option.add_list(text);

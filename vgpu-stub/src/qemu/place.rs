@@ -113,9 +113,12 @@ impl Place {
         let beside = entries.map(|entry| entry.path());
         let own = [&self.target, &self.backup()].map(Clone::clone);
         let known = QEMUS.iter().map(PathBuf::from).chain(beside);
-        let mut found: Vec<PathBuf> = known.filter(is_it).filter(|it| !own.contains(it)).collect();
-        found.sort();
-        found.dedup();
+        let mut found = Vec::new();
+        for path in known.filter(is_it) {
+            if !own.contains(&path) && !found.contains(&path) {
+                found.push(path);
+            }
+        }
         let own = own.iter().filter(|it| is_it(it)).count();
         let links = usize::try_from(metadata.nlink()).unwrap_or(usize::MAX);
         OtherNames {

@@ -37,7 +37,8 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        let record: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let record: Self =
+            serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
         if record.version != VERSION {
             return Err(format!("its version is {}", record.version));
         }

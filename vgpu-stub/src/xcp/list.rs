@@ -44,7 +44,7 @@ impl PoolHost {
         let plugin = format!("plugin={NAME}");
         let answer = xe::call(&["host-call-plugin", &host, &plugin, "fn=status"]);
         let status = answer.map_err(|failure| failure.cause).and_then(|text| {
-            serde_json::from_str(&text).map_err(|_| format!("its plugin says: {text}"))
+            serde_json::from_slice(text.as_bytes()).map_err(|_| format!("its plugin says: {text}"))
         });
         Ok(Self {
             name: xe::value("host", uuid, "name-label")?,

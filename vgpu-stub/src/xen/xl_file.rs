@@ -1,7 +1,6 @@
 //! The configuration files of xl, as xl's own library reads them (Xen:
 //! tools/libs/util/libxlu_cfg_l.l, libxlu_cfg_y.y and libxlu_cfg.c).
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 /// A list in a list in a list: nothing of xl's goes as deep.
@@ -11,7 +10,7 @@ const DEEPEST: usize = 16;
 /// `+=` has added to that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct XlFile {
-    settings: BTreeMap<String, Value>,
+    settings: Vec<(String, Value)>,
 }
 
 /// What a name is set to. Bytes that are no UTF-8 are replacement characters.
@@ -56,13 +55,13 @@ impl XlFile {
         };
         let mut file = Self::default();
         while let Some((name, adds, value)) = parser.assignment()? {
-            let value = match file.settings.remove(&name) {
-                Some(before) if adds => before.and(value).ok_or_else(|| {
+            match file.settings.iter_mut().find(|(it, _)| *it == name) {
+                Some((_, before)) if adds => before.add(value).ok_or_else(|| {
                     parser.error("what += adds is a text to a list, or a list to a text")
                 })?,
-                _ => value,
-            };
-            file.settings.insert(name, value);
+                Some((_, before)) => *before = value,
+                None => file.settings.push((name, value)),
+            }
         }
         Ok(file)
     }
@@ -70,7 +69,8 @@ impl XlFile {
     /// What a name is set to.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Value> {
-        self.settings.get(name)
+        let (_, value) = self.settings.iter().find(|(it, _)| it == name)?;
+        Some(value)
     }
 
     /// The text that a name is set to.
@@ -97,13 +97,14 @@ impl XlFile {
 }
 
 impl Value {
-    /// This one and another of its kind, one after the other.
-    fn and(self, other: Self) -> Option<Self> {
+    /// Puts another of its kind after it.
+    fn add(&mut self, other: Self) -> Option<()> {
         match (self, other) {
-            (Self::Text(a), Self::Text(b)) => Some(Self::Text(a + &b)),
-            (Self::List(a), Self::List(b)) => Some(Self::List([a, b].concat())),
-            _ => None,
+            (Self::Text(a), Self::Text(b)) => a.push_str(&b),
+            (Self::List(a), Self::List(b)) => a.extend(b),
+            _ => return None,
         }
+        Some(())
     }
 }
 
