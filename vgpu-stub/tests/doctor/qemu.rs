@@ -148,7 +148,7 @@ fn an_emulator_that_was_started_again_has_a_log_of_several() {
 }
 
 /// Speaks QMP to one client, for a QEMU without any PCI device.
-fn monitor(listener: UnixListener) {
+fn monitor(listener: &UnixListener) {
     let (mut stream, _) = listener.accept().unwrap();
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut say = |text: &str| writeln!(stream, "{text}").unwrap();
@@ -174,7 +174,7 @@ fn each_of_several_monitors_is_tried() {
     let _held = UnixListener::bind(&held).unwrap();
     drop(UnixListener::bind(&dead).unwrap());
     let listener = UnixListener::bind(&free).unwrap();
-    let serves = thread::spawn(move || monitor(listener));
+    let serves = thread::spawn(move || monitor(&listener));
     let words = format!(
         "/usr/bin/qemu-system-x86_64 --name web1 -qmp tcp:localhost:4444 -qmp unix:{},server -qmp unix:{},server \
          --mon chardev=m,mode=control -chardev socket,id=m,path={}",
