@@ -16,14 +16,12 @@ mod table;
 mod undo;
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use anyhow::Context;
-
 use crate::failure::{Failure, OrMend};
+use crate::output;
 use address::PciAddress;
 use identity::Ids;
 use kernel_log::KernelLog;
@@ -129,9 +127,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .or_mend("run it in a guest that has a PCI bus, with sysfs mounted on /sys")?;
 
     let report = examine(&sysfs, args)?;
-    print(&report, args.json)
-        .context("cannot print the report")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the report", |out| match args.json {
+        true => output::json(out, &report),
+        false => table::write(out, &report),
+    })?;
     Ok(if report.holds {
         ExitCode::SUCCESS
     } else {
@@ -232,16 +231,4 @@ fn examine_function(function: &Function<'_>, args: &Args) -> Vec<Criterion> {
         Some(reason) => Criterion::skipped(7, reason),
     };
     vec![present, vendor, device, class, bar, probe]
-}
-
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-    } else {
-        table::write(&mut out, report)?;
-    }
-    out.flush()?;
-    Ok(())
 }

@@ -3,18 +3,17 @@
 mod answer;
 
 use std::{
-    io::{self, Write},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
-use anyhow::Context;
 use vgpu_control::{Client, ClientError};
 
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
 use crate::number;
-use answer::{Answer, printable};
+use crate::output;
+use answer::Answer;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -140,7 +139,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let answer = match ask(path, args) {
         Ok(answer) => answer,
         Err(error) => {
-            let failure = Failure::new(printable(&error.to_string()), printable(error.mend()));
+            let failure = Failure::new(error.to_string(), error.mend());
             return match error {
                 ClientError::Refused(_) => {
                     failure.print();
@@ -150,9 +149,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             };
         }
     };
-    print(&answer, args.json)
-        .context("cannot print the result")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the result", |out| match args.json {
+        true => output::json(out, &answer),
+        false => answer.write(out),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,16 +179,4 @@ fn ask(path: &Path, args: &Args) -> Result<Answer, ClientError> {
             Answer::Done {}
         }
     })
-}
-
-fn print(answer: &Answer, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, answer)?;
-        writeln!(out)?;
-    } else {
-        answer.write(&mut out)?;
-    }
-    out.flush()?;
-    Ok(())
 }

@@ -12,26 +12,24 @@ mod qemu;
 mod qmp;
 mod report;
 mod subject;
-mod text;
 mod toolstack;
 mod unix_sockets;
 mod xapi;
 mod xl;
 
 use std::cell::OnceCell;
-use std::io::{self, ErrorKind, Write};
+use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::Context;
-
 use crate::check::address::PciAddress;
 use crate::check::identity::Ids;
 use crate::check::sysfs::Sysfs;
 use crate::check::{self};
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
+use crate::output;
 use guest::Guest;
 use host::Host;
 use process::Process;
@@ -156,9 +154,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let name = format!("{}, device {}", subject.name, args.ids);
         Report::new(name, findings)
     };
-    print(&report, args.json)
-        .context("cannot print the report")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the report", |out| match args.json {
+        true => output::json(out, &report),
+        false => report.write(out),
+    })?;
     Ok(if report.well {
         ExitCode::SUCCESS
     } else {
@@ -193,8 +192,7 @@ fn find(args: &Args) -> Result<Subject, Failure> {
             (Kind::XcpNg, _) => toolstack = Toolstack::find_xcp_ng(&host, wanted)?,
             (Kind::None, Wanted::Name(name)) => {
                 let found = qemu_called(&processes, name)?;
-                monitor = arguments::qmp_socket(&found)
-                    .map(|path| Monitor::ask(Path::new(path), limit).1);
+                monitor = Monitor::first_that_answers(&arguments::qmp_sockets(&found), &host);
                 qemu = Some(found);
             }
             (Kind::None, Wanted::Domain(_)) => {
@@ -206,7 +204,7 @@ fn find(args: &Args) -> Result<Subject, Failure> {
         }
         if let Some(domain) = toolstack.domain() {
             let domain = domain.to_string();
-            let is = |it: &&Process| it.value("-xen-domid") == Some(&domain);
+            let is = |it: &&Process| arguments::values(it, "xen-domid").any(|it| it == domain);
             qemu = processes.iter().find(is).cloned();
         }
     }
@@ -265,26 +263,11 @@ fn there_is(socket: &Path) -> Result<(), Failure> {
 }
 
 fn qemu_called(processes: &[Process], name: &str) -> Result<Process, Failure> {
-    let is = |it: &&Process| {
-        it.words.iter().any(|word| word == "-name") && arguments::name(it) == Some(name)
-    };
-    let found = processes.iter().find(is).cloned();
+    let found = arguments::qemu_of(processes, name).cloned();
     found.ok_or_else(|| {
         Failure::new(
             format!("no QEMU of this host has the name {name:?}"),
             "see ps -ef | grep -- -name; or give --qmp SOCKET",
         )
     })
-}
-
-fn print(report: &Report, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, report)?;
-        writeln!(out)?;
-    } else {
-        report.write(&mut out)?;
-    }
-    out.flush()?;
-    Ok(())
 }

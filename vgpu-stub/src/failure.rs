@@ -2,7 +2,10 @@
 
 use std::io::{self, Write};
 
-/// One line of cause and one line of mend: what is wrong, and what to do.
+use crate::printable::Printable;
+
+/// One line of cause and one line of mend: what is wrong, and what to do. Names
+/// in them are as others chose them until they are printed.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     pub(crate) cause: String,
@@ -20,14 +23,14 @@ impl Failure {
     /// Tells the user, on stderr.
     pub(crate) fn print(&self) {
         // Nobody is left to tell when stderr is closed.
-        let _ = writeln!(io::stderr(), "error: {}", self.cause);
-        let _ = writeln!(io::stderr(), "mend:  {}", self.mend);
+        let _ = writeln!(io::stderr(), "error: {}", Printable(&self.cause));
+        let _ = writeln!(io::stderr(), "mend:  {}", Printable(&self.mend));
     }
 
     /// Tells the reader of a log, who looks at its last line first.
     pub(crate) fn print_cause_last(&self) {
-        let _ = writeln!(io::stderr(), "mend:  {}", self.mend);
-        let _ = writeln!(io::stderr(), "error: {}", self.cause);
+        let _ = writeln!(io::stderr(), "mend:  {}", Printable(&self.mend));
+        let _ = writeln!(io::stderr(), "error: {}", Printable(&self.cause));
     }
 }
 

@@ -7,11 +7,16 @@
 mod check;
 mod cloudstack;
 mod ctl;
+mod device_option;
 mod device_properties;
 mod doctor;
 mod failure;
+mod new_file;
 mod number;
+mod output;
+mod printable;
 mod qemu;
+mod shell;
 mod vfio_user;
 mod xcp;
 mod xen;
@@ -24,6 +29,7 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::failure::Failure;
+pub use xen::xl_file;
 
 /// Exit code when a subcommand could not do its work; clap uses the same one
 /// for wrong usage.
@@ -33,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   vgpu-stub doctor --vm web1                        on a host
   vgpu-stub check                                   in a guest
-  vgpu-stub xl-config >>/etc/xen/web1.cfg           Xen with xl
+  vgpu-stub xl-config --file /etc/xen/web1.cfg      Xen with xl
   vgpu-stub xcp enable web1                         XCP-ng
   vgpu-stub vfio-user --socket /run/vgpu.sock       QEMU 10.1 or later
 
@@ -75,6 +81,15 @@ const ROLES: [(&str, Role); 3] = [
     (xcp::shim::NAME, xcp::shim::main),
     (xcp::plugin::NAME, xcp::plugin::main),
 ];
+
+/// The same as [`run`] on a host of XCP-ng whose files are below a folder, for
+/// tests. The program that is installed has no way here.
+#[doc(hidden)]
+#[must_use]
+pub fn run_below(root: PathBuf) -> ExitCode {
+    xcp::set_root(root);
+    run()
+}
 
 /// Does what the arguments of this process ask for.
 #[must_use]

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    os::fd::AsRawFd,
     os::unix::{
         fs::{MetadataExt, PermissionsExt, symlink},
         process::CommandExt,
@@ -13,6 +14,7 @@ use std::{
     process::Command,
 };
 
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -379,6 +381,46 @@ fn enable_is_put_back_when_the_bar_cannot_be_mapped() {
     let report = guest.check(&[]);
     let cause = report["devices"][0]["criteria"][4]["cause"].as_str();
     assert!(cause.unwrap().contains("cannot map the BAR"), "{cause:?}");
+    assert_eq!(guest.read("enable"), b"0\n");
+}
+
+/// The kernel says so where securityfs is mounted; else it refuses to map the BAR, as it does a sealed file.
+#[test]
+fn a_kernel_in_lockdown_hides_the_registers_and_fails_nothing() {
+    let guest = Guest::new();
+    guest.write(
+        "kernel/security/lockdown",
+        "none [integrity] confidentiality\n",
+    );
+    let before = guest.read("config");
+    let report = guest.check(&[]);
+    let evidence = report["devices"][0]["criteria"][4]["evidence"].to_string();
+    assert!(
+        evidence.contains("skipped (kernel lockdown): enable, Request ID"),
+        "{evidence}"
+    );
+    assert_eq!(guest.read("config"), before);
+
+    let guest = Guest::new();
+    guest.write(
+        "kernel/security/lockdown",
+        "[none] integrity confidentiality\n",
+    );
+    let bar = memfd_create("bar", MemfdFlags::ALLOW_SEALING).unwrap();
+    ftruncate(&bar, 4096).unwrap();
+    fcntl_add_seals(&bar, SealFlags::WRITE).unwrap();
+    let resource = guest.path(&Guest::attribute("resource0"));
+    fs::remove_file(&resource).unwrap();
+    let descriptor = format!("/proc/{}/fd/{}", std::process::id(), bar.as_raw_fd());
+    symlink(descriptor, resource).unwrap();
+    let report = guest.check(&[]);
+    let criterion = &report["devices"][0]["criteria"][4];
+    assert_eq!(criterion["verdict"], "pass", "{criterion:#}");
+    let evidence = criterion["evidence"].to_string();
+    assert!(
+        evidence.contains("skipped (kernel lockdown: cannot map the BAR: Operation not permitted"),
+        "{evidence}"
+    );
     assert_eq!(guest.read("enable"), b"0\n");
 }
 

@@ -205,7 +205,7 @@ impl Plan {
 fn received(query: &str) -> BTreeMap<String, String> {
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap());
     pairs
-        .map(|(name, value)| (name.to_owned(), rules::url_decode(value)))
+        .map(|(name, value)| (rules::url_decode(name), rules::url_decode(value)))
         .collect()
 }
 
@@ -351,7 +351,13 @@ fn one_account_can_be_allowed_alone() {
 #[test]
 fn the_text_is_a_script_for_cloudmonkey_with_the_calls_of_the_json() {
     let existing = ["--existing-list", "memoryBacking, a b"];
-    for arguments in [with(&XENSERVER, &existing), with(&KVM, &existing)] {
+    let remove = [&existing[..], &["--remove"]].concat();
+    for arguments in [
+        with(&XENSERVER, &existing),
+        with(&KVM, &existing),
+        with(&XENSERVER, &remove),
+        with(&KVM, &remove),
+    ] {
         let script = format!(
             "cmk() {{ printf '<%s>' \"$@\"; echo; }}\n{}",
             printed(&arguments)
@@ -377,6 +383,61 @@ fn the_text_is_a_script_for_cloudmonkey_with_the_calls_of_the_json() {
             assert_eq!(query.remove("command").as_deref(), step["command"].as_str());
             assert_eq!(query, parameters);
         }
+    }
+}
+
+/// What the steps have set is taken back, and nothing else: the list has what it had before.
+#[test]
+fn the_way_back_undoes_each_step() {
+    for (hypervisor, keys) in [
+        (&XENSERVER, "platform:xenguest,platform:nomigrate"),
+        (&KVM, "qemu:commandline,qemu:arg"),
+    ] {
+        let existing = format!("memoryBacking,{keys},a b");
+        let plan = Plan::new(&with(
+            hypervisor,
+            &["--existing-list", &existing, "--remove"],
+        ));
+        let commands = plan
+            .steps()
+            .iter()
+            .map(|step| step["command"].as_str().unwrap());
+        let commands: Vec<&str> = commands.collect();
+        assert_eq!(
+            commands,
+            [
+                "listVirtualMachines",
+                "updateVirtualMachine",
+                "updateVirtualMachine",
+                "deleteServiceOffering",
+                "updateHost",
+                "updateConfiguration",
+                "updateConfiguration",
+            ]
+        );
+        assert_eq!(
+            plan.values("updateVirtualMachine", "cleanupdetails"),
+            ["true"]
+        );
+        assert_eq!(
+            plan.values("updateConfiguration", "value"),
+            ["memoryBacking,a b", "false"]
+        );
+    }
+    let said = refused(&with(&KVM, &["--remove", "--device", "revision=2"]));
+    assert!(said.contains("cannot be used with"), "{said}");
+}
+
+/// As CloudStack writes its hypervisors and its own builds.
+#[test]
+fn names_and_versions_are_taken_as_cloudstack_writes_them() {
+    for (hypervisor, version) in [
+        ("KVM", "4.22.0.0-SNAPSHOT"),
+        ("XenServer", "4.20.1.0"),
+        ("XCP-ng", "4.20.1"),
+    ] {
+        let arguments = ["--hypervisor", hypervisor, "--cloudstack-version", version];
+        Plan::new(&arguments);
     }
 }
 

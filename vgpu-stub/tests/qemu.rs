@@ -328,6 +328,98 @@ fn a_link_is_followed_and_told() {
     assert_eq!(host.state(), "installed");
 }
 
+/// The mend that is printed is typed in a shell.
+#[test]
+fn what_is_printed_to_be_typed_can_be_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let qemu = folder.path().join("my qemus/it's qemu");
+    fs::create_dir(qemu.parent().unwrap()).unwrap();
+    executable(&qemu, &OLD.script());
+    let built = folder.path().join("built");
+    executable(&built, &NEW.script());
+    let program = || Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
+    let mut install = program();
+    install
+        .args(["qemu", "install", "--from"])
+        .arg(&built)
+        .arg("--to")
+        .arg(&qemu);
+    let output = install.output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8(output.stdout).unwrap();
+    let (_, typed) = said.split_once("to have the old one back: ").unwrap();
+    let folder_of = Path::new(env!("CARGO_BIN_EXE_vgpu-stub")).parent().unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder_of.display());
+    let type_it = |line: &str| {
+        Command::new("sh")
+            .args(["-c", line])
+            .env("PATH", &path)
+            .status()
+    };
+    assert!(type_it(typed).unwrap().success(), "{typed}");
+    assert_eq!(fs::read(&qemu).unwrap(), OLD.script().as_bytes());
+
+    // The mends of a QEMU that is gone, and of one that was replaced.
+    assert!(install.output().unwrap().status.success());
+    fs::remove_file(&qemu).unwrap();
+    let gone = told(
+        &program()
+            .args(["qemu", "status", "--to"])
+            .arg(&qemu)
+            .output()
+            .unwrap(),
+    );
+    let (_, typed) = gone.split_once("put it back: ").unwrap();
+    assert!(type_it(typed).unwrap().success(), "{typed}");
+    assert_eq!(fs::read(&qemu).unwrap(), OLD.script().as_bytes());
+    assert!(install.output().unwrap().status.success());
+    executable(&qemu, "#!/bin/sh\n");
+    let changed = told(
+        &program()
+            .args(["qemu", "rollback", "--to"])
+            .arg(&qemu)
+            .output()
+            .unwrap(),
+    );
+    let (_, typed) = changed.split_once("old one back: ").unwrap();
+    assert!(type_it(typed).unwrap().success(), "{typed}");
+    assert_eq!(fs::read(&qemu).unwrap(), OLD.script().as_bytes());
+}
+
+/// It stays the old QEMU, and whoever starts it so has no device.
+#[test]
+fn a_second_name_of_the_old_qemu_is_told() {
+    let host = Host::new();
+    let second = host.0.path().join("bin/qemu dm");
+    fs::hard_link(host.qemu(), &second).unwrap();
+    fs::hard_link(host.qemu(), host.0.path().join("elsewhere")).unwrap();
+    let output = host.run("install", &[]);
+    let note = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "{note}");
+    let line = format!(
+        "note: the old QEMU has 2 other name(s): '{}'; ",
+        second.display()
+    );
+    assert!(note.contains(&line), "{note}");
+    let status = host.run("status", &[]);
+    let said = String::from_utf8(status.stderr).unwrap();
+    assert_eq!(status.status.code(), Some(0));
+    assert!(said.contains(&line), "{said}");
+    host.done("rollback", &[]);
+    assert_eq!(
+        fs::metadata(&second).unwrap().ino(),
+        fs::metadata(host.qemu()).unwrap().ino()
+    );
+
+    let alone = Host::new();
+    let output = alone.run("install", &[]);
+    assert!(
+        !String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("other name")
+    );
+}
+
 #[test]
 fn another_build_waits_for_a_rollback() {
     let host = Host::new();

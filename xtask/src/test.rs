@@ -215,7 +215,7 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         let mut suites = vec!["device"];
         if first.is_none() {
             // The bed's own tests: no device, so one QEMU will do.
-            suites.push("boot");
+            suites.extend(["boot", "xl_file"]);
             first = Some(binary.clone());
         }
         let environment = [

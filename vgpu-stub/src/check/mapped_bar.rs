@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use vm_memory::mmap::MmapRegionError;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 pub(crate) struct MappedBar {
@@ -15,8 +16,13 @@ pub(crate) struct MappedBar {
 impl MappedBar {
     /// Maps the first `size` bytes of a sysfs file `resourceN`.
     pub(crate) fn new(file: File, size: usize) -> Result<Self> {
-        let region =
-            MmapRegion::from_file(FileOffset::new(file, 0), size).context("cannot map the BAR")?;
+        let region = MmapRegion::from_file(FileOffset::new(file, 0), size);
+        let region = region.map_err(|error| match error {
+            // The kernel's own reason.
+            MmapRegionError::Mmap(error) => error.into(),
+            error => anyhow::Error::from(error),
+        });
+        let region = region.context("cannot map the BAR")?;
         Ok(Self { region })
     }
 

@@ -17,6 +17,7 @@ const NO_OVERRIDE: &str = "(null)";
 /// The folder bus/pci.
 pub(crate) struct Sysfs {
     bus: PathBuf,
+    lockdown: PathBuf,
 }
 
 impl Sysfs {
@@ -27,7 +28,15 @@ impl Sysfs {
         if !devices.is_dir() {
             bail!("no folder {}", devices.display());
         }
-        Ok(Self { bus })
+        let lockdown = root.join("kernel/security/lockdown");
+        Ok(Self { bus, lockdown })
+    }
+
+    /// Whether the kernel keeps registers of devices from root too, as it says
+    /// where securityfs is mounted (kernel_lockdown(7)).
+    pub(crate) fn is_locked_down(&self) -> bool {
+        let levels = fs::read_to_string(&self.lockdown);
+        levels.is_ok_and(|levels| levels.contains('[') && !levels.contains("[none]"))
     }
 
     /// Every function of every bus, by ascending address.

@@ -3,11 +3,12 @@
 use std::io::{self, Write};
 
 use super::report::{Criterion, Report, Verdict};
+use crate::printable::Printable;
 
 /// Column where names, evidence, cause and mend begin.
 const INDENT: usize = 9;
 
-pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
+pub(super) fn write(out: &mut dyn Write, report: &Report) -> io::Result<()> {
     for (index, device) in report.devices.iter().enumerate() {
         if index > 0 {
             writeln!(out)?;
@@ -25,14 +26,14 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     Ok(())
 }
 
-fn write_criterion(out: &mut impl Write, criterion: &Criterion) -> io::Result<()> {
+fn write_criterion(out: &mut dyn Write, criterion: &Criterion) -> io::Result<()> {
     let verdict = match criterion.verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",
         Verdict::Skipped => "SKIP",
     };
     write!(out, "{:>2} {verdict}  {}", criterion.number, criterion.name)?;
-    for line in criterion.evidence.lines() {
+    for line in criterion.evidence.lines().map(Printable) {
         match criterion.verdict {
             Verdict::Skipped => write!(out, ": {line}")?,
             Verdict::Pass | Verdict::Fail => write!(out, "\n{:INDENT$}{line}", "")?,
@@ -41,6 +42,7 @@ fn write_criterion(out: &mut impl Write, criterion: &Criterion) -> io::Result<()
     writeln!(out)?;
     for (label, text) in [("cause", &criterion.cause), ("mend", &criterion.mend)] {
         if let Some(text) = text {
+            let text = Printable(text);
             writeln!(out, "{:INDENT$}{:6} {text}", "", format!("{label}:"))?;
         }
     }

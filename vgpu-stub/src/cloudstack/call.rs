@@ -29,8 +29,12 @@ impl Call {
         let (verb, noun) = self.command.split_at(noun.unwrap_or(self.command.len()));
         let mut line = format!("cmk {verb} {}", noun.to_ascii_lowercase());
         for (name, value) in &self.parameters {
-            let quote = if value.contains(' ') { "'" } else { "" };
-            line += &format!(" {name}={quote}{value}{quote}");
+            // In some shells a bracket is a pattern.
+            line += &match (name.contains('['), value.contains(' ') || value.is_empty()) {
+                (true, _) => format!(" '{name}={value}'"),
+                (false, true) => format!(" {name}='{value}'"),
+                (false, false) => format!(" {name}={value}"),
+            };
         }
         line
     }
@@ -39,7 +43,7 @@ impl Call {
     pub(super) fn query(&self) -> String {
         let mut query = format!("command={}", self.command);
         for (name, value) in &self.parameters {
-            query += &format!("&{name}={}", percent_encoded(value));
+            query += &format!("&{}={}", percent_encoded(name), percent_encoded(value));
         }
         query
     }
@@ -77,6 +81,13 @@ mod tests {
             call.query(),
             "command=updateConfiguration&name=a.b&value=PV-args%2C%20c%3Ad"
         );
+    }
+
+    #[test]
+    fn a_shell_takes_a_map_and_nothing_as_they_are() {
+        let call = Call::new("updateHost").with("a[0].b", "c d").with("e", "");
+        assert_eq!(call.cmk(), "cmk update host 'a[0].b=c d' e=''");
+        assert_eq!(call.query(), "command=updateHost&a%5B0%5D.b=c%20d&e=");
     }
 
     #[test]

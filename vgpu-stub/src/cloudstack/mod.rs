@@ -2,18 +2,18 @@
 
 mod call;
 mod extra_config;
+mod removal;
 mod steps;
 mod version;
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 
 use crate::device_properties::DeviceProperties;
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
+use crate::output;
 use crate::xen;
 use extra_config::ExtraConfig;
 use steps::Step;
@@ -28,6 +28,8 @@ Examples:
     --device slot=0x1a,bar0-size=64K
   vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 \\
     --vfio-user /run/vgpu-stub/vm1/vfio-user.sock
+  vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --remove \\
+    --existing-list 'qemu:commandline,qemu:arg,devices'
   vgpu-stub cloudstack --hypervisor kvm --cloudstack-version 4.22 --json | jq -r '.steps[].cmk'
 
 See what the list has before it is replaced:
@@ -55,7 +57,7 @@ Exit code:
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
 pub(crate) struct Args {
     /// What CloudStack's hosts run; xenserver stands for XCP-ng too
-    #[arg(long, value_enum)]
+    #[arg(long, value_enum, ignore_case = true)]
     hypervisor: Hypervisor,
 
     /// CloudStack's version, such as 4.20.1
@@ -85,6 +87,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SOCKET")]
     vfio_user: Option<PathBuf>,
 
+    /// Print the way back: no more device for a VM, then for all
+    #[arg(long, conflicts_with_all = ["device", "vfio_user", "account_id"])]
+    remove: bool,
+
     /// Print JSON in place of lines
     #[arg(long)]
     json: bool,
@@ -95,6 +101,7 @@ pub(crate) struct Args {
 #[serde(rename_all = "lowercase")]
 enum Hypervisor {
     /// XCP-ng and XenServer
+    #[value(alias = "xcp-ng")]
     Xenserver,
     /// libvirt and QEMU
     Kvm,
@@ -131,11 +138,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         version: 1,
         hypervisor: args.hypervisor,
         cloudstack_version: args.cloudstack_version.to_string(),
-        steps: steps::steps(args, &extra_config(args)?),
+        steps: match (extra_config(args)?, args.remove) {
+            (config, true) => removal::steps(args, config.keys),
+            (config, false) => steps::steps(args, &config),
+        },
     };
-    print(&plan, args.json)
-        .context("cannot print the steps")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the steps", |out| match args.json {
+        true => output::json(out, &plan),
+        false => (1..)
+            .zip(&plan.steps)
+            .try_for_each(|(number, step)| step.write(number, out)),
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -184,20 +197,6 @@ fn built_in(given: &[String]) -> Result<ExtraConfig, Failure> {
     }
     let words = given.iter().map(String::as_str).chain([""]);
     Ok(ExtraConfig::built_in(words.zip(&placed)))
-}
-
-fn print(plan: &Plan, json: bool) -> anyhow::Result<()> {
-    let mut out = io::stdout().lock();
-    if json {
-        serde_json::to_writer_pretty(&mut out, plan)?;
-        writeln!(out)?;
-    } else {
-        for (number, step) in (1..).zip(&plan.steps) {
-            step.write(number, &mut out)?;
-        }
-    }
-    out.flush()?;
-    Ok(())
 }
 
 /// A word that needs no quotes anywhere.

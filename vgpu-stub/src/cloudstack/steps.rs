@@ -17,7 +17,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    fn new(title: &'static str, call: Call) -> Self {
+    pub(super) fn new(title: &'static str, call: Call) -> Self {
         Self {
             title,
             notes: Vec::new(),
@@ -25,14 +25,14 @@ impl Step {
         }
     }
 
-    fn note(mut self, note: impl Into<String>) -> Self {
+    pub(super) fn note(mut self, note: impl Into<String>) -> Self {
         self.notes.push(note.into());
         self
     }
 
     /// Writes it for a reader; all but the line for CloudMonkey is a comment
     /// of a shell.
-    pub(super) fn write(&self, number: usize, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, number: usize, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "# {number}. {}", self.title)?;
         for note in &self.notes {
             writeln!(out, "#    {note}")?;

@@ -15,6 +15,13 @@ impl FromStr for Version {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parts = [0; 4];
+        // A build from before or after a release, such as 4.22.0.0-SNAPSHOT, is
+        // taken for it.
+        let text = match text.split_once('-') {
+            Some((_, "")) => return Err("expected a word after the '-', as in 4.22.0.0-SNAPSHOT"),
+            Some((numbers, _)) => numbers,
+            None => text,
+        };
         let given: Vec<&str> = text.split('.').collect();
         if !(2..=4).contains(&given.len()) {
             return Err("expected two to four numbers, such as 4.20.1");
@@ -86,6 +93,8 @@ mod tests {
     fn releases_are_compared_by_their_numbers() {
         assert_eq!(version("4.20.1.0"), version("4.20.1"));
         assert_eq!(version("4.22"), version("4.22.0.1"));
+        assert_eq!(version("4.22.0.0-SNAPSHOT"), version("4.22"));
+        assert_eq!(version("4.20.1.0-shapeblue-1"), version("4.20.1"));
         assert!(version("4.9.3") < version("4.19.1"));
         assert!(version("4.19.0.2") < version("4.19.1"));
         for wrong in [
@@ -93,6 +102,9 @@ mod tests {
             "4",
             "4.",
             "4.20.x",
+            "4.20-",
+            "-SNAPSHOT",
+            "4-SNAPSHOT",
             "v4.20",
             "4.20.1.0.0",
             "4.+20",

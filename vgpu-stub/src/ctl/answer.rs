@@ -5,6 +5,8 @@ use std::io::{self, Write};
 use serde::Serialize;
 use vgpu_control::protocol::{Counters, Greeting, Info, Registers};
 
+use crate::printable::Printable;
+
 /// The JSON form is the server's result.
 #[derive(Serialize)]
 #[serde(untagged)]
@@ -23,7 +25,7 @@ pub(super) enum Answer {
 
 impl Answer {
     /// Writes a line for each value; none where there is nothing to tell.
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let lines = match self {
             Self::Registers(registers) => register_lines(registers),
             Self::Counters(counters) => counter_lines(counters),
@@ -36,11 +38,6 @@ impl Answer {
         }
         Ok(())
     }
-}
-
-/// The server's text, without what a terminal would obey.
-pub(super) fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 type Line = (&'static str, String);
@@ -80,8 +77,8 @@ fn info_lines(info: &Info, server: &Greeting) -> Vec<Line> {
     let either = |on, yes: &str, no: &str| String::from(if on { yes } else { no });
     let ids = |vendor: u16, device: u16| format!("{vendor:04x}:{device:04x}");
     vec![
-        ("attachment", printable(&server.attachment)),
-        ("version", printable(&server.version)),
+        ("attachment", Printable(&server.attachment).to_string()),
+        ("version", Printable(&server.version).to_string()),
         ("process", server.pid.to_string()),
         ("devices", server.devices.to_string()),
         ("up for", format!("{} s", info.uptime_seconds)),

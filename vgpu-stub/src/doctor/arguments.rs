@@ -1,9 +1,10 @@
 //! What QEMU's arguments say: devices, monitors, logs.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::process::Process;
-use super::text::quoted;
+use crate::device_option::DeviceOption;
+use crate::shell::quoted;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";
@@ -21,10 +22,21 @@ pub(super) struct DeviceArgument {
     pub(super) socket: Option<String>,
 }
 
+/// The values of an option of QEMU, in order. It takes each with one dash and
+/// with two.
+pub(super) fn values<'a>(qemu: &'a Process, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let words = qemu.words.iter().skip(1);
+    let pairs = words.clone().zip(words.skip(1));
+    pairs.filter_map(move |(option, value)| {
+        let option = option.strip_prefix('-')?;
+        let option = option.strip_prefix('-').unwrap_or(option);
+        (option == name).then_some(value.as_str())
+    })
+}
+
 /// The devices that may be the project's, in order.
 pub(super) fn devices(qemu: &Process) -> Vec<DeviceArgument> {
-    let values = ["-device", "--device"].map(|option| qemu.values(option));
-    let devices = values.into_iter().flatten().filter_map(device);
+    let devices = values(qemu, "device").filter_map(device);
     devices
         .filter(|device| [OWN, VFIO_USER].contains(&device.driver.as_str()))
         .collect()
@@ -32,17 +44,10 @@ pub(super) fn devices(qemu: &Process) -> Vec<DeviceArgument> {
 
 /// A device as properties with commas, or as a JSON object.
 fn device(value: &str) -> Option<DeviceArgument> {
-    if value.starts_with('{') {
-        let device: Value = serde_json::from_str(value).ok()?;
-        return Some(DeviceArgument {
-            driver: device["driver"].as_str()?.to_owned(),
-            socket: device["socket"]["path"].as_str().map(str::to_owned),
-        });
-    }
-    let driver = property(value, "driver").or_else(|| value.split(',').next())?;
+    let option = DeviceOption::parse(value)?;
     Some(DeviceArgument {
-        driver: driver.to_owned(),
-        socket: property(value, "socket.path").map(str::to_owned),
+        driver: option.driver()?.to_owned(),
+        socket: option.text("socket.path").map(str::to_owned),
     })
 }
 
@@ -59,49 +64,68 @@ pub(super) fn property<'a>(value: &'a str, name: &str) -> Option<&'a str> {
     parts.find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
 }
 
-/// The VM's name, as `-name NAME` or `-name guest=NAME,…`.
+/// The VM's name, as `-name NAME` or `-name guest=NAME,…`; the last one counts.
 pub(super) fn name(qemu: &Process) -> Option<&str> {
-    let value = qemu.value("-name")?;
+    let value = values(qemu, "name").last()?;
     property(value, "guest").or_else(|| value.split(',').next())
+}
+
+/// The QEMU of the VM with this name. Other programs have names of something
+/// too, such as a container's, and are QEMUs by another name at best.
+pub(super) fn qemu_of<'a>(processes: &'a [Process], wanted: &str) -> Option<&'a Process> {
+    let is_named = |it: &&Process| name(it) == Some(wanted);
+    let is_qemu = |it: &&Process| ["qemu", "kvm"].iter().any(|word| it.name().contains(word));
+    let mut named = processes.iter().filter(is_named);
+    named
+        .clone()
+        .find(is_qemu)
+        .or_else(|| named.find(|it| it.words.iter().any(|word| word == "-name")))
 }
 
 /// The same, where libvirt has started QEMU.
 pub(super) fn libvirts_name(qemu: &Process) -> Option<&str> {
     let is_guest = |value: &str| property(value, "guest").is_some();
     let is_libvirts = |word: &String| LIBVIRTS.iter().any(|folder| word.contains(folder));
-    let started = qemu.value("-name").is_some_and(is_guest) || qemu.words.iter().any(is_libvirts);
+    let started = values(qemu, "name").any(is_guest) || qemu.words.iter().any(is_libvirts);
     name(qemu).filter(|_| started)
 }
 
-/// The UNIX socket on which QEMU takes commands of QMP.
-pub(super) fn qmp_socket(qemu: &Process) -> Option<&str> {
-    if let Some(value) = qemu.value("-qmp") {
-        return value.strip_prefix("unix:")?.split(',').next();
-    }
-    // QEMU 11.1 has objects in place of -mon.
-    let objects = qemu
-        .values("-object")
-        .filter(|value| value.starts_with("monitor-qmp"));
+/// The UNIX sockets on which QEMU takes commands of QMP.
+pub(super) fn qmp_sockets(qemu: &Process) -> Vec<&str> {
+    let direct = ["qmp", "qmp-pretty"]
+        .into_iter()
+        .flat_map(|name| values(qemu, name));
+    let direct = direct.filter_map(|value| match value.strip_prefix("chardev:") {
+        Some(id) => chardev_path(qemu, id),
+        None => value.strip_prefix("unix:")?.split(',').next(),
+    });
     let is_qmp = |value: &&str| property(value, "mode") == Some("control");
-    let monitor = qemu
-        .values("-mon")
-        .find(is_qmp)
-        .or_else(|| objects.into_iter().next())?;
-    let id = property(monitor, "chardev").or_else(|| monitor.split(',').next())?;
-    let mut chardevs = qemu.values("-chardev");
-    let chardev = chardevs.find(|value| property(value, "id") == Some(id))?;
-    property(chardev, "path")
+    // QEMU 11.1 has objects in place of -mon.
+    let is_object = |value: &&str| value.starts_with("monitor-qmp");
+    let monitors = values(qemu, "mon").filter(is_qmp);
+    let monitors = monitors.chain(values(qemu, "object").filter(is_object));
+    let of_chardevs = monitors.filter_map(|monitor| {
+        let id = property(monitor, "chardev").or_else(|| monitor.split(',').next())?;
+        chardev_path(qemu, id)
+    });
+    direct.chain(of_chardevs).collect()
+}
+
+fn chardev<'a>(qemu: &'a Process, id: &str) -> Option<&'a str> {
+    values(qemu, "chardev").find(|value| property(value, "id") == Some(id))
+}
+
+fn chardev_path<'a>(qemu: &'a Process, id: &str) -> Option<&'a str> {
+    property(chardev(qemu, id)?, "path")
 }
 
 /// The file that records what the guest prints to its first serial port.
 pub(super) fn console(qemu: &Process) -> Option<&str> {
-    let serial = qemu.value("-serial")?;
+    let serial = values(qemu, "serial").next()?;
     if let Some(path) = serial.strip_prefix("file:") {
         return path.split(',').next();
     }
-    let id = serial.strip_prefix("chardev:")?;
-    let mut chardevs = qemu.values("-chardev");
-    let chardev = chardevs.find(|value| property(value, "id") == Some(id))?;
+    let chardev = chardev(qemu, serial.strip_prefix("chardev:")?)?;
     let file = chardev.starts_with("file,").then_some("path");
     property(chardev, file.unwrap_or("logfile"))
 }
@@ -125,16 +149,38 @@ mod tests {
     }
 
     #[test]
-    fn the_monitor_is_found_however_it_is_written() {
+    fn all_monitors_are_found_however_they_are_written() {
         for line in [
             "q -qmp unix:/run/a,server=on,wait=off",
+            "q --qmp unix:/run/a,server=on,wait=off",
+            "q -qmp stdio -qmp-pretty unix:/run/a,server",
             "q -chardev socket,id=b,path=/run/b -chardev socket,id=m,path=/run/a -mon chardev=m,mode=control",
-            "q -mon m,mode=control -chardev socket,id=m,path=/run/a",
+            "q -mon m,mode=control --chardev socket,id=m,path=/run/a",
             "q -chardev socket,id=m,path=/run/a -object monitor-qmp,id=x,chardev=m",
+            "q -chardev socket,id=m,path=/run/a -qmp chardev:m",
         ] {
-            assert_eq!(qmp_socket(&qemu(line)), Some("/run/a"), "{line}");
+            assert_eq!(qmp_sockets(&qemu(line)), ["/run/a"], "{line}");
         }
-        assert_eq!(qmp_socket(&qemu("q -mon chardev=m,mode=readline")), None);
+        assert!(qmp_sockets(&qemu("q -mon chardev=m,mode=readline")).is_empty());
+        let several = "q -mon m,mode=control -chardev socket,id=m,path=/c \
+                       -qmp tcp:1:2 -qmp unix:/a -qmp unix:/b";
+        assert_eq!(qmp_sockets(&qemu(several)), ["/a", "/b", "/c"]);
+    }
+
+    #[test]
+    fn a_qemu_is_found_by_its_name_among_others() {
+        let processes = [
+            "docker run --name web1 x",
+            "find / -name web1",
+            "qemu-system-x86_64 --name web1",
+            "vm --name web2",
+            "new -name web3",
+        ];
+        let processes = processes.map(qemu);
+        let found = |name| Some(qemu_of(&processes, name)?.name().to_owned());
+        assert_eq!(found("web1").as_deref(), Some("qemu-system-x86_64"));
+        assert_eq!(found("web2"), None);
+        assert_eq!(found("web3").as_deref(), Some("new"));
     }
 
     #[test]
@@ -158,10 +204,11 @@ mod tests {
             ("vgpu-stub", OWN, None),
             ("vgpu-stub,addr=5", OWN, None),
             ("driver=vgpu-stub,id=x", OWN, None),
+            ("id=x,driver=vgpu-stub", OWN, None),
             (
-                "vfio-user-pci,socket.type=unix,socket.path=/a",
+                "vfio-user-pci,socket.type=unix,socket.path=/a,,b",
                 VFIO_USER,
-                Some("/a"),
+                Some("/a,b"),
             ),
             (
                 r#"{"driver":"vfio-user-pci","socket":{"type":"unix","path":"/run/a,b"}}"#,

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use vgpu_abi::{bar0, ids::CLASS_CODE};
 
 use super::finding::{Mend, OrType, Point, Trouble};
-use super::text::this_command;
 use crate::check::config;
 use crate::check::identity::{self, Ids};
 use crate::check::kernel_log::{self, KernelLog};
@@ -14,6 +13,7 @@ use crate::check::mapped_bar::MappedBar;
 use crate::check::report::Evidence;
 use crate::check::sysfs::{Function, Sysfs};
 use crate::check::{Paths, address::PciAddress, bar};
+use crate::shell::this_command;
 
 /// A user other than root sees no more of config space.
 const SEEN_BY_ALL: usize = 64;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::finding::{Finding, Mend, Place, Verdict};
+use crate::printable::Printable;
 
 /// Raised when a field changes its meaning or goes away.
 const VERSION: u32 = 1;
@@ -33,8 +34,8 @@ impl Report {
         }
     }
 
-    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "{}", printable(&self.subject))?;
+    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "{}", Printable(&self.subject))?;
         for point in &self.points {
             write_point(out, point)?;
         }
@@ -53,7 +54,7 @@ impl Report {
     }
 }
 
-fn write_point(out: &mut impl Write, point: &Finding) -> io::Result<()> {
+fn write_point(out: &mut dyn Write, point: &Finding) -> io::Result<()> {
     let verdict = match point.verdict {
         Verdict::Ok => "ok",
         Verdict::Fault => "FAULT",
@@ -61,14 +62,14 @@ fn write_point(out: &mut impl Write, point: &Finding) -> io::Result<()> {
     };
     write!(out, "{verdict:<INDENT$}{} ({})", point.title, point.id)?;
     if let (Verdict::NotSeen, Some(why), []) = (point.verdict, &point.cause, &*point.mend) {
-        return writeln!(out, ": {}", printable(why));
+        return writeln!(out, ": {}", Printable(why));
     }
     writeln!(out)?;
     for line in point.seen.lines() {
-        writeln!(out, "{:INDENT$}{}", "", printable(line))?;
+        writeln!(out, "{:INDENT$}{}", "", Printable(line))?;
     }
     if let Some(cause) = &point.cause {
-        writeln!(out, "{:INDENT$}cause: {}", "", printable(cause))?;
+        writeln!(out, "{:INDENT$}cause: {}", "", Printable(cause))?;
     }
     for Mend { on, line } in &point.mend {
         let place = match on {
@@ -77,12 +78,7 @@ fn write_point(out: &mut impl Write, point: &Finding) -> io::Result<()> {
             Place::QemuArguments => "start the VM again, with these further arguments of QEMU",
         };
         writeln!(out, "{:INDENT$}mend, {place}:", "")?;
-        writeln!(out, "{:INDENT$}  {}", "", printable(line))?;
+        writeln!(out, "{:INDENT$}  {}", "", Printable(line))?;
     }
     Ok(())
-}
-
-/// What others wrote, without what a terminal would obey.
-fn printable(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }

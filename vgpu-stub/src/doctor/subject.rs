@@ -16,10 +16,10 @@ use super::host::Host;
 use super::process::Process;
 use super::qemu::Machine;
 use super::qmp::{Qmp, QmpError};
-use super::text::this_command;
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
 use crate::check::identity::Ids;
+use crate::shell::this_command;
 
 /// How the device gets into the VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +74,20 @@ impl Monitor {
             machine: qmp.and_then(Machine::ask),
         };
         (pid, monitor)
+    }
+
+    /// The first of these sockets on which QEMU answers, or the first one. A
+    /// monitor takes one client at a time, so another may hold it.
+    pub(super) fn first_that_answers(paths: &[&str], host: &Host) -> Option<Self> {
+        let mut first = None;
+        for path in paths {
+            let (_, monitor) = Self::ask(Path::new(path), host.limit);
+            if monitor.machine.is_ok() {
+                return Some(monitor);
+            }
+            first.get_or_insert(monitor);
+        }
+        first
     }
 }
 

@@ -14,7 +14,8 @@ pub(super) fn config(subject: &Subject) -> Result<&Value, &str> {
         };
         let text = subject.host.run("xl", &["list", "-l", name]);
         let text = text.map_err(|error| error.to_string())?;
-        let list: Value = serde_json::from_str(&text).map_err(|_| "no JSON".to_owned())?;
+        let list: Value =
+            serde_json::from_slice(text.as_bytes()).map_err(|_| "no JSON".to_owned())?;
         let entry = match &list {
             Value::Array(entries) => entries.first().cloned().unwrap_or_default(),
             entry => entry.clone(),

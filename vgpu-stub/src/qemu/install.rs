@@ -9,11 +9,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 
-use super::place::{NewFile, Place, sha256};
+use super::place::{Place, note, sha256};
 use super::probe::Facts;
 use super::program::Programs;
 use super::state::{Record, State, changed};
 use crate::failure::{Failure, OrMend};
+use crate::new_file::NewFile;
+use crate::shell::quoted;
 
 /// Puts `from` in place.
 ///
@@ -27,6 +29,7 @@ pub(super) fn run(
     dry_run: bool,
 ) -> Result<(), Failure> {
     let target = place.target.display();
+    let typed = quoted(&place.target);
     let from = built(from, place)?;
     let folder = place.lock()?;
     match State::of(place)? {
@@ -38,7 +41,7 @@ pub(super) fn run(
         State::Installed(_) => {
             return Err(Failure::new(
                 format!("another QEMU with vgpu-stub is installed as {target}"),
-                format!("take it back first: vgpu-stub qemu rollback --to {target}"),
+                format!("take it back first: vgpu-stub qemu rollback --to {typed}"),
             ));
         }
         State::Interrupted => {
@@ -82,7 +85,10 @@ pub(super) fn run(
         place.backup().display()
     );
     say!("VMs that run keep theirs; it is that of VMs that start from now on");
-    say!("to have the old one back: vgpu-stub qemu rollback --to {target}");
+    say!("to have the old one back: vgpu-stub qemu rollback --to {typed}");
+    if let Some(line) = place.other_names(&place.backup()).note(&place.target) {
+        note(line);
+    }
     Ok(())
 }
 

@@ -1,16 +1,18 @@
 //! Where a QEMU is, and the files beside it.
 
-use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FlockOperation, Gid, Mode, Uid, fchmod, fchown, flock};
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, OrMend};
+use crate::new_file::{NewFile, beside};
+use crate::printable::Printable;
+use crate::shell::quoted;
 use crate::xen::device_model::QEMUS;
 
 const OURS: &str = ".vgpu-stub-";
@@ -74,9 +76,9 @@ impl Place {
                 format!("{cause}; its backup is there"),
                 format!(
                     "put it back: mv {} {} && rm {}",
-                    place.backup().display(),
-                    asked.display(),
-                    place.record().display()
+                    quoted(place.backup()),
+                    quoted(asked),
+                    quoted(place.record())
                 ),
             );
         }
@@ -94,10 +96,35 @@ impl Place {
     }
 
     fn beside(&self, what: &str) -> PathBuf {
-        let mut name = OsString::from(&self.target);
-        name.push(OURS);
-        name.push(what);
-        name.into()
+        beside(&self.target, "", &format!("{OURS}{what}"))
+    }
+
+    /// Other names of a file that is, or was, the QEMU here, as far as they are
+    /// found: in its folder, and where toolstacks of Xen look.
+    pub(super) fn other_names(&self, file: &Path) -> OtherNames {
+        let Ok(metadata) = fs::metadata(file) else {
+            return OtherNames::default();
+        };
+        let is_it = |path: &PathBuf| {
+            fs::symlink_metadata(path)
+                .is_ok_and(|it| (it.dev(), it.ino()) == (metadata.dev(), metadata.ino()))
+        };
+        let entries = fs::read_dir(self.folder()).into_iter().flatten().flatten();
+        let beside = entries.map(|entry| entry.path());
+        let own = [&self.target, &self.backup()].map(Clone::clone);
+        let known = QEMUS.iter().map(PathBuf::from).chain(beside);
+        let mut found = Vec::new();
+        for path in known.filter(is_it) {
+            if !own.contains(&path) && !found.contains(&path) {
+                found.push(path);
+            }
+        }
+        let own = own.iter().filter(|it| is_it(it)).count();
+        let links = usize::try_from(metadata.nlink()).unwrap_or(usize::MAX);
+        OtherNames {
+            count: links.saturating_sub(own),
+            found,
+        }
     }
 
     fn folder(&self) -> &Path {
@@ -136,17 +163,42 @@ impl Place {
         like: Option<&Metadata>,
     ) -> Result<NewFile, Failure> {
         let path = self.beside(what);
-        // The folder is locked: this one is left from a run that was killed.
-        let _ = fs::remove_file(&path);
         let cannot = format!("cannot write {}", path.display());
-        let new = NewFile(path);
-        new.write(content, like).map_err(|error| {
+        // The folder is locked.
+        NewFile::write(path, content, like).map_err(|error| {
             Failure::new(
                 format!("{cannot}: {error}"),
                 "run it as root, and see that the folder can be written and has room",
             )
-        })?;
-        Ok(new)
+        })
+    }
+}
+
+/// Further names (hard links) of a file.
+#[derive(Debug, Default)]
+pub(super) struct OtherNames {
+    count: usize,
+    found: Vec<PathBuf>,
+}
+
+impl OtherNames {
+    /// What to say of those that start the old QEMU, where a new one is at
+    /// `target`; none where there is no such name.
+    pub(super) fn note(&self, target: &Path) -> Option<String> {
+        if self.count == 0 {
+            return None;
+        }
+        let found: Vec<String> = self.found.iter().map(quoted).collect();
+        let found = match found.is_empty() {
+            true => String::new(),
+            false => format!(": {}", found.join(" ")),
+        };
+        let target = quoted(target);
+        Some(format!(
+            "the old QEMU has {} other name(s){found}; who starts it so has no device; \
+             find / -xdev -samefile {target}.vgpu-stub-backup shows all; ln -sf {target} NAME has it start this one",
+            self.count
+        ))
     }
 }
 
@@ -167,55 +219,9 @@ impl Folder {
     }
 }
 
-/// A file that is not in its place yet.
-#[derive(Debug)]
-pub(super) struct NewFile(PathBuf);
-
-impl NewFile {
-    pub(super) fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn write(&self, content: &mut dyn Read, like: Option<&Metadata>) -> io::Result<()> {
-        let mut file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.0)?;
-        io::copy(content, &mut file)?;
-        if let Some(like) = like {
-            let own = file.metadata()?;
-            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
-                let owner = Some(Uid::from_raw(like.uid()));
-                fchown(&file, owner, Some(Gid::from_raw(like.gid())))?;
-            }
-            // After the owner, whose change takes bits away.
-            let mode = like.permissions().mode() & 0o7777;
-            fchmod(&file, Mode::from_raw_mode(mode))?;
-        }
-        file.sync_all()
-    }
-
-    /// Puts it in place of what is there.
-    ///
-    /// # Errors
-    ///
-    /// It goes away.
-    pub(super) fn rename(self, to: &Path) -> io::Result<()> {
-        fs::rename(&self.0, to)
-    }
-}
-
-impl Drop for NewFile {
-    fn drop(&mut self) {
-        // It may not have been made, or been renamed.
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
 /// Tells the user, beside what is printed.
-fn note(line: impl Display) {
-    let _ = writeln!(io::stderr(), "note: {line}");
+pub(super) fn note(line: impl Display) {
+    let _ = writeln!(io::stderr(), "note: {}", Printable(&line.to_string()));
 }
 
 /// The SHA-256 of a file, in hexadecimal.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::place::{Place, sha256};
 use crate::failure::Failure;
+use crate::shell::quoted;
 
 /// Raised when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -36,7 +37,8 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error.to_string()),
         };
-        let record: Self = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let record: Self =
+            serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())?;
         if record.version != VERSION {
             return Err(format!("its version is {}", record.version));
         }
@@ -119,9 +121,9 @@ pub(super) fn changed(place: &Place) -> Failure {
         ),
         format!(
             "to keep it: rm {} {}; to have the old one back: vgpu-stub qemu rollback --force --to {}",
-            place.backup().display(),
-            place.record().display(),
-            place.target.display()
+            quoted(place.backup()),
+            quoted(place.record()),
+            quoted(&place.target)
         ),
     )
 }
@@ -131,7 +133,7 @@ fn unreadable(place: &Place, cause: &str) -> Failure {
         format!("cannot read {}: {cause}", place.record().display()),
         format!(
             "see which QEMU is wanted, {} or its backup; keep that one, and remove the record",
-            place.target.display()
+            quoted(&place.target)
         ),
     )
 }
@@ -144,8 +146,8 @@ fn unknown(place: &Place) -> Failure {
         ),
         format!(
             "see what it is; put it back (mv {} {}), or move it away",
-            place.backup().display(),
-            place.target.display()
+            quoted(place.backup()),
+            quoted(&place.target)
         ),
     )
 }
@@ -155,8 +157,8 @@ fn gone(place: &Place) -> Failure {
         format!("the backup {} is gone", place.backup().display()),
         format!(
             "install the package of {} again, then rm {}",
-            place.target.display(),
-            place.record().display()
+            quoted(&place.target),
+            quoted(place.record())
         ),
     )
 }
@@ -169,9 +171,9 @@ fn other(place: &Place) -> Failure {
         ),
         format!(
             "install the package of {} again, then rm {} {}",
-            place.target.display(),
-            place.backup().display(),
-            place.record().display()
+            quoted(&place.target),
+            quoted(place.backup()),
+            quoted(place.record())
         ),
     )
 }

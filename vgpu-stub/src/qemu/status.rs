@@ -3,14 +3,15 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use anyhow::Context;
 use serde::Serialize;
 
-use super::place::Place;
+use super::place::{Place, note};
 use super::probe::{self, Facts};
 use super::program::Programs;
 use super::state::{State, changed};
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
+use crate::output;
+use crate::shell::quoted;
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
 #[derive(Serialize)]
@@ -46,22 +47,28 @@ pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<Exit
             .and_then(|backup| probe::version(backup, programs).ok()),
         backup: backup.map(|backup| backup.display().to_string()),
     };
-    status
-        .print(json)
-        .context("cannot print the status")
-        .or_mend("give the command an output that takes it")?;
+    output::print("the status", |out| match json {
+        true => output::json(out, &status),
+        false => status.write(out),
+    })?;
 
     let target = &status.target;
+    let typed = quoted(&place.target);
+    if matches!(state, State::Installed(_))
+        && let Some(line) = place.other_names(&place.backup()).note(&place.target)
+    {
+        note(line);
+    }
     let failure = match (state, facts) {
         (State::Broken(failure), _) => Some(failure),
         (State::Changed, _) => Some(changed(place)),
         (State::Interrupted, _) => Some(Failure::new(
             format!("{target} is the old QEMU: an install or a rollback was cut short"),
-            format!("run it again, or remove what it left: vgpu-stub qemu rollback --to {target}"),
+            format!("run it again, or remove what it left: vgpu-stub qemu rollback --to {typed}"),
         )),
         (State::Installed(_), Err(cause)) => Some(Failure::new(
             format!("{target} does not work: {cause}"),
-            format!("vgpu-stub qemu rollback --to {target}"),
+            format!("vgpu-stub qemu rollback --to {typed}"),
         )),
         (State::Untouched, Err(cause)) => Some(Failure::new(
             format!("{target} does not work: {cause}"),
@@ -76,26 +83,19 @@ pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<Exit
 }
 
 impl Status {
-    fn print(&self, json: bool) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
-        if json {
-            serde_json::to_writer_pretty(&mut out, self)?;
-            writeln!(out)?;
-        } else {
-            let device = match self.has_device {
-                Some(true) => "has vgpu-stub",
-                Some(false) => "does not have vgpu-stub",
-                None => "does not work",
-            };
-            let qemu = self.qemu.as_deref().unwrap_or("?");
-            writeln!(out, "{}: {}", self.target, self.state)?;
-            writeln!(out, "  now:    {qemu}, {device}")?;
-            if let Some(backup) = &self.backup {
-                let qemu = self.backup_qemu.as_deref().unwrap_or("?");
-                writeln!(out, "  before: {qemu}, kept as {backup}")?;
-            }
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let device = match self.has_device {
+            Some(true) => "has vgpu-stub",
+            Some(false) => "does not have vgpu-stub",
+            None => "does not work",
+        };
+        let qemu = self.qemu.as_deref().unwrap_or("?");
+        writeln!(out, "{}: {}", self.target, self.state)?;
+        writeln!(out, "  now:    {qemu}, {device}")?;
+        if let Some(backup) = &self.backup {
+            let qemu = self.backup_qemu.as_deref().unwrap_or("?");
+            writeln!(out, "  before: {qemu}, kept as {backup}")?;
         }
-        out.flush()?;
         Ok(())
     }
 }

@@ -8,6 +8,7 @@ use super::list::hosts;
 use super::uuid::Uuid;
 use super::{NAME, xe};
 use crate::failure::Failure;
+use crate::printable::Printable;
 
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];
@@ -175,5 +176,5 @@ fn find(name: &str) -> Result<Uuid, Failure> {
 
 fn say(text: &str) {
     // Who closes stdout does not want to know.
-    let _ = writeln!(io::stdout(), "{text}");
+    let _ = writeln!(io::stdout(), "{}", Printable(text));
 }

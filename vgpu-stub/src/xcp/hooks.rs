@@ -16,6 +16,7 @@ use super::running::Running;
 use super::settings::Settings;
 use super::uuid::Uuid;
 use crate::failure::Failure;
+use crate::printable::Printable;
 
 /// XAPI notes it and goes on.
 const LOGGED: u8 = 1;
@@ -89,8 +90,8 @@ fn end(result: Result<(), Failure>, code: u8) -> ExitCode {
             let _ = writeln!(
                 io::stdout(),
                 "vgpu-stub: {}; {}",
-                failure.cause,
-                failure.mend
+                Printable(&failure.cause),
+                Printable(&failure.mend)
             );
             ExitCode::from(code)
         }

@@ -1,10 +1,10 @@
 //! Where things are in XCP-ng's dom0, and whether the kit is whole.
 
-use std::env;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use vgpu_xen::xenstore::{Stream, Xenstore};
 
 use crate::failure::Failure;
 
-/// Names another root folder than `/`, for tests.
-const ROOT: &str = "VGPU_STUB_ROOT";
+/// Another root folder than `/`, which the program of the tests sets.
+pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
 
 /// The program that builds a domain, by xenopsd's own default.
 pub(super) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
@@ -45,7 +45,7 @@ pub(super) struct Host {
 impl Host {
     /// The one that this runs on.
     pub(super) fn here() -> Self {
-        Self::below(env::var_os(ROOT).unwrap_or_else(|| "/".into()))
+        Self::below(ROOT.get().map_or(Path::new("/"), PathBuf::as_path))
     }
 
     /// One whose files are in this folder.

@@ -1,7 +1,6 @@
 //! `vgpu-stub xcp list`: the VMs that are to have the device, and what each
 //! host of the pool says of itself.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -9,7 +8,9 @@ use serde_json::Value;
 
 use super::uuid::Uuid;
 use super::{NAME, xe};
-use crate::failure::{Failure, OrMend};
+use crate::failure::Failure;
+use crate::output;
+use crate::printable::Printable;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -43,7 +44,7 @@ impl PoolHost {
         let plugin = format!("plugin={NAME}");
         let answer = xe::call(&["host-call-plugin", &host, &plugin, "fn=status"]);
         let status = answer.map_err(|failure| failure.cause).and_then(|text| {
-            serde_json::from_str(&text).map_err(|_| format!("its plugin says: {text}"))
+            serde_json::from_slice(text.as_bytes()).map_err(|_| format!("its plugin says: {text}"))
         });
         Ok(Self {
             name: xe::value("host", uuid, "name-label")?,
@@ -101,21 +102,22 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .collect();
     let (vms, hosts) = (vms?, hosts()?);
     let whole = hosts.iter().all(|host| host.problem().is_none());
-    let text = if args.json {
-        format!("{:#}\n", serde_json::json!({ "vms": vms, "hosts": hosts }))
-    } else {
-        table(&vms, &hosts)
-    };
-    io::stdout()
-        .write_all(text.as_bytes())
-        .or_mend("give the command an output that takes it")?;
+    output::print("the list", |out| match args.json {
+        true => output::json(out, &serde_json::json!({ "vms": vms, "hosts": hosts })),
+        false => out.write_all(table(&vms, &hosts).as_bytes()),
+    })?;
     Ok(ExitCode::from(u8::from(!whole)))
 }
 
 fn table(vms: &[Vm], hosts: &[PoolHost]) -> String {
     let mut text = String::new();
     for vm in vms {
-        text += &format!("VM    {}  {:9}  {}\n", vm.uuid, vm.power_state, vm.name);
+        text += &format!(
+            "VM    {}  {:9}  {}\n",
+            vm.uuid,
+            Printable(&vm.power_state),
+            Printable(&vm.name)
+        );
     }
     if vms.is_empty() {
         text += "no VM is to have the device\n";
@@ -129,7 +131,8 @@ fn table(vms: &[Vm], hosts: &[PoolHost]) -> String {
             ),
             (problem, _) => problem.unwrap_or_default(),
         };
-        text += &format!("host  {}  {}: {said}\n", host.uuid, host.name);
+        let (name, said) = (Printable(&host.name), Printable(&said));
+        text += &format!("host  {}  {name}: {said}\n", host.uuid);
     }
     text
 }

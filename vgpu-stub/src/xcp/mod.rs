@@ -18,6 +18,7 @@ mod xe;
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Subcommand;
@@ -100,6 +101,12 @@ struct HookArgs {
     /// -vmuuid UUID -reason REASON [-vmdomid N]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     words: Vec<OsString>,
+}
+
+/// Has all of this process be on a host below a folder, for tests. The first
+/// call counts.
+pub(crate) fn set_root(root: PathBuf) {
+    let _ = host::ROOT.set(root);
 }
 
 /// Does what is asked for.

@@ -4,6 +4,7 @@
 //! root can write, has the last word. Its lines are `NAME = VALUE`, and
 //! `[UUID]` before those of one VM.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,12 +62,12 @@ impl Settings {
                 format!("chown root: {FILE} && chmod 644 {FILE}"),
             ));
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         (&mut file)
             .take(LONGEST)
-            .read_to_string(&mut text)
+            .read_to_end(&mut bytes)
             .map_err(|error| unreadable(&error))?;
-        Self::parse(&text).map_err(|cause| {
+        Self::parse(&as_text(&bytes)).map_err(|cause| {
             Failure::new(
                 format!("{FILE}, {cause}"),
                 "mend the line; the comments of the file say what it may hold",
@@ -187,6 +188,13 @@ fn check(devices: &[String]) -> Result<(), String> {
     }
 }
 
+/// What editors make of a file: a mark at its beginning, and comments in any
+/// encoding. What says something is ASCII.
+fn as_text(bytes: &[u8]) -> Cow<'_, str> {
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes)
+}
+
 fn unreadable(error: &io::Error) -> Failure {
     Failure::new(
         format!("cannot read {FILE}: {error}"),
@@ -252,6 +260,32 @@ mod tests {
         ] {
             let error = Settings::parse(text).expect_err(text);
             assert!(error.contains(reason), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_editors_make_of_a_file_refuses_no_vm() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::below(root.path());
+        let path = host.path(FILE);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let read = |bytes: &[u8]| {
+            fs::write(&path, bytes).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            Settings::read(&host)
+        };
+        for bytes in [
+            &b"\xef\xbb\xbfmax-devices = 3\r\n"[..],
+            b"# f\xfcr alle\nmax-devices = 3 # \xe9\n",
+        ] {
+            assert_eq!(read(bytes).unwrap().max_devices(), Some(3));
+        }
+        for (bytes, line) in [
+            (&b"max-devices = 3\nvms = \xe9\n"[..], "line 2"),
+            (b"\xff\xfem\0a\0x\0", "line 1"),
+        ] {
+            let refused = read(bytes).unwrap_err();
+            assert!(refused.cause.contains(line), "{}", refused.cause);
         }
     }
 

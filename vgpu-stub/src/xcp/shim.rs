@@ -26,6 +26,7 @@ use super::settings::Settings;
 use super::uuid::Uuid;
 use crate::COULD_NOT_RUN;
 use crate::failure::Failure;
+use crate::printable::Printable;
 
 /// The end of the path by which this program knows what it is to be.
 pub(crate) const NAME: &str = "xapi/alternatives/xenguest/vgpu-stub";
@@ -96,7 +97,7 @@ impl Call {
             "error:{function} 1 vgpu-stub: {}; {}",
             failure.cause, failure.mend
         );
-        let line = line.replace(['\n', '\r'], " ");
+        let line = Printable(&line);
         // A pipe can be opened again, and closed without harm.
         let control = self.control_out.and_then(|fd| {
             File::options()

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use super::background;
+use super::device_arguments::{PROPERTIES, properties};
 use crate::COULD_NOT_RUN;
-use crate::device_properties::DeviceProperties;
+use crate::device_option::{DeviceOption, is_help};
 use crate::failure::Failure;
 
 /// The name by which this program knows what it is to be.
@@ -33,7 +34,7 @@ pub(crate) const QEMUS: [&str; 8] = [
 ];
 
 /// The device, as QEMU's `-device` has it.
-const DEVICE: &str = "vgpu-stub";
+pub(super) const DEVICE: &str = "vgpu-stub";
 
 /// A property with its default.
 const DEFAULT: &str = "revision=1";
@@ -54,6 +55,8 @@ struct Arguments {
     incoming: bool,
     /// Whether QEMU is asked which devices it has.
     help: bool,
+    /// Whether it is asked for the properties of ours.
+    help_on_ours: bool,
 }
 
 /// Acts as the device model that `xl` has started.
@@ -67,6 +70,9 @@ pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
 /// It fails where the emulator or QEMU cannot be started.
 fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
     let arguments = Arguments::parse(arguments)?;
+    if arguments.help_on_ours {
+        return Ok(help_on_ours());
+    }
     let qemu = real_qemu()?;
     if arguments.help {
         return help(&qemu, &arguments.qemu);
@@ -98,7 +104,7 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
 }
 
 /// The properties of our devices among QEMU's arguments, as `vgpu-stub xen`
-/// takes them.
+/// takes them; one without properties is a device all the same.
 ///
 /// # Errors
 ///
@@ -106,6 +112,16 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
 pub(crate) fn devices(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
     let sorted = Arguments::parse(arguments.into_iter().map(OsString::from))?;
     Ok(sorted.with_properties().map(str::to_owned).collect())
+}
+
+/// The values of `-device` that are ours, among arguments of QEMU.
+pub(crate) fn named(arguments: &[String]) -> Vec<&str> {
+    let pairs = arguments.iter().zip(arguments.iter().skip(1));
+    let values = pairs.filter(|(option, _)| matches!(option.as_str(), "-device" | "--device"));
+    let values = values.map(|(_, value)| value.as_str());
+    values
+        .filter(|value| !matches!(ours(value), Ok(None)))
+        .collect()
 }
 
 impl Arguments {
@@ -119,14 +135,17 @@ impl Arguments {
         let mut sorted = Self::default();
         let mut arguments = arguments.peekable();
         while let Some(argument) = arguments.next() {
-            let value = arguments.peek().and_then(|value| value.to_str());
-            match (argument.to_str(), value) {
-                (Some("-device" | "--device"), Some(value)) if names_us(value) => {
-                    sorted.devices.push(properties(value)?);
-                    arguments.next();
-                    continue;
+            let value = arguments.peek().map(|value| value.to_string_lossy());
+            match (argument.to_str(), value.as_deref()) {
+                (Some("-device" | "--device"), Some(value)) => {
+                    if let Some(option) = ours(value)? {
+                        sorted.help_on_ours |= option.help;
+                        sorted.devices.push(properties(value, &option)?);
+                        arguments.next();
+                        continue;
+                    }
+                    sorted.help |= is_help(value);
                 }
-                (Some("-device" | "--device"), Some("help" | "?")) => sorted.help = true,
                 (Some("-xen-domid"), Some(domain)) => sorted.domain = Some(domain.to_owned()),
                 (Some("-incoming"), _) => sorted.incoming = true,
                 _ => {}
@@ -137,53 +156,17 @@ impl Arguments {
     }
 }
 
-/// Whether the value of a `-device` is our device.
-fn names_us(value: &str) -> bool {
-    let (driver, _) = value.split_once(',').unwrap_or((value, ""));
-    driver.strip_prefix("driver=").unwrap_or(driver) == DEVICE
-}
-
-/// QEMU's properties in the words of `vgpu-stub xen --device`.
-fn properties(value: &str) -> Result<String, Failure> {
-    let (_, properties) = value.split_once(',').unwrap_or((value, ""));
-    let mut own = Vec::new();
-    for property in properties
-        .split(',')
-        .filter(|property| !property.is_empty())
-    {
-        match property.split_once('=') {
-            // It names the device in QEMU alone.
-            Some(("id", _)) => {}
-            Some(("addr", address)) => own.push(format!("slot={:#x}", slot(address)?)),
-            _ => own.push(property.to_owned()),
-        }
+/// The option, if the value of a `-device` is our device.
+fn ours(value: &str) -> Result<Option<DeviceOption>, Failure> {
+    match DeviceOption::parse(value) {
+        Some(option) => Ok((option.driver() == Some(DEVICE)).then_some(option)),
+        // It may be ours, and QEMU would not say so.
+        None if value.contains(DEVICE) => Err(Failure::new(
+            format!("-device {value}: not a JSON object"),
+            format!("write it as JSON, or as -device {DEVICE},NAME=VALUE,…"),
+        )),
+        None => Ok(None),
     }
-    let own = own.join(",");
-    if !own.is_empty()
-        && let Err(cause) = own.parse::<DeviceProperties>()
-    {
-        return Err(Failure::new(
-            format!("-device {value}: {cause}"),
-            "see vgpu-stub xen --help for the properties",
-        ));
-    }
-    Ok(own)
-}
-
-/// A slot as QEMU's `addr` has it: hexadecimal, with or without 0x, and
-/// perhaps the function after a dot.
-fn slot(address: &str) -> Result<u8, Failure> {
-    let (slot, function) = address.split_once('.').unwrap_or((address, "0"));
-    let digits = slot.strip_prefix("0x").unwrap_or(slot);
-    u8::from_str_radix(digits, 16)
-        .ok()
-        .filter(|slot| *slot < 32 && function == "0")
-        .ok_or_else(|| {
-            Failure::new(
-                format!("vgpu-stub: addr={address} is no slot of a PCI bus"),
-                "give a slot from 0 to 1f, such as addr=0x18",
-            )
-        })
 }
 
 fn real_qemu() -> Result<PathBuf, Failure> {
@@ -221,6 +204,17 @@ fn help(qemu: &Path, arguments: &[OsString]) -> Result<ExitCode, Failure> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Prints the properties that ours has, as QEMU does for a device.
+fn help_on_ours() -> ExitCode {
+    let mut out = io::stdout().lock();
+    // Who closes it has seen enough.
+    let _ = writeln!(out, "{DEVICE} options:");
+    for property in PROPERTIES {
+        let _ = writeln!(out, "  {}=<{}>", property.name, property.takes);
+    }
+    ExitCode::SUCCESS
 }
 
 /// Starts the emulator and waits until it answers the domain.
@@ -275,27 +269,29 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_qemu_s() {
-        for (address, slot) in [("0x18", 0x18), ("18", 0x18), ("5.0", 5), ("1f", 0x1f)] {
-            let sorted = parse(&format!("-device vgpu-stub,addr={address}")).unwrap();
-            assert_eq!(sorted.devices, [format!("slot={slot:#x}")], "{address}");
-        }
-        for address in ["20", "5.1", "x", "", "-1"] {
-            let cause = parse(&format!("-device vgpu-stub,addr={address}")).unwrap_err();
-            assert!(cause.contains("is no slot"), "{address}: {cause}");
-        }
-    }
-
-    #[test]
-    fn properties_that_cannot_be_are_named() {
-        for (properties, reason) in [
-            ("bar0-size=3K", "power of two from 4096"),
-            ("vendor-id=0", "such as 0x1af4"),
-            ("romfile=x", "there is no property 'romfile'"),
-            ("on", "is not NAME=VALUE"),
+    fn our_device_is_found_however_it_is_written() {
+        for value in [
+            "vgpu-stub,addr=0x19",
+            "driver=vgpu-stub,addr=0x19",
+            "addr=0x19,driver=vgpu-stub",
+            "e1000,addr=0x19,driver=vgpu-stub",
+            r#"{"addr":"19","driver":"vgpu-stub"}"#,
         ] {
-            let cause = parse(&format!("-device vgpu-stub,{properties}")).unwrap_err();
-            assert!(cause.contains(reason), "{properties}: {cause}");
+            let sorted = parse(&format!("-device {value}")).unwrap();
+            assert_eq!(sorted.devices, ["slot=0x19"], "{value}");
+            assert!(sorted.qemu.is_empty(), "{value}");
         }
+        for value in [
+            "vgpu-stub,driver=e1000",
+            "e1000,id=vgpu-stub",
+            "{'driver':'e1000'}",
+        ] {
+            let line = format!("-device {value}");
+            assert_eq!(parse(&line).unwrap().qemu, words(&line));
+        }
+        let cause = parse("-device {'driver':'vgpu-stub'}").unwrap_err();
+        assert!(cause.contains("not a JSON object"), "{cause}");
+        assert!(parse("-device vgpu-stub,help").unwrap().help_on_ours);
+        assert!(parse("-device vgpu-stub,addr=5,?").unwrap().help_on_ours);
     }
 }

@@ -1,8 +1,10 @@
 //! `vgpu-stub xen`: emulates devices for a guest of Xen, in dom0.
 
 mod background;
+mod device_arguments;
 pub(crate) mod device_model;
 pub(crate) mod xl_config;
+pub mod xl_file;
 
 use std::env;
 use std::ffi::OsString;

@@ -459,3 +459,60 @@ fn the_plugin_answers_as_xapi_reads() {
     );
     assert!(unknown.contains("call one of: status, list"), "{unknown}");
 }
+
+/// Whoever may rename a VM or a host chooses what root's terminal shows.
+#[test]
+fn a_terminal_obeys_no_name() {
+    let pool = Pool::new();
+    pool.xenstore(&[]);
+    pool.set("platform", "xenguest", "vgpu-stub");
+    let name = "web\u{1b}[2J\nVM    root  running  admin\u{9b}1m\u{202e}";
+    pool.write(&format!("xapi/vm/{VM}/name-label"), name);
+    pool.write(
+        &format!("xapi/host/{HOST}/name-label"),
+        "first\u{1b}]0;x\u{7}",
+    );
+    let output = pool.xcp(&["list"]);
+    let table = String::from_utf8(output.stdout).unwrap();
+    let shown = r"web\u{1b}[2J\nVM    root  running  admin\u{9b}1m\u{202e}";
+    assert!(table.contains(shown), "{table}");
+    assert_eq!(table.lines().count(), 2, "{table}");
+    let obeyed = |c: char| c.is_control() && c != '\n' || c == '\u{202e}';
+    assert!(!table.contains(obeyed), "{table:?}");
+
+    // In what is refused, too.
+    for action in ["enable", "disable"] {
+        let output = pool.xcp(&[action, "no\u{1b}[2Jvm"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(r"no\u{1b}[2Jvm"), "{said}");
+        assert!(!said.contains(obeyed), "{said:?}");
+    }
+}
+
+/// What is installed is root's, and takes no other root folder from who starts it.
+#[test]
+fn the_installed_program_knows_no_other_root_folder() {
+    let pool = Pool::new();
+    let program = env!("CARGO_BIN_EXE_vgpu-stub");
+    let words = ["xcp", "vm-pre-start", "-vmuuid", VM, "-reason", "none"];
+    let run = |program: &str| {
+        let mut command = std::process::Command::new(program);
+        let path = format!("{}:/usr/bin:/bin", pool.path("bin").display());
+        command
+            .args(words)
+            .env("PATH", path)
+            .env("VGPU_STUB_ROOT", pool.path(""));
+        command.output().unwrap()
+    };
+    pool.set("platform", "xenguest", "vgpu-stub");
+    pool.xenstore(&[]);
+    succeeded(&run(env!("CARGO_BIN_EXE_vgpu-stub-below")));
+    let said = String::from_utf8(run(program).stdout).unwrap();
+    assert!(
+        said.contains("vgpu-stub is not whole on this host"),
+        "{said}"
+    );
+    let content = fs::read(program).unwrap();
+    let name = b"VGPU_STUB_ROOT";
+    assert!(!content.windows(name.len()).any(|window| window == name));
+}

@@ -16,7 +16,7 @@ use std::thread;
 use rustix::io::{FdFlags, fcntl_setfd};
 use tempfile::TempDir;
 
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vgpu-stub");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_vgpu-stub-below");
 const PACKAGING: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/xcp-ng");
 
 pub(crate) const VM: &str = "2f1a8c4e-6b0d-4d0e-9a6c-0d8f3f6f0a11";

@@ -2,7 +2,7 @@
 # A stand-in for systemctl: it notes how it was called, with which descriptors, and what the unit would read.
 root=${0%/bin/systemctl}
 echo "$*" >>"$root/systemctl.log"
-ls -l /proc/$$/fd | grep -o 'pipe:.*' >"$root/systemctl.pipes"
+ls -l /proc/$$/fd 2>/dev/null | grep -o 'pipe:.*' >"$root/systemctl.pipes"
 [ "$2" = start ] || exit 0
 if [ -e "$root/emulator-fails" ]; then
     echo "Job for $3 failed because the control process exited with error code." >&2

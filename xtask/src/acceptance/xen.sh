@@ -7,7 +7,7 @@ echo "acceptance: the guest is done"
 read -r word
 END
 guest_config vm >/etc/xen/vm.cfg
-vgpu-stub xl-config >>/etc/xen/vm.cfg
+vgpu-stub xl-config --file /etc/xen/vm.cfg
 xl create /etc/xen/vm.cfg || fail "xl create failed"
 wait_guest vm 'acceptance: the guest is done'
 guest_log vm

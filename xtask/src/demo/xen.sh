@@ -19,7 +19,7 @@ guest "vgpu-stub check"
 END
 guest_config vm >/etc/xen/vm.cfg
 
-dom0 "vgpu-stub xl-config | tee -a /etc/xen/vm.cfg"
+dom0 "vgpu-stub xl-config --file /etc/xen/vm.cfg"
 dom0 "xl create /etc/xen/vm.cfg"
 wait_guest vm 'bed: guest script ended'
 dom0 "ps -o args | grep '[v]gpu-stub xen'"

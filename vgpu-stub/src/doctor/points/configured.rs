@@ -1,12 +1,17 @@
 //! Does the VM's configuration ask for the device?
 
+use std::path::Path;
+
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{self, OWN};
 use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
-use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
+use crate::shell::{quoted, this_command};
+use crate::xen::device_model::{self, NAME};
+use crate::xen::xl_config::{ARGUMENTS, MODEL};
+use crate::xen::xl_file::XlFile;
 
 /// The key of a VM's platform that names the program which builds it.
 const KEY: &str = "xenguest";
@@ -29,19 +34,20 @@ fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let Toolstack::Xl { name, domain, file } = &subject.toolstack else {
         return Ok(());
     };
-    let file = quoted(file);
+    let path = quoted(file);
     let start = match domain {
-        None => format!("xl create {file}"),
+        None => format!("xl create {path}"),
         // It is shut down a moment before it is gone.
         Some(_) => {
             let name = quoted(name);
             format!(
                 "xl shutdown -w {name} && while xl domid {name} 2>/dev/null; do sleep 1; done; \
-                 xl create {file}"
+                 xl create {path}"
             )
         }
     };
-    let (words, from) = match domain {
+    let configure = || Mend::host(format!("vgpu-stub xl-config --file {path} && {start}"));
+    let (words, model, from) = match domain {
         Some(_) => {
             let config = xl::config(subject).map_err(|error| {
                 Trouble::not_seen(
@@ -52,56 +58,66 @@ fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
             if let Some(kind) = xl::domain_type(config).filter(|kind| *kind != "hvm") {
                 return Err(Trouble::fault(
                     format!("the domain is {kind}, and only HVM domains have a PCI bus"),
+                    // The file's last line may have no end.
                     [Mend::host(format!(
-                        "echo 'type = \"hvm\"' >>{file} && {start}"
+                        "printf '\\ntype = \"hvm\"\\n' >>{path} && {start}"
                     ))],
                 ));
             }
-            let mut words = xl::device_model_arguments(config);
-            words.extend(xl::device_model(config).map(str::to_owned));
-            (words, format!("xl list -l {name}"))
+            let model = xl::device_model(config).map(str::to_owned);
+            let words = xl::device_model_arguments(config);
+            (words, model, format!("xl list -l {name}"))
         }
-        // Not what xl makes of it, but near enough to know that it is there.
         None => {
-            let text = subject
-                .host
-                .text(file.trim_matches('\''))
-                .unwrap_or_default();
-            let lines = text
-                .lines()
-                .filter(|line| !line.trim_start().starts_with('#'));
-            let words = lines.flat_map(|line| line.split('"').map(str::to_owned));
-            (words.collect(), file.clone())
+            let config = configuration(subject, file)?;
+            let words = ARGUMENTS.iter().flat_map(|name| config.texts(name));
+            let model = config.text(MODEL).map(str::to_owned);
+            (words.collect(), model, file.display().to_string())
         }
     };
-    let device = words
-        .iter()
-        .find(|word| word.split(',').next() == Some(OWN));
-    let model = words
-        .iter()
-        .find(|word| word.ends_with(crate::xen::device_model::NAME));
-    match (device, model, subject.attachment) {
-        (Some(device), Some(model), _) => {
-            seen.note(format!("{from}: {model} -device {device}"));
-            Ok(())
-        }
-        (Some(device), None, Some(Attachment::Qemu)) => {
-            seen.note(format!("{from}: -device {device}, for a QEMU that has it"));
-            Ok(())
-        }
-        (Some(_), None, _) => Err(Trouble::fault(
-            format!("{from}: -device {OWN}, and no device model that knows it"),
-            [Mend::host(format!(
-                "vgpu-stub xl-config >>{file} && {start}"
-            ))],
-        )),
-        (None, _, _) => Err(Trouble::fault(
+    let devices = device_model::named(&words);
+    let ours = model.as_deref().filter(|model| model.ends_with(NAME));
+    match (devices.is_empty(), ours, subject.attachment) {
+        (true, _, _) => Err(Trouble::fault(
             format!("{from}: no -device {OWN} in device_model_args"),
-            [Mend::host(format!(
-                "vgpu-stub xl-config >>{file} && {start}"
-            ))],
+            [configure()],
+        )),
+        (false, Some(model), _) => {
+            seen.note(format!(
+                "{from}: {model} -device {}",
+                devices.join(" -device ")
+            ));
+            Ok(())
+        }
+        (false, None, Some(Attachment::Qemu)) => {
+            let devices = devices.join(" -device ");
+            seen.note(format!("{from}: -device {devices}, for a QEMU that has it"));
+            Ok(())
+        }
+        (false, None, _) => Err(Trouble::fault(
+            format!("{from}: -device {OWN}, and no device model that knows it"),
+            [configure()],
         )),
     }
+}
+
+/// The file of a domain that does not run, as xl would read it.
+fn configuration(subject: &Subject, file: &Path) -> Result<XlFile, Trouble> {
+    let bytes = subject.host.bytes(file).map_err(|error| {
+        Trouble::not_seen(
+            format!("{}: {error}", file.display()),
+            [Mend::host(format!("sudo {}", this_command("")))],
+        )
+    })?;
+    XlFile::parse(&bytes).map_err(|error| {
+        Trouble::fault(
+            format!("xl cannot read {}: {error}", file.display()),
+            [Mend::host(format!(
+                "xl create -n {}  # says the same; mend that line",
+                quoted(file)
+            ))],
+        )
+    })
 }
 
 /// Its platform key, as the running domain has it, or as XAPI has it.

@@ -6,8 +6,8 @@ use crate::check::report::Evidence;
 use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::Subject;
-use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
+use crate::shell::quoted;
 
 const PANIC: &str = "Kernel panic - not syncing";
 

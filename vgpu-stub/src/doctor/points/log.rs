@@ -1,15 +1,15 @@
 //! What was logged about the device, where this kind of host logs.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
-use crate::doctor::text::quoted;
 use crate::doctor::toolstack::Toolstack;
+use crate::shell::quoted;
 use crate::xen::device_model::NAME;
 
 /// A line is about the device if it has one of these, in lower case …
@@ -34,12 +34,21 @@ struct Log {
     path: PathBuf,
     /// None for all of them.
     marks: Option<Vec<String>>,
+    /// What its writer says at each start, where it appends to the log; what
+    /// comes before the last one is history.
+    start: Option<String>,
 }
+
+/// Where libvirt keeps the logs of VMs.
+const LIBVIRTS: &str = "/var/log/libvirt/qemu";
+
+/// What libvirt writes to a VM's log before QEMU's command line.
+const LIBVIRT_STARTS: &str = ": starting up libvirt version";
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let logs = logs(subject);
     let mut read = 0;
-    for Log { path, marks } in &logs {
+    for Log { path, marks, start } in &logs {
         let Ok(text) = subject.host.log(path) else {
             continue;
         };
@@ -48,6 +57,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
             let marked = |marks: &Vec<String>| marks.iter().any(|mark| line.contains(mark));
             marks.as_ref().is_none_or(marked)
         };
+        let text = start.as_ref().map_or(&*text, |start| since(&text, start));
         let lines = || text.lines().filter(is_the_vms);
         if let Some(line) = lines().rfind(|line| is_complaint(line)) {
             let path = quoted(path);
@@ -100,8 +110,47 @@ fn logs(subject: &Subject) -> Vec<Log> {
         Ok(file) => seen.insert(file),
         Err(_) => true,
     });
-    let whole = |path| Log { path, marks: None };
+    let whole = |path: PathBuf| Log {
+        start: start(subject, &path),
+        marks: None,
+        path,
+    };
     logs.into_iter().map(whole).collect()
+}
+
+/// What begins a new start in this log, where it may have several.
+fn start(subject: &Subject, path: &Path) -> Option<String> {
+    if path.starts_with(LIBVIRTS) {
+        return Some(LIBVIRT_STARTS.into());
+    }
+    // An emulator that was started by hand, after the doctor's own mend.
+    let mut emulators = subject.emulators.iter();
+    let own = emulators.find(|it| it.descriptor(&subject.host, 2).as_deref() == Some(path))?;
+    match (subject.toolstack.domain(), own.value("--socket")) {
+        (Some(domain), _) => Some(format!("vgpu-stub xen: ready for domain {domain}\n")),
+        (None, socket) => Some(format!("vgpu-stub vfio-user: ready on {}\n", socket?)),
+    }
+}
+
+/// What a log has from the last start on, without the command line of it,
+/// whose words are no complaints.
+fn since<'a>(log: &'a str, start: &str) -> &'a str {
+    let Some((_, after)) = log.rsplit_once(start) else {
+        return log;
+    };
+    if start.ends_with('\n') {
+        return after;
+    }
+    let mut end = 0;
+    for line in after.split_inclusive('\n') {
+        end += line.len();
+        // The line itself, and those that a command line goes on from.
+        let goes_on = end == line.len() || line.trim_end().ends_with('\\');
+        if !goes_on {
+            break;
+        }
+    }
+    after.get(end..).unwrap_or_default()
 }
 
 /// QEMU's wrapper on XCP-ng, and the units of systemd, log to syslog.
@@ -115,6 +164,7 @@ fn syslog(subject: &Subject, domain: Option<u16>) -> Log {
     Log {
         path: "/var/log/daemon.log".into(),
         marks: Some(marks),
+        start: None,
     }
 }
 
@@ -134,9 +184,9 @@ fn own_logs(subject: &Subject) -> Vec<PathBuf> {
     let Some(qemu) = &subject.qemu else {
         return Vec::new();
     };
-    let libvirts = arguments::name(qemu).map(|name| format!("/var/log/libvirt/qemu/{name}.log"));
+    let libvirts = arguments::name(qemu).map(|name| format!("{LIBVIRTS}/{name}.log"));
     let libvirts = libvirts.filter(|path| subject.host.exists(path));
-    let named = qemu.value("-D").map(PathBuf::from);
+    let named = arguments::values(qemu, "D").last().map(PathBuf::from);
     named
         .into_iter()
         .chain(libvirts.map(PathBuf::from))
@@ -151,13 +201,39 @@ fn is_complaint(line: &str) -> bool {
     }
     // QEMU in its place begins its lines with the name that it was started by.
     let line = line.trim_start_matches(&format!("{NAME}: "));
-    let has = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    has(&OURS) && has(&COMPLAINTS) && !line.contains(WARNING)
+    let is_ours = OURS.iter().any(|word| line.contains(word));
+    is_ours && COMPLAINTS.iter().any(|word| begins_with(line, word)) && !line.contains(WARNING)
+}
+
+/// Whether a word of the line begins so. `werror=stop` is no error.
+fn begins_with(line: &str, word: &str) -> bool {
+    let mut found = line.match_indices(word);
+    found.any(|(at, _)| !line[..at].ends_with(char::is_alphanumeric))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_read_from_the_last_start_on() {
+        let start = "2026-01-01 00:00:00.000+0000: starting up libvirt version: 11.3.0\n\
+                     LC_ALL=C \\\n/usr/bin/q \\\n-device vgpu-stub,error=1\n";
+        let log = format!("{start}vgpu-stub: error\n{start}well\n");
+        assert_eq!(since(&log, LIBVIRT_STARTS), "well\n");
+        let log = format!("{start}well\n{start}vgpu-stub: error\n");
+        assert_eq!(since(&log, LIBVIRT_STARTS), "vgpu-stub: error\n");
+        // The log is cut, or was begun by another.
+        assert_eq!(
+            since("vgpu-stub: error\n", LIBVIRT_STARTS),
+            "vgpu-stub: error\n"
+        );
+        assert_eq!(since(start, LIBVIRT_STARTS), "");
+        assert_eq!(
+            since("a\nready 1\nb\nready 12\n", "ready 1\n"),
+            "b\nready 12\n"
+        );
+    }
 
     #[test]
     fn complaints_about_the_device_alone() {
@@ -175,6 +251,7 @@ mod tests {
             "vgpu-stub: the process that answers the guest has died; starting another",
             "qemu-system-x86_64: warning: vfio vfio-user:/run/a: Could not enable error recovery for the device",
             "qemu-system-x86_64: cannot set up KVM",
+            "-drive file=/vgpu/a,werror=stop,rerror=stop",
         ] {
             assert!(!is_complaint(line), "{line}");
         }

@@ -11,10 +11,10 @@ use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::qmp::QmpError;
 use crate::doctor::subject::{Attachment, Subject};
-use crate::doctor::text::{quoted, this_command};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::unix_sockets::{UnixSockets, is_same};
 use crate::doctor::xl;
+use crate::shell::{quoted, this_command};
 use crate::xen::device_model;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {

@@ -1,184 +1,22 @@
 //! `vgpu-stub doctor` where no bed is to be had: XCP-ng, by stand-ins for its commands; hosts that are too old, sockets
 //! that do not answer, users who are not root. All else is found and mended in real VMs, by the test bed.
 
+mod host;
+mod qemu;
+mod xl;
+
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-const UUID: &str = "77ff36e4-cc89-4e1f-8a63-f762453eeb7b";
-
-/// The host of XCP-ng, and another of its pool, as XAPI names them.
-const HERE: &str = "0e0f4b2c-9a4b-4c87-8d1f-4b3f3f0c7a01";
-const THERE: &str = "5d1c2a90-3f6e-4f0b-a0c2-2f7e9b6d5c02";
-
-/// The files that a host of XCP-ng needs for a VM with the device.
-const KIT: [&str; 7] = [
-    "usr/bin/vgpu-stub",
-    "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
-    "usr/lib/systemd/system/vgpu-stub-xen@.service",
-    "etc/xapi.d/vm-pre-start/50-vgpu-stub",
-    "etc/xapi.d/vm-post-destroy/50-vgpu-stub",
-    "etc/xapi.d/plugins/vgpu-stub",
-    "usr/libexec/xen/bin/xenguest",
-];
-
-/// A made-up host: files below a folder, and commands in `bin`.
-struct Host {
-    folder: TempDir,
-}
-
-impl Host {
-    fn new() -> Self {
-        let host = Self {
-            folder: TempDir::new().unwrap(),
-        };
-        fs::create_dir_all(host.path("proc/self/net")).unwrap();
-        fs::create_dir_all(host.path("bin")).unwrap();
-        host
-    }
-
-    /// A dom0 of XCP-ng 8.3 with the kit, and a VM called web1 that runs as domain 5.
-    fn xcp_ng() -> Self {
-        let host = Self::dom0();
-        host.write(
-            "etc/xensource-inventory",
-            &format!("PRODUCT_BRAND='XCP-ng'\nINSTALLATION_UUID='{HERE}'\n"),
-        );
-        host.write("resident-on", &format!("{HERE}\n"));
-        for part in KIT {
-            host.program(part, "");
-        }
-        let xe = format!(
-            "case \"$*\" in\n\
-             'vm-list name-label=web1 params=uuid --minimal') echo {UUID};;\n\
-             'vm-list '*) echo;;\n\
-             'vm-param-get uuid={UUID} param-name=dom-id') echo 5;;\n\
-             'vm-param-get uuid={UUID} param-name=resident-on') cat {};;\n\
-             'host-list uuid={THERE} params=name-label --minimal') echo xcp2;;\n\
-             *) echo \"no such call: $*\" >&2; exit 1;;\n\
-             esac",
-            host.path("resident-on").display()
-        );
-        host.program("bin/xe", &xe);
-        let xenstore = format!(
-            "case \"$1\" in\n\
-             /local/domain/5/vm) echo /vm/{UUID};;\n\
-             /local/domain/5/platform/xenguest) cat {} 2>/dev/null || exit 1;;\n\
-             *) exit 1;;\n\
-             esac",
-            host.path("platform").display()
-        );
-        host.program("bin/xenstore-read", &xenstore);
-        host.write("platform", "vgpu-stub\n");
-        host.program("bin/xl", "echo '(XEN) all is well'");
-        host.process(100, "qemu-dm-5 -xen-domid 5 -nodefaults", 'S');
-        host.process(101, "vgpu-stub xen --domid 5", 'S');
-        host.process(102, "vgpu-stub xen --serving --domid 5", 'S');
-        host.write(
-            "var/log/daemon.log",
-            "Nov 24 11:00:00 host qemu-dm-4[99]: vgpu-stub: error of another VM\n\
-             Nov 24 11:00:00 host qemu-dm-5[100]: all is well\n",
-        );
-        host
-    }
-
-    fn dom0() -> Self {
-        let host = Self::new();
-        host.write("proc/xen/capabilities", "control_d\n");
-        host.write("sys/hypervisor/version/major", "4\n");
-        host.write("sys/hypervisor/version/minor", "17\n");
-        host
-    }
-
-    fn path(&self, path: &str) -> PathBuf {
-        self.folder.path().join(path)
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-
-    /// Written by another process: see `install` in check.rs.
-    fn program(&self, path: &str, script: &str) {
-        self.write("script", &format!("#!/bin/sh\n{script}\n"));
-        let to = self.path(path);
-        fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let mut install = Command::new("install");
-        let status = install
-            .arg("--mode=755")
-            .args([self.path("script"), to])
-            .status();
-        assert!(status.unwrap().success());
-    }
-
-    fn process(&self, pid: u32, words: &str, state: char) {
-        self.write(
-            &format!("proc/{pid}/cmdline"),
-            &(words.replace(' ', "\0") + "\0"),
-        );
-        self.write(&format!("proc/{pid}/stat"), &format!("{pid} (x) {state} 1"));
-    }
-
-    fn run(&self, arguments: &[&str]) -> Output {
-        Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
-            .args(["doctor", "--timeout", "2", "--root"])
-            .arg(self.folder.path())
-            .args(arguments)
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", self.path("bin").display()),
-            )
-            .output()
-            .unwrap()
-    }
-
-    /// The report, whose exit code is right.
-    fn report(&self, arguments: &[&str]) -> Value {
-        let arguments = [arguments, &["--json"]].concat();
-        let output = self.run(&arguments);
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        let report: Value = serde_json::from_slice(&output.stdout).expect(&said);
-        let code = i32::from(report["well"] != true);
-        assert_eq!(output.status.code(), Some(code), "{report:#}");
-        report
-    }
-}
-
-fn faults(report: &Value) -> Vec<&Value> {
-    let points = report["points"].as_array().unwrap();
-    points
-        .iter()
-        .filter(|it| it["verdict"] == "fault")
-        .collect()
-}
-
-/// The one point with a fault.
-#[track_caller]
-fn the_fault<'a>(report: &'a Value, id: &str) -> &'a Value {
-    let faults = faults(report);
-    assert_eq!(faults.len(), 1, "{report:#}");
-    assert_eq!(faults[0]["id"], id, "{report:#}");
-    faults[0]
-}
-
-fn point<'a>(report: &'a Value, id: &str) -> &'a Value {
-    let points = report["points"].as_array().unwrap();
-    points.iter().find(|it| it["id"] == id).unwrap()
-}
-
-fn mend(fault: &Value) -> &str {
-    fault["mend"][0]["type"].as_str().unwrap()
-}
+use host::{Host, KIT, THERE, UUID, faults, mend, point, the_fault};
 
 #[test]
 fn xcp_ng_by_name_uuid_and_domain() {
@@ -348,70 +186,6 @@ fn what_cannot_be_seen_is_no_fault() {
     assert!(faults(&report).is_empty(), "{report:#}");
 }
 
-/// libxl's JSON, as `xl list -l` of Xen 4.20 printed it, shortened.
-#[test]
-fn xl_and_a_domain_that_is_not_hvm() {
-    let host = Host::dom0();
-    host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
-    host.program("usr/libexec/xen-qemu-system-i386", "");
-    let xl = |kind: &str| {
-        format!(
-            "case \"$*\" in\n\
-             'domid vm') echo 7;;\n\
-             'list -l vm') echo '[{{\"domid\":7,\"config\":{{\"c_info\":{{\"type\":\"{kind}\"}},\
-             \"b_info\":{{\"device_model\":\"/usr/lib/vgpu-stub/vgpu-stub-device-model\",\
-             \"extra\":[\"-device\",\"vgpu-stub,addr=0x10,bar0-size=64K\"]}}}}}}]';;\n\
-             *) echo;;\nesac"
-        )
-    };
-    host.program("bin/xl", &xl("hvm"));
-    let report = host.report(&["--vm", "vm"]);
-    assert_eq!(point(&report, "configured")["verdict"], "ok");
-    // The emulator is started as xl would.
-    let start = "vgpu-stub xen --domid 7 --device slot=0x10,bar0-size=64K ";
-    assert!(
-        mend(the_fault(&report, "process")).contains(start),
-        "{report:#}"
-    );
-    host.program("bin/xl", &xl("pvh"));
-    let report = host.report(&["--vm", "vm"]);
-    let fault = faults(&report)[0];
-    assert_eq!(fault["id"], "configured");
-    assert!(
-        fault["cause"].as_str().unwrap().contains("pvh"),
-        "{fault:#}"
-    );
-}
-
-/// xl takes the name as it is; a shell does not.
-#[test]
-fn a_paused_domain_whose_name_has_a_space() {
-    let host = Host::dom0();
-    host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
-    host.program("usr/libexec/xen-qemu-system-i386", "");
-    host.process(101, "vgpu-stub xen --domid 7", 'S');
-    host.process(102, "vgpu-stub xen --serving --domid 7", 'S');
-    let config = r#"[{"domid":7,"config":{"c_info":{"type":"hvm"},"b_info":{
-        "device_model":"/usr/lib/vgpu-stub/vgpu-stub-device-model",
-        "extra":["-device","vgpu-stub"]}}}]"#;
-    host.write("config", config);
-    let xl = format!(
-        "case \"$*\" in\n\
-         'domid my vm') echo 7;;\n\
-         'list -l my vm') cat {};;\n\
-         'list my vm') echo 'Name ID Mem VCPUs State Time(s)'; echo 'my vm 7 512 1 --p--- 1.0';;\n\
-         dmesg) echo '(XEN) all is well';;\n\
-         *) exit 1;;\nesac",
-        host.path("config").display()
-    );
-    host.program("bin/xl", &xl);
-    let report = host.report(&["--vm", "my vm"]);
-    assert_eq!(
-        mend(the_fault(&report, "guest-kernel")),
-        "xl unpause 'my vm'"
-    );
-}
-
 #[test]
 fn a_command_that_hangs_is_not_waited_for() {
     let host = Host::xcp_ng();
@@ -442,62 +216,6 @@ fn a_socket_that_does_not_speak_qmp_is_not_waited_for() {
         peer.join().unwrap();
         fs::remove_file(path).unwrap();
     }
-}
-
-/// The mends for a QEMU that its server does not know.
-fn lost_by_its_server(host: &Host, pid: u32, words: &str) -> Vec<String> {
-    let device = "-device vfio-user-pci,socket.type=unix,socket.path=/run/a.sock";
-    host.process(pid, &format!("{words} {device}"), 'S');
-    host.write(
-        "proc/self/net/unix",
-        "0: 00000002 00000000 00010000 0001 01 26340 /run/a.sock\n",
-    );
-    let report = host.report(&["--vm", "web1"]);
-    let mends = the_fault(&report, "process")["mend"].as_array().unwrap();
-    let line = |mend: &Value| mend["type"].as_str().unwrap().to_owned();
-    mends.iter().map(line).collect()
-}
-
-/// Its QEMU has descriptors and secrets of libvirt's: the arguments alone start it no more.
-#[test]
-fn libvirt_starts_its_vm_itself() {
-    for words in [
-        "/usr/bin/qemu-system-x86_64 -name guest=web1,debug-threads=on -S",
-        "/usr/bin/qemu-system-x86_64 -name web1 -chardev socket,id=m,path=/var/lib/libvirt/qemu/m",
-        "/usr/bin/qemu-system-x86_64 -name web1 -chardev socket,id=m,path=/run/libvirt/qemu/m",
-    ] {
-        let mends = lost_by_its_server(&Host::new(), 7, words);
-        let start = "virsh start web1  # once it is off";
-        assert_eq!(mends, ["virsh shutdown web1", start], "{words}");
-    }
-}
-
-/// The old one has what the new one needs, such as the lock of its disk.
-#[test]
-fn another_qemu_is_started_when_the_old_one_has_ended() {
-    let host = Host::new();
-    let lock = host.path("lock");
-    let script = "trap 'sleep 1; rm \"$0\"; exit' TERM; echo >\"$0\"; while :; do sleep 0.1; done";
-    let mut old = Command::new("sh");
-    let mut old = old.args(["-c", script]).arg(&lock).spawn().unwrap();
-    let pid = old.id();
-    let ended = thread::spawn(move || old.wait());
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !lock.exists() {
-        assert!(Instant::now() < deadline);
-        thread::sleep(Duration::from_millis(10));
-    }
-    host.program("new", &format!("[ ! -e {} ] && echo well", lock.display()));
-    let words = format!("{} -name web1", host.path("new").display());
-    let mends = lost_by_its_server(&host, pid, &words);
-    assert_eq!(mends.len(), 1, "{mends:?}");
-    let typed = Command::new("sh").args(["-c", &mends[0]]).output().unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&typed.stdout),
-        "well\n",
-        "{mends:?}"
-    );
-    ended.join().unwrap().unwrap();
 }
 
 #[test]
