@@ -11,4 +11,5 @@ mod criteria;
 mod hostile;
 mod kills;
 mod lifetime;
+mod own_files;
 mod same_device;
