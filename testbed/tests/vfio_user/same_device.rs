@@ -171,7 +171,7 @@ impl Pair {
         self.identity
             .emulated()
             .filter(|bits| bits.offset == offset)
-            .filter(|bits| after_reset || matches!(bits.answer, vgpu_conformance::Answer::Zero))
+            .filter(|bits| after_reset || !matches!(bits.answer, vgpu_conformance::Answer::Copy))
             .fold(0, |mask, bits| mask | bits.bits)
     }
 }
@@ -209,4 +209,14 @@ fn on_q35() -> Result<()> {
 #[test]
 fn behind_a_root_port() -> Result<()> {
     side_by_side(Place::RootPort)
+}
+
+#[test]
+fn below_a_bridge_of_pc() -> Result<()> {
+    side_by_side(Place::PcBridge)
+}
+
+#[test]
+fn below_a_bridge_of_q35() -> Result<()> {
+    side_by_side(Place::Q35Bridge)
 }

@@ -24,6 +24,7 @@
 #else
 #include "hw/pci/pci.h"
 #endif
+#include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #if __has_include("hw/core/qdev-properties.h") /* since 11.0 */
 #include "hw/core/qdev-properties.h"
@@ -193,6 +194,20 @@ static void vgpu_stub_device_realize(DeviceState *dev, Error **errp)
     VGPU_STUB_GET_CLASS(dev)->parent_realize(dev, errp);
 }
 
+static VgpuPlace vgpu_stub_place(PCIDevice *pci_dev)
+{
+    PCIBus *bus = pci_get_bus(pci_dev);
+
+    if (pci_bus_is_express(bus)) {
+        return pci_bus_is_root(bus) ? VGPU_PLACE_ROOT_BUS : VGPU_PLACE_PORT;
+    }
+    while (!pci_bus_is_root(bus)) {
+        bus = pci_get_bus(pci_bridge_get_device(bus));
+    }
+    return pci_bus_is_express(bus) ? VGPU_PLACE_CONVENTIONAL_BRIDGE
+                                   : VGPU_PLACE_ROOT_BUS;
+}
+
 static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
 {
     VgpuStubState *s = VGPU_STUB(pci_dev);
@@ -210,7 +225,7 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
         return;
     }
 
-    s->options.on_root_bus = pci_bus_is_root(pci_get_bus(pci_dev));
+    s->options.place = vgpu_stub_place(pci_dev);
     s->model = vgpu_new(&s->options, &error);
     if (!s->model) {
         error_setg(errp, "%s", error);
