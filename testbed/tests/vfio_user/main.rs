@@ -13,3 +13,4 @@ mod kills;
 mod lifetime;
 mod own_files;
 mod same_device;
+mod unplug;
