@@ -88,8 +88,8 @@ pub const EMULATED_FOR_VFIO: &[EmulatedBits] = &[
         offset: 0x40,
         bits: 0xffff_ffff,
         of: CONVENTIONAL,
-        answer: unlinked(0x0092_0010, 0),
-        reason: "PCI Express Capabilities: the device's own, in no list",
+        answer: unlinked(0x0092_0010, 0x0000_ff00),
+        reason: "PCI Express Capabilities: the device's own, in no list; the pointer to the next capability is QEMU's, and storage",
     },
     EmulatedBits {
         offset: 0x44,

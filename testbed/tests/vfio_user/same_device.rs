@@ -134,6 +134,8 @@ impl Pair {
                 self.both(|device| device.bar0_write(offset, size, value))?;
             }
             Step::Place { address } => self.place(address)?,
+            // The server's has the register still, though in no list.
+            Step::Reset if self.identity.port_type.is_none() => {}
             Step::Reset => {
                 self.both(|device| device.config_write(DEVICE_CONTROL, 2, INITIATE_FLR))?;
                 self.config_is_equal(true)?;
