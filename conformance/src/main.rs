@@ -8,6 +8,7 @@ use anyhow::{Result, ensure};
 use clap::Parser;
 use vgpu_conformance::guest::{Address, Guest};
 use vgpu_conformance::{Identity, Outcome, run_some};
+use vgpu_pci::capability::PortType;
 
 /// Runs the conformance suite on a device of this machine.
 #[derive(Debug, Parser)]
@@ -26,6 +27,10 @@ struct Options {
     /// The device sits behind a root port, not on a root bus
     #[arg(long)]
     behind_port: bool,
+
+    /// The device sits below a bridge from PCI Express to conventional PCI
+    #[arg(long, conflicts_with = "behind_port")]
+    conventional: bool,
 
     /// QEMU reaches the device by vfio
     #[arg(long)]
@@ -49,7 +54,11 @@ fn main() -> ExitCode {
 
 fn conformance(options: &Options) -> Result<bool> {
     let identity = Identity {
-        on_root_bus: !options.behind_port,
+        port_type: match (options.behind_port, options.conventional) {
+            (true, _) => Some(PortType::Endpoint),
+            (_, true) => None,
+            _ => Some(PortType::RootComplexIntegratedEndpoint),
+        },
         by_vfio: options.by_vfio,
         bar0_size: options.bar0_size,
         ..Identity::default()

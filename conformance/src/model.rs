@@ -21,7 +21,7 @@ const SPARE: u32 = 0xe000_0000;
 impl Model {
     /// A device as firmware leaves it: BAR0 placed, memory decode on.
     #[must_use]
-    pub fn new(config: &DeviceConfig, port_type: PortType) -> Self {
+    pub fn new(config: &DeviceConfig, port_type: impl Into<Option<PortType>>) -> Self {
         let mut model = Self {
             device: Device::new(config, port_type),
             mapping: None,

@@ -1,5 +1,7 @@
 //! What the device is specified to be, written down apart from the model.
 
+use vgpu_pci::capability::PortType;
+
 /// The identity of the device under test.
 #[derive(Debug, Clone, Copy)]
 pub struct Identity {
@@ -15,8 +17,9 @@ pub struct Identity {
     pub revision: u8,
     /// Size of BAR0 in bytes.
     pub bar0_size: u32,
-    /// Whether the device sits on a root bus, not behind a port.
-    pub on_root_bus: bool,
+    /// What it is in PCI Express, which follows from where it sits; `None`
+    /// below a bridge from PCI Express to conventional PCI.
+    pub port_type: Option<PortType>,
     /// Whether QEMU reaches the device by vfio, and so answers itself for the
     /// bits in [`EMULATED_FOR_VFIO`](crate::EMULATED_FOR_VFIO).
     pub by_vfio: bool,
@@ -32,7 +35,7 @@ impl Default for Identity {
             subsystem_id: 0x1111,
             revision: 0x01,
             bar0_size: 0x1000,
-            on_root_bus: true,
+            port_type: Some(PortType::RootComplexIntegratedEndpoint),
             by_vfio: false,
         }
     }
@@ -55,30 +58,39 @@ impl Identity {
         let two = |low: u16, high: u16| (u32::from(high) << 16) | u32::from(low);
         let mut implemented = vec![
             (0x00, two(self.vendor_id, self.device_id), 0),
-            (0x04, 0x0010_0000, 0x0000_0546),
+            (0x04, 0, 0x0000_0546),
             (0x08, 0x1200_0000 | u32::from(self.revision), 0),
             (0x0c, 0, 0x0000_00ff),
             (0x10, 0, !(self.bar0_size - 1)),
             (0x2c, two(self.subsystem_vendor_id, self.subsystem_id), 0),
-            (0x34, 0x0000_0040, 0),
             (0x3c, 0x0000_00ff, 0x0000_00ff),
-            (0x44, 0x1000_8000, 0),
-            (0x48, 0, 0x0000_000f),
         ];
-        if self.on_root_bus {
-            implemented.push((0x40, 0x0092_0010, 0));
-        } else {
-            implemented.push((0x40, 0x0002_0010, 0));
-            implemented.push((0x4c, 0x0040_0011, 0));
-            implemented.push((0x50, 0x0011_0000, 0x0000_00c3));
-            implemented.push((0x6c, 0x0000_0002, 0));
+        if self.port_type.is_some() {
+            implemented.extend([
+                (0x04, 0x0010_0000, 0x0000_0546),
+                (0x34, 0x0000_0040, 0),
+                (0x44, 0x1000_8000, 0),
+                (0x48, 0, 0x0000_000f),
+            ]);
+        }
+        match self.port_type {
+            None => {}
+            Some(PortType::RootComplexIntegratedEndpoint) => {
+                implemented.push((0x40, 0x0092_0010, 0));
+            }
+            Some(PortType::Endpoint) => implemented.extend([
+                (0x40, 0x0002_0010, 0),
+                (0x4c, 0x0040_0011, 0),
+                (0x50, 0x0011_0000, 0x0000_00c3),
+                (0x6c, 0x0000_0002, 0),
+            ]),
         }
         (0..0x100)
             .step_by(4)
             .map(|offset| {
                 let (reset, writable) = implemented
                     .iter()
-                    .find(|(at, ..)| *at == offset)
+                    .rfind(|(at, ..)| *at == offset)
                     .map_or((0, 0), |(_, reset, writable)| (*reset, *writable));
                 let mut dword = Dword {
                     offset,

@@ -23,9 +23,10 @@ pub struct Device {
 }
 
 impl Device {
-    /// A device in its power-on state, at a port of this type.
+    /// A device in its power-on state, at a port of this type; with `None` a
+    /// function of conventional PCI, which has no capability.
     #[must_use]
-    pub fn new(config: &DeviceConfig, port_type: PortType) -> Self {
+    pub fn new(config: &DeviceConfig, port_type: impl Into<Option<PortType>>) -> Self {
         let header = Header {
             vendor_id: config.vendor_id,
             device_id: config.device_id,
@@ -38,8 +39,10 @@ impl Device {
             index: BAR0,
             size: config.bar0_size.into(),
         }];
+        let express = port_type.into().map(Express::new);
+        let capabilities = express.into_iter().map(|express| Box::new(express) as _);
         Self {
-            config: ConfigSpace::new(&header, &bars, vec![Box::new(Express::new(port_type))]),
+            config: ConfigSpace::new(&header, &bars, capabilities.collect()),
             bar0: Bar0::new(),
             bar0_size: config.bar0_size.bytes(),
         }

@@ -61,7 +61,7 @@ fn the_tables_are_those_of_the_model() {
     );
 }
 
-fn device(port_type: PortType) -> Device {
+fn device(port_type: impl Into<Option<PortType>>) -> Device {
     Device::new(&DeviceConfig::default(), port_type)
 }
 

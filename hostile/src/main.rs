@@ -6,6 +6,7 @@
 mod attack;
 mod places;
 mod registers;
+mod under_load;
 mod window;
 
 use std::process::ExitCode;
@@ -21,12 +22,13 @@ use vgpu_conformance::guest::{Address, ConfigPorts};
 use attack::{Attacker, Counts};
 use places::Places;
 use registers::Registers;
+use under_load::Act;
 
 /// Attacks a PCI device of this machine, a guest
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  vgpu-hostile 0000:00:05.0\n  vgpu-hostile 0000:00:05.0 --seconds 60 --seed 7\n\nThe seed makes each processor do the same things in the same order; how they meet is chance.\n\nExit code: 0 if the device is afterwards as it was, 1 otherwise."
+    after_help = "Examples:\n  vgpu-hostile 0000:00:05.0\n  vgpu-hostile 0000:00:05.0 --seconds 60 --seed 7\n  vgpu-hostile 0000:00:05.0 --seconds 1 --under-load eject\n\nThe seed makes each processor do the same things in the same order; how they meet is chance.\n\nExit code: 0 if the device is afterwards as it was, or ejected, 1 otherwise."
 )]
 struct Options {
     /// PCI address of the device, as lspci -D prints it
@@ -39,6 +41,10 @@ struct Options {
     /// Where the random numbers start from; one is chosen, and printed, where none is given
     #[arg(long)]
     seed: Option<u64>,
+
+    /// Do nothing at random: all processors but the first read BAR0, and that one does this
+    #[arg(long, value_enum, conflicts_with = "seed")]
+    under_load: Option<Act>,
 }
 
 fn main() -> ExitCode {
@@ -53,7 +59,6 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> Result<()> {
     let device = options.address;
-    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut config = ConfigPorts::open(device)
         .context("the ports 0xCF8 to 0xD02 are closed to this program; run it as root")?;
     ensure!(
@@ -64,17 +69,26 @@ fn run(options: &Options) -> Result<()> {
     std::fs::write(device.sysfs().join("enable"), "1")
         .with_context(|| format!("{device} cannot be enabled"))?;
     let registers = Registers::read(&mut config);
+    let processors = thread::available_parallelism()?.get();
+    let time = Duration::from_secs(options.seconds);
+    if let Some(act) = options.under_load {
+        under_load::run(device, act, (processors, time), &registers)?;
+        return match config.read(0x00, 4) {
+            // Gone, by this guest or by its host.
+            Some(u32::MAX) => Ok(()),
+            _ => registers.restore(&mut config),
+        };
+    }
+    let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     let home = registers.bar0();
     let places = Arc::new(Places::find(device, home)?);
-
-    let processors = thread::available_parallelism()?.get();
     println!(
         "seed {seed}: {processors} processors, {} s, BAR0 over {} places, {} windows",
         options.seconds,
         places.addresses.len(),
         places.windows.len()
     );
-    let end = Instant::now() + Duration::from_secs(options.seconds);
+    let end = Instant::now() + time;
     let counts = attack(device, &places, home, (seed, processors), end);
     // The device first: an attack that ended early is no reason to leave it.
     let restored = registers.restore(&mut config);
@@ -91,9 +105,7 @@ fn attack(
     end: Instant,
 ) -> Result<Vec<Counts>> {
     let one = |processor: usize| -> Result<Counts> {
-        let mut only = CpuSet::new();
-        only.set(processor);
-        sched_setaffinity(None, &only).context("cannot stay on one processor")?;
+        stay_on(processor)?;
         let seed = seed.wrapping_add(processor as u64);
         Ok(Attacker::new(seed, device, places, home)?.run(end))
     };
@@ -106,4 +118,11 @@ fn attack(
             .map(|thread| thread.join().expect("it does not panic"))
             .collect()
     })
+}
+
+/// Keeps this thread on one processor.
+fn stay_on(processor: usize) -> Result<()> {
+    let mut only = CpuSet::new();
+    only.set(processor);
+    sched_setaffinity(None, &only).context("cannot stay on one processor")
 }

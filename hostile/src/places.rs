@@ -26,7 +26,7 @@ const FIXED: [u32; 8] = [
 ];
 
 /// A page, and the smallest BAR.
-const PAGE: u32 = 0x1000;
+pub(crate) const PAGE: u32 = 0x1000;
 /// How far apart the places are that are tried for a hole.
 const STEP: u32 = 0x1_0000;
 
@@ -93,7 +93,7 @@ fn hole(ranges: &[RangeInclusive<u32>], home: u32) -> Option<u32> {
 }
 
 /// Guest-physical memory. Kernels refuse some of it.
-fn physical(address: u32, size: usize) -> Option<Window> {
+pub(crate) fn physical(address: u32, size: usize) -> Option<Window> {
     let flags = OFlags::RDWR | OFlags::SYNC | OFlags::CLOEXEC;
     let memory = open("/dev/mem", flags, Mode::empty()).ok()?;
     Window::map(&File::from(memory), address.into(), size, true).ok()

@@ -41,6 +41,13 @@ impl Registers {
         bar0.map_or(0, |at| self.0[at] & !0xf)
     }
 
+    /// Writes them back.
+    pub(crate) fn write(&self, config: &mut ConfigPorts) {
+        for ((offset, size), value) in REGISTERS.into_iter().zip(self.0) {
+            config.write(offset, size, value);
+        }
+    }
+
     /// Resets the function, and writes them back.
     ///
     /// # Errors
@@ -49,9 +56,7 @@ impl Registers {
     pub(crate) fn restore(&self, config: &mut ConfigPorts) -> Result<()> {
         config.write(DEVICE_CONTROL, 2, FUNCTION_LEVEL_RESET);
         thread::sleep(RESET_TIME);
-        for ((offset, size), value) in REGISTERS.into_iter().zip(self.0) {
-            config.write(offset, size, value);
-        }
+        self.write(config);
         for ((offset, size), value) in REGISTERS.into_iter().zip(self.0) {
             let found = config.read(offset, size).unwrap_or(u32::MAX);
             ensure!(

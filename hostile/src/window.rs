@@ -80,6 +80,13 @@ impl Window {
         }
     }
 
+    /// The value of a register of 32 bits, if it is in the window and aligned.
+    pub(crate) fn read(&self, offset: usize) -> Option<u32> {
+        let at = self.at(offset, 4, false)?.cast::<u32>();
+        // SAFETY: at() has looked that it is mapped, and any bits are a u32.
+        at.is_aligned().then(|| unsafe { at.read_volatile() })
+    }
+
     /// One store of 1, 2, 4, 8 or 16 bytes.
     pub(crate) fn store(&self, offset: usize, size: usize, value: u64) {
         match size {

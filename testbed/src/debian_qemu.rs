@@ -2,7 +2,7 @@
 //! newer ones. Nothing is installed. They bring their own firmware.
 
 use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::Result;
@@ -22,35 +22,50 @@ const LINKER: &str = "ld-linux-x86-64.so.2";
 /// When the packages cannot be fetched.
 pub fn fetch(cache: &Cache, suite: &Suite, steps: &Steps) -> Result<PathBuf> {
     let root = debian::unpacked_with_dependencies(cache, suite, &[PACKAGE], steps)?;
-    let script = launcher(&root);
-    let entry = cache.entry("debian-qemu", &digest(&script), |dir| {
-        let path = dir.join(PROGRAM);
-        fs::write(&path, &script)?;
-        Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
+    let key = digest(launcher(Path::new(""), &root));
+    let place = cache.dir("debian-qemu")?.join(&key);
+    let entry = cache.entry("debian-qemu", &key, |dir| {
+        install(dir, &root, &launcher(&place, &root))
     })?;
     Ok(entry.join(PROGRAM))
 }
 
-/// A script that becomes the QEMU in `root`: signals, the exit status and the process id are QEMU's own.
-fn launcher(root: &Path) -> String {
-    // Debian 12 and older have their most basic libraries apart.
-    let base = ["usr/lib", "lib"].map(|folder| root.join(folder).join("x86_64-linux-gnu"));
-    let [libraries, basic] = &base;
-    let linker = base
-        .iter()
-        .map(|folder| folder.join(LINKER))
-        .find(|linker| linker.exists())
-        .unwrap_or_else(|| libraries.join(LINKER));
-    let [root, libraries, basic, linker] = [root, libraries, basic, &linker]
+/// Makes the folder of the launcher.
+///
+/// QEMU looks for modules, firmware and configuration where it was installed to, so it would take the host's, which
+/// another QEMU brought. But where there is a folder `qemu-bundle` beside the program that runs, which here is the dynamic
+/// linker, it takes that folder for the root of all its paths (QEMU, `get_relocated_path` in util/cutils.c, since 7.1).
+fn install(dir: &Path, root: &Path, script: &str) -> Result<()> {
+    // A copy, as QEMU follows links.
+    fs::copy(linker(root), dir.join(LINKER))?;
+    symlink(root, dir.join("qemu-bundle"))?;
+    let path = dir.join(PROGRAM);
+    fs::write(&path, script)?;
+    Ok(fs::set_permissions(&path, Permissions::from_mode(0o755))?)
+}
+
+/// Where Debian has libraries: 12 and older have their most basic ones apart.
+fn libraries(root: &Path) -> [PathBuf; 2] {
+    ["usr/lib", "lib"].map(|folder| root.join(folder).join("x86_64-linux-gnu"))
+}
+
+fn linker(root: &Path) -> PathBuf {
+    let [usual, basic] = libraries(root).map(|folder| folder.join(LINKER));
+    if usual.exists() { usual } else { basic }
+}
+
+/// A script that becomes the QEMU in `root`, by the dynamic linker in `place`: signals, the exit status and the process id
+/// are QEMU's own.
+fn launcher(place: &Path, root: &Path) -> String {
+    let [usual, basic] = libraries(root);
+    let [linker, root, usual, basic] = [&place.join(LINKER), root, &usual, &basic]
         .map(|path| path.display().to_string().replace('\'', r"'\''"));
     format!(
         r#"#!/bin/sh
 # Debian's QEMU with its own dynamic linker, libraries, modules and firmware, none of the host's.
-root='{root}'
-export QEMU_MODULE_DIR='{libraries}/qemu'
+unset QEMU_MODULE_DIR
 exec '{linker}' --argv0 {PROGRAM} --inhibit-cache \
-    --library-path '{libraries}:{basic}' "$root/usr/bin/{PROGRAM}" \
-    -L "$root/usr/share/qemu" -L "$root/usr/share/seabios" "$@"
+    --library-path '{usual}:{basic}' '{root}/usr/bin/{PROGRAM}' "$@"
 "#
     )
 }
@@ -58,17 +73,19 @@ exec '{linker}' --argv0 {PROGRAM} --inhibit-cache \
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::symlink;
     use std::process::Command;
 
     /// What the launcher would run with `-m 64M`, where the dynamic linker is in `folder` of the packages.
-    fn launched(root: &Path, folder: &str) -> String {
+    fn launched(root: &Path, dir: &Path, folder: &str) -> String {
         let folder = root.join(folder).join("x86_64-linux-gnu");
         fs::create_dir_all(&folder).unwrap();
+        fs::create_dir(dir).unwrap();
         // In place of the dynamic linker, what prints its arguments.
-        symlink("/bin/echo", folder.join(LINKER)).unwrap();
-        let output = Command::new("sh")
-            .args(["-c", &launcher(root), PROGRAM, "-m", "64M"])
+        fs::copy("/bin/echo", folder.join(LINKER)).unwrap();
+        install(dir, root, &launcher(dir, root)).unwrap();
+        assert_eq!(fs::read_link(dir.join("qemu-bundle")).unwrap(), root);
+        let output = Command::new(dir.join(PROGRAM))
+            .args(["-m", "64M"])
             .output()
             .unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -77,18 +94,16 @@ mod tests {
     #[test]
     fn the_launcher_finds_its_packages_wherever_they_lie() {
         let dir = tempfile::tempdir().unwrap();
-        let merged = dir.path().join("it's here");
-        let apart = dir.path().join("older");
-        for (root, folder) in [(&merged, "usr/lib"), (&apart, "lib")] {
-            let text = launched(root, folder);
+        for (name, folder) in [("it's here", "usr/lib"), ("older", "lib")] {
+            let root = dir.path().join(name);
+            let text = launched(&root, &dir.path().join(format!("{name}, launched")), folder);
             let root = root.display();
             assert_eq!(
                 text,
                 format!(
                     "--argv0 {PROGRAM} --inhibit-cache --library-path \
                      {root}/usr/lib/x86_64-linux-gnu:{root}/lib/x86_64-linux-gnu \
-                     {root}/usr/bin/{PROGRAM} -L {root}/usr/share/qemu -L {root}/usr/share/seabios \
-                     -m 64M\n"
+                     {root}/usr/bin/{PROGRAM} -m 64M\n"
                 )
             );
         }

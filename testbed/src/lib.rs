@@ -16,6 +16,7 @@ pub mod qmp;
 pub mod qtest;
 pub mod run_folder;
 pub mod server;
+pub mod soak;
 pub mod static_program;
 pub mod steps;
 pub mod stock_qemu;

@@ -240,7 +240,6 @@ vGPU at 0000:00:05.0
  5 PASS  Device has a memory BAR
          resource 0: 0xfebf1000..0xfebf1fff flags 0x40200, 4 KiB of 32-bit, non-prefetchable memory
          config 0x10: 0xfebf1000
-         capability list: [40] ID 0x10, end; PCI Express version 2
          skipped (read-only): enable, Request ID
  6 PASS  Kernel log has no complaint about the device
          kernel log: 1 records, 1 of them about 0000:00:05.0
@@ -300,12 +299,7 @@ fn each_wrong_byte_of_config_space_fails_its_criterion_alone() {
         (0x01, &[0x10][..], 2, "config 0x00: f4 10"),
         (0x03, &[0x10], 3, "config 0x02: 11 10"),
         (0x09, &[0x12, 0x00, 0x00], 4, "config 0x09: 12 00 00"),
-        (0x06, &[0x00], 5, "Status bit 4"),
         (0x10, &[0x08], 5, "config 0x10: 0xfebf1008"),
-        (0x34, &[0x00], 5, "no PCI Express capability"),
-        (0x40, &[0x05], 5, "[40] ID 0x05"),
-        (0x41, &[0x40], 5, "does not end"),
-        (0x42, &[0x91], 5, "version 1"),
     ] {
         let guest = Guest::new();
         guest.poke(offset, bytes);
@@ -315,12 +309,22 @@ fn each_wrong_byte_of_config_space_fails_its_criterion_alone() {
     }
 }
 
+/// Below a bridge to conventional PCI the capability is rightly not there.
+#[test]
+fn a_device_without_capabilities_has_its_bar() {
+    let guest = Guest::new();
+    for (offset, bytes) in [(0x06, [0x00]), (0x34, [0x00]), (0x40, [0x00])] {
+        guest.poke(offset, &bytes);
+        assert_eq!(guest.check(&["--read-only"])["holds"], true, "{offset:#x}");
+    }
+}
+
 #[test]
 fn config_space_cut_short_fails_the_bar() {
     let guest = Guest::new();
-    guest.write(&Guest::attribute("config"), &config()[..64]);
+    guest.write(&Guest::attribute("config"), &config()[..16]);
     let report = guest.check(&["--read-only"]);
-    assert!(the_failure(&report, 5).contains("ends at 0x40"));
+    assert!(the_failure(&report, 5).contains("ends at 0x10"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod fuzz;
 mod package;
 mod qemu;
 mod sanitize;
+mod soak;
 mod test;
 mod xen;
 
@@ -37,6 +38,7 @@ enum Task {
     Fuzz(fuzz::Options),
     Qemu(qemu::Options),
     Sanitize(sanitize::Options),
+    Soak(soak::Options),
     Test(test::Options),
     Xen(xen::Options),
 }
@@ -63,6 +65,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Sanitize(options) => sanitize::run(options, &steps),
+        Task::Soak(options) => soak::run(options, &steps),
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),
     }

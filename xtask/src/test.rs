@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that has to hold, in one command.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -160,7 +161,9 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             })
         });
     }
-    summary.add("Tests without machines", || tests(&["--workspace"], &[]));
+    summary.add("Tests without machines", || {
+        tests(&["--workspace"], &[] as &[(&str, &Path)])
+    });
     summary.add("Fuzz for a short time", || fuzz::briefly(5, steps));
     machines(options, steps, &mut summary);
     summary.skip(
@@ -339,11 +342,11 @@ fn size(program: &Path) -> Result<()> {
 }
 
 /// Runs the tests of a package's suites whose name has `only` in it; they start machines.
-fn bed_tests(
+pub(crate) fn bed_tests(
     package: &str,
     suites: &[&str],
     only: &str,
-    environment: &[(&str, &Path)],
+    environment: &[(&str, impl AsRef<OsStr>)],
 ) -> Result<()> {
     let mut arguments = vec!["--package", package, "--features", "bed"];
     for suite in suites {
@@ -354,7 +357,7 @@ fn bed_tests(
 }
 
 /// Builds the programs, and returns the folder with them.
-fn build_programs(steps: &Steps) -> Result<PathBuf> {
+pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let mut folder = None;
     for (package, name) in PROGRAMS {
         let program = static_program::build(checkout(), package, name, steps)?;
@@ -364,13 +367,14 @@ fn build_programs(steps: &Steps) -> Result<PathBuf> {
 }
 
 /// Runs tests by cargo-nextest where it is installed, by cargo itself elsewhere.
-fn tests(arguments: &[&str], environment: &[(&str, &Path)]) -> Result<()> {
+fn tests(arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)]) -> Result<()> {
     let mut command = if works("nextest") {
         cargo(&["nextest", "run"])
     } else {
         cargo(&["test"])
     };
-    command.args(arguments).envs(environment.iter().copied());
+    let variables = environment.iter().map(|(name, value)| (name, value));
+    command.args(arguments).envs(variables);
     let status = command.status().context("cannot run cargo")?;
     if status.success() {
         return Ok(());

@@ -73,8 +73,22 @@ pub struct VgpuOptions {
     pub bar0_size: u64,
     /// Revision ID.
     pub revision: u8,
-    /// Whether the device sits on a root bus, not behind a port.
-    pub on_root_bus: bool,
+    /// Where the device sits.
+    pub place: VgpuPlace,
+}
+
+/// Where the device sits, which decides what it is in PCI Express.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub enum VgpuPlace {
+    /// On a root bus, or below bridges in a machine of conventional PCI alone:
+    /// an endpoint that is integrated and has no link.
+    RootBus,
+    /// Behind a port of PCI Express: an endpoint with a link.
+    Port,
+    /// Below a bridge from PCI Express to conventional PCI: no capability, as
+    /// QEMU hides it of vfio devices there (`hw/vfio/pci.c`).
+    ConventionalBridge,
 }
 
 /// What [`vgpu_value`] tells the host.
@@ -104,10 +118,10 @@ pub extern "C" fn vgpu_new(
     options: &VgpuOptions,
     error: &mut [c_char; VGPU_ERROR_SIZE],
 ) -> Option<Box<VgpuDevice>> {
-    let port_type = if options.on_root_bus {
-        PortType::RootComplexIntegratedEndpoint
-    } else {
-        PortType::Endpoint
+    let port_type = match options.place {
+        VgpuPlace::RootBus => Some(PortType::RootComplexIntegratedEndpoint),
+        VgpuPlace::Port => Some(PortType::Endpoint),
+        VgpuPlace::ConventionalBridge => None,
     };
     match config(options) {
         Ok(config) => Some(Box::new(VgpuDevice {

@@ -13,7 +13,7 @@ use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 use crate::{Error, Target};
 
-pub use ports::ConfigPorts;
+pub use ports::{ConfigPorts, Ports};
 
 /// domain:bus:device.function, all hexadecimal. The config ports reach domain
 /// 0 alone.
@@ -32,6 +32,12 @@ impl Address {
             function: function & 7,
             ..self
         }
+    }
+
+    /// Its device number on its bus, 0 to 31.
+    #[must_use]
+    pub fn device(self) -> u8 {
+        self.device
     }
 
     /// Where Linux has its files.

@@ -1,37 +1,66 @@
-//! Configuration mechanism #1: an address at port 0xCF8, data at 0xCFC
-//! (PCI 3.0 section 3.2.2.3.2).
+//! I/O ports, and configuration mechanism #1: an address at port 0xCF8, data
+//! at 0xCFC (PCI 3.0 section 3.2.2.3.2).
 #![allow(unsafe_code)] // port instructions and the permission to use them
 
 use std::arch::asm;
 use std::io;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::Address;
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
 /// Up to the last byte of a dword that begins at the last byte of the data.
-const PORTS: u16 = DATA + 3 + 4 - ADDRESS;
+const CONFIG: Range<u16> = ADDRESS..DATA + 3 + 4;
 const ENABLE: u32 = 1 << 31;
 
-/// The config space of one function. It stays on the thread that opened it,
-/// as the kernel grants ports to a thread.
+/// I/O ports. They stay on the thread that opened them, as the kernel grants
+/// ports to a thread.
 #[derive(Debug)]
-pub struct ConfigPorts {
-    /// Address register for offset 0.
-    function: u32,
+pub struct Ports {
+    granted: Range<u16>,
     stays_on_thread: PhantomData<*const ()>,
+}
+
+impl Ports {
+    /// Asks the kernel for these ports.
+    ///
+    /// # Errors
+    ///
+    /// This program may not use ports; root may.
+    pub fn open(ports: Range<u16>) -> io::Result<Self> {
+        // SAFETY: ioperm() changes no memory; it lets this thread execute port
+        // instructions on these ports.
+        let granted = unsafe { libc::ioperm(ports.start.into(), ports.len() as u64, 1) };
+        if granted != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            granted: ports,
+            stays_on_thread: PhantomData,
+        })
+    }
+
+    /// Whether all of an access is within the ports.
+    fn grants(&self, port: u16, size: u16) -> bool {
+        let last = port.checked_add(size - 1);
+        self.granted.contains(&port) && last.is_some_and(|last| self.granted.contains(&last))
+    }
 }
 
 /// `$write` and `$read` for one operand size.
 macro_rules! port_access {
     ($type:ty, $register:tt, $read:ident, $write:ident) => {
-        impl ConfigPorts {
-            fn $read(&self, port: u16) -> $type {
+        impl Ports {
+            /// Reads a port; all ones outside the ports that were asked for.
+            pub fn $read(&mut self, port: u16) -> $type {
+                if !self.grants(port, size_of::<$type>() as u16) {
+                    return <$type>::MAX;
+                }
                 let value: $type;
-                // SAFETY: open() got PORTS ports from ADDRESS on for this
-                // thread, and callers pass no other; reading one touches
-                // no memory of this process.
+                // SAFETY: the kernel grants this thread the port, as was
+                // looked; reading one touches no memory of this process.
                 unsafe {
                     asm!(
                         concat!("in ", $register, ", dx"),
@@ -42,10 +71,13 @@ macro_rules! port_access {
                 value
             }
 
-            fn $write(&self, port: u16, value: $type) {
-                // SAFETY: as for reading. The function's config space changes,
-                // which is what the suite is for; a function with DMA enabled
-                // could reach memory, this one has none.
+            /// Writes a port; nothing outside the ports that were asked for.
+            pub fn $write(&mut self, port: u16, value: $type) {
+                if !self.grants(port, size_of::<$type>() as u16) {
+                    return;
+                }
+                // SAFETY: as for reading. What the port does to the machine is
+                // what these programs are for; it has no DMA to their memory.
                 unsafe {
                     asm!(
                         concat!("out dx, ", $register),
@@ -57,9 +89,17 @@ macro_rules! port_access {
         }
     };
 }
-port_access!(u8, "al", in8, out8);
-port_access!(u16, "ax", in16, out16);
-port_access!(u32, "eax", in32, out32);
+port_access!(u8, "al", read8, write8);
+port_access!(u16, "ax", read16, write16);
+port_access!(u32, "eax", read32, write32);
+
+/// The config space of one function.
+#[derive(Debug)]
+pub struct ConfigPorts {
+    /// Address register for offset 0.
+    function: u32,
+    ports: Ports,
+}
 
 impl ConfigPorts {
     /// Asks the kernel for the ports.
@@ -68,12 +108,6 @@ impl ConfigPorts {
     ///
     /// This program may not use ports; root may.
     pub fn open(address: Address) -> io::Result<Self> {
-        // SAFETY: ioperm() changes no memory; it lets this thread execute port
-        // instructions on these ports.
-        let granted = unsafe { libc::ioperm(ADDRESS.into(), PORTS.into(), 1) };
-        if granted != 0 {
-            return Err(io::Error::last_os_error());
-        }
         let Address {
             bus,
             device,
@@ -82,7 +116,7 @@ impl ConfigPorts {
         let [bus, device, function] = [bus, device, function].map(u32::from);
         Ok(Self {
             function: ENABLE | (bus << 16) | (device << 11) | (function << 8),
-            stays_on_thread: PhantomData,
+            ports: Ports::open(CONFIG)?,
         })
     }
 
@@ -92,9 +126,9 @@ impl ConfigPorts {
     pub fn read(&mut self, offset: u16, size: usize) -> Option<u32> {
         let port = self.select(offset);
         match size {
-            1 => Some(self.in8(port).into()),
-            2 => Some(self.in16(port).into()),
-            4 => Some(self.in32(port)),
+            1 => Some(self.ports.read8(port).into()),
+            2 => Some(self.ports.read16(port).into()),
+            4 => Some(self.ports.read32(port)),
             _ => None,
         }
     }
@@ -103,9 +137,9 @@ impl ConfigPorts {
     pub fn write(&mut self, offset: u16, size: usize, value: u32) -> Option<()> {
         let port = self.select(offset);
         match size {
-            1 => self.out8(port, value as u8),
-            2 => self.out16(port, value as u16),
-            4 => self.out32(port, value),
+            1 => self.ports.write8(port, value as u8),
+            2 => self.ports.write16(port, value as u16),
+            4 => self.ports.write32(port, value),
             _ => return None,
         }
         Some(())
@@ -113,8 +147,9 @@ impl ConfigPorts {
 
     /// Points the data port at the dword of `offset`; returns the port of its
     /// first byte. Only the first 256 bytes are in reach.
-    fn select(&self, offset: u16) -> u16 {
-        self.out32(ADDRESS, self.function | u32::from(offset & 0xfc));
+    fn select(&mut self, offset: u16) -> u16 {
+        self.ports
+            .write32(ADDRESS, self.function | u32::from(offset & 0xfc));
         DATA + (offset & 3)
     }
 }

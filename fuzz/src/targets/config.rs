@@ -41,6 +41,8 @@ struct Checked {
     rules: [Byte; 256],
     expected: [u8; 256],
     bar0_size: u32,
+    /// Whether the function can be reset alone.
+    resettable: bool,
     resets: usize,
 }
 
@@ -51,6 +53,7 @@ pub(super) fn run(bytes: &[u8]) {
     let rules = reference(port_type, bar0_size);
     let mut checked = Checked {
         choice,
+        resettable: port_type.is_some(),
         device,
         told: Told::default(),
         rules,
@@ -93,7 +96,7 @@ impl Checked {
         for (at, new) in (usize::from(offset)..256).zip(data) {
             let Byte { writable, .. } = self.rules[at];
             self.expected[at] = (self.expected[at] & !writable) | (new & writable);
-            reset |= at == DEVICE_CONTROL_HIGH && new & 0x80 != 0;
+            reset |= self.resettable && at == DEVICE_CONTROL_HIGH && new & 0x80 != 0;
         }
         if reset {
             self.expected = self.rules.map(|byte| byte.reset);

@@ -31,13 +31,20 @@ static LOG: std::sync::LazyLock<vgpu_emulator::Log> = std::sync::LazyLock::new(|
 
 /// A device at a port of some type and with a BAR0 of some size, as `choice`
 /// says, and what it was chosen to be.
-fn device(choice: u8) -> (vgpu_device::Device, vgpu_pci::capability::PortType, u32) {
+fn device(
+    choice: u8,
+) -> (
+    vgpu_device::Device,
+    Option<vgpu_pci::capability::PortType>,
+    u32,
+) {
     use vgpu_device::{Bar0Size, Device, DeviceConfig};
     use vgpu_pci::capability::PortType;
 
-    let port_type = match choice & 1 {
-        0 => PortType::RootComplexIntegratedEndpoint,
-        _ => PortType::Endpoint,
+    let port_type = match (choice & 0x80, choice & 1) {
+        (0, 0) => Some(PortType::RootComplexIntegratedEndpoint),
+        (0, _) => Some(PortType::Endpoint),
+        _ => None,
     };
     let bar0_size = 0x1000 << ((choice >> 1) % 13);
     let config = DeviceConfig {

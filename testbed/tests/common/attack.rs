@@ -1,16 +1,16 @@
 //! The hostile guest, and what it must not cost the host.
 
-use std::env;
 use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Pid;
 use vgpu_testbed::machine::Machine;
+use vgpu_testbed::soak;
 
 use super::{Place, run};
 
-/// How long each attack lasts, in seconds, where the environment does not say.
+/// How long each attack lasts, in seconds.
 const SECONDS: u64 = 5;
 /// Bytes of logs that a guest may cause in that time, and does in minutes.
 pub(crate) const LOG_LIMIT: usize = 16 << 10;
@@ -29,8 +29,7 @@ pub(crate) const ATTACKED: &str = "thread=single,tb-size=32";
 /// Attacks the device from all of the guest's processors until QEMU does not grow any more. The device is afterwards as it
 /// was.
 pub(crate) fn attack(machine: &mut Machine, place: Place) -> Result<()> {
-    let seconds = env::var("VGPU_STUB_ATTACK_SECONDS").ok();
-    let seconds = seconds.map_or(Ok(SECONDS), |text| text.parse())?;
+    let seconds = SECONDS * u64::from(soak::times());
     let address = place.address();
     let mut one = || -> Result<u64> {
         let command = format!("vgpu-hostile {address} --seconds {seconds}");

@@ -31,12 +31,12 @@ impl QtestTarget {
         let qtest = machine.qtest()?;
         let address = match place {
             Place::Pc | Place::Q35 => function(0, 5),
-            Place::RootPort => {
+            Place::RootPort | Place::PcBridge | Place::Q35Bridge => {
                 let mut port = qtest.config_ports(function(0, 4));
                 port.write(0x18, 4, 0x0001_0100)?; // buses: primary 0, secondary 1
                 port.write(0x20, 4, 0xfe50_fe20)?; // memory window 0xfe200000..0xfe600000
                 port.write(0x04, 2, 0x0006)?; // memory, bus master
-                function(1, 0)
+                function(1, if place == Place::RootPort { 0 } else { 5 })
             }
         };
         let mut config = qtest.config_ports(address);

@@ -10,7 +10,7 @@ use vgpu_testbed::guest::GuestImage;
 use vgpu_testbed::machine::{Machine, MachineBuilder, MachineType};
 use vgpu_testbed::steps::Steps;
 
-use crate::common::{Place, environment, image};
+use crate::common::{self, Place, environment, image};
 
 /// What every test here needs.
 pub(crate) struct Bed {
@@ -61,6 +61,16 @@ impl Bed {
             .image(&self.image()?)
             .start()
     }
+}
+
+/// The device as `device_add` takes it.
+pub(crate) fn device() -> Value {
+    json!({ "driver": "vgpu-stub", "id": "vgpu" })
+}
+
+/// Plugs the device into a running machine, and waits until the guest sees it.
+pub(crate) fn plug(machine: &mut Machine, place: Place) -> Result<()> {
+    common::plug(machine, place, &device())
 }
 
 /// Reads a property of the device.

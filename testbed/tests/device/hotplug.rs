@@ -5,13 +5,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::bed::{Bed, query_pci};
+use crate::bed::{Bed, plug, query_pci};
 use crate::common::Place;
-
-/// How long a guest may take to see a device come: behind a port it waits for
-/// the button first.
-const LISTED: &str =
-    "for i in $(seq 300); do lspci -n -d 1af4:1111 | grep -q . && exit 0; sleep 0.1; done; exit 1";
 
 fn unplug_and_plug(place: Place) -> Result<()> {
     let mut machine = Bed::new()?.boot(place, "")?;
@@ -27,10 +22,7 @@ fn unplug_and_plug(place: Place) -> Result<()> {
         let listed = machine.guest()?.run("lspci -n -d 1af4:1111")?.success()?;
         assert_eq!(listed, "");
 
-        let (key, value) = place.bus().split_once('=').unwrap_or_default();
-        let device = json!({ "driver": "vgpu-stub", "id": "vgpu", key: value });
-        machine.qmp().execute("device_add", device)?;
-        machine.guest()?.run(LISTED)?.success()?;
+        plug(&mut machine, place)?;
         machine.guest()?.run("vgpu-stub check")?.success()?;
     }
     machine.power_off()

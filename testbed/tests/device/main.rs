@@ -13,3 +13,4 @@ mod hotplug;
 mod install;
 mod migration;
 mod operator;
+mod unplug;

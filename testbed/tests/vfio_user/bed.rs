@@ -94,9 +94,12 @@ impl Bed {
 
 /// QEMU's device for a server's socket.
 fn device(socket: &Path, place: Place, properties: &[(&str, Value)]) -> String {
-    let (name, value) = place.bus().split_once('=').unwrap_or_default();
-    let placed = [("id", "vgpu".into()), (name, Value::from(value))];
-    qemu_device(socket, &[&placed, properties].concat())
+    let placed = place.properties().chain([("id", "vgpu".into())]);
+    let mut all = properties.to_vec();
+    for (name, value) in placed {
+        all.push((name, value));
+    }
+    qemu_device(socket, &all)
 }
 
 /// The default device at `place`, as stock QEMU shows it.

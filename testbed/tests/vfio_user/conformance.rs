@@ -62,8 +62,8 @@ fn another_identity_conforms() -> Result<()> {
         subsystem_id: 0x5678,
         revision: 9,
         bar0_size: 1 << 20,
-        on_root_bus: true,
         by_vfio: true,
+        ..Identity::default()
     };
     conforms(&served, QtestTarget::new(machine, Place::Q35)?, &identity)
 }

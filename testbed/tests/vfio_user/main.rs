@@ -11,4 +11,6 @@ mod criteria;
 mod hostile;
 mod kills;
 mod lifetime;
+mod own_files;
 mod same_device;
+mod unplug;

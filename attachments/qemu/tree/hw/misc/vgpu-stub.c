@@ -24,6 +24,7 @@
 #else
 #include "hw/pci/pci.h"
 #endif
+#include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #if __has_include("hw/core/qdev-properties.h") /* since 11.0 */
 #include "hw/core/qdev-properties.h"
@@ -49,6 +50,11 @@ typedef struct VgpuStubState {
 
     MemoryRegion bar0;
     VgpuOptions options;
+    /*
+     * From the first realize to the object's end: a vCPU may be on its way to
+     * BAR0, waiting for the big lock, while the device is unplugged, and gets
+     * there afterwards. All that reaches the model holds that lock.
+     */
     VgpuDevice *model;
     uint8_t migrated[VGPU_STATE_SIZE];
 } VgpuStubState;
@@ -140,6 +146,10 @@ static void vgpu_stub_reset(DeviceState *dev)
 {
     VgpuStubState *s = VGPU_STUB(dev);
 
+    /* A bus resets what is on it, also before realize and after unrealize. */
+    if (!dev->realized) {
+        return;
+    }
     trace_vgpu_stub_reset();
     vgpu_reset(s->model);
     vgpu_stub_follow_model(s);
@@ -193,9 +203,24 @@ static void vgpu_stub_device_realize(DeviceState *dev, Error **errp)
     VGPU_STUB_GET_CLASS(dev)->parent_realize(dev, errp);
 }
 
+static VgpuPlace vgpu_stub_place(PCIDevice *pci_dev)
+{
+    PCIBus *bus = pci_get_bus(pci_dev);
+
+    if (pci_bus_is_express(bus)) {
+        return pci_bus_is_root(bus) ? VGPU_PLACE_ROOT_BUS : VGPU_PLACE_PORT;
+    }
+    while (!pci_bus_is_root(bus)) {
+        bus = pci_get_bus(pci_bridge_get_device(bus));
+    }
+    return pci_bus_is_express(bus) ? VGPU_PLACE_CONVENTIONAL_BRIDGE
+                                   : VGPU_PLACE_ROOT_BUS;
+}
+
 static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
 {
     VgpuStubState *s = VGPU_STUB(pci_dev);
+    VgpuDevice *model;
     char error[VGPU_ERROR_SIZE];
 
     /* What the model's config space does not show to the guest. */
@@ -210,12 +235,24 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
         return;
     }
 
-    s->options.on_root_bus = pci_bus_is_root(pci_get_bus(pci_dev));
-    s->model = vgpu_new(&s->options, &error);
-    if (!s->model) {
+    s->options.place = vgpu_stub_place(pci_dev);
+    model = vgpu_new(&s->options, &error);
+    if (!model) {
         error_setg(errp, "%s", error);
         return;
     }
+    /*
+     * The region is made once, as it may be in use for a while after the
+     * device was unrealized.
+     */
+    if (s->model) {
+        memory_region_set_size(&s->bar0, vgpu_bar0_size(model));
+        vgpu_free(s->model);
+    } else {
+        memory_region_init_io(&s->bar0, OBJECT(s), &vgpu_stub_bar0_ops, s,
+                              "vgpu-stub-bar0", vgpu_bar0_size(model));
+    }
+    s->model = model;
 
     vgpu_config_write_mask(s->model, (void *)pci_dev->wmask);
     /*
@@ -231,20 +268,16 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
     pci_dev->wmask[PCI_INTERRUPT_LINE] = 0;
     pci_dev->cmask[PCI_INTERRUPT_LINE] = 0;
 
-    memory_region_init_io(&s->bar0, OBJECT(s), &vgpu_stub_bar0_ops, s,
-                          "vgpu-stub-bar0", vgpu_bar0_size(s->model));
     pci_register_bar(pci_dev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &s->bar0);
 
     vgpu_stub_follow_model(s);
     pci_dev->exp.exp_cap = pci_find_capability(pci_dev, PCI_CAP_ID_EXP);
 }
 
-static void vgpu_stub_exit(PCIDevice *pci_dev)
+/* There is no exit(): what the region's callbacks use lives until here. */
+static void vgpu_stub_finalize(Object *obj)
 {
-    VgpuStubState *s = VGPU_STUB(pci_dev);
-
-    vgpu_free(s->model);
-    s->model = NULL;
+    vgpu_free(VGPU_STUB(obj)->model);
 }
 
 /* The host's view of the device, as QOM properties. */
@@ -351,7 +384,6 @@ static void vgpu_stub_class_init(ObjectClass *klass, void *data)
     VgpuStubClass *vc = VGPU_STUB_CLASS(klass);
 
     k->realize = vgpu_stub_realize;
-    k->exit = vgpu_stub_exit;
     k->config_read = vgpu_stub_config_read;
     k->config_write = vgpu_stub_config_write;
     device_class_set_parent_realize(dc, vgpu_stub_device_realize,
@@ -378,6 +410,7 @@ static const TypeInfo vgpu_stub_info = {
     .instance_size = sizeof(VgpuStubState),
     .class_size = sizeof(VgpuStubClass),
     .class_init = vgpu_stub_class_init,
+    .instance_finalize = vgpu_stub_finalize,
 #if QEMU_SINCE(10, 1)
     .interfaces = (const InterfaceInfo[]) {
 #else

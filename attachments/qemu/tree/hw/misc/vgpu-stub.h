@@ -55,6 +55,26 @@
 #define VGPU_BAR0_SIZE 4096
 
 /*
+ Where the device sits, which decides what it is in PCI Express.
+ */
+typedef enum {
+  /*
+   On a root bus, or below bridges in a machine of conventional PCI alone:
+   an endpoint that is integrated and has no link.
+   */
+  VGPU_PLACE_ROOT_BUS,
+  /*
+   Behind a port of PCI Express: an endpoint with a link.
+   */
+  VGPU_PLACE_PORT,
+  /*
+   Below a bridge from PCI Express to conventional PCI: no capability, as
+   QEMU hides it of vfio devices there (`hw/vfio/pci.c`).
+   */
+  VGPU_PLACE_CONVENTIONAL_BRIDGE,
+} VgpuPlace;
+
+/*
  What [`vgpu_value`] tells the host.
  */
 typedef enum {
@@ -122,9 +142,9 @@ typedef struct {
    */
   uint8_t revision;
   /*
-   Whether the device sits on a root bus, not behind a port.
+   Where the device sits.
    */
-  bool on_root_bus;
+  VgpuPlace place;
 } VgpuOptions;
 
 /*

@@ -1,0 +1,149 @@
+//! `cargo xtask soak`: tests with machines that go on for minutes, of which `cargo xtask test` does a fiftieth.
+
+use std::ffi::OsString;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::debian::Suite;
+use vgpu_testbed::failure::Mend;
+use vgpu_testbed::soak::TIMES;
+use vgpu_testbed::steps::Steps;
+use vgpu_testbed::stock_qemu::StockQemu;
+
+use crate::qemu::{self, Source, Variant};
+use crate::test::{bed_tests, build_programs};
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask soak                              which there are
+  cargo xtask soak unplug                       one of them
+  cargo xtask soak unplug --suite trixie        on another QEMU
+  cargo xtask soak hostile-guest --times 500    for ten times as long
+
+Exit code: 0 if it passed, 1 otherwise.";
+
+/// Run a test with machines for longer than `cargo xtask test` does
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    /// Which; without it, all are listed
+    name: Option<String>,
+
+    /// How many times as long as in cargo xtask test
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    times: u32,
+
+    /// The release of Debian whose QEMU has the device
+    #[arg(long, value_name = "CODENAME", default_value = "bookworm")]
+    suite: String,
+}
+
+/// A test that goes on for as long as it is told to, by `vgpu_testbed::soak`.
+struct Soak {
+    name: &'static str,
+    about: &'static str,
+    machines: Machines,
+    package: &'static str,
+    /// The file of tests, and what is in the names of those that are meant.
+    suite: &'static str,
+    only: &'static str,
+}
+
+/// What the machines of a soak are run by.
+#[derive(Clone, Copy)]
+enum Machines {
+    /// The QEMU with the device.
+    Qemu,
+    /// A stock QEMU, and the former beside it.
+    Stock,
+}
+
+const SOAKS: [Soak; 4] = [
+    Soak {
+        name: "unplug",
+        about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
+        machines: Machines::Qemu,
+        package: "vgpu-testbed",
+        suite: "device",
+        only: "unplug::",
+    },
+    Soak {
+        name: "unplug-vfio-user",
+        about: "the same under a stock QEMU",
+        machines: Machines::Stock,
+        package: "vgpu-testbed",
+        suite: "vfio_user",
+        only: "unplug::",
+    },
+    Soak {
+        name: "hostile-guest",
+        about: "4 minutes for each attack of a hostile guest; the device in QEMU",
+        machines: Machines::Qemu,
+        package: "vgpu-testbed",
+        suite: "device",
+        only: "hostile::",
+    },
+    Soak {
+        name: "hostile-guest-vfio-user",
+        about: "the same under a stock QEMU",
+        machines: Machines::Stock,
+        package: "vgpu-testbed",
+        suite: "vfio_user",
+        only: "hostile::",
+    },
+];
+
+/// Runs the command.
+pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let Some(name) = &options.name else {
+        print!("{}", list());
+        return Ok(());
+    };
+    let soak = SOAKS
+        .iter()
+        .find(|soak| soak.name == name)
+        .ok_or_else(|| anyhow!("there is no soak {name:?}"))
+        .mend(format!("Name one of these:\n{}", list().trim_end()))?;
+    let mut environment = soak.machines.environment(&options.suite, steps)?;
+    environment.push((TIMES, options.times.to_string().into()));
+    bed_tests(soak.package, &[soak.suite], soak.only, &environment)
+}
+
+fn list() -> String {
+    SOAKS
+        .iter()
+        .map(|soak| format!("  {:24} {}\n", soak.name, soak.about))
+        .collect()
+}
+
+impl Machines {
+    /// Builds what they need, and how the tests are told where it is.
+    fn environment(self, suite: &str, steps: &Steps) -> Result<Vec<(&'static str, OsString)>> {
+        let cache = Cache::open()?;
+        let source = Source::Suite(Suite::debian(suite));
+        let qemu = qemu::build(&cache, &source, Variant::Plain, steps)?;
+        let mut environment = vec![
+            ("VGPU_STUB_PROGRAMS", build_programs(steps)?.into()),
+            ("VGPU_STUB_QEMU", qemu.path.into()),
+        ];
+        if matches!(self, Self::Stock) {
+            let stock = StockQemu::fetch(&cache, steps)?;
+            environment.push(("VGPU_STUB_STOCK_QEMU", stock.path.into()));
+        }
+        Ok(environment)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_has_a_name_of_its_own() {
+        for soak in SOAKS {
+            let named = SOAKS.iter().filter(|other| other.name == soak.name);
+            assert_eq!(named.count(), 1, "{}", soak.name);
+        }
+    }
+}
