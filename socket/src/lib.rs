@@ -10,6 +10,7 @@
 mod error;
 mod line_stream;
 mod listener;
+mod lock;
 mod place;
 
 pub use error::BindError;
