@@ -33,15 +33,25 @@ impl Files {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.files.iter().flatten().count()
+        self.iter().count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.first().is_none_or(Option::is_none)
+        self.iter().next().is_none()
+    }
+
+    /// Those that are there, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.files.iter().flatten()
     }
 
     /// Gives them away, in the order in which they came.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = OwnedFd> {
         self.files.iter_mut().filter_map(Option::take)
+    }
+
+    /// Gives the first one away.
+    pub(crate) fn take(&mut self) -> Option<OwnedFd> {
+        self.drain().next()
     }
 }

@@ -10,6 +10,11 @@ pub enum Error {
     /// There is no socket to listen on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Clients hang as they end, and leave no room for others.
+    #[error(
+        "file descriptors that clients have sent cannot be closed, and leave no room for others"
+    )]
+    Stuck,
     /// The system refused what the server needs.
     #[error("cannot {action}: {source}")]
     System {
@@ -26,6 +31,9 @@ impl Error {
     pub fn mend(&self) -> &'static str {
         match self {
             Self::Bind(error) => error.mend(),
+            Self::Stuck => {
+                "start this server again, as its unit does; see that only the VM's QEMU can connect"
+            }
             Self::System { .. } => {
                 "see that the limits on processes, open files and memory leave room (ulimit -a)"
             }

@@ -51,8 +51,7 @@ impl Raw {
     /// Writes BAR0 as QEMU does, which waits for no answer, until the server's
     /// queue is full. The server must not run.
     pub(crate) fn flood(&mut self) {
-        let access = [0x10u64.to_ne_bytes(), (4u64 << 32).to_ne_bytes()].concat();
-        let write = message(REGION_WRITE, NO_REPLY, &[access, vec![0; 4]].concat());
+        let write = write();
         self.0.set_nonblocking(true).unwrap();
         let full = loop {
             match self.0.write(&write) {
@@ -64,11 +63,22 @@ impl Raw {
         self.0.set_nonblocking(false).unwrap();
     }
 
+    /// Writes BAR0 so many times as QEMU does.
+    pub(crate) fn write_without_reply(&mut self, times: usize) {
+        self.0.write_all(&write().repeat(times)).unwrap();
+    }
+
     /// Reads until the end of file, and returns how many bytes came before it.
     /// Fails where it does not come in time, or the connection is reset.
     pub(crate) fn ends(&mut self) -> usize {
         self.0.read_to_end(&mut Vec::new()).unwrap()
     }
+}
+
+/// A write to BAR0.
+fn write() -> Vec<u8> {
+    let access = [0x10u64.to_ne_bytes(), (4u64 << 32).to_ne_bytes()].concat();
+    message(REGION_WRITE, NO_REPLY, &[access, vec![0; 4]].concat())
 }
 
 fn message(command: u16, flags: u32, payload: &[u8]) -> Vec<u8> {
