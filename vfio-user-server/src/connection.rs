@@ -61,9 +61,9 @@ pub enum Broken {
     /// long.
     #[error("the client did not finish a message within {0:?}")]
     Slow(Duration),
-    /// The client sent descriptors of other things than memory and eventfds,
-    /// faster than they can be closed.
-    #[error("the client sent too many file descriptors that are no memory")]
+    /// The client sent descriptors of other things than memory and eventfds
+    /// that cannot be closed, or not as fast.
+    #[error("the client sent file descriptors that are no memory and cannot be closed")]
     Descriptors,
     /// The connection failed.
     #[error("the connection to the client failed: {0}")]
@@ -139,6 +139,17 @@ impl Connection {
         reply: &mut Reply,
         closer: &mut Closer,
     ) -> Result<(), End> {
+        // What is not closed could be the client's own end, for whose close
+        // this would wait for ever.
+        while let Some(busy) = closer.busy_for() {
+            let left = CLOSE_LIMIT.saturating_sub(busy);
+            match Patience::new(left).wait(&self.stream, PollFlags::IN) {
+                Ok(()) if !left.is_zero() => break,
+                Ok(()) | Err(Errno::TIMEDOUT) if left.is_zero() => return Err(End::Descriptors),
+                Ok(()) | Err(Errno::TIMEDOUT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
         let mut message = receiver.next(&self.stream)?;
         let header = message.header;
         reply.clear();
@@ -234,12 +245,13 @@ impl Drop for Connection {
 }
 
 impl Stop {
-    /// Whether the client has closed its side, or the connection has ended.
+    /// Whether the client has closed its side, so that it sends nothing more,
+    /// or the connection has ended.
     /// What it sent before may still be worked on.
     #[must_use]
     pub fn client_has_left(&self) -> bool {
         self.stream.upgrade().is_none_or(|stream| {
-            let mut fds = [PollFd::new(&*stream, PollFlags::empty())];
+            let mut fds = [PollFd::new(&*stream, PollFlags::RDHUP)];
             poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
         })
     }
@@ -253,6 +265,10 @@ impl Stop {
         }
     }
 }
+
+/// How long the close of what a client has sent may take. Nothing that a QEMU
+/// has by right takes long.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 enum End {

@@ -11,7 +11,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFl
 use zerocopy::FromBytes;
 
 use crate::files::Files;
-use crate::limits::{MAX_FILES, MAX_MESSAGE, MESSAGE_LIMIT};
+use crate::limits::{MAX_MESSAGE, MESSAGE_LIMIT};
 use crate::patience::Patience;
 use crate::wire::Header;
 
@@ -133,7 +133,7 @@ impl Receiver {
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
 
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SCM_MAX_FD))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
         let received = retry_on_intr(|| {
@@ -163,6 +163,10 @@ impl Receiver {
         Ok(())
     }
 }
+
+/// Descriptors that the kernel lets a message carry (Linux, net/scm.h). Where
+/// there is no room for one, the kernel closes it, and this thread waits.
+const SCM_MAX_FD: usize = 253;
 
 /// A header alone.
 const MIN_MESSAGE: usize = size_of::<Header>();

@@ -73,6 +73,7 @@ pub(crate) struct Client {
     pub(crate) since: Instant,
     pub(crate) stream: Arc<UnixStream>,
     stop: Stop,
+    pub(crate) stopped: bool,
     /// Where its thread waits for the answer: the device, or none.
     answer: Option<SyncSender<Option<Held>>>,
 }
@@ -104,6 +105,7 @@ impl Client {
             since: Instant::now(),
             stream: Arc::clone(stream),
             stop,
+            stopped: false,
             answer: Some(answer),
         })
     }
@@ -135,6 +137,7 @@ impl Client {
     /// Ends its connection, in order.
     pub(crate) fn stop(&mut self) {
         self.stop.stop();
+        self.stopped = true;
         self.answer = None;
     }
 

@@ -12,7 +12,7 @@ use crate::client::{Client, ClientId, News, Phase, Post};
 /// included. Others wait to be accepted.
 const MOST: usize = 8;
 
-/// How long a client may say nothing where others wait. QEMU takes a few
+/// How long a client may say nothing, or stay, where others wait. QEMU takes a few
 /// milliseconds.
 const SILENCE: Duration = Duration::from_millis(30);
 
@@ -64,18 +64,18 @@ impl Clients {
         self.list.len() < MOST
     }
 
-    /// Has the client that has been silent for the longest give way to those
-    /// who wait to be accepted, if that is long enough.
+    /// Has the first client that says nothing, or does not leave though it was
+    /// turned away, give way to those who wait to be accepted.
     pub(crate) fn give_way(&mut self) {
-        let mut silent = self
-            .list
-            .iter_mut()
-            .filter(|client| matches!(client.phase, Phase::Silent));
-        if let Some(client) = silent.next()
-            && client.since.elapsed() >= SILENCE
-        {
+        let idle = |client: &&mut Client| {
+            let idle = matches!(client.phase, Phase::Silent | Phase::Ending);
+            idle && !client.stopped && client.since.elapsed() >= SILENCE
+        };
+        if let Some(client) = self.list.iter_mut().find(idle) {
             client.stop();
-            client.enter(Phase::Ending);
+            if matches!(client.phase, Phase::Silent) {
+                client.enter(Phase::Ending);
+            }
         }
     }
 

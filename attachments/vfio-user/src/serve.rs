@@ -206,7 +206,7 @@ impl Server<'_> {
             },
             match self.clients.holder() {
                 Some(client) if self.leaving.is_none() => {
-                    PollFd::new(&*client.stream, PollFlags::empty())
+                    PollFd::new(&*client.stream, PollFlags::RDHUP)
                 }
                 _ => none,
             },
@@ -216,7 +216,9 @@ impl Server<'_> {
             Err(errno) => return Err(cannot("wait for events")(errno)),
         }
         let [.., holder] = &fds;
-        let left = holder.revents().contains(PollFlags::HUP);
+        let left = holder
+            .revents()
+            .intersects(PollFlags::HUP | PollFlags::RDHUP);
         let [signalled, news, connecting, control, unguarded, _] =
             fds.map(|fd| fd.revents().contains(PollFlags::IN));
         Ok(Ready {

@@ -13,7 +13,7 @@ use rustix::fs::{
     MemfdFlags, Mode, OFlags, SealFlags, fcntl_add_seals, fcntl_setfl, ftruncate, memfd_create,
     open,
 };
-use rustix::net::sockopt::set_socket_linger;
+use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
 use vfio_user_server::{MAX_DMA_FILES, MAX_DMA_MAPS};
 
 use crate::raw::{
@@ -46,6 +46,8 @@ fn memfd(size: u64) -> OwnedFd {
 /// it has sent what nobody reads.
 fn lingering() -> (OwnedFd, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    // Or it would take all in, in time.
+    set_socket_recv_buffer_size(&listener, 4096).unwrap();
     let mut socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (other, _) = listener.accept().unwrap();
     socket.set_nonblocking(true).unwrap();
