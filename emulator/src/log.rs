@@ -2,12 +2,13 @@
 //!
 //! A line is handed over without waiting: where the reader of the log is slow,
 //! or a guest makes more lines than the log takes, lines are left out, and the
-//! log says how many.
+//! log says how many. What a guest or a client causes leaves out nothing of
+//! what the host has to say.
 
 use std::fmt;
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -15,32 +16,66 @@ use std::time::{Duration, Instant};
 use crate::access::Access;
 use crate::rate::{Limit, Rate};
 
-/// Lines that wait to be written.
-const QUEUE: usize = 1024;
+/// Who causes a line. Each has lines of its own, so that none can push out
+/// another's.
+#[derive(Debug, Clone, Copy)]
+enum Cause {
+    /// Accesses, which are shown because somebody has asked for them.
+    Trace,
+    /// A guest or a client, whose events have no end.
+    Guest,
+    /// The host: what an operator has to know of.
+    Host,
+}
 
-/// Accesses are shown because somebody has asked for them.
-const ACCESSES: Limit = Limit {
-    burst: 1000,
-    interval: Duration::from_millis(10),
+/// How many lines a cause may have.
+struct Budget {
+    /// Lines that wait to be written.
+    waiting: usize,
+    written: Limit,
+}
+
+/// At most 1 MB a day.
+const EVENTS: Budget = Budget {
+    waiting: 256,
+    written: Limit {
+        burst: 100,
+        interval: Duration::from_secs(10),
+    },
 };
-/// Events have no end where a guest or a client causes them: at most 1 MB a day.
-const EVENTS: Limit = Limit {
-    burst: 100,
-    interval: Duration::from_secs(10),
+const ACCESSES: Budget = Budget {
+    waiting: 1024,
+    written: Limit {
+        burst: 1000,
+        interval: Duration::from_millis(10),
+    },
 };
+/// By [`Cause`].
+const BUDGETS: [Budget; 3] = [ACCESSES, EVENTS, EVENTS];
+
+/// Lines that wait in all, and marks.
+const QUEUE: usize = ACCESSES.waiting + 2 * EVENTS.waiting + 8;
 
 /// Where lines go; a clone is the same log.
 #[derive(Debug, Clone)]
 pub struct Log {
     queue: SyncSender<Line>,
-    left_out: Arc<AtomicU64>,
+    counts: Arc<Counts>,
+}
+
+/// What the threads that make lines and the one that writes them share.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Lines that wait, by [`Cause`].
+    waiting: [AtomicUsize; BUDGETS.len()],
+    left_out: AtomicU64,
 }
 
 /// A line.
 #[derive(Debug)]
 enum Line {
     Access(Access),
-    Event(String),
+    Event(Cause, String),
     /// Nothing to write; dropped once all before it is written.
     Mark {
         _written: SyncSender<()>,
@@ -51,8 +86,19 @@ impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Access(access) => access.fmt(f),
-            Self::Event(text) => f.write_str(text),
+            Self::Event(_, text) => f.write_str(text),
             Self::Mark { .. } => Ok(()),
+        }
+    }
+}
+
+impl Line {
+    /// None for a mark.
+    fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Access(_) => Some(Cause::Trace),
+            Self::Event(cause, _) => Some(*cause),
+            Self::Mark { .. } => None,
         }
     }
 }
@@ -71,10 +117,10 @@ impl Log {
     ) -> std::io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE);
         let (running, started) = sync_channel(1);
-        let left_out = Arc::new(AtomicU64::new(0));
+        let counts = Arc::new(Counts::default());
         let log = Self {
             queue,
-            left_out: Arc::clone(&left_out),
+            counts: Arc::clone(&counts),
         };
         thread::Builder::new()
             .name("log".into())
@@ -82,7 +128,7 @@ impl Log {
             .spawn(move || {
                 // Whoever started it waits for this.
                 let _ = running.send(());
-                write(prefix, output, &lines, &left_out);
+                write(prefix, output, &lines, &counts);
             })?;
         // It fails where the thread has ended already, which it has not.
         let _ = started.recv();
@@ -99,19 +145,46 @@ impl Log {
         }
     }
 
-    /// Says what happened.
+    /// Says what happened by the host's doing, or to it.
     pub fn event(&self, text: impl Into<String>) {
-        self.put(Line::Event(text.into()));
+        self.put(Cause::Host, || Line::Event(Cause::Host, text.into()));
+    }
+
+    /// Says what a guest or a client has caused, which may do so without end.
+    pub fn guest_event(&self, text: impl Into<String>) {
+        self.put(Cause::Guest, || Line::Event(Cause::Guest, text.into()));
     }
 
     /// Shows an access. Allocates nothing.
     pub(crate) fn access(&self, access: Access) {
-        self.put(Line::Access(access));
+        self.put(Cause::Trace, || Line::Access(access));
     }
 
-    fn put(&self, line: Line) {
-        if self.queue.try_send(line).is_err() {
-            self.left_out.fetch_add(1, Relaxed);
+    fn put(&self, cause: Cause, line: impl FnOnce() -> Line) {
+        let (waiting, budget) = (self.counts.waiting(cause), cause.budget());
+        let one_more = |count: usize| (count < budget.waiting).then(|| count.saturating_add(1));
+        // There is room in the queue for all that may wait.
+        if waiting.fetch_update(Relaxed, Relaxed, one_more).is_err()
+            || self.queue.try_send(line()).is_err()
+        {
+            self.counts.left_out.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Cause {
+    fn budget(self) -> &'static Budget {
+        const { &BUDGETS }.get(self as usize).unwrap_or(&EVENTS)
+    }
+}
+
+impl Counts {
+    fn waiting(&self, cause: Cause) -> &AtomicUsize {
+        let [trace, guest, host] = &self.waiting;
+        match cause {
+            Cause::Trace => trace,
+            Cause::Guest => guest,
+            Cause::Host => host,
         }
     }
 }
@@ -119,29 +192,29 @@ impl Log {
 /// Bytes of the thread's stack. It formats short lines.
 const STACK: usize = 128 * 1024;
 
-fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, left_out: &AtomicU64) {
+fn write(prefix: &str, mut output: impl Write, lines: &Receiver<Line>, counts: &Counts) {
     let now = Instant::now();
-    let (mut accesses, mut events) = (Rate::new(ACCESSES, now), Rate::new(EVENTS, now));
+    let mut rates = BUDGETS.map(|budget| Rate::new(budget.written, now));
     let mut print = |line: fmt::Arguments<'_>| {
         // A log that cannot be written to is no reason to end.
         let _ = output.write_all(format!("{prefix}{line}\n").as_bytes());
     };
     for line in lines {
-        let (mark, allowed) = match line {
-            Line::Access(_) => (false, accesses.allows(Instant::now())),
-            Line::Event(_) => (false, events.allows(Instant::now())),
-            Line::Mark { .. } => (true, true),
-        };
-        if !allowed {
-            left_out.fetch_add(1, Relaxed);
-            continue;
+        let cause = line.cause();
+        if let Some(cause) = cause {
+            counts.waiting(cause).fetch_sub(1, Relaxed);
+            let rate = rates.get_mut(cause as usize);
+            if !rate.is_some_and(|rate| rate.allows(Instant::now())) {
+                counts.left_out.fetch_add(1, Relaxed);
+                continue;
+            }
         }
         // In one line with the next, or a flood would have twice the lines.
-        match (left_out.swap(0, Relaxed), mark) {
-            (0, true) => {}
-            (0, false) => print(format_args!("{line}")),
-            (count, true) => print(format_args!("{count} lines left out")),
-            (count, false) => print(format_args!("{count} lines left out, then: {line}")),
+        match (counts.left_out.swap(0, Relaxed), cause) {
+            (0, None) => {}
+            (0, Some(_)) => print(format_args!("{line}")),
+            (count, None) => print(format_args!("{count} lines left out")),
+            (count, Some(_)) => print(format_args!("{count} lines left out, then: {line}")),
         }
     }
 }
@@ -171,6 +244,17 @@ mod tests {
             let text = String::from_utf8(bytes).unwrap();
             text.lines().map(str::to_owned).collect()
         }
+
+        /// Lines that are there, and those that are said to be left out.
+        fn total(&self) -> usize {
+            let count = |line: &String| match line.split_once(" lines left out") {
+                Some((count, then)) => {
+                    count.parse::<usize>().unwrap() + usize::from(!then.is_empty())
+                }
+                None => 1,
+            };
+            self.lines().iter().map(count).sum()
+        }
     }
 
     const LIMIT: Duration = Duration::from_secs(20);
@@ -195,8 +279,45 @@ mod tests {
         log.access(Access::RESET);
         log.flush(LIMIT);
         let lines = text.lines();
-        assert_eq!(lines.iter().filter(|line| *line == "event").count(), 100);
-        assert_eq!(lines[100..], ["400 lines left out, then: reset"]);
+        let events = lines.iter().filter(|line| line.ends_with("event"));
+        assert_eq!(events.count(), 100);
+        assert_eq!(lines.len(), 101);
+        assert!(lines[100].ends_with(" lines left out, then: reset"));
+        assert_eq!(text.total(), 501);
+    }
+
+    /// Neither by the number of lines that are written, nor by the number that
+    /// wait while the log's reader is slow.
+    #[test]
+    fn what_guests_cause_pushes_out_nothing_of_the_host() {
+        for stuck in [false, true] {
+            let text = Text::default();
+            let (go, wait) = sync_channel(0);
+            let log = match stuck {
+                true => Log::start("", Stuck(wait, text.clone())),
+                false => Log::start("", text.clone()),
+            };
+            let log = log.unwrap();
+            for _ in 0..5000 {
+                log.access(Access::RESET);
+                log.guest_event("caused");
+            }
+            log.event("the host says this");
+            for _ in 0..5000 {
+                log.access(Access::RESET);
+                log.guest_event("caused");
+            }
+            log.event("and that");
+            drop(go);
+            // A flood leaves no room for the flush's own mark at first.
+            let deadline = Instant::now() + LIMIT;
+            let said = |what: &str| text.lines().iter().any(|line| line.ends_with(what));
+            while !(said("the host says this") && said("and that")) {
+                assert!(Instant::now() < deadline, "stuck: {stuck}");
+                log.flush(Duration::from_millis(10));
+            }
+            assert!(text.lines().len() < 1300, "{}", text.lines().len());
+        }
     }
 
     #[test]
@@ -240,20 +361,11 @@ mod tests {
         drop(go);
 
         // Nothing is lost from the count.
-        let total = || {
-            let count = |line: &String| match line.split_once(" lines left out") {
-                Some((count, then)) => {
-                    count.parse::<usize>().unwrap() + usize::from(!then.is_empty())
-                }
-                None => 1,
-            };
-            text.lines().iter().map(count).sum::<usize>()
-        };
         let deadline = Instant::now() + LIMIT;
-        while total() < FLOOD && Instant::now() < deadline {
+        while text.total() < FLOOD && Instant::now() < deadline {
             log.flush(LIMIT);
         }
-        assert_eq!(total(), FLOOD);
+        assert_eq!(text.total(), FLOOD);
         assert!(text.lines().len() < 1200, "{}", text.lines().len());
     }
 

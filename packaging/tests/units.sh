@@ -13,18 +13,25 @@ ctl() { vgpu-stub ctl --control "/run/vgpu-stub/$1/control.sock" "$2"; }
 property() { systemctl show --property "$2" --value "vgpu-stub-vfio-user@$1"; }
 process() { property "$1" MainPID; }
 journal() { journalctl --output cat --unit "$1"; }
-may_list() { setpriv --reuid nobody --regid "$1" --clear-groups ls /run/vgpu-stub/one; }
+# as_group GROUP COMMAND...: as a QEMU of that group.
+as_group() { _group=$1 && shift && setpriv --reuid nobody --regid "$_group" --clear-groups "$@"; }
+reaches() { as_group "$1" test -w /run/vgpu-stub/one/vfio-user.sock; }
 
 dpkg --install vgpu-stub.deb
 complaints=$(systemd-analyze verify vgpu-stub-vfio-user@one.service ./vgpu-stub-xen@.service 2>&1) || :
 [ -z "$complaints" ] || fail "systemd says: $complaints"
 
 # A server for a VM: QEMU's group reaches its socket, others do not, and its host's side is root's.
+groupadd --system vgpu-one
+groupadd --system vgpu-two
 systemctl start vgpu-stub-vfio-user@one || fail "it does not start"
 ctl one info | grep -q 'BAR0 size *4096' || fail "it does not answer"
-may_list kvm || fail "libvirt's QEMUs do not reach it"
-may_list nogroup && fail "everybody reaches it"
-[ "$(stat -c '%A %G' /run/vgpu-stub/one/vfio-user.sock)" = 'srw-rw---- kvm' ] || fail "the socket is another's"
+reaches vgpu-one || fail "its VM's QEMU does not reach it"
+for other in vgpu-two kvm nogroup; do
+    reaches "$other" && fail "$other reaches it"
+done
+as_group vgpu-one flock --nonblock /run/vgpu-stub/one true && fail "its VM's QEMU can lock the folder"
+[ "$(stat -c '%A %G' /run/vgpu-stub/one/vfio-user.sock)" = 'srw-rw---- vgpu-one' ] || fail "the socket is another's"
 [ "$(stat -c %A /run/vgpu-stub/one/control.sock)" = srw------- ] || fail "the control socket is not root's alone"
 [ "$(stat -c %U "/proc/$(process one)")" != root ] || fail "it runs as root"
 

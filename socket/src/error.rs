@@ -35,11 +35,17 @@ pub enum BindError {
         /// The path asked for.
         path: PathBuf,
     },
-    /// A process keeps the lock on the folder that orders starting servers.
-    #[error("another process keeps the folder {folder:?} locked")]
+    /// Another server that starts at the path does not get on.
+    #[error("another server is starting there, and keeps {lock:?} locked")]
     Locked {
-        /// The folder of the path asked for.
-        folder: PathBuf,
+        /// The file beside the socket that orders starting servers.
+        lock: PathBuf,
+    },
+    /// The file that orders starting servers is not this user's alone.
+    #[error("{lock:?} is there already, and is no file of this user alone")]
+    ForeignLock {
+        /// The file beside the socket that orders starting servers.
+        lock: PathBuf,
     },
     /// The system refused one of the steps.
     #[error("cannot {action} {path:?}: {source}")]
@@ -62,8 +68,9 @@ impl BindError {
             Self::NotASocket { .. } => "choose another path, or move that file away",
             Self::NoFolder { .. } => "create the folder, or choose a path in one that exists",
             Self::TooLong { .. } => "choose a shorter path, such as one in /run",
-            Self::Locked { .. } => {
-                "find the process with lsof and end it, or choose a path in another folder"
+            Self::Locked { .. } => "find that server with lsof and end it, or choose another path",
+            Self::ForeignLock { .. } => {
+                "remove it, or choose a path in a folder that only you may write to"
             }
             Self::System { .. } => "choose a path in a folder that you may read and write",
         }

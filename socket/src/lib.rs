@@ -11,6 +11,7 @@ mod error;
 mod line_reader;
 mod line_stream;
 mod listener;
+mod lock;
 mod place;
 mod socket_file;
 

@@ -39,6 +39,10 @@ impl Listener {
     /// is made and closed at once, which a live server sees. A relative path
     /// means the working directory of this moment, also when it changes.
     ///
+    /// Servers that start at once take turns by a file `.NAME.lock` beside the
+    /// socket, which is gone when this returns. Only who may write to the
+    /// folder can hold that up.
+    ///
     /// # Errors
     ///
     /// A live server or another file has the path, or the system refuses it.

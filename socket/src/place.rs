@@ -3,19 +3,12 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use rustix::fs::{self, AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::BindError;
-
-/// How long to wait for other starting servers, which need microseconds each.
-const LOCK_LIMIT: Duration = Duration::from_secs(2);
-
-/// How long to wait between two looks at the lock.
-const LOCK_INTERVAL: Duration = Duration::from_millis(1);
+use crate::lock::Lock;
 
 /// A name in a folder that is held open, so that neither a change of the
 /// working directory nor a rename of the folder leads elsewhere.
@@ -64,34 +57,9 @@ impl Place {
         }
     }
 
-    /// Locks the folder against other starting servers, until the descriptor
-    /// is closed. The lock is on the folder itself, so that no lock file
-    /// stays behind.
-    pub(crate) fn lock(&self) -> Result<OwnedFd, BindError> {
-        let refused = |error: Errno| BindError::System {
-            action: "lock the folder",
-            path: self.folder_path.clone(),
-            source: error.into(),
-        };
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = fs::openat(&self.folder, ".", flags, Mode::empty()).map_err(refused)?;
-        let deadline = Instant::now() + LOCK_LIMIT;
-        loop {
-            // Anybody who can read the folder can lock it, and for good: a
-            // lock that waits could hang.
-            match fs::flock(&folder, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(folder),
-                Err(Errno::AGAIN | Errno::INTR) if Instant::now() < deadline => {
-                    thread::sleep(LOCK_INTERVAL);
-                }
-                Err(Errno::AGAIN | Errno::INTR) => {
-                    return Err(BindError::Locked {
-                        folder: self.folder_path.clone(),
-                    });
-                }
-                Err(error) => return Err(refused(error)),
-            }
-        }
+    /// Locks the place against other starting servers, until it is dropped.
+    pub(crate) fn lock(&self) -> Result<Lock, BindError> {
+        Lock::take(&self.folder, &self.folder_path, &self.name)
     }
 
     /// The file at the place, which is itself not opened or followed.
@@ -130,7 +98,7 @@ impl Place {
 }
 
 impl FileId {
-    fn of(stat: &fs::Stat) -> Self {
+    pub(crate) fn of(stat: &fs::Stat) -> Self {
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,

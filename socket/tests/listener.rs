@@ -3,14 +3,14 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::FlockOperation;
+use rustix::fs::{CWD, FileType, FlockOperation, Mode, mknodat};
 use rustix::io::{FdFlags, fcntl_getfd};
 use tempfile::TempDir;
 use vgpu_socket::{BindError, Listener};
@@ -175,18 +175,83 @@ fn odd_paths_are_errors() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
+/// Whoever can read a folder, such as any local user with `/run`, can lock it.
 #[test]
-fn a_folder_that_stays_locked_is_an_error() {
+fn a_lock_on_the_folder_holds_nobody_up() {
     let (folder, path) = folder();
     let locked = fs::File::open(folder.path()).unwrap();
-    rustix::fs::flock(&locked, FlockOperation::LockShared).unwrap();
+    rustix::fs::flock(&locked, FlockOperation::LockExclusive).unwrap();
+    let started = Instant::now();
+    make_stale(&path);
+    drop(Listener::bind(&path, MODE).unwrap());
+    assert!(started.elapsed() < Duration::from_secs(1));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The lock's file, as another starting server would have it.
+fn lock_file(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    path.with_file_name(format!(".{name}.lock"))
+}
+
+#[test]
+fn a_starting_server_that_hangs_is_an_error() {
+    let (_folder, path) = folder();
+    let locked = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(lock_file(&path))
+        .unwrap();
+    rustix::fs::flock(&locked, FlockOperation::LockExclusive).unwrap();
     let started = Instant::now();
     assert!(matches!(refusal(&path), BindError::Locked { .. }));
     assert!(started.elapsed() < Duration::from_secs(10));
     assert!(!path.exists());
 
+    // What one leaves that was killed is no obstacle.
     drop(locked);
     Listener::bind(&path, MODE).unwrap();
+    assert!(!lock_file(&path).exists());
+}
+
+/// Another user could hold a lock on it, or have the server wait on it.
+#[test]
+fn a_lock_file_of_another_is_left_alone_and_named() {
+    let (_folder, path) = folder();
+    let lock = lock_file(&path);
+    let makers: [&dyn Fn(); 5] = [
+        &|| {
+            fs::write(&lock, "").unwrap();
+            fs::set_permissions(&lock, fs::Permissions::from_mode(0o644)).unwrap();
+        },
+        &|| {
+            fs::write(&lock, "").unwrap();
+            fs::set_permissions(&lock, fs::Permissions::from_mode(0o600)).unwrap();
+            // None but root can give a file away.
+            if chown(&lock, Some(65534), None).is_err() {
+                fs::set_permissions(&lock, fs::Permissions::from_mode(0o620)).unwrap();
+            }
+        },
+        &|| symlink("elsewhere", &lock).unwrap(),
+        &|| fs::create_dir(&lock).unwrap(),
+        &|| mknodat(CWD, &lock, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap(),
+    ];
+    for (index, make) in makers.iter().enumerate() {
+        make();
+        let started = Instant::now();
+        let error = refusal(&path);
+        assert!(started.elapsed() < Duration::from_secs(1), "{index}");
+        assert!(
+            error.to_string().contains(".socket.lock"),
+            "{index}: {error}"
+        );
+        assert!(!path.exists(), "{index}");
+        assert!(lock.symlink_metadata().is_ok(), "{index}");
+        fs::remove_file(&lock)
+            .or_else(|_| fs::remove_dir(&lock))
+            .unwrap();
+    }
 }
 
 #[test]

@@ -41,12 +41,16 @@ impl<'a> Session<'a> {
     /// `EINVAL` for what the protocol does not allow, `ENOTSUP` for a command
     /// that this server does not have, `EMFILE` where descriptors were lost,
     /// else as the command's own rules and the device say. Nothing has changed
-    /// then.
-    pub(crate) fn handle(&mut self, message: Message<'_>, reply: &mut Reply) -> Result<(), Errno> {
+    /// then. Descriptors that are not used are left in the message.
+    pub(crate) fn handle(
+        &mut self,
+        message: &mut Message<'_>,
+        reply: &mut Reply,
+    ) -> Result<(), Errno> {
         let Message {
             header,
             payload,
-            mut files,
+            files,
         } = message;
         if files.overflowed() {
             return Err(Errno::MFILE);
@@ -56,8 +60,8 @@ impl<'a> Session<'a> {
             return Err(Errno::INVAL);
         }
         match Command::n(header.command) {
-            Some(Command::DmaMap) => return self.dma_map(payload, &mut files),
-            Some(Command::SetIrqs) => return self.set_irqs(payload, &mut files),
+            Some(Command::DmaMap) => return self.dma_map(payload, files),
+            Some(Command::SetIrqs) => return self.set_irqs(payload, files),
             _ if !files.is_empty() => return Err(Errno::INVAL),
             _ => {}
         }
@@ -122,8 +126,7 @@ impl<'a> Session<'a> {
         if files.len() > 1 {
             return Err(Errno::INVAL);
         }
-        let file = files.drain().next();
-        self.dma.map(&request, file, self.device)
+        self.dma.map(&request, files, self.device)
     }
 
     fn dma_unmap(&mut self, payload: &[u8], reply: &mut Reply) -> Result<(), Errno> {

@@ -5,16 +5,19 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use thiserror::Error;
 use vfio_user::Command;
 
 use crate::close;
+use crate::closer::Closer;
 use crate::command::Session;
 use crate::device::Device;
+use crate::limits::MESSAGE_LIMIT;
+use crate::patience::Patience;
 use crate::receive::{Receiver, Stopped};
-use crate::refusal::refuse;
-use crate::reply::Reply;
+use crate::reply::{self, Reply};
 use crate::version;
 use crate::wire::{Header, NO_REPLY, TYPE_MASK};
 
@@ -35,6 +38,14 @@ pub struct Stop {
     stream: Weak<UnixStream>,
 }
 
+/// A client that has said what it wants, and waits for an answer.
+#[derive(Debug)]
+pub struct Proposal {
+    connection: Connection,
+    /// The proposal, and what has come after it.
+    receiver: Receiver,
+}
+
 /// Why a connection ended other than by the client's closing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Broken {
@@ -46,6 +57,14 @@ pub enum Broken {
     /// has, in bytes.
     #[error("the client sent a message of {0} bytes, which none can have")]
     Size(u32),
+    /// The client left a message, perhaps its first one, unfinished for this
+    /// long.
+    #[error("the client did not finish a message within {0:?}")]
+    Slow(Duration),
+    /// The client sent descriptors of other things than memory and eventfds
+    /// that cannot be closed, or not as fast.
+    #[error("the client sent file descriptors that are no memory and cannot be closed")]
+    Descriptors,
     /// The connection failed.
     #[error("the connection to the client failed: {0}")]
     Failed(Errno),
@@ -54,9 +73,9 @@ pub enum Broken {
 impl Connection {
     /// A connection over a stream in blocking mode that a client opened.
     #[must_use]
-    pub fn new(stream: UnixStream) -> Self {
+    pub fn new(stream: impl Into<Arc<UnixStream>>) -> Self {
         Self {
-            stream: Arc::new(stream),
+            stream: stream.into(),
         }
     }
 
@@ -68,38 +87,32 @@ impl Connection {
         }
     }
 
-    /// Turns the client away: its first message is answered with an error,
-    /// such as [`Errno::BUSY`], and it is left time to leave by itself.
-    ///
-    /// Waits for the client alone, and no longer than `limit` in all. A client
-    /// that sends nothing by then hears nothing.
-    pub fn refuse(self, errno: Errno, limit: Duration) {
-        // Whether the client has heard it changes nothing.
-        let _ = refuse(&self.stream, errno, limit);
-    }
-
-    /// Answers the client until it leaves, or [`Stop::stop`] is called.
-    ///
-    /// Waits for the client alone. Once begun, a message costs one receive and
-    /// one send, and allocates nothing, but for `DMA_MAP`.
+    /// Waits for the client's first message, by which it proposes a version,
+    /// no longer than `limit` in all. None where the client has left.
     ///
     /// # Errors
     ///
-    /// If the client breaks the protocol so that the stream makes no sense any
-    /// more, or the connection fails. Whatever else the client asks for gets
-    /// its error, and the connection goes on.
-    pub fn serve(self, device: &mut dyn Device) -> Result<(), Broken> {
+    /// If no such message comes.
+    pub fn proposal(self, limit: Duration) -> Result<Option<Proposal>, Broken> {
         let mut receiver = Receiver::new();
-        let mut reply = Reply::new();
-        match self.begin(&mut receiver, &mut reply) {
-            Ok(()) => {}
-            Err(end) => return self.end(&end, &mut reply),
+        match receiver.wait(&self.stream, &Patience::new(limit)) {
+            Ok(_) => Ok(Some(Proposal {
+                connection: self,
+                receiver,
+            })),
+            Err(stopped) => self.end(&stopped.into(), &mut Reply::new()).map(|()| None),
         }
-        let mut session = Session::new(device);
-        loop {
-            if let Err(end) = self.answer(&mut session, &mut receiver, &mut reply) {
-                return self.end(&end, &mut reply);
-            }
+    }
+
+    /// Answers the client as [`Proposal::serve`] does, with no client beside it.
+    ///
+    /// # Errors
+    ///
+    /// As there, and where the client does not begin within [`MESSAGE_LIMIT`].
+    pub fn serve(self, device: &mut dyn Device) -> Result<(), Broken> {
+        match self.proposal(MESSAGE_LIMIT)? {
+            Some(proposal) => proposal.serve(device),
+            None => Ok(()),
         }
     }
 
@@ -124,20 +137,44 @@ impl Connection {
         session: &mut Session<'_>,
         receiver: &mut Receiver,
         reply: &mut Reply,
+        closer: &mut Closer,
     ) -> Result<(), End> {
-        let message = receiver.next(&self.stream)?;
+        // What is not closed could be the client's own end, for whose close
+        // this would wait for ever.
+        while let Some(busy) = closer.busy_for() {
+            let left = CLOSE_LIMIT.saturating_sub(busy);
+            match Patience::new(left).wait(&self.stream, PollFlags::IN) {
+                Ok(()) if !left.is_zero() => break,
+                Ok(()) | Err(Errno::TIMEDOUT) if left.is_zero() => return Err(End::Descriptors),
+                Ok(()) | Err(Errno::TIMEDOUT) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        let mut message = receiver.next(&self.stream)?;
         let header = message.header;
         reply.clear();
-        let result = session.handle(message, reply);
+        let result = session.handle(&mut message, reply);
+        let closed = closer.close(&mut message.files);
         if header.flags & NO_REPLY == 0 {
             reply.send(&self.stream, &header, result)?;
         }
-        Ok(())
+        closed.map_err(|_| End::Descriptors)
     }
 
+    /// Ends the stream, with a last word where one is due. What the client
+    /// sent may take long to be closed, after this.
     fn end(&self, end: &End, reply: &mut Reply) -> Result<(), Broken> {
+        let ended = self.last_word(end, reply);
+        // It fails where the client has left.
+        let _ = self.stream.shutdown(Shutdown::Both);
+        ended
+    }
+
+    fn last_word(&self, end: &End, reply: &mut Reply) -> Result<(), Broken> {
         match end {
             End::Closed => Ok(()),
+            End::Slow(limit) => Err(Broken::Slow(*limit)),
+            End::Descriptors => Err(Broken::Descriptors),
             End::Version => Err(Broken::Version),
             End::Size(header) => {
                 // Whether the client still listens changes nothing.
@@ -149,6 +186,58 @@ impl Connection {
     }
 }
 
+impl Proposal {
+    /// Answers the client until it leaves, or [`Stop::stop`] is called.
+    ///
+    /// Waits for the client alone, and for ever where it has nothing to say.
+    /// Once begun, a message costs one receive and one send, and allocates
+    /// nothing, but for `DMA_MAP` and descriptors that nobody asked for.
+    ///
+    /// # Errors
+    ///
+    /// If the client breaks the protocol so that the stream makes no sense any
+    /// more, does not finish a message, or the connection fails. Whatever else
+    /// the client asks for gets its error, and the connection goes on.
+    pub fn serve(self, device: &mut dyn Device) -> Result<(), Broken> {
+        let Self {
+            connection,
+            mut receiver,
+        } = self;
+        let mut reply = Reply::new();
+        if let Err(end) = connection.begin(&mut receiver, &mut reply) {
+            return connection.end(&end, &mut reply);
+        }
+        let mut closer = Closer::default();
+        let mut session = Session::new(device);
+        loop {
+            let answered = connection.answer(&mut session, &mut receiver, &mut reply, &mut closer);
+            if let Err(end) = answered {
+                return connection.end(&end, &mut reply);
+            }
+        }
+    }
+
+    /// Turns the client away: its proposal is answered with an error, such as
+    /// [`Errno::BUSY`], and it is left `limit` to leave by itself: a client
+    /// that finds the end of the stream along with the reply may tell its user
+    /// of that instead.
+    pub fn refuse(self, errno: Errno, limit: Duration) {
+        let Self {
+            connection,
+            mut receiver,
+        } = self;
+        let stream = &connection.stream;
+        // Whether the client has heard it changes nothing.
+        if let Ok(message) = receiver.next(stream)
+            && reply::send_error(stream, &message.header, errno).is_ok()
+        {
+            let _ = Patience::new(limit).wait(stream, PollFlags::empty());
+        }
+        // Before its descriptors are closed.
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
 impl Drop for Connection {
     fn drop(&mut self) {
         close::in_order(&self.stream);
@@ -156,8 +245,19 @@ impl Drop for Connection {
 }
 
 impl Stop {
-    /// Ends the connection: [`Connection::serve`] and [`Connection::refuse`]
-    /// return as if the client had left. Harmless where it has ended already.
+    /// Whether the client has closed its side, so that it sends nothing more,
+    /// or the connection has ended.
+    /// What it sent before may still be worked on.
+    #[must_use]
+    pub fn client_has_left(&self) -> bool {
+        self.stream.upgrade().is_none_or(|stream| {
+            let mut fds = [PollFd::new(&*stream, PollFlags::RDHUP)];
+            poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+        })
+    }
+
+    /// Ends the connection: whatever waits for the client returns as if it had
+    /// left. Harmless where it has ended already.
     pub fn stop(&self) {
         if let Some(stream) = self.stream.upgrade() {
             // It fails where the client has left: there is nothing to do then.
@@ -166,10 +266,16 @@ impl Stop {
     }
 }
 
+/// How long the close of what a client has sent may take. Nothing that a QEMU
+/// has by right takes long.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
 /// Why a connection ends.
 enum End {
     Closed,
     Version,
+    Slow(Duration),
+    Descriptors,
     Size(Header),
     Failed(Errno),
 }
@@ -177,6 +283,7 @@ enum End {
 impl From<Stopped> for End {
     fn from(stopped: Stopped) -> Self {
         match stopped {
+            Stopped::Slow(limit) => Self::Slow(limit),
             Stopped::Size(header) => Self::Size(header),
             Stopped::Failed(errno) => errno.into(),
             Stopped::Closed => Self::Closed,

@@ -1,7 +1,6 @@
 //! The parts of its memory that a client lets the device reach.
 
 use std::collections::BTreeMap;
-use std::os::fd::OwnedFd;
 
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::{
@@ -9,7 +8,9 @@ use vfio_bindings::bindings::vfio::{
 };
 
 use crate::device::Device;
+use crate::files::Files;
 use crate::limits::{MAX_DMA_MAPS, PAGE_SIZE};
+use crate::memory::{Memory, MemoryFiles};
 use crate::wire;
 
 /// A part of the client's memory: guest-physical addresses, unless the guest
@@ -34,25 +35,20 @@ impl DmaMap {
     }
 }
 
-/// Memory that a client shares.
-#[derive(Debug)]
-pub struct Memory {
-    /// The file that holds it. The client may truncate it at any time.
-    pub file: OwnedFd,
-    /// Where in that file the part begins, in bytes.
-    pub offset: u64,
-}
-
 /// All that is mapped, by first address. No two overlap.
 #[derive(Debug, Default)]
-pub(crate) struct DmaMaps(BTreeMap<u64, DmaMap>);
+pub(crate) struct DmaMaps {
+    maps: BTreeMap<u64, DmaMap>,
+    files: MemoryFiles,
+}
 
 impl DmaMaps {
-    /// Adds a part and tells the device.
+    /// Adds a part and tells the device. Its memory is the file in `files`,
+    /// where there is one.
     pub(crate) fn map(
         &mut self,
         request: &wire::DmaMap,
-        file: Option<OwnedFd>,
+        files: &mut Files,
         device: &mut dyn Device,
     ) -> Result<(), Errno> {
         let known = VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE;
@@ -60,27 +56,29 @@ impl DmaMaps {
             return Err(Errno::INVAL);
         }
         let last = last(request.address, request.size)?;
-        let end_in_file = request.offset.checked_add(request.size);
-        if end_in_file.is_none_or(|end| end > i64::MAX as u64) {
-            return Err(Errno::INVAL);
-        }
+        let end = request.offset.checked_add(request.size);
+        let end = end
+            .filter(|end| *end <= i64::MAX as u64)
+            .ok_or(Errno::INVAL)?;
         if self.overlaps(request.address, last) {
             return Err(Errno::EXIST);
         }
-        if self.0.len() >= MAX_DMA_MAPS {
+        if self.maps.len() >= MAX_DMA_MAPS {
             return Err(Errno::NOSPC);
         }
+        let writable = request.flags & VFIO_DMA_MAP_FLAG_WRITE != 0;
+        let file = self.files.take(files, end, writable)?;
         let map = DmaMap {
             address: request.address,
             size: request.size,
-            writable: request.flags & VFIO_DMA_MAP_FLAG_WRITE != 0,
+            writable,
             memory: file.map(|file| Memory {
                 file,
                 offset: request.offset,
             }),
         };
         device.dma_mapped(&map)?;
-        self.0.insert(request.address, map);
+        self.maps.insert(request.address, map);
         Ok(())
     }
 
@@ -93,12 +91,12 @@ impl DmaMaps {
         match request.flags {
             0 => {
                 last(request.address, request.size)?;
-                let map = self.0.get(&request.address).ok_or(Errno::NOENT)?;
+                let map = self.maps.get(&request.address).ok_or(Errno::NOENT)?;
                 if map.size != request.size {
                     return Err(Errno::INVAL);
                 }
                 device.dma_unmapped(map);
-                self.0.remove(&request.address);
+                self.maps.remove(&request.address);
                 Ok(())
             }
             VFIO_DMA_UNMAP_FLAG_ALL if request.address == 0 && request.size == 0 => {
@@ -110,13 +108,13 @@ impl DmaMaps {
     }
 
     pub(crate) fn unmap_all(&mut self, device: &mut dyn Device) {
-        while let Some((_, map)) = self.0.pop_first() {
+        while let Some((_, map)) = self.maps.pop_first() {
             device.dma_unmapped(&map);
         }
     }
 
     fn overlaps(&self, first: u64, last: u64) -> bool {
-        self.0
+        self.maps
             .range(..=last)
             .next_back()
             .is_some_and(|(_, map)| map.last() >= first)

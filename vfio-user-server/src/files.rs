@@ -4,21 +4,26 @@ use std::os::fd::OwnedFd;
 
 use crate::limits::MAX_FILES;
 
-/// At most [`MAX_FILES`] descriptors, without an allocation. They are closed
-/// when they are dropped.
+/// At most [`MAX_FILES`] descriptors, without an allocation, and those that are
+/// too many. They are closed when they are dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Files {
     /// The first ones are there, the others are not.
     files: [Option<OwnedFd>; MAX_FILES],
+    /// Those beyond, which are of no use but have to be closed.
+    more: Vec<OwnedFd>,
     overflowed: bool,
 }
 
 impl Files {
-    /// Takes one more, or closes it where there is no room.
+    /// Takes one more, also where it is one too many.
     pub(crate) fn push(&mut self, file: OwnedFd) {
         match self.files.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some(file),
-            None => self.overflowed = true,
+            None => {
+                self.more.push(file);
+                self.overflowed = true;
+            }
         }
     }
 
@@ -33,15 +38,26 @@ impl Files {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.files.iter().flatten().count()
+        self.iter().count()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.files.first().is_none_or(Option::is_none)
+        self.iter().next().is_none()
+    }
+
+    /// Those that are there, in the order in which they came.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.files.iter().flatten()
     }
 
     /// Gives them away, in the order in which they came.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = OwnedFd> {
         self.files.iter_mut().filter_map(Option::take)
+    }
+
+    /// Gives one away, the first that there is.
+    pub(crate) fn take(&mut self) -> Option<OwnedFd> {
+        let first = self.drain().next();
+        first.or_else(|| self.more.pop())
     }
 }

@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fcntl_setfl, fstat};
 use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_ACTION_MASK, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_TYPE_MASK,
@@ -128,8 +129,8 @@ impl Interrupts {
                 range.fill_with(|| None);
             }
             VFIO_IRQ_SET_DATA_EVENTFD if files.len() == count => {
+                files.iter().try_for_each(is_event)?;
                 for (event, file) in range.iter_mut().zip(files.drain()) {
-                    never_wait(&file)?;
                     *event = Some(file);
                 }
             }
@@ -144,14 +145,23 @@ impl Interrupts {
     }
 }
 
-/// Adds one to an eventfd. A full one says already that there is an interrupt,
-/// and what else the client gave is its own loss.
+/// Adds one to an eventfd. A full one says already that there is an interrupt.
 fn raise(event: &OwnedFd) {
-    let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+    let at_once = Timespec::default();
+    let mut fds = [PollFd::new(event, PollFlags::OUT)];
+    // The client shares the flag by which a write to a full one fails.
+    if poll(&mut fds, Some(&at_once)) == Ok(1) {
+        let _ = rustix::io::write(event, &1u64.to_ne_bytes());
+    }
 }
 
-/// Sees to it that a write never blocks, also where the client has given
-/// something else than an eventfd.
-fn never_wait(file: &OwnedFd) -> Result<(), Errno> {
+/// Sees to it that a write never blocks: on a file or a socket it could.
+///
+/// An eventfd has no type of file, as nothing that has a name or holds data
+/// (Linux, fs/anon_inodes.c). Of the others without one, none can be written to.
+fn is_event(file: &OwnedFd) -> Result<(), Errno> {
+    if FileType::from_raw_mode(fstat(file)?.st_mode) != FileType::Unknown {
+        return Err(Errno::INVAL);
+    }
     fcntl_setfl(file, fcntl_getfl(file)? | OFlags::NONBLOCK)
 }

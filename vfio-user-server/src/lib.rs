@@ -3,8 +3,9 @@
 //!
 //! Implement [`Device`], accept a UNIX stream, and call
 //! [`Connection::serve`] in a thread of its own; [`Connection::stop_handle`]
-//! ends it from another. [`Connection::refuse`] turns a client away. There is
-//! no runtime, no global state, and no code that is unsafe.
+//! ends it from another. Where several clients may come, hear each one's
+//! [`Connection::proposal`] first, then serve it or refuse it. There is no
+//! runtime, no global state, and no code that is unsafe.
 //!
 //! ```no_run
 //! use std::os::unix::net::UnixListener;
@@ -41,8 +42,18 @@
 //!
 //! A client can make this server neither panic, nor wait for anything but the
 //! client itself, nor hold more than a fixed amount of memory and of file
-//! descriptors ([`MAX_DATA`], [`MAX_FILES`], [`MAX_DMA_MAPS`]). What it asks
-//! for and may not have is answered by the reply's error number:
+//! descriptors ([`MAX_DATA`], [`MAX_FILES`], [`MAX_DMA_MAPS`],
+//! [`MAX_DMA_FILES`]).
+//!
+//! **Let nobody wait for a connection's thread.** A descriptor that a client
+//! sends may hang whoever drops the last reference to it, for hours, and that
+//! is the thread itself where the kernel drops one: in a receive that has no
+//! room for it, and in the close of a stream that holds unread ones. Such a
+//! thread goes on by itself, late; what it has of the device should be taken
+//! from it once its client has gone ([`Stop::client_has_left`]).
+//!
+//! What a client asks for and may not have is answered by the reply's error
+//! number:
 //!
 //! | asked for | error |
 //! |---|---|
@@ -50,11 +61,15 @@
 //! | a command that is not offered, interrupt masking | `ENOTSUP` |
 //! | a read or write that the region does not allow | `EACCES` |
 //! | a DMA map over another | `EEXIST` |
+//! | a DMA map of a file that is not in memory (tmpfs, memfd, hugetlbfs), or that ends before the map does | `EINVAL` |
+//! | a DMA map for writing of a file that is open for reading | `EACCES` |
 //! | to unmap what is not mapped | `ENOENT` |
-//! | more DMA maps than [`MAX_DMA_MAPS`] | `ENOSPC` |
+//! | more DMA maps than [`MAX_DMA_MAPS`], in more files than [`MAX_DMA_FILES`] | `ENOSPC` |
+//! | an interrupt by something else than an eventfd | `EINVAL` |
 //! | more file descriptors than [`MAX_FILES`], or than the process may have | `EMFILE` |
 //! | a message smaller than its header, or larger than the largest | `EMSGSIZE`, and the connection ends |
 //! | another version, or a command before the version | `EINVAL`, and the connection ends |
+//! | more time for a message than [`MESSAGE_LIMIT`] | the connection ends |
 //!
 //! Not offered: commands from server to client (`DMA_READ`, `DMA_WRITE`),
 //! regions that the client maps, I/O by file descriptors, migration.
@@ -74,6 +89,7 @@
 )]
 
 mod close;
+mod closer;
 mod command;
 mod connection;
 mod device;
@@ -81,15 +97,17 @@ mod dma;
 mod files;
 mod interrupts;
 mod limits;
+mod memory;
+mod patience;
 mod receive;
-mod refusal;
 mod reply;
 mod version;
 mod wire;
 
-pub use connection::{Broken, Connection, Stop};
+pub use connection::{Broken, Connection, Proposal, Stop};
 pub use device::{Device, InterruptIndex, Region, RegionIndex};
-pub use dma::{DmaMap, Memory};
+pub use dma::DmaMap;
 pub use interrupts::Interrupts;
-pub use limits::{MAX_DATA, MAX_DMA_MAPS, MAX_FILES, PAGE_SIZE};
+pub use limits::{MAX_DATA, MAX_DMA_FILES, MAX_DMA_MAPS, MAX_FILES, MESSAGE_LIMIT, PAGE_SIZE};
+pub use memory::Memory;
 pub use rustix::io::Errno;

@@ -3,13 +3,16 @@
 use std::io::IoSliceMut;
 use std::mem::{self, MaybeUninit};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use rustix::event::PollFlags;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use zerocopy::FromBytes;
 
 use crate::files::Files;
-use crate::limits::{MAX_FILES, MAX_MESSAGE};
+use crate::limits::{MAX_MESSAGE, MESSAGE_LIMIT};
+use crate::patience::Patience;
 use crate::wire::Header;
 
 /// A whole message.
@@ -27,6 +30,8 @@ pub(crate) struct Message<'a> {
 pub(crate) enum Stopped {
     /// The client closed the connection, perhaps in the middle of a message.
     Closed,
+    /// The client took longer than this for a message.
+    Slow(Duration),
     /// A message of a size that none can have; where the next one begins is
     /// not known.
     Size(Header),
@@ -61,12 +66,36 @@ impl Receiver {
         }
     }
 
-    /// Waits for the next message.
+    /// Waits until all of a message is there, for `patience`, and leaves it
+    /// to [`Self::next`].
+    pub(crate) fn wait(
+        &mut self,
+        stream: &UnixStream,
+        patience: &Patience,
+    ) -> Result<Header, Stopped> {
+        loop {
+            if let Some((header, _)) = self.complete()? {
+                return Ok(header);
+            }
+            match patience.wait(stream, PollFlags::IN) {
+                Ok(()) => self.receive(stream)?,
+                Err(Errno::TIMEDOUT) => return Err(Stopped::Slow(patience.limit)),
+                Err(errno) => return Err(Stopped::Failed(errno)),
+            }
+        }
+    }
+
+    /// Waits for the next message: for ever until it begins, and then for all
+    /// of it no longer than [`MESSAGE_LIMIT`].
     pub(crate) fn next(&mut self, stream: &UnixStream) -> Result<Message<'_>, Stopped> {
         let (header, size) = loop {
-            match self.complete()? {
-                Some(message) => break message,
-                None => self.receive(stream)?,
+            if let Some(message) = self.complete()? {
+                break message;
+            }
+            if self.start == self.end {
+                self.receive(stream)?;
+            } else {
+                self.wait(stream, &Patience::new(MESSAGE_LIMIT))?;
             }
         };
         let from = self.start.saturating_add(MIN_MESSAGE);
@@ -104,7 +133,7 @@ impl Receiver {
         self.end = self.end.saturating_sub(self.start);
         self.start = 0;
 
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(SCM_MAX_FD))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let free = self.buffer.get_mut(self.end..).unwrap_or_default();
         let received = retry_on_intr(|| {
@@ -134,6 +163,10 @@ impl Receiver {
         Ok(())
     }
 }
+
+/// Descriptors that the kernel lets a message carry (Linux, net/scm.h). Where
+/// there is no room for one, the kernel closes it, and this thread waits.
+const SCM_MAX_FD: usize = 253;
 
 /// A header alone.
 const MIN_MESSAGE: usize = size_of::<Header>();

@@ -13,6 +13,11 @@ pub enum Error {
     /// The sandbox is not in force.
     #[error("the server is not in its sandbox: {0}")]
     Sandbox(#[from] vgpu_sandbox::Error),
+    /// Clients hang as they end, and leave no room for others.
+    #[error(
+        "file descriptors that clients have sent cannot be closed, and leave no room for others"
+    )]
+    Stuck,
     /// The system refused what the server needs.
     #[error("cannot {action}: {source}")]
     System {
@@ -30,6 +35,9 @@ impl Error {
         match self {
             Self::Bind(error) => error.mend(),
             Self::Sandbox(_) => "run it on Linux 4.14 or later that has /proc and seccomp",
+            Self::Stuck => {
+                "start this server again, as its unit does; see that only the VM's QEMU can connect"
+            }
             Self::System { .. } => {
                 "see that the limits on processes, open files and memory leave room (ulimit -a)"
             }

@@ -8,7 +8,7 @@
 //! guard has done it.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
+use std::mem::{self, MaybeUninit};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -27,6 +27,7 @@ use vfio_user_server::Connection;
 use vgpu_emulator::ending_signals;
 use vgpu_socket::SocketFile;
 
+use crate::ending::Ending;
 use crate::error::{Error, cannot};
 
 /// How long it may take to start.
@@ -123,15 +124,19 @@ pub fn guard(sockets: &[impl AsRef<Path>]) -> Result<(), Error> {
         .iter()
         .filter_map(|socket| SocketFile::of(socket.as_ref()).ok())
         .collect();
+    // What a client has sent may hang as it is closed, and another client may need the guard then.
+    let ending = Ending::start().map_err(cannot("start a thread"))?;
     // Its server waits for this.
     rustix::net::send(&server, &[0], SendFlags::NOSIGNAL).map_err(cannot("speak to a server"))?;
     let mut held = None;
     while let Some(client) = receive(&server).map_err(cannot("hear from a server"))? {
-        // It ends in order as it is dropped.
-        held = client.map(Connection::new);
+        if let Some(last) = mem::replace(&mut held, client.map(Connection::new)) {
+            ending.end(last);
+        }
     }
-    drop(held);
     sockets.into_iter().for_each(SocketFile::remove);
+    // It ends in order as it is dropped.
+    drop(held);
     Ok(())
 }
 

@@ -10,10 +10,12 @@
 )]
 
 mod client;
+mod clients;
+mod ending;
 mod endpoint;
 mod error;
 mod guard;
-mod refusals;
+mod held;
 mod sandbox;
 mod serve;
 mod service_manager;

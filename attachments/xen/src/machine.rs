@@ -71,7 +71,7 @@ impl Placed {
     }
 
     fn say(&self, text: String) {
-        self.emulator.log().event(text);
+        self.emulator.log().guest_event(text);
     }
 }
 

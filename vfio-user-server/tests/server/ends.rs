@@ -51,7 +51,11 @@ fn proposal() -> Vec<u8> {
 fn refuse(stream: UnixStream, limit: Duration) -> (Stop, JoinHandle<()>) {
     let connection = Connection::new(stream);
     let stop = connection.stop_handle();
-    let refusing = thread::spawn(move || connection.refuse(Errno::BUSY, limit));
+    let refusing = thread::spawn(move || {
+        if let Ok(Some(proposal)) = connection.proposal(limit) {
+            proposal.refuse(Errno::BUSY, limit);
+        }
+    });
     (stop, refusing)
 }
 

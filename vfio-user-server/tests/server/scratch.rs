@@ -1,5 +1,6 @@
 //! The device under test, and a server for it in a thread.
 
+use std::collections::BTreeMap;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
@@ -20,8 +21,8 @@ pub(crate) struct Scratch {
     pub(crate) bar0: [u8; BAR0_SIZE],
     pub(crate) config: [u8; 256],
     pub(crate) interrupts: Option<Interrupts>,
-    /// What is mapped: first and last address, size of the file behind it.
-    pub(crate) maps: Vec<(u64, u64, Option<u64>)>,
+    /// What is mapped, by first address: last address, size of the file behind it.
+    pub(crate) maps: BTreeMap<u64, (u64, Option<u64>)>,
     pub(crate) resets: usize,
     pub(crate) clients: usize,
 }
@@ -36,7 +37,7 @@ impl Shared {
             bar0: [0; BAR0_SIZE],
             config: [0; 256],
             interrupts: None,
-            maps: Vec::new(),
+            maps: BTreeMap::new(),
             resets: 0,
             clients: 0,
         })))
@@ -146,11 +147,11 @@ impl Device for Shared {
             .memory
             .as_ref()
             .map(|memory| rustix::fs::fstat(&memory.file).unwrap().st_size as u64);
-        self.lock().maps.push((map.address, map.last(), size));
+        self.lock().maps.insert(map.address, (map.last(), size));
         Ok(())
     }
 
     fn dma_unmapped(&mut self, map: &DmaMap) {
-        self.lock().maps.retain(|(first, ..)| *first != map.address);
+        self.lock().maps.remove(&map.address);
     }
 }

@@ -1,5 +1,7 @@
 //! `vgpu-stub vfio-user`, against clients that are no QEMU.
 
+mod act_list;
+mod acts;
 mod bed;
 mod ends;
 mod faults;
