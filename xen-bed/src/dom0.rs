@@ -114,8 +114,7 @@ pub(crate) fn write(packages: &Packages, path: &Path) -> Result<()> {
 }
 
 fn initramfs(packages: &Packages) -> Result<Initramfs> {
-    let version = packages.version.to_string();
-    let named = |path: &str| path.replace("VERSION", &version);
+    let named = |path: &str| packages.version.named(path);
     let mut initramfs = Initramfs::default();
     for folder in FOLDERS {
         initramfs.folder(folder);

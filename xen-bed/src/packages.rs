@@ -13,11 +13,27 @@ use crate::version::XenVersion;
 /// dom0's kernel, whatever the version of Xen.
 const KERNEL_SUITE: &str = "bookworm";
 
+/// What else is in dom0, whatever the version of Xen. Bookworm's device model hands guests their kernel byte by byte, for
+/// minutes: its machines for Xen have no DMA in QEMU's firmware interface. This one asks Xen for nothing that depends on
+/// Xen's version, and brings the newest C library, on which all programs here run.
+const DOM0_SUITE: &str = "trixie";
+const DOM0: [&str; 3] = ["qemu-system-xen", "busybox-static", "seabios"];
+
+/// Xen's own libraries and clients, which need more.
+const XEN: [&str; 2] = ["libxenmiscVERSION", "xenstore-utils"];
+
+/// These depend on Python, systemd and the like, which dom0 here has no use for.
+const XEN_ALONE: [&str; 3] = [
+    "xen-hypervisor-VERSION-amd64",
+    "xen-utils-VERSION",
+    "xen-utils-common",
+];
+
 /// What the machine is made of.
 #[derive(Debug)]
 pub(crate) struct Packages {
     pub(crate) version: XenVersion,
-    /// The folders that packages were unpacked to.
+    /// The folders that packages were unpacked to, the newest C library first.
     roots: Vec<PathBuf>,
     kernel: PathBuf,
 }
@@ -25,32 +41,21 @@ pub(crate) struct Packages {
 impl Packages {
     pub(crate) fn fetch(cache: &Cache, version: XenVersion, steps: &Steps) -> Result<Self> {
         let suite = Suite::debian(version.suite());
-        let named = |name: &str| name.replace("VERSION", &version.to_string());
-        let with_dependencies = [
-            "qemu-system-xen",
-            "busybox-static",
-            "libxenmisc",
-            "seabios",
-            "xenstore-utils",
-        ]
-        .map(|name| match name {
-            "libxenmisc" => format!("{name}{version}"),
-            other => other.to_string(),
-        });
-        let with_dependencies = with_dependencies.each_ref().map(String::as_str);
-        // These depend on Python, systemd and the like, which dom0 here has no use for.
-        let alone = [
-            "xen-hypervisor-VERSION-amd64",
-            "xen-utils-VERSION",
-            "xen-utils-common",
-        ]
-        .map(named);
-        let alone = alone.each_ref().map(String::as_str);
+        let xen = XEN.map(|name| version.named(name));
+        let alone = XEN_ALONE.map(|name| version.named(name));
+        let dom0 = Suite::debian(DOM0_SUITE);
         Ok(Self {
             version,
+            // The first that has a file is where it comes from.
             roots: vec![
-                debian::unpacked_with_dependencies(cache, &suite, &with_dependencies, steps)?,
-                debian::unpacked(cache, &suite, &alone, steps)?,
+                debian::unpacked_with_dependencies(cache, &dom0, &DOM0, steps)?,
+                debian::unpacked_with_dependencies(
+                    cache,
+                    &suite,
+                    &xen.each_ref().map(String::as_str),
+                    steps,
+                )?,
+                debian::unpacked(cache, &suite, &alone.each_ref().map(String::as_str), steps)?,
             ],
             kernel: debian::kernel(cache, &Suite::debian(KERNEL_SUITE), Kernel::Generic, steps)?,
         })

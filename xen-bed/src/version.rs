@@ -8,9 +8,9 @@ use anyhow::{Error, bail};
 /// A version of Xen, with the release of Debian that has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum XenVersion {
-    /// Xen 4.17, with QEMU 7.2 in dom0. Its guests start slowly: that QEMU hands them their kernel byte by byte.
+    /// Xen 4.17, which XCP-ng 8.3 has too.
     V4_17,
-    /// Xen 4.20, with QEMU 10.0 in dom0.
+    /// Xen 4.20.
     #[default]
     V4_20,
 }
@@ -25,6 +25,11 @@ impl XenVersion {
             Self::V4_17 => "bookworm",
             Self::V4_20 => "trixie",
         }
+    }
+
+    /// A package or a file by its name, in which `VERSION` stands for this one.
+    pub(crate) fn named(self, name: &str) -> String {
+        name.replace("VERSION", &self.to_string())
     }
 }
 

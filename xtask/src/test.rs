@@ -12,6 +12,7 @@ use clap::Args;
 use vgpu_testbed::cache::Cache;
 use vgpu_testbed::debian::Suite;
 use vgpu_testbed::failure::{Mend, describe};
+use vgpu_testbed::libvirt;
 use vgpu_testbed::process;
 use vgpu_testbed::static_program;
 use vgpu_testbed::steps::Steps;
@@ -36,6 +37,12 @@ const SUITES: [&str; 2] = ["bookworm", "trixie"];
 
 /// The one whose QEMU is built as a device model for xl, and tested on Xen too.
 const XEN_SUITE: &str = "trixie";
+
+/// What is tested on the Xen of XCP-ng 8.3 too: the guest from which scenarios start; the kit, and some of each kind.
+const ON_OLDER_XEN: [&str; 2] = [
+    "guest_comes_up::with_one_vcpu",
+    "xcp criteria reboot ends saved supervisor_killed xenstore privileges",
+];
 
 /// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
 const PROGRAMS: [(&str, &str); 9] = [
@@ -229,6 +236,7 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
             bed_tests("vgpu-testbed", &suites, "", &environment)
         });
     }
+    libvirt(programs.as_deref(), first.as_deref(), steps, summary);
     stock(programs.as_deref(), first.as_deref(), steps, summary);
     let packages = packages(programs.as_deref(), steps, summary);
     xen(
@@ -282,6 +290,35 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
     });
 }
 
+/// The device under a libvirt of its own, with Debian's QEMU and with `built_in`, a QEMU that has it.
+fn libvirt(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summary: &mut Summary) {
+    let name = "Tests with machines, libvirt";
+    if !rustix::process::geteuid().is_root() {
+        summary.skip(
+            name,
+            "libvirt gives its QEMUs users of their own, which takes root",
+        );
+        return;
+    }
+    let mut ready = false;
+    summary.add("Get libvirt ready", || {
+        libvirt::root(&Cache::open()?, steps)?;
+        ready = true;
+        Ok(())
+    });
+    let (Some(programs), Some(built_in), true) = (programs, built_in, ready) else {
+        summary.skip(name, NOT_BUILT);
+        return;
+    };
+    let environment = [
+        ("VGPU_STUB_QEMU", built_in),
+        ("VGPU_STUB_PROGRAMS", programs),
+    ];
+    summary.add(name, || {
+        bed_tests("vgpu-testbed", &["libvirt"], "", &environment)
+    });
+}
+
 /// The bed with a real Xen, and the device there: its emulator in dom0, and `built_in`, a device model that has it.
 fn xen(
     programs: Option<&Path>,
@@ -320,6 +357,18 @@ fn xen(
             bed_tests("vgpu-xen-attachment", &["xen"], only, &environment)
         });
     }
+    let older = XenVersion::V4_17.to_string();
+    let environment = [
+        &environment[..],
+        &[("VGPU_STUB_XEN_VERSION", Path::new(&older))],
+    ]
+    .concat();
+    summary.add(format!("{name} {older}"), || {
+        for only in ON_OLDER_XEN {
+            bed_tests("vgpu-xen-attachment", &["xen"], only, &environment)?;
+        }
+        Ok(())
+    });
 }
 
 /// Why machines were not tested.
@@ -341,7 +390,7 @@ fn size(program: &Path) -> Result<()> {
     .mend("See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.")
 }
 
-/// Runs the tests of a package's suites whose name has `only` in it; they start machines.
+/// Runs the tests of a package's suites whose name has a word of `only` in it, or all; they start machines.
 pub(crate) fn bed_tests(
     package: &str,
     suites: &[&str],
@@ -352,7 +401,8 @@ pub(crate) fn bed_tests(
     for suite in suites {
         arguments.extend(["--test", suite]);
     }
-    arguments.push(only);
+    arguments.push("--");
+    arguments.extend(only.split_whitespace());
     tests(&arguments, environment)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Each scenario is a shell script in `scenarios/`. `cargo xtask test` builds
 //! what they need and names it in `VGPU_STUB_PROGRAMS`, `VGPU_STUB_PACKAGES`
-//! and `VGPU_STUB_XEN_QEMU`.
+//! and `VGPU_STUB_XEN_QEMU`; `VGPU_STUB_XEN_VERSION` is another Xen than the
+//! newest, such as 4.17.
 
 use std::env;
 use std::fs;
@@ -32,6 +33,14 @@ fn environment(name: &str) -> Result<PathBuf> {
     env::var_os(name)
         .map(PathBuf::from)
         .with_context(|| format!("{name} is not set; run these tests with: cargo xtask test"))
+}
+
+/// The Xen that the tests run on.
+fn version() -> Result<XenVersion> {
+    match env::var("VGPU_STUB_XEN_VERSION") {
+        Ok(version) => version.parse(),
+        Err(_) => Ok(XenVersion::default()),
+    }
 }
 
 /// The files of these names in `scenarios/`, after the lines of `settings`.
@@ -73,7 +82,7 @@ fn bed(script: String) -> Result<(Bed, Scenario)> {
     for (name, path) in FILES {
         scenario = scenario.file(name, Path::new(env!("CARGO_MANIFEST_DIR")).join(path));
     }
-    let bed = Bed::open(&cache, &steps, XenVersion::default())?;
+    let bed = Bed::open(&cache, &steps, version()?)?;
     Ok((bed, scenario))
 }
 
@@ -121,7 +130,8 @@ impl Guest {
     fn bed(&self) -> Result<(Bed, Scenario)> {
         let (bed, boot) = bed(script(self.settings, &["prelude", "install", "guest"])?)?;
         let kept = Cache::at(Path::new(env!("CARGO_TARGET_TMPDIR")))?;
-        Ok((bed.prepare(&kept, self.name, &boot)?, boot))
+        let name = format!("{}-{}", self.name, version()?);
+        Ok((bed.prepare(&kept, &name, &boot)?, boot))
     }
 
     /// Runs a scenario, after the lines of `settings`, in the dom0 of this guest.

@@ -1,14 +1,12 @@
 //! A VM that the doctor examines, and where its mends are typed.
 
-use std::io::Write;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 use serde::Deserialize;
 use vgpu_testbed::cache::Cache;
 use vgpu_testbed::debian::Suite;
@@ -17,6 +15,7 @@ use vgpu_testbed::firmware::Firmware;
 use vgpu_testbed::guest::{GuestImage, GuestProgram};
 use vgpu_testbed::machine::{Machine, MachineBuilder, MachineType};
 use vgpu_testbed::server::qemu_device;
+use vgpu_testbed::shell::Shell;
 use vgpu_testbed::steps::Steps;
 
 /// The QEMU of a VM.
@@ -111,7 +110,7 @@ impl Patient {
             image: GuestImage::assemble(&cache, &in_guest, &steps)?,
             cache,
             steps,
-            shell: Shell::start(&programs)?,
+            shell: shell(&programs)?,
         })
     }
 
@@ -270,58 +269,12 @@ fn report(stdout: &[u8], code: Option<i32>) -> Result<Report> {
     Ok(report)
 }
 
-/// A shell of the host, whose children end with it.
-struct Shell {
-    shell: Child,
-    folder: tempfile::TempDir,
-    count: u32,
-}
-
-impl Shell {
-    fn start(programs: &Path) -> Result<Self> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let shell = Command::new("sh")
-            .env("PATH", format!("{}:{path}", programs.display()))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()?;
-        Ok(Self {
-            shell,
-            folder: tempfile::tempdir()?,
-            count: 0,
-        })
-    }
-
-    /// Types a line, and waits until the shell takes the next one.
-    fn run(&mut self, line: &str) -> Result<String> {
-        self.count += 1;
-        let output = self.folder.path().join(format!("{}.output", self.count));
-        let done = self.folder.path().join(format!("{}.done", self.count));
-        let input = self.shell.stdin.as_mut().context("no shell")?;
-        let (out, end) = (output.display(), done.display());
-        write!(
-            input,
-            "{{ {line}\n}} >{out} 2>&1 </dev/null\necho $? >{end}.new; mv {end}.new {end}\n"
-        )?;
-        wait_until(|| done.exists())?;
-        let said = std::fs::read_to_string(&output)?;
-        let status = std::fs::read_to_string(&done)?;
-        ensure!(
-            status.trim() == "0",
-            "{line}\nfailed ({}): {said}",
-            status.trim()
-        );
-        Ok(said)
-    }
-}
-
-impl Drop for Shell {
-    fn drop(&mut self) {
-        let _ = kill_process_group(Pid::from_child(&self.shell), Signal::KILL);
-        let _ = self.shell.wait();
-    }
+/// A shell of the host that finds the programs.
+fn shell(programs: &Path) -> Result<Shell> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut command = Command::new("sh");
+    command.env("PATH", format!("{}:{path}", programs.display()));
+    Shell::start(command, tempfile::tempdir()?)
 }
 
 pub(crate) fn wait_until(done: impl Fn() -> bool) -> Result<()> {

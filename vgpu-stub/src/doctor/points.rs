@@ -8,6 +8,7 @@ mod guest_kernel;
 mod hypervisor;
 mod ids;
 mod installed;
+mod isolated;
 mod log;
 mod process;
 
@@ -16,7 +17,7 @@ use super::subject::Subject;
 
 /// The points of a host. What has no fault before another point is named in
 /// `after` is well enough for it.
-pub(super) const POINTS: [Point<Subject>; 10] = [
+pub(super) const POINTS: [Point<Subject>; 11] = [
     Point {
         id: "installed",
         title: "The device, or its emulator, is installed",
@@ -86,6 +87,13 @@ pub(super) const POINTS: [Point<Subject>; 10] = [
         guide: "3, test 4",
         after: &["process"],
         look: log::look,
+    },
+    Point {
+        id: "isolated",
+        title: "No other VM reaches its socket",
+        guide: "",
+        after: &["process"],
+        look: isolated::look,
     },
 ];
 

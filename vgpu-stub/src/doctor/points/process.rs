@@ -138,7 +138,7 @@ fn servers(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
 }
 
 /// How a VM is ended, and started as it was.
-fn restart(qemu: &Process) -> Vec<Mend> {
+pub(super) fn restart(qemu: &Process) -> Vec<Mend> {
     // What QEMU has inherited from libvirt is not among its arguments.
     if let Some(name) = arguments::libvirts_name(qemu) {
         let name = quoted(name);
