@@ -90,11 +90,7 @@ const RESERVED: u64 = bar0::REQUEST_ID + 4;
 pub(crate) const STORAGE: usize = DATA.end as usize;
 
 /// What holds for each dword of the storage: [`AREAS`], spread out so that an access finds its area by one look.
-#[expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    reason = "the compiler evaluates it"
-)]
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const RULES: [(u8, Kind); STORAGE / 4] = {
     let mut rules = [(0, Kind::ReadOnly); STORAGE / 4];
     let mut end = 0;

@@ -173,7 +173,7 @@ pub extern "C" fn vgpu_config_write(
     let effects = device
         .device
         .config_write(saturate(offset), value.split_at(size).0);
-    has_reset(effects)
+    has_reset(&effects)
 }
 
 /// All of config space as the guest would read it.
@@ -217,7 +217,7 @@ pub extern "C" fn vgpu_bar0_write(
     match device.device.bar0_write(offset, size as usize, value) {
         // No register of BAR0 resets the device.
         Ok(effects) => {
-            has_reset(effects);
+            has_reset(&effects);
             false
         }
         Err(Refused) => {
@@ -230,7 +230,7 @@ pub extern "C" fn vgpu_bar0_write(
 /// Puts the device back to its power-on state.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
-    has_reset(device.device.reset());
+    has_reset(&device.device.reset());
 }
 
 /// The host reads a register or a counter.
@@ -251,7 +251,7 @@ pub extern "C" fn vgpu_value(device: &VgpuDevice, value: VgpuValue) -> u64 {
 /// The host writes the Status register.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
-    has_reset(device.device.set_status(status));
+    has_reset(&device.device.set_status(status));
 }
 
 /// Saves all guest-visible state.
@@ -270,7 +270,7 @@ pub extern "C" fn vgpu_restore(
 ) -> bool {
     match device.device.restore(state) {
         Ok(effects) => {
-            has_reset(effects);
+            has_reset(&effects);
             true
         }
         Err(cause) => {
@@ -281,14 +281,14 @@ pub extern "C" fn vgpu_restore(
 }
 
 /// Whether the device has reset itself, which is what QEMU has to act on.
-fn has_reset(effects: Effects) -> bool {
+fn has_reset(effects: &Effects) -> bool {
     let Effects {
         // QEMU sees these two itself, in its own copy of the registers.
         bar0: _,
         bus_master: _,
         reset,
     } = effects;
-    reset
+    *reset
 }
 
 /// Checks the options; the error names the one that is wrong.
