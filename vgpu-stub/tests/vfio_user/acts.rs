@@ -179,17 +179,18 @@ fn a_server_whose_threads_hang_ends_to_be_started_anew() {
     let bed = Bed::new();
     let mut server = bed.serve(&[]);
     let mut vm = Raw::begun(&bed.socket());
-    let mut others = Vec::new();
-    for _ in 0..7 {
-        let mut client = Raw::connect(&bed.socket());
-        server.pause();
-        let (socket, other) = lingering();
-        client.propose();
-        client.send(&[0], &[socket.as_fd()]).unwrap();
-        drop((socket, client));
-        kill_process(server.pid(), Signal::CONT).unwrap();
-        others.push(other);
-    }
+    // All of them at once: a signal would end a close that hangs.
+    server.pause();
+    let _others: Vec<_> = (0..7)
+        .map(|_| {
+            let mut client = Raw::connect(&bed.socket());
+            let (socket, other) = lingering();
+            client.propose();
+            client.send(&[0], &[socket.as_fd()]).unwrap();
+            other
+        })
+        .collect();
+    kill_process(server.pid(), Signal::CONT).unwrap();
     thread::sleep(Duration::from_millis(3500));
     // They wait, and the VM is served.
     let mut waiting: Vec<_> = (0..12).map(|_| Raw::connect(&bed.socket())).collect();
