@@ -111,7 +111,7 @@ pub(crate) struct Args {
 
     /// Remove what an emulator of the domain has left that was killed with all
     /// its processes, and end. No vCPU waits for it then
-    #[arg(long, conflicts_with_all = ["device", "control", "trace", "uid_base", "detached"])]
+    #[arg(long, conflicts_with_all = ["device", "control", "trace", "uid_base"])]
     clean_up: bool,
 
     /// Properties of a device, such as slot=0x18,bar0-size=64K; may be repeated
