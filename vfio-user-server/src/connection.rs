@@ -62,7 +62,7 @@ pub enum Broken {
     #[error("the client did not finish a message within {0:?}")]
     Slow(Duration),
     /// The client sent descriptors of other things than memory and eventfds
-    /// that cannot be closed, or not as fast.
+    /// that cannot be closed, or not as fast, or ever more with one message.
     #[error("the client sent file descriptors that are no memory and cannot be closed")]
     Descriptors,
     /// The connection failed.
@@ -285,6 +285,7 @@ impl From<Stopped> for End {
         match stopped {
             Stopped::Slow(limit) => Self::Slow(limit),
             Stopped::Size(header) => Self::Size(header),
+            Stopped::Descriptors => Self::Descriptors,
             Stopped::Failed(errno) => errno.into(),
             Stopped::Closed => Self::Closed,
         }
