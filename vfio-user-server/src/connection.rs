@@ -82,9 +82,7 @@ impl Connection {
     /// A handle to end it.
     #[must_use]
     pub fn stop_handle(&self) -> Stop {
-        Stop {
-            stream: Arc::downgrade(&self.stream),
-        }
+        Stop::of(&self.stream)
     }
 
     /// Waits for the client's first message, by which it proposes a version,
@@ -245,6 +243,15 @@ impl Drop for Connection {
 }
 
 impl Stop {
+    /// A handle to end any connection over this stream, also one that is yet
+    /// to be made, on the thread that is to close what the client has sent.
+    #[must_use]
+    pub fn of(stream: &Arc<UnixStream>) -> Self {
+        Self {
+            stream: Arc::downgrade(stream),
+        }
+    }
+
     /// Whether the client has closed its side, so that it sends nothing more,
     /// or the connection has ended.
     /// What it sent before may still be worked on.

@@ -83,7 +83,7 @@ pub(crate) fn all<F: AsFd>(files: &[F]) -> Vec<BorrowedFd<'_>> {
 
 /// It has sent what nobody reads, and waits for that until the other end is
 /// closed.
-fn lingering() -> (OwnedFd, TcpStream) {
+pub(crate) fn lingering() -> (OwnedFd, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     // Or it would take all in, in time.
     set_socket_recv_buffer_size(&listener, 4096).unwrap();
