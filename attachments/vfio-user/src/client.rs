@@ -100,7 +100,7 @@ impl Client {
             .stack_size(STACK)
             .spawn(move || {
                 let ended = attend(Connection::new(own), &answered, || {
-                    post.say(id, News::Proposed)
+                    post.say(id, News::Proposed);
                 });
                 post.say(id, News::Ended(ended));
             })?;
