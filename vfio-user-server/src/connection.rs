@@ -62,7 +62,7 @@ pub enum Broken {
     #[error("the client did not finish a message within {0:?}")]
     Slow(Duration),
     /// The client sent descriptors of other things than memory and eventfds
-    /// that cannot be closed, or not as fast.
+    /// that cannot be closed, or not as fast, or ever more with one message.
     #[error("the client sent file descriptors that are no memory and cannot be closed")]
     Descriptors,
     /// The connection failed.
@@ -82,9 +82,7 @@ impl Connection {
     /// A handle to end it.
     #[must_use]
     pub fn stop_handle(&self) -> Stop {
-        Stop {
-            stream: Arc::downgrade(&self.stream),
-        }
+        Stop::of(&self.stream)
     }
 
     /// Waits for the client's first message, by which it proposes a version,
@@ -245,6 +243,15 @@ impl Drop for Connection {
 }
 
 impl Stop {
+    /// A handle to end any connection over this stream, also one that is yet
+    /// to be made, on the thread that is to close what the client has sent.
+    #[must_use]
+    pub fn of(stream: &Arc<UnixStream>) -> Self {
+        Self {
+            stream: Arc::downgrade(stream),
+        }
+    }
+
     /// Whether the client has closed its side, so that it sends nothing more,
     /// or the connection has ended.
     /// What it sent before may still be worked on.
@@ -285,6 +292,7 @@ impl From<Stopped> for End {
         match stopped {
             Stopped::Slow(limit) => Self::Slow(limit),
             Stopped::Size(header) => Self::Size(header),
+            Stopped::Descriptors => Self::Descriptors,
             Stopped::Failed(errno) => errno.into(),
             Stopped::Closed => Self::Closed,
         }

@@ -41,6 +41,11 @@ impl Files {
         self.iter().count()
     }
 
+    /// Those that are there, with those that are too many.
+    pub(crate) fn count(&self) -> usize {
+        self.len().saturating_add(self.more.len())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.iter().next().is_none()
     }

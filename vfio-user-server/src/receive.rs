@@ -35,6 +35,8 @@ pub(crate) enum Stopped {
     /// A message of a size that none can have; where the next one begins is
     /// not known.
     Size(Header),
+    /// The client sent ever more descriptors with one message.
+    Descriptors,
     /// The connection failed.
     Failed(Errno),
 }
@@ -148,10 +150,17 @@ impl Receiver {
             Ok(received) => received,
             Err(errno) => return Err(Stopped::Failed(errno)),
         };
+        let too_many = self.files.overflowed();
+        let before = self.files.count();
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(files) = message {
                 files.for_each(|file| self.files.push(file));
             }
+        }
+        // Those of one receive are answered with an error; more would take all
+        // that the process may have.
+        if too_many && self.files.count() > before {
+            return Err(Stopped::Descriptors);
         }
         if received.flags.contains(ReturnFlags::CTRUNC) {
             self.files.mark_overflowed();

@@ -92,13 +92,16 @@ impl Client {
         _: Sandboxed,
     ) -> std::io::Result<Self> {
         let (answer, answered) = sync_channel(1);
-        let connection = Connection::new(Arc::clone(stream));
-        let stop = connection.stop_handle();
+        let stop = Stop::of(stream);
+        // No connection yet: where there is no thread, it would end on this one.
+        let own = Arc::clone(stream);
         thread::Builder::new()
             .name("guest".into())
             .stack_size(STACK)
             .spawn(move || {
-                let ended = attend(connection, &answered, || post.say(id, News::Proposed));
+                let ended = attend(Connection::new(own), &answered, || {
+                    post.say(id, News::Proposed);
+                });
                 post.say(id, News::Ended(ended));
             })?;
         Ok(Self {

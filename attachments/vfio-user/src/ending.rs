@@ -40,9 +40,13 @@ impl Ending {
 
     /// Ends a connection. Never waits: where the thread hangs, and too many
     /// wait for it, the client is left as it is until the process ends.
-    pub(crate) fn end(&self, _connection: Connection) {
+    pub(crate) fn end(&self, connection: Connection) {
+        // At once: the client is not to wait for those before it.
+        connection.stop_handle().stop();
         if let Err(TrySendError::Full(left) | TrySendError::Disconnected(left)) =
-            self.0.try_send(Ended::Connection { _connection })
+            self.0.try_send(Ended::Connection {
+                _connection: connection,
+            })
         {
             mem::forget(left);
         }

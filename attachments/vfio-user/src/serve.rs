@@ -260,8 +260,10 @@ impl Server {
             Ok(Some(stream)) => self.admit(stream),
             Ok(None) => {}
             Err(error) => {
+                // It may be clients who have all descriptors, and so cause this.
+                self.clients.give_way();
                 self.pause(NO_DESCRIPTOR);
-                self.say(format!("cannot accept a client: {error}"));
+                self.say_of_guest(format!("cannot accept a client: {error}"));
             }
         }
         Ok(())
@@ -276,7 +278,7 @@ impl Server {
         if let Err(error) = self.clients.add(&stream) {
             match self.clients.holder() {
                 Some(_) => self.say_of_guest(TURNED_AWAY),
-                None => self.say(format!("cannot serve a client: {error}")),
+                None => self.say_of_guest(format!("cannot serve a client: {error}")),
             }
             self.ending.end(Connection::new(stream));
         }

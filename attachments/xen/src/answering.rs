@@ -139,7 +139,11 @@ impl Answering {
         }
         match self.reap() {
             Ok(status) if status.success() => End::Asked,
-            _ => End::Died,
+            _ => {
+                // Its last lines come by themselves; a guest waits for another.
+                self.relay = None;
+                End::Died
+            }
         }
     }
 
@@ -248,6 +252,16 @@ mod tests {
         let mut answering = ready("echo ready; exec >&-; exec sleep 60");
         assert_eq!(news(&mut answering), News::End);
         assert!(matches!(answering.end(), End::Died));
+    }
+
+    /// A guest waits for the next one, and the log may be stuck.
+    #[test]
+    fn the_log_of_one_that_died_is_not_waited_for() {
+        let mut answering = ready("echo ready; sleep 60 >&- & exit 1");
+        assert_eq!(news(&mut answering), News::End);
+        let began = Instant::now();
+        assert!(matches!(answering.end(), End::Died));
+        assert!(began.elapsed() < LAST_LINES / 2, "{:?}", began.elapsed());
     }
 
     #[test]

@@ -424,6 +424,23 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
         flock(&folder, FlockOperation::LockExclusive).unwrap();
         attack.keep(folder);
     }),
+    (
+        "sends so many descriptors, before its first message, that the server has none left",
+        |attack| {
+            let memory = memory(0x1000);
+            for _ in 0..7 {
+                let mut client = attack.connect();
+                // Until the server has had enough.
+                for _ in 0..8 {
+                    if client.send(&[0], &all(&[&memory; MOST_FILES])).is_err() {
+                        break;
+                    }
+                }
+                attack.keep(client);
+            }
+            thread::sleep(Duration::from_millis(50));
+        },
+    ),
 ];
 
 /// Maps pages that are not shared. The last one's error number.

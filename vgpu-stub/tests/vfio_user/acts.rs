@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::net::sockopt::{set_socket_linger, set_socket_recv_buffer_size};
-use rustix::process::{Signal, kill_process};
+use rustix::process::{Resource, Rlimit, Signal, kill_process, prlimit};
 use vfio_user::Client;
 
 use crate::act_list::ACTS;
@@ -83,7 +83,7 @@ pub(crate) fn all<F: AsFd>(files: &[F]) -> Vec<BorrowedFd<'_>> {
 
 /// It has sent what nobody reads, and waits for that until the other end is
 /// closed.
-fn lingering() -> (OwnedFd, TcpStream) {
+pub(crate) fn lingering() -> (OwnedFd, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     // Or it would take all in, in time.
     set_socket_recv_buffer_size(&listener, 4096).unwrap();
@@ -122,6 +122,12 @@ fn each_act_leaves_the_server_to_others() {
     let log = bed.0.path().join("log");
     let stderr = File::create(&log).unwrap();
     let server = Serving::start(bed.command().stderr(stderr));
+    // As systemd starts it, and a shell.
+    let usual = Rlimit {
+        current: Some(1024),
+        maximum: Some(1024),
+    };
+    prlimit(Some(server.pid()), Resource::Nofile, usual).unwrap();
     let mut before = None;
     for round in 0..2 {
         for (act, attack) in ACTS {

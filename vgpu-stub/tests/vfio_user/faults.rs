@@ -3,12 +3,15 @@
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
 
-use rustix::process::{Resource, Rlimit, Signal, getrlimit, prlimit};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
+use crate::acts::lingering;
 use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read, write_and_read};
+use crate::raw::Raw;
 
 /// What a server does that starts within a limit of the shell's `ulimit`: it
 /// ends by itself, or it is ready and then told to end.
@@ -101,6 +104,29 @@ fn no_memory_any_more() {
     let (code, log) = server.end(Signal::TERM);
     assert_eq!(code, Some(0));
     assert!(log.contains("turned a client away"), "{log}");
+}
+
+/// Nor does the thread that all others need close what such a client has sent,
+/// which may hang.
+#[test]
+fn no_thread_for_a_client_whose_descriptors_hang() {
+    let bed = Bed::new();
+    let server = bed.serve(&[]);
+    let mut client = connect(&bed.socket());
+    limited(&server, Resource::As, 0, || {
+        server.pause();
+        let mut other = Raw::connect(&bed.socket());
+        let (socket, _peer) = lingering();
+        other.send(&[0], &[socket.as_fd()]).unwrap();
+        drop(socket);
+        kill_process(server.pid(), Signal::CONT).unwrap();
+        other.ends();
+        // This one is turned away after that one.
+        Raw::connect(&bed.socket()).ends();
+        assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
+    });
+    let (code, _) = server.end(Signal::TERM);
+    assert_eq!(code, Some(0));
 }
 
 /// The server with this for its standard error, all accesses traced, serves a
