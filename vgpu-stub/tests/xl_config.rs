@@ -151,6 +151,32 @@ fn what_is_there_is_not_written_again() {
     assert_eq!(config.text(), before);
 }
 
+/// xl reads capitals, the first letters of a builder, and a PV domain where nothing is said.
+#[test]
+fn the_type_of_a_domain() {
+    for (before, note) in [
+        ("type = 'HVM'\n", ""),
+        ("builder = 'hvm'\n", ""),
+        ("builder = 'h'\n", ""),
+        ("type = 'hvm'\nbuilder = 'hvm'\n", ""),
+        (
+            "name = 'vm1'\n",
+            "note: without type = \"hvm\" xl makes a PV domain",
+        ),
+    ] {
+        for (way, write) in &WAYS[..2] {
+            let config = Config::new(before);
+            let output = write(&config);
+            succeeds(&output);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                said.starts_with(note) && said.lines().count() == usize::from(!note.is_empty()),
+                "{way}: {before}: {said}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_does_not_go_with_the_device_is_refused() {
     for (before, cause, mend) in [
@@ -178,6 +204,16 @@ fn what_does_not_go_with_the_device_is_refused() {
             "device_model_args = ['-device', 'vgpu-stub,addr=0x19']\n",
             "the VM has other devices of this kind: vgpu-stub,addr=0x19",
             "take them out of device_model_args first",
+        ),
+        (
+            "type = 'pvh'\n",
+            "it is not HVM: type = \"pvh\"",
+            "say type = \"hvm\"",
+        ),
+        (
+            "builder = 'generic'\n",
+            "it is not HVM: builder = \"generic\"",
+            "say builder = \"hvm\"",
         ),
         (
             "name = vm\n",
