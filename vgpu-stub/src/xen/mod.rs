@@ -106,7 +106,7 @@ fn uid_base(text: &str) -> Result<u32, String> {
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
 pub(crate) struct Args {
     /// The domain's number, as xl list shows it
-    #[arg(long, value_name = "N", value_parser = domain)]
+    #[arg(long, value_name = "N", value_parser = domain, allow_negative_numbers = true)]
     domid: u16,
 
     /// Remove what an emulator of the domain has left that was killed with all
@@ -133,7 +133,8 @@ pub(crate) struct Args {
         long,
         value_name = "BASE",
         default_value_t = UID_BASE,
-        value_parser = uid_base
+        value_parser = uid_base,
+        allow_negative_numbers = true
     )]
     uid_base: u32,
 
