@@ -227,6 +227,14 @@ fn what_does_not_go_with_the_device_is_refused() {
         }
     }
     let config = Config::new("");
+    let output = config.add(&["--device", "slot=24", "--device", "slot=0x18"]);
+    refused(
+        &config,
+        &output,
+        "",
+        "two devices have slot 0x18",
+        "a slot of its own",
+    );
     let output = config
         .command()
         .args(["--file", "/nowhere/vm.cfg"])

@@ -215,15 +215,25 @@ fn serving() -> Command {
 
 /// The devices, those without a slot in the first free ones from the default
 /// one on.
+///
+/// # Errors
+///
+/// Two have the same slot, or there are too many.
 pub(crate) fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
     if given.is_empty() {
         return Ok(vec![DeviceConfig::default()]);
     }
-    let mut taken: Vec<u8> = given
-        .iter()
-        .filter(|device| device.places_itself)
-        .map(|device| device.config.slot.into())
-        .collect();
+    let mut taken: Vec<u8> = Vec::new();
+    for device in given.iter().filter(|device| device.places_itself) {
+        let slot = device.config.slot.into();
+        if taken.contains(&slot) {
+            return Err(Failure::new(
+                format!("two devices have slot {slot:#04x}"),
+                "give each device a slot of its own",
+            ));
+        }
+        taken.push(slot);
+    }
     let first: u8 = DeviceConfig::default().slot.into();
     let mut devices = Vec::new();
     for device in given {

@@ -115,6 +115,7 @@ impl<'a> Wanted<'a> {
             )
         })?;
         let mut devices = Vec::new();
+        let mut given = Vec::new();
         for device in &args.device {
             let properties: DeviceProperties = device.parse().map_err(|cause| {
                 Failure::new(
@@ -128,7 +129,9 @@ impl<'a> Wanted<'a> {
                 device.clone()
             };
             devices.push(format!("{DEVICE},{words}"));
+            given.push(properties);
         }
+        super::devices(&given)?;
         if devices.is_empty() {
             devices.push(DEVICE.to_owned());
         }
