@@ -51,7 +51,13 @@ pub(crate) struct Args {
     control: Option<PathBuf>,
 
     /// Number of the device, in a process that has several
-    #[arg(long, global = true, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
     device: u32,
 
     /// How long the server may take, in seconds
@@ -81,7 +87,7 @@ enum Command {
     #[command(after_help = example("set-status 0x1"))]
     SetStatus {
         /// The new value, decimal or with 0x in front hexadecimal
-        #[arg(value_parser = register_value)]
+        #[arg(value_parser = register_value, allow_negative_numbers = true)]
         value: u32,
     },
     /// Print how often the guest did what

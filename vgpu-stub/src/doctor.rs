@@ -83,7 +83,12 @@ pub(crate) struct Args {
     vm: Option<String>,
 
     /// Examine the domain with this number
-    #[arg(long, value_name = "N", conflicts_with = "qmp")]
+    #[arg(
+        long,
+        value_name = "N",
+        conflicts_with = "qmp",
+        allow_negative_numbers = true
+    )]
     domid: Option<u16>,
 
     /// Examine the VM whose QEMU listens for QMP on this socket

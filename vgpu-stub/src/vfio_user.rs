@@ -111,16 +111,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map_or_else(DeviceConfig::default, |device| device.config),
         trace: args.trace.is_some(),
     };
-    serve(&options, guarding(args))
-        .map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+    serve(&options, guarding()).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// This program as the guard of the server's sockets.
-fn guarding(args: &Args) -> Command {
+/// This program as a server's guard, which is to be told its sockets.
+fn guarding() -> Command {
     let mut command = Command::new("/proc/self/exe");
-    command.arg0("vgpu-stub").arg(GUARD).arg(&args.socket);
-    command.args(&args.control);
+    command.arg0("vgpu-stub").arg(GUARD);
     command
 }
 

@@ -151,6 +151,32 @@ fn what_is_there_is_not_written_again() {
     assert_eq!(config.text(), before);
 }
 
+/// xl reads capitals, the first letters of a builder, and a PV domain where nothing is said.
+#[test]
+fn the_type_of_a_domain() {
+    for (before, note) in [
+        ("type = 'HVM'\n", ""),
+        ("builder = 'hvm'\n", ""),
+        ("builder = 'h'\n", ""),
+        ("type = 'hvm'\nbuilder = 'hvm'\n", ""),
+        (
+            "name = 'vm1'\n",
+            "note: without type = \"hvm\" xl makes a PV domain",
+        ),
+    ] {
+        for (way, write) in &WAYS[..2] {
+            let config = Config::new(before);
+            let output = write(&config);
+            succeeds(&output);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                said.starts_with(note) && said.lines().count() == usize::from(!note.is_empty()),
+                "{way}: {before}: {said}"
+            );
+        }
+    }
+}
+
 #[test]
 fn what_does_not_go_with_the_device_is_refused() {
     for (before, cause, mend) in [
@@ -180,6 +206,16 @@ fn what_does_not_go_with_the_device_is_refused() {
             "take them out of device_model_args first",
         ),
         (
+            "type = 'pvh'\n",
+            "it is not HVM: type = \"pvh\"",
+            "say type = \"hvm\"",
+        ),
+        (
+            "builder = 'generic'\n",
+            "it is not HVM: builder = \"generic\"",
+            "say builder = \"hvm\"",
+        ),
+        (
             "name = vm\n",
             "xl cannot read the configuration: line 1",
             "mend that line first",
@@ -191,6 +227,14 @@ fn what_does_not_go_with_the_device_is_refused() {
         }
     }
     let config = Config::new("");
+    let output = config.add(&["--device", "slot=24", "--device", "slot=0x18"]);
+    refused(
+        &config,
+        &output,
+        "",
+        "two devices have slot 0x18",
+        "a slot of its own",
+    );
     let output = config
         .command()
         .args(["--file", "/nowhere/vm.cfg"])

@@ -61,8 +61,9 @@ const TURNED_AWAY: &str = "turned a client away: another VM has the device";
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serves the device to one VM after another, until a signal or the control
-/// socket ends it. `guarding` is the command that runs [`guard`]. Says on
-/// stdout when it is ready, and to systemd; the log goes to stderr.
+/// socket ends it. `guarding` is the command that runs [`guard`], to which the
+/// paths of the sockets are added that the server has made. Says on stdout when
+/// it is ready, and to systemd; the log goes to stderr.
 ///
 /// [`guard`]: crate::guard()
 ///
@@ -71,7 +72,7 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 /// If the socket cannot be had, or the system refuses what the server needs. No
 /// socket is left behind. Where there can be no control socket, the log says
 /// so, and the device is served without.
-pub fn serve(options: &Options, guarding: Command) -> Result<(), Error> {
+pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let sandbox = Sandbox::prepare()?;
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let listener = Listener::bind(&options.socket, options.socket_mode)?;
@@ -95,6 +96,11 @@ pub fn serve(options: &Options, guarding: Command) -> Result<(), Error> {
     let news = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map(Arc::new)
         .map_err(cannot("make an eventfd"))?;
+    guarding.arg(&options.socket);
+    if control_socket.is_some() {
+        // Else what is at its path is another's.
+        guarding.args(&options.control);
+    }
     let guard = Guard::start(guarding).map_err(cannot("start the guard"))?;
     let service_manager = ServiceManager::connect();
 

@@ -184,17 +184,6 @@ fn built_in(given: &[String]) -> Result<ExtraConfig, Failure> {
         })
     });
     let placed = xen::devices(&parsed.collect::<Result<Vec<_>, _>>()?)?;
-    for (index, device) in placed.iter().enumerate() {
-        if placed[..index]
-            .iter()
-            .any(|other| other.slot == device.slot)
-        {
-            return Err(Failure::new(
-                format!("two devices have slot {:#x}", u8::from(device.slot)),
-                "give each device a slot of its own",
-            ));
-        }
-    }
     let words = given.iter().map(String::as_str).chain([""]);
     Ok(ExtraConfig::built_in(words.zip(&placed)))
 }

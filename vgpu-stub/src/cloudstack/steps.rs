@@ -184,9 +184,10 @@ fn deploy(args: &Args, config: &ExtraConfig) -> Step {
             .with("extraconfig", config.encoded()),
     );
     match &args.vfio_user {
-        Some(_) => step.note(
-            "A socket serves one VM: run this command for each, with a --vfio-user of its own.",
-        ),
+        Some(_) => step
+            .note("A socket serves one VM: run this command for each, with a --vfio-user of its own.")
+            .note("libvirt runs all QEMUs as one user. The label that keeps those of other VMs from this socket,")
+            .note("and how to add it, is in the book: The device under CloudStack, KVM."),
         None => step,
     }
 }

@@ -106,7 +106,7 @@ fn uid_base(text: &str) -> Result<u32, String> {
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
 pub(crate) struct Args {
     /// The domain's number, as xl list shows it
-    #[arg(long, value_name = "N", value_parser = domain)]
+    #[arg(long, value_name = "N", value_parser = domain, allow_negative_numbers = true)]
     domid: u16,
 
     /// Remove what an emulator of the domain has left that was killed with all
@@ -133,7 +133,8 @@ pub(crate) struct Args {
         long,
         value_name = "BASE",
         default_value_t = UID_BASE,
-        value_parser = uid_base
+        value_parser = uid_base,
+        allow_negative_numbers = true
     )]
     uid_base: u32,
 
@@ -214,15 +215,25 @@ fn serving() -> Command {
 
 /// The devices, those without a slot in the first free ones from the default
 /// one on.
+///
+/// # Errors
+///
+/// Two have the same slot, or there are too many.
 pub(crate) fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
     if given.is_empty() {
         return Ok(vec![DeviceConfig::default()]);
     }
-    let mut taken: Vec<u8> = given
-        .iter()
-        .filter(|device| device.places_itself)
-        .map(|device| device.config.slot.into())
-        .collect();
+    let mut taken: Vec<u8> = Vec::new();
+    for device in given.iter().filter(|device| device.places_itself) {
+        let slot = device.config.slot.into();
+        if taken.contains(&slot) {
+            return Err(Failure::new(
+                format!("two devices have slot {slot:#04x}"),
+                "give each device a slot of its own",
+            ));
+        }
+        taken.push(slot);
+    }
     let first: u8 = DeviceConfig::default().slot.into();
     let mut devices = Vec::new();
     for device in given {

@@ -27,6 +27,12 @@ pub(crate) const ARGUMENTS: [&str; 2] = ["device_model_args", "device_model_args
 /// The QEMU whose arguments these are, as xl calls it.
 const QEMU: &str = "qemu-xen";
 
+/// The type of a domain that has a PCI bus.
+const HVM: &str = "hvm";
+
+/// What is said of a configuration that has no type.
+const PV: &str = "without type = \"hvm\" xl makes a PV domain, which has no PCI bus for the device";
+
 /// What is read of a file, at most.
 const MOST: u64 = 4 << 20;
 
@@ -109,6 +115,7 @@ impl<'a> Wanted<'a> {
             )
         })?;
         let mut devices = Vec::new();
+        let mut given = Vec::new();
         for device in &args.device {
             let properties: DeviceProperties = device.parse().map_err(|cause| {
                 Failure::new(
@@ -122,7 +129,9 @@ impl<'a> Wanted<'a> {
                 device.clone()
             };
             devices.push(format!("{DEVICE},{words}"));
+            given.push(properties);
         }
+        super::devices(&given)?;
         if devices.is_empty() {
             devices.push(DEVICE.to_owned());
         }
@@ -133,6 +142,12 @@ impl<'a> Wanted<'a> {
     fn lacking(&self, file: &XlFile) -> Result<String, Failure> {
         let mut lines = String::new();
         let cannot = |cause: String, mend: String| Err(Failure::new(cause, mend));
+        if let Some((name, value, false)) = domain_type(file) {
+            return cannot(
+                format!("the domain has no PCI bus, as it is not HVM: {name} = \"{value}\""),
+                format!("have the configuration say {name} = \"{HVM}\", if the VM can be one"),
+            );
+        }
         match file.get(VERSION) {
             None => lines += &format!("{VERSION} = \"{QEMU}\"\n"),
             Some(Value::Text(version)) if version == QEMU => {}
@@ -203,24 +218,20 @@ impl<'a> Wanted<'a> {
 
     /// Prints them for who puts them into a configuration.
     fn print(&self) -> Result<(), Failure> {
-        let text = match appended_to() {
+        let alone = || self.lacking(&XlFile::default());
+        let Addition { text, note } = match appended_to() {
             Some(old) => self.to_append(&old)?,
-            None if io::stdout().is_terminal() => self.lacking(&XlFile::default())?,
+            None if io::stdout().is_terminal() => Addition::new(alone()?),
             // Nobody knows how what comes before them ends.
-            None => format!("\n{}", self.lacking(&XlFile::default())?),
+            None => Addition::new(format!("\n{}", alone()?)),
         };
-        if text.is_empty() {
-            // That nobody hears it undoes nothing.
-            let _ = writeln!(
-                io::stderr(),
-                "note: the configuration has these lines already"
-            );
-        }
-        output::print("the lines", |out| out.write_all(text.as_bytes()))
+        output::print("the lines", |out| out.write_all(text.as_bytes()))?;
+        tell(note);
+        Ok(())
     }
 
     /// What to append to a configuration; nothing where it has all.
-    fn to_append(&self, old: &[u8]) -> Result<String, Failure> {
+    fn to_append(&self, old: &[u8]) -> Result<Addition, Failure> {
         let end: &[u8] = match old.last() {
             None | Some(b'\n') => b"",
             // It may be a comment's.
@@ -234,9 +245,15 @@ impl<'a> Wanted<'a> {
         })?;
         let lines = self.lacking(&file)?;
         if lines.is_empty() {
-            return Ok(lines);
+            return Ok(Addition {
+                text: lines,
+                note: Some("the configuration has these lines already"),
+            });
         }
-        Ok(String::from_utf8_lossy(end).into_owned() + &lines)
+        Ok(Addition {
+            text: String::from_utf8_lossy(end).into_owned() + &lines,
+            note: domain_type(&file).is_none().then_some(PV),
+        })
     }
 
     /// Adds them to the file.
@@ -246,7 +263,7 @@ impl<'a> Wanted<'a> {
             .canonicalize()
             .map_err(|error| cannot_read(path, &error))?;
         let (old, like) = read(&path).map_err(|error| cannot_read(&path, &error))?;
-        let lines = self.to_append(&old)?;
+        let Addition { text: lines, note } = self.to_append(&old)?;
         let mut out = io::stdout().lock();
         // That nobody hears it undoes nothing.
         let mut say = |line: String| drop(writeln!(out, "{line}"));
@@ -282,7 +299,38 @@ impl<'a> Wanted<'a> {
             say(format!("  {line}"));
         }
         say(format!("before: {}", backup.display()));
+        tell(note);
         Ok(())
+    }
+}
+
+/// What is added to a configuration, and what its owner should know.
+struct Addition {
+    text: String,
+    note: Option<&'static str>,
+}
+
+impl Addition {
+    fn new(text: String) -> Self {
+        Self { text, note: None }
+    }
+}
+
+fn tell(note: Option<&str>) {
+    if let Some(note) = note {
+        // That nobody hears it undoes nothing.
+        let _ = writeln!(io::stderr(), "note: {note}");
+    }
+}
+
+/// What says whether the domain is HVM, with its value, and whether it says so;
+/// `None` where nothing does, and the domain is PV (Xen: tools/xl/xl_parse.c).
+fn domain_type(file: &XlFile) -> Option<(&'static str, &str, bool)> {
+    match (file.text("type"), file.text("builder")) {
+        (Some(value), _) => Some(("type", value, value.eq_ignore_ascii_case(HVM))),
+        // xl takes its first letters too.
+        (None, Some(value)) => Some(("builder", value, HVM.starts_with(value))),
+        (None, None) => None,
     }
 }
 

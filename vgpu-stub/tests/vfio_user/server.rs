@@ -182,6 +182,26 @@ fn a_control_socket_that_cannot_be_costs_nothing_but_itself() {
     assert_eq!(bed.files(), 1);
 }
 
+/// A server removes what it has made, and no other's.
+#[test]
+fn another_server_s_control_socket_stays() {
+    let [first, second] = [Bed::new(), Bed::new()];
+    let control = first.control();
+    let _first = first.serve(&["--control", control.to_str().unwrap()]);
+    for signal in [Signal::TERM, Signal::KILL] {
+        let server = second.serve(&["--control", control.to_str().unwrap()]);
+        let (_, log) = server.end(signal);
+        assert!(log.contains("a live server listens on"), "{log}");
+        // Its guard may outlive it for a moment.
+        let since = Instant::now();
+        while second.socket().exists() && since.elapsed() < LIMIT {
+            thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(second.files(), 0);
+        assert!(control.exists(), "{signal:?}");
+    }
+}
+
 /// Whoever may read the folder can lock it, and hold nobody up.
 #[test]
 fn a_locked_folder_costs_nothing() {
