@@ -1,0 +1,162 @@
+//! What executes a CUDA program's work.
+//!
+//! An [`Engine`] has one device's memory, loads modules, and runs kernels. It
+//! knows no wire, no ring, and no process: a worker owns one, decodes what its
+//! client asks for, and hands typed arguments on. Each call does its work
+//! before it returns, so that streams, events and graphs are the worker's own
+//! affair: it calls in the order that they demand.
+//!
+//! All arguments may come from a hostile client. An engine answers with an
+//! [`Error`], and never panics or reaches outside its own allocations.
+#![forbid(unsafe_code)]
+
+mod error;
+mod module;
+mod properties;
+
+pub use error::{Error, ErrorKind, Result};
+pub use module::{FunctionInfo, GlobalInfo, Launch, ModuleId, ModuleInfo, ParameterInfo};
+pub use properties::Properties;
+
+/// An address in device memory, as the program sees it.
+pub type DevicePtr = u64;
+
+/// Device memory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryInfo {
+    /// What is left.
+    pub free: u64,
+    /// What there is.
+    pub total: u64,
+}
+
+/// A value that [`Engine::fill`] repeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pattern {
+    /// `cuMemsetD8`.
+    Byte(u8),
+    /// `cuMemsetD16`; the address is a multiple of 2.
+    Half(u16),
+    /// `cuMemsetD32`; the address is a multiple of 4.
+    Word(u32),
+}
+
+impl Pattern {
+    /// Its length in bytes.
+    #[must_use]
+    pub fn size(self) -> u64 {
+        match self {
+            Self::Byte(_) => 1,
+            Self::Half(_) => 2,
+            Self::Word(_) => 4,
+        }
+    }
+}
+
+/// What an engine has done since it was made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Modules loaded.
+    pub modules: u64,
+    /// Kernels launched.
+    pub launches: u64,
+    /// Instructions of single threads; 0 where an engine does not know.
+    pub instructions: u64,
+    /// Bytes copied from the host to the device.
+    pub bytes_in: u64,
+    /// Bytes copied from the device to the host.
+    pub bytes_out: u64,
+    /// Bytes copied and filled within the device.
+    pub bytes_inside: u64,
+    /// Allocations that were made.
+    pub allocations: u64,
+    /// Allocations that were given back.
+    pub frees: u64,
+}
+
+/// What executes a CUDA program's work.
+pub trait Engine: Send {
+    /// What the device is.
+    fn properties(&self) -> &Properties;
+
+    /// What was done so far.
+    fn counters(&self) -> Counters;
+
+    /// Memory, free and in all.
+    fn memory_info(&self) -> MemoryInfo;
+
+    /// `size` bytes of device memory, at a multiple of 512.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] for 0 bytes, [`ErrorKind::OutOfMemory`].
+    fn alloc(&mut self, size: u64) -> Result<DevicePtr>;
+
+    /// Gives back what [`alloc`](Self::alloc) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no allocation begins at `address`.
+    fn free(&mut self, address: DevicePtr) -> Result<()>;
+
+    /// Begin and length of the allocation that holds `address`.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where none does.
+    fn allocation(&self, address: DevicePtr) -> Result<(DevicePtr, u64)>;
+
+    /// Copies from the host into one allocation.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no allocation holds all of it.
+    fn write(&mut self, to: DevicePtr, from: &[u8]) -> Result<()>;
+
+    /// Copies from one allocation to the host.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no allocation holds all of it.
+    fn read(&mut self, from: DevicePtr, to: &mut [u8]) -> Result<()>;
+
+    /// Copies within the device; the ranges may overlap.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no allocation holds all of either.
+    fn copy(&mut self, to: DevicePtr, from: DevicePtr, length: u64) -> Result<()>;
+
+    /// Writes `pattern` `count` times.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no allocation holds all of it, or the
+    /// address is not aligned.
+    fn fill(&mut self, to: DevicePtr, pattern: Pattern, count: u64) -> Result<()>;
+
+    /// Loads an image: PTX text, which may end in a 0 byte, or what else the
+    /// engine takes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidPtx`], [`ErrorKind::InvalidImage`],
+    /// [`ErrorKind::NoBinaryForGpu`], [`ErrorKind::OutOfMemory`].
+    fn module_load(&mut self, image: &[u8]) -> Result<ModuleInfo>;
+
+    /// Drops a module, and the memory of its variables.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHandle`].
+    fn module_unload(&mut self, module: ModuleId) -> Result<()>;
+
+    /// Runs a kernel to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHandle`], [`ErrorKind::NotFound`], and
+    /// [`ErrorKind::InvalidValue`] before anything ran; the kinds for which
+    /// [`ErrorKind::is_sticky`] holds after.
+    fn launch(&mut self, launch: &Launch<'_>) -> Result<()>;
+}

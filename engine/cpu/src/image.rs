@@ -1,0 +1,46 @@
+//! What an image has to be, before it is read as PTX.
+
+use vgpu_engine::{Error, ErrorKind, Result};
+use vgpu_ptx::{Producer, producer};
+
+/// How an ELF file begins: a cubin is one.
+const ELF: &[u8] = b"\x7fELF";
+/// How a fat binary begins, and how the structure that points at one does.
+const FATBIN: [[u8; 4]; 2] = [[0x50, 0xed, 0x55, 0xba], [0xb1, 0x43, 0x62, 0x46]];
+
+/// The PTX of an image.
+pub(crate) fn text(image: &[u8]) -> Result<&str> {
+    let binary = image.starts_with(ELF) || FATBIN.iter().any(|magic| image.starts_with(magic));
+    if binary {
+        return Err(Error::new(
+            ErrorKind::NoBinaryForGpu,
+            "this image is machine code, and the CPU engine executes PTX text. \
+             Let the program hand over PTX, or use an engine with a GPU",
+        ));
+    }
+    // A program hands over a string as C has it.
+    let end = image
+        .iter()
+        .position(|byte| *byte == 0)
+        .unwrap_or(image.len());
+    let bytes = image.get(..end).unwrap_or_default();
+    let text = std::str::from_utf8(bytes).map_err(|_| {
+        Error::new(
+            ErrorKind::InvalidImage,
+            "this image is neither PTX text nor a known binary",
+        )
+    })?;
+    if text.trim().is_empty() {
+        return Err(Error::new(ErrorKind::InvalidImage, "this image is empty"));
+    }
+    if producer(text) == Producer::Nvvm {
+        return Err(Error::new(
+            ErrorKind::NoBinaryForGpu,
+            "this PTX was made by NVIDIA's compiler (nvcc, NVRTC or libNVVM), whose licence limits \
+             what it makes to systems with NVIDIA GPUs, so the CPU engine does not execute it. \
+             Compile with clang, rustc, Triton, Taichi or tinygrad's PTX renderer, \
+             or use an engine with a GPU",
+        ));
+    }
+    Ok(text)
+}

@@ -1,0 +1,178 @@
+//! Texts that are PTX, and texts that are not.
+
+use proptest::prelude::*;
+use vgpu_ptx::{ErrorKind, Operand, Producer, Space, parse, producer};
+
+const HEAD: &str = ".version 7.8\n.target sm_70, debug\n.address_size 64\n";
+
+fn text(body: &str) -> String {
+    format!("{HEAD}{body}")
+}
+
+#[test]
+fn a_module_with_all_that_compilers_write() {
+    let text = text(
+        ".file 1 \"a.cu\"\n\
+         .extern .func __assertfail (.param .b64 a);\n\
+         .extern .shared .align 16 .b8 more[];\n\
+         .visible .const .align 4 .f32 c[2] = {0f3F800000, 2.5};\n\
+         .func (.param .b32 back) f (.param .b32 x) ;\n\
+         .global .align 8 .u64 table[2] = {f, c};\n\
+         .global .align 1 .b8 matrix[2][2] = {{1, 2}, {3, -4}};\n\
+         .func (.param .b32 back) f (.param .b32 x) { ret; }\n\
+         .visible .entry k (.param .u64 .ptr .global .align 4 p, .param .align 8 .b8 s[24])\n\
+         .maxntid 128, 2, 1 .minnctapersm 4 .pragma \"x\";\n\
+         {\n\
+           .loc 1 2 3, function_name $L, inlined_at 1 2 3\n\
+           .reg .b32 %r<3>, %x; .reg .pred %p; .reg .b64 %rd<10>;\n\
+           /* a\n comment */ @!%p bra $L; // another\n\
+           { .reg .b64 %x; mov.u64 %x, matrix+3; ld.global.v2.u32 {%r1, _}, [%x+-4]; }\n\
+           setp.lt.u32 %p|%p, %r1, -1;\n\
+           {\n .param .b32 in; .param .b32 out;\n\
+           proto : .callprototype (.param .b32 _) _ (.param .b32 _);\n\
+           call (out), %rd1, (in), proto; }\n\
+           $L: mov.u32 %x, %tid.x; mov.b32 %x, more; ret;\n\
+         }\n\
+         .section .debug_str { .b8 1, 2 { } }\n",
+    );
+    let module = parse(&text).unwrap();
+    assert_eq!((module.version, module.target), ((7, 8), "sm_70"));
+    let sizes: Vec<_> = module
+        .variables
+        .iter()
+        .map(|v| (v.name, v.space, v.size))
+        .collect();
+    assert_eq!(
+        sizes,
+        [
+            ("more", Space::Shared, 0),
+            ("c", Space::Constant, 8),
+            ("table", Space::Global, 16),
+            ("matrix", Space::Global, 4)
+        ]
+    );
+    let kernel = &module.functions[2];
+    assert_eq!((kernel.name, kernel.max_threads), ("k", Some([128, 2, 1])));
+    assert_eq!(kernel.parameter_offsets(), Some((vec![0, 8], 32)));
+    let forms: Vec<_> = kernel
+        .instructions
+        .iter()
+        .map(vgpu_ptx::Instruction::form)
+        .collect();
+    #[rustfmt::skip]
+    assert_eq!(forms, ["bra", "mov.u64", "ld.global.v2.u32", "setp.lt.u32", "call", "mov.u32", "mov.b32", "ret"]);
+    assert_eq!(kernel.instructions[0].operands, [Operand::Label(5)]);
+    // `%x` of the block is not that of the function.
+    assert_ne!(
+        kernel.instructions[1].operands[0],
+        kernel.instructions[5].operands[0]
+    );
+    assert_eq!(kernel.instructions[5].position.line, 25);
+}
+
+#[test]
+fn what_is_wrong_is_named_with_its_place() {
+    let table = [
+        (
+            ".visible .entry k() { add.s32 %r1, 1, 2; ret; }",
+            "unknown-name",
+        ),
+        (
+            ".visible .entry k() { bra nowhere; }",
+            "line 4, column 27: nothing declares `nowhere`",
+        ),
+        (
+            ".visible .entry k() {\n  ret",
+            "line 5, column 6: expected an operand, found the end",
+        ),
+        (
+            ".reg .b32 %r1;",
+            "line 4, column 1: `.reg` outside a function is not supported",
+        ),
+        (
+            ".visible .entry k() { .reg .b32 %a, %a; }",
+            "line 4, column 37: `%a` is declared twice",
+        ),
+        (".global .b8 x[5000000000];", "bytes for a variable"),
+        (".global .b8 x[1] = {1, 2};", "bytes for a variable"),
+        (
+            ".visible .entry k() { ret; } .visible .entry k() { ret; }",
+            "`k` is declared twice",
+        ),
+        ("\u{7f}", "line 4, column 1: expected PTX"),
+        (".global .u32 \"x", "expected a closing quote"),
+    ];
+    for (body, expected) in table {
+        match parse(&text(body)) {
+            // A register of the machine, as far as the grammar knows.
+            Ok(_) => assert_eq!(expected, "unknown-name"),
+            Err(error) => assert!(error.to_string().contains(expected), "{body}: {error}"),
+        }
+    }
+    let deep = text(&format!(
+        ".visible .entry k() {{ {} }}",
+        "{".repeat(100_000)
+    ));
+    let error = parse(&deep).unwrap_err();
+    assert!(
+        matches!(error.kind, ErrorKind::TooLarge { limit: 64, .. }),
+        "{error}"
+    );
+    assert!(
+        parse("")
+            .unwrap_err()
+            .to_string()
+            .contains("`.version` first")
+    );
+}
+
+#[test]
+fn a_declaration_of_many_registers_costs_nothing() {
+    let text =
+        text(".visible .entry k() { .reg .b32 %r<4294967295>; mov.u32 %r4294967294, 1; ret; }");
+    let module = parse(&text).unwrap();
+    assert_eq!(module.functions[0].registers.len(), 1);
+}
+
+#[test]
+fn who_wrote_it() {
+    let nvvm = "//\n// Generated by NVIDIA NVVM Compiler\n//\n.version 8.0";
+    let llvm = "//\n// Generated by LLVM NVPTX Back-End\n//\n.version 7.0";
+    let quoted = ".version 8.0\n// NVIDIA NVVM Compiler";
+    assert_eq!(producer(nvvm), Producer::Nvvm);
+    assert_eq!(
+        producer(&nvvm.replace("//\n//", "/*\n").replace("\n//\n", "*/\n")),
+        Producer::Nvvm
+    );
+    assert_eq!(producer(llvm), Producer::Llvm);
+    assert_eq!(producer(quoted), Producer::Other);
+}
+
+/// Real text, to be damaged.
+const REAL: &str = include_str!("../../../tests/corpus/clang/kernels.ptx");
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn no_text_panics(text in "\\PC{0,200}") {
+        let _ = parse(&text);
+        let _ = parse(&format!("{HEAD}{text}"));
+        let _ = parse(&format!("{HEAD}.visible .entry k() {{ {text} }}"));
+    }
+
+    #[test]
+    fn no_list_of_tokens_panics(tokens in proptest::collection::vec(prop::sample::select(vec![
+        "{", "}", "(", ")", "[", "]", ";", ",", "@", "!", "%p", "%r1", "-", "+", "|", "<", ">", "=", ":", ".reg", ".b32",
+        ".param", ".global", ".func", ".entry", ".visible", "x", "4", "0f3F800000", "ld", ".section", ".align", "_", "call",
+    ]), 0..60)) {
+        let _ = parse(&format!("{HEAD}{}", tokens.join(" ")));
+    }
+
+    #[test]
+    fn damage_never_panics(at in 0..REAL.len(), length in 0usize..20, new in "[ -~]{0,8}") {
+        let end = (at + length).min(REAL.len());
+        let _ = parse(&format!("{}{new}{}", &REAL[..at], &REAL[end..]));
+        let _ = parse(&REAL[..at]);
+    }
+}

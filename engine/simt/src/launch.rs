@@ -1,0 +1,264 @@
+//! A launch: a grid of blocks over threads of the host.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vgpu_device_memory::View;
+
+use crate::block::Runner;
+use crate::fault::{Cause, Fault};
+use crate::layout::SHARED_MAX;
+use crate::pool::Pool;
+use crate::program::{Kernel, Program};
+
+/// The most threads of a block. Source: CUDA C++ Programming Guide, compute capabilities.
+pub const BLOCK_MAX: u32 = 1024;
+
+/// What is launched, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The kernel's name.
+    pub kernel: &'a str,
+    /// Blocks in each dimension.
+    pub blocks: [u32; 3],
+    /// Threads of a block in each dimension.
+    pub threads: [u32; 3],
+    /// Shared memory that the launch adds, in bytes.
+    pub shared: u32,
+    /// The block of parameters, laid out as [`Kernel::parameters`] says.
+    pub parameters: &'a [u8],
+}
+
+/// Why a kernel did not run to its end.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LaunchError {
+    /// The module has no such kernel.
+    #[error("no kernel `{0}`")]
+    NoKernel(String),
+    /// A grid or a block that the device does not take.
+    #[error("{0}")]
+    Shape(String),
+    /// Fewer bytes of parameters than the kernel has.
+    #[error("{given} bytes of parameters, {needed} needed")]
+    Parameters {
+        /// Bytes given.
+        given: usize,
+        /// Bytes that the kernel takes.
+        needed: u32,
+    },
+    /// It ended before its end.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// What was executed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Blocks.
+    pub blocks: u64,
+    /// Instructions of warps.
+    pub instructions: u64,
+    /// Instructions of lanes: of each warp's, those for which it was.
+    pub lane_instructions: u64,
+}
+
+/// A grid in work.
+#[derive(Debug)]
+pub(crate) struct Grid {
+    pub(crate) program: Arc<Program>,
+    pub(crate) view: View,
+    kernel: usize,
+    pub(crate) id: u64,
+    pub(crate) blocks: [u32; 3],
+    pub(crate) threads: [u32; 3],
+    pub(crate) dynamic_shared: u32,
+    pub(crate) shared_size: u32,
+    pub(crate) parameters: Vec<u8>,
+    pub(crate) instructions_max: u64,
+    pub(crate) stop: Arc<AtomicBool>,
+    next: AtomicU64,
+    failed: AtomicBool,
+    result: Mutex<(Statistics, Option<(u64, Fault)>)>,
+}
+
+impl Grid {
+    pub(crate) fn kernel(&self) -> &Kernel {
+        &self.program.kernels()[self.kernel]
+    }
+
+    /// Executes blocks until none is left, or one has failed.
+    pub(crate) fn work(&self, runner: &mut Runner) {
+        let [x, y, z] = self.blocks.map(u64::from);
+        let count = x * y * z;
+        while !self.failed.load(Relaxed) {
+            let index = self.next.fetch_add(1, Relaxed);
+            if index >= count {
+                break;
+            }
+            let block = [index % x, index / x % y, index / (x * y)].map(|axis| axis as u32);
+            if let Err(fault) = runner.block(self, block) {
+                self.failed.store(true, Relaxed);
+                let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+                let earlier = result.1.as_ref().is_some_and(|(before, _)| *before < index);
+                if !earlier {
+                    result.1 = Some((index, fault));
+                }
+            }
+            if self.stop.load(Relaxed) && index + 1 < count {
+                self.stopped(index);
+            }
+        }
+        let done = std::mem::take(&mut runner.statistics);
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        result.0.blocks += done.blocks;
+        result.0.instructions += done.instructions;
+        result.0.lane_instructions += done.lane_instructions;
+    }
+
+    fn stopped(&self, index: u64) {
+        self.failed.store(true, Relaxed);
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = Fault {
+            cause: Cause::Stopped(0),
+            kernel: self.kernel().name.clone(),
+            block: [0; 3],
+            thread: [0; 3],
+            line: 0,
+        };
+        result.1.get_or_insert((index, fault));
+    }
+}
+
+/// Executes launches, on one thread or on several.
+#[derive(Debug)]
+pub struct Executor {
+    pool: Pool,
+    runner: Runner,
+    stop: Arc<AtomicBool>,
+    instructions_max: u64,
+    launches: u64,
+}
+
+impl Executor {
+    /// `threads` of the host execute blocks, the caller's among them. With one,
+    /// blocks run in the order of their indices, and two runs do the same.
+    ///
+    /// A launch in which a block executes more than `instructions_max`
+    /// instructions ends with [`Cause::Stopped`].
+    #[must_use]
+    pub fn new(threads: usize, instructions_max: u64) -> Self {
+        Self {
+            pool: Pool::new(threads.saturating_sub(1)),
+            runner: Runner::default(),
+            stop: Arc::default(),
+            instructions_max,
+            launches: 0,
+        }
+    }
+
+    /// What ends the launch that runs, and every later one, once it is set.
+    #[must_use]
+    pub fn stop(&self) -> Arc<AtomicBool> {
+        self.stop.clone()
+    }
+
+    /// Executes one kernel to its end.
+    ///
+    /// # Errors
+    ///
+    /// The kernel, the grid, or the parameters are wrong, or a thread did what it
+    /// must not.
+    pub fn launch(
+        &mut self,
+        program: &Arc<Program>,
+        view: &View,
+        launch: &Launch<'_>,
+    ) -> Result<Statistics, LaunchError> {
+        self.launches += 1;
+        let grid = self.grid(program, view, launch)?;
+        let [x, y, z] = grid.blocks.map(u64::from);
+        let blocks = x * y * z;
+        let helpers = usize::try_from(blocks - 1).unwrap_or(usize::MAX);
+        let grid = Arc::new(grid);
+        self.pool.run(&grid, helpers, &mut self.runner);
+        let mut result = grid.result.lock().unwrap_or_else(PoisonError::into_inner);
+        match result.1.take() {
+            Some((_, fault)) => Err(fault.into()),
+            None => Ok(result.0),
+        }
+    }
+
+    fn grid(
+        &self,
+        program: &Arc<Program>,
+        view: &View,
+        launch: &Launch<'_>,
+    ) -> Result<Grid, LaunchError> {
+        let kernels = program.kernels();
+        let kernel = kernels
+            .iter()
+            .position(|kernel| kernel.name == launch.kernel);
+        let kernel = kernel.ok_or_else(|| LaunchError::NoKernel(launch.kernel.into()))?;
+        let found = &kernels[kernel];
+        check_shape(found, launch)?;
+        let needed = found.parameter_size;
+        let parameters = launch.parameters.get(..needed as usize);
+        let parameters = parameters.ok_or(LaunchError::Parameters {
+            given: launch.parameters.len(),
+            needed,
+        })?;
+        // What the launch adds may hold anything: it begins at 16 bytes.
+        let dynamic_shared = found.shared_size.next_multiple_of(16);
+        let shared_size = dynamic_shared.saturating_add(launch.shared);
+        if shared_size > SHARED_MAX {
+            let text = format!("{shared_size} bytes of shared memory, {SHARED_MAX} at most");
+            return Err(LaunchError::Shape(text));
+        }
+        Ok(Grid {
+            program: program.clone(),
+            view: view.clone(),
+            kernel,
+            id: self.launches,
+            blocks: launch.blocks,
+            threads: launch.threads,
+            dynamic_shared,
+            shared_size,
+            parameters: parameters.to_vec(),
+            instructions_max: self.instructions_max,
+            stop: self.stop.clone(),
+            next: AtomicU64::new(0),
+            failed: AtomicBool::new(false),
+            result: Mutex::default(),
+        })
+    }
+}
+
+fn check_shape(kernel: &Kernel, launch: &Launch<'_>) -> Result<(), LaunchError> {
+    let refuse = |text: String| Err(LaunchError::Shape(text));
+    let [x, y, z] = launch.threads;
+    let product = u64::from(x)
+        .saturating_mul(u64::from(y))
+        .saturating_mul(u64::from(z));
+    let threads = u32::try_from(product).unwrap_or(u32::MAX);
+    if threads == 0 || threads > BLOCK_MAX || z > 64 {
+        return refuse(format!(
+            "a block of {x} x {y} x {z} threads, {BLOCK_MAX} at most"
+        ));
+    }
+    let [bx, by, bz] = launch.blocks;
+    if bx == 0 || by == 0 || bz == 0 || bx > i32::MAX as u32 || by > 65535 || bz > 65535 {
+        return refuse(format!("a grid of {bx} x {by} x {bz} blocks"));
+    }
+    if let Some(max) = kernel.max_threads.filter(|max| threads > *max) {
+        return refuse(format!(
+            "{threads} threads, `.maxntid` or `.reqntid` says {max}"
+        ));
+    }
+    match kernel.required_threads {
+        Some(required) if required != launch.threads => refuse(format!(
+            "a block of {:?}, `.reqntid` says {required:?}",
+            launch.threads
+        )),
+        _ => Ok(()),
+    }
+}

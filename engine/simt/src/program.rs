@@ -1,0 +1,171 @@
+//! A module that is loaded: its code, its kernels, its variables in memory.
+
+use std::collections::HashMap;
+
+use vgpu_device_memory::{AllocError, Memory};
+use vgpu_ptx::Module;
+
+use crate::code::{Instruction, Operand};
+use crate::decode;
+use crate::layout::Layout;
+
+/// Why a module is not loaded.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Its text is not taken.
+    #[error(transparent)]
+    Ptx(#[from] vgpu_ptx::Error),
+    /// The device has no room for its variables.
+    #[error("no memory for a variable of the module: {0}")]
+    Memory(#[from] AllocError),
+}
+
+/// A parameter of a kernel, in its block of parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parameter {
+    /// Where it begins, in bytes.
+    pub offset: u32,
+    /// Its length in bytes.
+    pub size: u32,
+    /// Its alignment in bytes.
+    pub align: u32,
+}
+
+/// A kernel, as the host sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kernel {
+    /// Its name.
+    pub name: String,
+    /// Its parameters in order.
+    pub parameters: Vec<Parameter>,
+    /// Length of the block of parameters, in bytes.
+    pub parameter_size: u32,
+    /// Shared memory that it declares, in bytes.
+    pub shared_size: u32,
+    /// Local memory of a thread, in bytes, without that of what it calls.
+    pub local_size: u32,
+    /// Registers of 32 bits that a thread has.
+    pub registers: u32,
+    /// `.maxntid` or `.reqntid`: the most threads of a block.
+    pub max_threads: Option<u32>,
+    /// `.reqntid`: the threads that a block has to have.
+    pub required_threads: Option<[u32; 3]>,
+    pub(crate) body: u32,
+}
+
+/// A variable of the module in device memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Global {
+    /// Where it begins.
+    pub address: u64,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+/// A part of a thread's local memory, from where its function's begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Slot {
+    pub(crate) offset: u32,
+    pub(crate) size: u32,
+}
+
+/// Functions that the machine brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Builtin {
+    /// Ends the kernel.
+    AssertFail,
+    /// Prints nothing, and says so by a negative count.
+    Print,
+}
+
+/// A function's code and what a call of it needs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Body {
+    /// Its first instruction; `None` where it has none.
+    pub(crate) start: Option<u32>,
+    pub(crate) builtin: Option<Builtin>,
+    pub(crate) entry: bool,
+    pub(crate) narrow: u32,
+    pub(crate) wide: u32,
+    pub(crate) predicates: u32,
+    pub(crate) local: u32,
+    pub(crate) parameters: Vec<Slot>,
+    pub(crate) returns: Vec<Slot>,
+}
+
+/// What a call hands over, or takes back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Passed {
+    Memory(Slot),
+    Value(Operand, u32),
+}
+
+/// One place from which a function is called.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// The index of a function as bits, or the register that has it.
+    pub(crate) target: Operand,
+    pub(crate) arguments: Vec<Passed>,
+    pub(crate) results: Vec<Passed>,
+}
+
+/// A loaded module.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) code: Vec<Instruction>,
+    pub(crate) bodies: Vec<Body>,
+    pub(crate) calls: Vec<Call>,
+    kernels: Vec<Kernel>,
+    globals: HashMap<String, Global>,
+}
+
+impl Program {
+    /// Gives the variables of `module` a place in `memory`, and decodes its code.
+    ///
+    /// # Errors
+    ///
+    /// A form that the table does not have, an operand that it does not take,
+    /// or no room. Nothing is then left in `memory`.
+    pub fn load(module: &Module<'_>, memory: &mut Memory) -> Result<Self, LoadError> {
+        let layout = Layout::new(module, memory)?;
+        match decode::module(module, &layout) {
+            Ok(decoded) => Ok(Self {
+                code: decoded.code,
+                bodies: decoded.bodies,
+                calls: decoded.calls,
+                kernels: decoded.kernels,
+                globals: layout.globals,
+            }),
+            Err(error) => {
+                layout.free(memory);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Its kernels, in the order of the text.
+    #[must_use]
+    pub fn kernels(&self) -> &[Kernel] {
+        &self.kernels
+    }
+
+    /// The kernel of a name.
+    #[must_use]
+    pub fn kernel(&self, name: &str) -> Option<&Kernel> {
+        self.kernels.iter().find(|kernel| kernel.name == name)
+    }
+
+    /// Its `.global` and `.const` variables by name.
+    #[must_use]
+    pub fn globals(&self) -> &HashMap<String, Global> {
+        &self.globals
+    }
+
+    /// Gives the memory of its variables back.
+    pub fn unload(&self, memory: &mut Memory) {
+        for global in self.globals.values() {
+            // It was allocated by `load`, and the host cannot free it.
+            let _ = memory.free(global.address);
+        }
+    }
+}

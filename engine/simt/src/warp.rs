@@ -1,0 +1,409 @@
+//! One warp: its lanes in groups that go the same way.
+//!
+//! Of the groups that can go on, the one deepest in calls and, among those, at
+//! the lowest instruction goes first: it is behind, and where it meets another
+//! the two become one. As a group may wait in a loop for what another does, one
+//! that went around often enough makes way for the next.
+
+use crate::block::Around;
+use crate::code::{Action, Flow, Instruction, Operand};
+use crate::execution::Execution;
+use crate::fault::{Cause, Failure};
+use crate::program::{Body, Program};
+use crate::state::{Base, State};
+use crate::value::{LANES, lanes};
+
+/// How often a group may go around before another that waits has its turn.
+const PATIENCE: u32 = 1024;
+/// What a group waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    Ready,
+    /// The other lanes that the instruction at its place names.
+    Lanes,
+    /// A barrier of the block; the instruction that waits is the one before.
+    Barrier(u8),
+}
+
+/// A call that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Frame {
+    pub(crate) call: u32,
+    pub(crate) function: u32,
+    pub(crate) back: u32,
+    pub(crate) base: Base,
+}
+
+/// Lanes that go the same way.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) at: u32,
+    pub(crate) lanes: u32,
+    pub(crate) status: Status,
+    pub(crate) base: Base,
+    pub(crate) frames: Vec<Frame>,
+    pub(crate) function: u32,
+}
+
+impl Group {
+    /// Whether `other` stands at the same place, with the same way back.
+    fn meets(&self, other: &Self) -> bool {
+        self.at == other.at && self.frames == other.frames
+    }
+
+    /// A part of it that goes another way.
+    pub(crate) fn part(&self, at: u32, lanes: u32) -> Self {
+        let frames = self.frames.clone();
+        Self {
+            at,
+            lanes,
+            frames,
+            ..*self
+        }
+    }
+
+    /// The order in which groups go.
+    fn order(&self) -> (std::cmp::Reverse<usize>, u32) {
+        (std::cmp::Reverse(self.frames.len()), self.at)
+    }
+}
+
+/// A warp's registers, local memory, and groups.
+#[derive(Debug, Default)]
+pub(crate) struct Warp {
+    pub(crate) state: State,
+    pub(crate) local: Vec<Vec<u8>>,
+    pub(crate) groups: Vec<Group>,
+    /// Lanes that have not exited.
+    pub(crate) alive: u32,
+    pub(crate) lane_instructions: u64,
+}
+
+/// Why a group stopped.
+enum Stop {
+    /// Its lanes are done, or parked.
+    Gone,
+    /// Another is to go on.
+    Switch,
+    /// The warp's turn is over.
+    Turn,
+}
+
+impl Warp {
+    /// Puts `lanes` at the start of a kernel, all registers 0.
+    pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32) {
+        let state = &mut self.state;
+        state.narrow.clear();
+        state.narrow.resize(body.narrow as usize, [0; LANES]);
+        state.wide.clear();
+        state.wide.resize(body.wide as usize, [0; LANES]);
+        state.predicates.clear();
+        state.predicates.resize(body.predicates as usize, 0);
+        state.carry = 0;
+        state.base = Base::default();
+        self.local.resize_with(LANES, Vec::new);
+        for local in &mut self.local {
+            local.clear();
+            local.resize(body.local as usize, 0);
+        }
+        self.alive = lanes;
+        self.groups.clear();
+        self.groups.push(Group {
+            at: body.start.unwrap_or(0),
+            lanes,
+            status: Status::Ready,
+            base: Base::default(),
+            frames: Vec::new(),
+            function,
+        });
+    }
+
+    /// Takes the group that goes first. One that waits for lanes of which the
+    /// rest has exited goes as well.
+    fn pick(&mut self, program: &Program) -> Option<Group> {
+        let ready = |group: &Group| group.status == Status::Ready;
+        if !self.groups.iter().any(ready) {
+            for index in 0..self.groups.len() {
+                let group = &self.groups[index];
+                if group.status == Status::Lanes {
+                    let i = &program.code[group.at as usize];
+                    let (lanes, base) = (group.lanes, group.base);
+                    self.state.base = base;
+                    if missing(&self.state, i, lanes, self.alive) == 0 {
+                        self.groups[index].status = Status::Ready;
+                    }
+                }
+            }
+        }
+        let first = (0..self.groups.len())
+            .filter(|index| ready(&self.groups[*index]))
+            .min_by_key(|index| self.groups[*index].order())?;
+        Some(self.groups.swap_remove(first))
+    }
+
+    /// Executes until no group can go on, or for a turn. Whether anything was done.
+    pub(crate) fn run(&mut self, around: &mut Around<'_>) -> Result<bool, (Failure, u32)> {
+        let mut turn = around.turn;
+        let mut done = false;
+        let mut in_order = true;
+        while turn > 0 {
+            let next = match in_order {
+                true => self.pick(around.program),
+                false => self.longest_waiting(),
+            };
+            let Some(mut group) = next else {
+                break;
+            };
+            done = true;
+            let stop = self.execute(&mut group, around, &mut turn, in_order)?;
+            in_order = !matches!(stop, Stop::Switch);
+            if !matches!(stop, Stop::Gone) {
+                self.groups.push(group);
+            }
+        }
+        Ok(done)
+    }
+
+    fn longest_waiting(&mut self) -> Option<Group> {
+        let ready = |group: &Group| group.status == Status::Ready;
+        let first = self.groups.iter().position(ready)?;
+        Some(self.groups.remove(first))
+    }
+
+    /// The instruction from which on `group` has to look at the others; none
+    /// where it has its turn out of order.
+    fn horizon(&self, group: &Group, in_order: bool) -> u32 {
+        if !in_order {
+            return u32::MAX;
+        }
+        let ready = self.groups.iter().filter(|g| g.status == Status::Ready);
+        ready
+            .filter_map(|other| match other.frames.len().cmp(&group.frames.len()) {
+                std::cmp::Ordering::Greater => Some(0),
+                std::cmp::Ordering::Equal => Some(other.at),
+                std::cmp::Ordering::Less => None,
+            })
+            .min()
+            .unwrap_or(u32::MAX)
+    }
+
+    /// Makes those that `group` meets a part of it.
+    fn merge(&mut self, group: &mut Group, status: Status) -> bool {
+        let before = group.lanes;
+        self.groups.retain(|other| {
+            let joins = other.status == status && group.meets(other);
+            if joins {
+                group.lanes |= other.lanes;
+            }
+            !joins
+        });
+        group.lanes != before
+    }
+
+    fn execute(
+        &mut self,
+        group: &mut Group,
+        around: &mut Around<'_>,
+        turn: &mut u32,
+        in_order: bool,
+    ) -> Result<Stop, (Failure, u32)> {
+        let program = around.program;
+        self.state.base = group.base;
+        let mut rounds = 0u32;
+        let mut horizon = self.horizon(group, in_order);
+        loop {
+            if group.at >= horizon {
+                if self.merge(group, Status::Ready) {
+                    horizon = self.horizon(group, in_order);
+                    continue;
+                }
+                let behind = |g: &Group| g.status == Status::Ready && g.order() < group.order();
+                if self.groups.iter().any(behind) {
+                    self.groups.push(group.clone());
+                    return Ok(Stop::Gone);
+                }
+            }
+            if *turn == 0 {
+                return Ok(Stop::Turn);
+            }
+            *turn -= 1;
+            self.state.identity.clock += 1;
+            let at = group.at;
+            let i = &program.code[at as usize];
+            let mask = match i.guard {
+                Operand::None => group.lanes,
+                guard => self.state.predicate(guard) & group.lanes,
+            };
+            self.lane_instructions += u64::from(mask.count_ones());
+            let place = |failure| (failure, at);
+            match i.action {
+                Action::Lanes(f) => {
+                    if mask != 0 {
+                        f(&mut self.state, i, mask);
+                    }
+                    group.at += 1;
+                }
+                Action::Test(test, finish) => {
+                    if mask != 0 {
+                        let result = test(&self.state, i);
+                        finish(&mut self.state, i, result, mask);
+                    }
+                    group.at += 1;
+                }
+                Action::Memory(f) => {
+                    if mask != 0 {
+                        let mut execution = Execution {
+                            state: &mut self.state,
+                            shared: around.shared,
+                            local: &mut self.local,
+                            parameters: around.parameters,
+                            memory: around.memory,
+                        };
+                        f(&mut execution, i, mask).map_err(place)?;
+                    }
+                    group.at += 1;
+                }
+                Action::Together(f) => {
+                    if mask == 0 {
+                        group.at += 1;
+                        continue;
+                    }
+                    if missing(&self.state, i, mask, self.alive) != 0 {
+                        if self.merge(group, Status::Lanes) {
+                            // Those that waited here run it with this group.
+                            *turn += 1;
+                            continue;
+                        }
+                        self.leave(group, mask, at + 1);
+                        self.groups.push(Group {
+                            status: Status::Lanes,
+                            ..group.part(at, mask)
+                        });
+                        return Ok(Stop::Gone);
+                    }
+                    self.together(i, mask, f);
+                    group.at += 1;
+                }
+                Action::Flow(flow) => match flow {
+                    Flow::Nothing => group.at += 1,
+                    Flow::Branch => {
+                        if mask == group.lanes {
+                            group.at = i.target;
+                        } else if mask == 0 {
+                            group.at += 1;
+                            continue;
+                        } else {
+                            let stay = group.lanes & !mask;
+                            let (first, second) = match i.target <= at {
+                                true => ((i.target, mask), (at + 1, stay)),
+                                false => ((at + 1, stay), (i.target, mask)),
+                            };
+                            self.groups.push(group.part(second.0, second.1));
+                            (group.at, group.lanes) = first;
+                            horizon = self.horizon(group, in_order);
+                        }
+                        if i.target <= at {
+                            rounds = rounds.wrapping_add(1);
+                            let ready = |g: &Group| g.status == Status::Ready;
+                            if rounds.is_multiple_of(PATIENCE) && self.groups.iter().any(ready) {
+                                return Ok(Stop::Switch);
+                            }
+                        }
+                    }
+                    Flow::Call => {
+                        if mask == 0 {
+                            group.at += 1;
+                            continue;
+                        }
+                        self.call(group, around, mask).map_err(place)?;
+                        horizon = self.horizon(group, in_order);
+                    }
+                    Flow::Return if !group.frames.is_empty() => {
+                        if mask == 0 {
+                            group.at += 1;
+                            continue;
+                        }
+                        self.leave(group, mask, at + 1);
+                        self.give_back(group, program);
+                        horizon = self.horizon(group, in_order);
+                    }
+                    Flow::Return | Flow::Exit => {
+                        self.alive &= !mask;
+                        group.lanes &= !mask;
+                        if group.lanes == 0 {
+                            return Ok(Stop::Gone);
+                        }
+                        group.at += 1;
+                    }
+                    Flow::Trap => {
+                        if mask != 0 {
+                            let lane = mask.trailing_zeros() as usize;
+                            let cause = Cause::Trap;
+                            return Err(place(Failure { cause, lane }));
+                        }
+                        group.at += 1;
+                    }
+                    Flow::Barrier(_) | Flow::Arrive => {
+                        if mask == 0 {
+                            group.at += 1;
+                            continue;
+                        }
+                        let id = around.arrive(&self.state, i, mask).map_err(place)?;
+                        if flow == Flow::Arrive {
+                            group.at += 1;
+                            continue;
+                        }
+                        self.leave(group, mask, at + 1);
+                        self.groups.push(Group {
+                            status: Status::Barrier(id),
+                            ..group.part(at + 1, mask)
+                        });
+                        return Ok(Stop::Gone);
+                    }
+                },
+            }
+        }
+    }
+
+    /// The lanes of `group` that an instruction is not for go on at `at`;
+    /// those of `mask` stay.
+    pub(crate) fn leave(&mut self, group: &mut Group, mask: u32, at: u32) {
+        let rest = group.lanes & !mask;
+        if rest != 0 {
+            self.groups.push(group.part(at, rest));
+        }
+        group.lanes = mask;
+    }
+
+    /// Runs `f` for each set of lanes that names itself.
+    fn together(&mut self, i: &Instruction, mask: u32, f: fn(&mut State, &Instruction, u32)) {
+        let named = self.named(i);
+        let mut rest = mask;
+        while rest != 0 {
+            let first = named[rest.trailing_zeros() as usize];
+            let same = lanes(rest).filter(|lane| named[*lane] == first);
+            let same = same.fold(0, |all, lane| all | 1 << lane);
+            f(&mut self.state, i, same);
+            rest &= !same;
+        }
+    }
+
+    fn named(&self, i: &Instruction) -> [u32; LANES] {
+        named(&self.state, i)
+    }
+}
+
+/// The lanes that each lane's last operand names.
+fn named(state: &State, i: &Instruction) -> [u32; LANES] {
+    match i.operands.last() {
+        Some(operand) => state.read(*operand),
+        None => [u32::MAX; LANES],
+    }
+}
+
+/// Lanes that those of `mask` wait for.
+fn missing(state: &State, i: &Instruction, mask: u32, alive: u32) -> u32 {
+    let named = named(state, i);
+    let wanted = lanes(mask).fold(0, |all, lane| all | named[lane]);
+    wanted & alive & !mask
+}
