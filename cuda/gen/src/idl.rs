@@ -1,0 +1,310 @@
+//! The description, as data.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, anyhow, bail};
+use syn::spanned::Spanned;
+use syn::{
+    Attribute, FnArg, Item, ItemTrait, LitInt, Pat, ReturnType, TraitItem, TraitItemFn, Type,
+};
+
+/// The whole interface.
+#[derive(Clone, Debug)]
+pub struct Idl {
+    /// What programs can call.
+    pub functions: Vec<Function>,
+    /// What travels.
+    pub messages: Vec<Message>,
+    /// The error codes: name and value.
+    pub errors: Vec<(String, u32)>,
+    /// Names that resolve, and whose functions say that they are not supported;
+    /// with the CUDA version that brought them, where that matters.
+    pub unsupported: Vec<(String, u32)>,
+    /// All operations that ever were: number and name.
+    pub recorded: Vec<(u16, String)>,
+}
+
+/// What a call costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Sends nothing.
+    Local,
+    /// Sends, and does not wait.
+    Asynchronous,
+    /// Makes a handle in the program, and does not wait.
+    Shadow,
+    /// Waits for the answer.
+    Sync,
+}
+
+/// A function of the driver API.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// Its symbol.
+    pub name: String,
+    /// What it costs.
+    pub class: Class,
+    /// The CUDA version that brought it, as 1000 times the major number plus 10
+    /// times the minor one.
+    pub since: u32,
+    /// The suffix of its variant for per-thread default streams.
+    pub per_thread: Option<String>,
+    /// Its parameters.
+    pub parameters: Vec<Parameter>,
+}
+
+/// A parameter of a function.
+#[derive(Clone, Debug)]
+pub struct Parameter {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub kind: Kind,
+    /// Its type, as cudarc has it.
+    pub ty: Type,
+}
+
+/// What a parameter is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A value, or a pointer that the function looks at itself.
+    Value,
+    /// Is written.
+    Out,
+    /// Is written where it is not null.
+    OptionalOut,
+    /// Is read.
+    Input,
+    /// What a function of that name in `crate::pointers` makes of it.
+    By(String),
+    /// Text that ends with 0.
+    Text,
+    /// As many bytes as another parameter says.
+    Bytes(String),
+}
+
+/// A message.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its number.
+    pub op: u16,
+    /// Its name.
+    pub name: String,
+    /// Its documentation.
+    pub about: String,
+    /// Its fields, each of which travels as one 64-bit word.
+    pub fields: Vec<(String, Type)>,
+    /// Whether bytes of any number follow.
+    pub data: bool,
+    /// The words of its answer; `None` where nobody waits.
+    pub result: Option<usize>,
+}
+
+impl Idl {
+    /// Reads a folder.
+    ///
+    /// # Errors
+    /// It does not describe an interface; the error names file and line.
+    pub fn read(folder: &Path) -> anyhow::Result<Self> {
+        let text = |name: &str| {
+            let path = folder.join(name);
+            fs::read_to_string(&path).with_context(|| path.display().to_string())
+        };
+        let file = syn::parse_file(&text("driver.rs")?).map_err(|error| at(&error))?;
+        let (mut functions, mut messages, mut errors) = (Vec::new(), Vec::new(), Vec::new());
+        for item in file.items {
+            match item {
+                Item::Trait(item) if item.ident == "Driver" => {
+                    functions = methods(item, Function::parse)?;
+                }
+                Item::Trait(item) if item.ident == "Message" => {
+                    messages = methods(item, Message::parse)?;
+                }
+                Item::Enum(item) if item.ident == "CUresult" => {
+                    errors = item.variants.iter().map(error).collect::<Result<_, _>>()?;
+                }
+                other => bail!(at(&syn::Error::new(other.span(), "unknown item"))),
+            }
+        }
+        let (unsupported, recorded) = (text("unsupported.txt")?, text("operations.txt")?);
+        let unsupported = unsupported.lines().map(|line| {
+            let (name, since) = line.split_once(' ').unwrap_or((line, "0"));
+            Ok((name.to_owned(), since.parse()?))
+        });
+        let recorded = recorded.lines().map(|line| {
+            let (op, name) = line.split_once(' ').with_context(|| line.to_owned())?;
+            Ok((
+                u16::from_str_radix(op.trim_start_matches("0x"), 16)?,
+                name.to_owned(),
+            ))
+        });
+        Ok(Self {
+            functions,
+            messages,
+            errors,
+            unsupported: unsupported.collect::<anyhow::Result<_>>()?,
+            recorded: recorded.collect::<anyhow::Result<_>>()?,
+        })
+    }
+}
+
+/// An error with its place.
+fn at(error: &syn::Error) -> anyhow::Error {
+    let start = error.span().start();
+    anyhow!("driver.rs:{}:{}: {error}", start.line, start.column + 1)
+}
+
+fn methods<T>(
+    item: ItemTrait,
+    parse: impl Fn(&TraitItemFn) -> syn::Result<T>,
+) -> anyhow::Result<Vec<T>> {
+    let parse = |item| match item {
+        TraitItem::Fn(method) => parse(&method),
+        other => Err(syn::Error::new(other.span(), "not a function")),
+    };
+    let parsed: syn::Result<_> = item.items.into_iter().map(parse).collect();
+    parsed.map_err(|error| at(&error))
+}
+
+fn error(variant: &syn::Variant) -> anyhow::Result<(String, u32)> {
+    let value = variant.discriminant.as_ref().map(|(_, value)| value);
+    let Some(syn::Expr::Lit(syn::ExprLit {
+        lit: syn::Lit::Int(value),
+        ..
+    })) = value
+    else {
+        bail!(at(&syn::Error::new(
+            variant.span(),
+            "an error without a value"
+        )));
+    };
+    Ok((variant.ident.to_string(), value.base10_parse()?))
+}
+
+/// The arguments of a method: attributes, name, type.
+fn arguments(method: &TraitItemFn) -> syn::Result<Vec<(Vec<Attribute>, String, Type)>> {
+    let argument = |argument: &FnArg| match argument {
+        FnArg::Typed(typed) => match &*typed.pat {
+            Pat::Ident(name) => {
+                let name = name.ident.to_string();
+                Ok((typed.attrs.clone(), name, (*typed.ty).clone()))
+            }
+            other => Err(syn::Error::new(other.span(), "not a name")),
+        },
+        FnArg::Receiver(other) => Err(syn::Error::new(other.span(), "not a parameter")),
+    };
+    method.sig.inputs.iter().map(argument).collect()
+}
+
+impl Function {
+    fn parse(method: &TraitItemFn) -> syn::Result<Self> {
+        let missing = |what| syn::Error::new(method.sig.ident.span(), what);
+        let (mut class, mut since, mut per_thread) = (None, None, None);
+        for attribute in &method.attrs {
+            let name = attribute.path().require_ident()?.to_string();
+            match name.as_str() {
+                "local" => class = Some(Class::Local),
+                "asynchronous" => class = Some(Class::Asynchronous),
+                "shadow" => class = Some(Class::Shadow),
+                "sync" => class = Some(Class::Sync),
+                "since" => since = Some(attribute.parse_args::<LitInt>()?.base10_parse()?),
+                "per_thread" => {
+                    per_thread = Some(attribute.parse_args::<syn::Ident>()?.to_string());
+                }
+                _ => return Err(syn::Error::new(attribute.span(), "unknown attribute")),
+            }
+        }
+        let parameter = |(attributes, name, ty)| Parameter::parse(attributes, name, ty);
+        let parameters = arguments(method)?.into_iter().map(parameter);
+        Ok(Self {
+            name: method.sig.ident.to_string(),
+            class: class.ok_or_else(|| missing("a function without a class"))?,
+            since: since.ok_or_else(|| missing("a function without #[since]"))?,
+            per_thread,
+            parameters: parameters.collect::<syn::Result<_>>()?,
+        })
+    }
+
+    /// Its name without the version: as `cuGetProcAddress` wants it.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        base(&self.name)
+    }
+}
+
+/// A name without `_v` and a number at its end.
+pub(crate) fn base(name: &str) -> &str {
+    match name.rsplit_once("_v") {
+        Some((base, version)) if version.bytes().all(|digit| digit.is_ascii_digit()) => base,
+        _ => name,
+    }
+}
+
+impl Parameter {
+    fn parse(attributes: Vec<Attribute>, name: String, ty: Type) -> syn::Result<Self> {
+        let mut kind = Kind::Value;
+        for attribute in attributes {
+            let word = attribute.path().require_ident()?.to_string();
+            kind = match word.as_str() {
+                "out" => Kind::Out,
+                "optional" if kind == Kind::Out => Kind::OptionalOut,
+                "input" => Kind::Input,
+                "by" => Kind::By(attribute.parse_args::<syn::Ident>()?.to_string()),
+                "text" => Kind::Text,
+                "bytes" => Kind::Bytes(attribute.parse_args::<syn::Ident>()?.to_string()),
+                _ => return Err(syn::Error::new(attribute.span(), "unknown attribute")),
+            };
+        }
+        let pointer = matches!(ty, Type::Ptr(_));
+        match kind == Kind::Value || pointer {
+            true => Ok(Self { name, kind, ty }),
+            false => Err(syn::Error::new(ty.span(), "not a pointer")),
+        }
+    }
+}
+
+impl Message {
+    fn parse(method: &TraitItemFn) -> syn::Result<Self> {
+        let (mut op, mut about) = (None, Vec::new());
+        for attribute in &method.attrs {
+            if attribute.path().is_ident("op") {
+                op = Some(attribute.parse_args::<LitInt>()?.base10_parse()?);
+            } else if let syn::Meta::NameValue(line) = &attribute.meta
+                && let syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Str(line),
+                    ..
+                }) = &line.value
+            {
+                about.push(line.value().trim().to_owned());
+            } else {
+                return Err(syn::Error::new(attribute.span(), "unknown attribute"));
+            }
+        }
+        let result = match &method.sig.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, ty) => match &**ty {
+                Type::Tuple(tuple) => Some(tuple.elems.len()),
+                _ => Some(1),
+            },
+        };
+        let mut fields = Vec::new();
+        let mut data = false;
+        for (_, name, ty) in arguments(method)? {
+            match ty {
+                Type::Path(_) if !data => fields.push((name, ty)),
+                Type::Reference(_) if !data => data = true,
+                other => return Err(syn::Error::new(other.span(), "not a field")),
+            }
+        }
+        let missing = || syn::Error::new(method.sig.ident.span(), "a message without #[op]");
+        Ok(Self {
+            op: op.ok_or_else(missing)?,
+            name: method.sig.ident.to_string(),
+            about: about.join(" "),
+            fields,
+            data,
+            result,
+        })
+    }
+}

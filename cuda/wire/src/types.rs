@@ -1,0 +1,104 @@
+//! The types of the driver API, by the names of the crate cudarc. An
+//! enumeration is a number here: a program may pass any.
+#![allow(non_camel_case_types)]
+
+use core::ffi::{CStr, c_int, c_uint, c_ulonglong, c_void};
+
+use crate::generated::ERRORS;
+
+/// How a call went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct CUresult(pub u32);
+
+impl CUresult {
+    /// Its name, where it has one.
+    #[must_use]
+    pub fn name(self) -> Option<&'static CStr> {
+        self.row().map(|row| row.1)
+    }
+
+    /// What it means, where that is known.
+    #[must_use]
+    pub fn text(self) -> Option<&'static CStr> {
+        self.row().map(|row| row.2)
+    }
+
+    fn row(self) -> Option<&'static (u32, &'static CStr, &'static CStr)> {
+        ERRORS.iter().find(|row| row.0 == self.0)
+    }
+}
+
+macro_rules! types {
+    ($($name:ident = $type:ty),* $(,)?) => {
+        $(#[doc = concat!("`", stringify!($name), "`.")] pub type $name = $type;)*
+    };
+}
+
+types! {
+    CUdevice = c_int,
+    CUdeviceptr = c_ulonglong,
+    CUcontext = *mut c_void,
+    CUstream = *mut c_void,
+    CUevent = *mut c_void,
+    CUctxCreateParams = c_void,
+    CUdevice_attribute = c_uint,
+    CUpointer_attribute = c_uint,
+    CUstreamCaptureStatus = c_uint,
+    CUdriverProcAddressQueryResult = c_uint,
+    CUmodule = *mut c_void,
+    CUlibrary = *mut c_void,
+    CUfunction = *mut c_void,
+    CUkernel = *mut c_void,
+    CUgraph = *mut c_void,
+    CUgraphNode = *mut c_void,
+    CUgraphExec = *mut c_void,
+    CUfunction_attribute = c_uint,
+    CUjit_option = c_uint,
+    CUlibraryOption = c_uint,
+    cuuint64_t = u64,
+}
+
+/// `CUuuid`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct CUuuid {
+    /// Its bytes.
+    pub bytes: [u8; 16],
+}
+
+/// `CUDA_KERNEL_NODE_PARAMS`, as far as all versions of it are the same.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CUDA_KERNEL_NODE_PARAMS {
+    /// `func`.
+    pub function: CUfunction,
+    /// `gridDimX` to `gridDimZ`.
+    pub grid: [c_uint; 3],
+    /// `blockDimX` to `blockDimZ`.
+    pub block: [c_uint; 3],
+    /// `sharedMemBytes`.
+    pub shared: c_uint,
+    /// `kernelParams`.
+    pub parameters: *mut *mut c_void,
+    /// `extra`.
+    pub extra: *mut *mut c_void,
+}
+
+/// `CUlaunchConfig`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CUlaunchConfig {
+    /// `gridDimX` to `gridDimZ`.
+    pub grid: [c_uint; 3],
+    /// `blockDimX` to `blockDimZ`.
+    pub block: [c_uint; 3],
+    /// `sharedMemBytes`.
+    pub shared: c_uint,
+    /// `hStream`.
+    pub stream: CUstream,
+    /// `attrs`: a cluster's shape and the like.
+    pub attributes: *mut c_void,
+    /// `numAttrs`.
+    pub attribute_count: c_uint,
+}

@@ -1,0 +1,360 @@
+//! One method for each message: a program's command, done by the engine.
+
+use std::time::Instant;
+
+use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription};
+use vgpu_engine::{Engine, Error, Launch, ModuleInfo, Pattern};
+use vgpu_ring::Memory;
+use vgpu_worker::Context;
+use zerocopy::IntoBytes;
+
+use crate::Cuda;
+use crate::hello::hello;
+
+/// The most streams, events and modules of a session, of each kind.
+const MOST: usize = 65_536;
+/// Bytes that are copied at a time.
+const PART: usize = 1 << 20;
+/// The longest image.
+const LONGEST_IMAGE: u64 = 256 << 20;
+
+const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
+const NO_HANDLE: CUresult = CUresult::CUDA_ERROR_INVALID_HANDLE;
+
+type Done = Result<(), CUresult>;
+
+/// A command in work.
+pub(crate) struct Call<'a> {
+    cuda: &'a mut Cuda,
+    session: &'a Context<'a>,
+}
+
+/// An engine's error as the program gets it; its text goes to the log.
+#[allow(clippy::needless_pass_by_value)]
+fn told(error: Error) -> CUresult {
+    vgpu_worker::log(&error);
+    CUresult(error.kind.code())
+}
+
+impl<'a> Call<'a> {
+    pub(crate) const fn new(cuda: &'a mut Cuda, session: &'a Context<'a>) -> Self {
+        Self { cuda, session }
+    }
+
+    fn engine(&mut self) -> Result<&mut (dyn Engine + 'static), CUresult> {
+        let engine = self.cuda.engine.as_deref_mut();
+        engine.ok_or(CUresult::CUDA_ERROR_NOT_INITIALIZED)
+    }
+
+    /// Copies bytes out of shared memory: the arena (0) or a region.
+    fn read_shared(&self, region: u32, offset: usize, into: &mut [u8]) -> Done {
+        let done = match region {
+            0 => self.session.slice.arena_read(offset, into),
+            id => self
+                .session
+                .regions
+                .get(id)
+                .is_some_and(|region| region.read(offset, into)),
+        };
+        done.then_some(()).ok_or(INVALID)
+    }
+
+    /// Copies bytes into shared memory.
+    fn write_shared(&self, region: u32, offset: usize, from: &[u8]) -> Done {
+        let done = match region {
+            0 => self.session.slice.arena_write(offset, from),
+            id => self
+                .session
+                .regions
+                .get(id)
+                .is_some_and(|region| region.write(offset, from)),
+        };
+        done.then_some(()).ok_or(INVALID)
+    }
+
+    /// Copies between device memory and shared memory, part by part.
+    fn bulk(
+        &mut self,
+        device: u64,
+        region: u32,
+        offset: u64,
+        size: u64,
+        into_device: bool,
+    ) -> Done {
+        let mut staging = std::mem::take(&mut self.cuda.staging);
+        let mut done = 0;
+        let mut result = Ok(());
+        while done < size && result.is_ok() {
+            let length = usize::try_from(size - done).unwrap_or(PART).min(PART);
+            staging.resize(length, 0);
+            result = self.part(device, region, offset, done, &mut staging, into_device);
+            done += length as u64;
+        }
+        self.cuda.staging = staging;
+        result
+    }
+
+    fn part(
+        &mut self,
+        device: u64,
+        region: u32,
+        offset: u64,
+        done: u64,
+        part: &mut [u8],
+        into_device: bool,
+    ) -> Done {
+        let device = device.checked_add(done).ok_or(INVALID)?;
+        let offset = offset.checked_add(done).ok_or(INVALID)?;
+        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
+        match into_device {
+            true => {
+                self.read_shared(region, offset, part)?;
+                self.engine()?.write(device, part).map_err(told)
+            }
+            false => {
+                self.engine()?.read(device, part).map_err(told)?;
+                self.write_shared(region, offset, part)
+            }
+        }
+    }
+
+    fn stream(&self, stream: u64) -> Done {
+        // 0 is the default stream, 1 and 2 its variants.
+        let known = stream <= 2 || self.cuda.streams.contains(&stream);
+        known.then_some(()).ok_or(NO_HANDLE)
+    }
+
+    fn event(&self, event: u64) -> Result<Option<Instant>, CUresult> {
+        self.cuda.events.get(&event).copied().ok_or(NO_HANDLE)
+    }
+
+    fn module(&self, module: u64) -> Result<&ModuleInfo, CUresult> {
+        self.cuda.modules.get(&module).ok_or(NO_HANDLE)
+    }
+}
+
+fn describe(info: &ModuleInfo) -> ModuleDescription {
+    let functions = info.functions.iter().map(|function| FunctionDescription {
+        name: function.name.clone(),
+        parameters: function
+            .parameters
+            .iter()
+            .map(|place| (place.offset, place.size))
+            .collect(),
+        parameter_size: function.parameter_size,
+        shared_size: function.shared_size,
+        local_size: function.local_size,
+        registers: function.registers,
+        max_threads: function.max_threads,
+        ptx_version: function.ptx_version,
+    });
+    let globals = info.globals.iter();
+    ModuleDescription {
+        functions: functions.collect(),
+        globals: globals
+            .map(|global| (global.name.clone(), global.address, global.size))
+            .collect(),
+    }
+}
+
+impl Handler for Call<'_> {
+    fn hello(&mut self, arena: u64, capacity: u64, base: u64, size: u64) -> Result<u64, CUresult> {
+        let end = base.checked_add(size).filter(|_| base > 0).ok_or(INVALID)?;
+        // Once: a session has one device.
+        let make = self.cuda.make.take().ok_or(INVALID)?;
+        let engine = self.cuda.engine.insert(make((base, end)));
+        let hello = hello(engine.properties());
+        let bytes = hello.as_bytes();
+        let offset = usize::try_from(arena).map_err(|_| INVALID)?;
+        if bytes.len() as u64 > capacity {
+            return Err(INVALID);
+        }
+        self.write_shared(0, offset, bytes)?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn synchronize(&mut self) -> Done {
+        Ok(())
+    }
+
+    fn memory_allocate(&mut self, size: u64) -> Result<u64, CUresult> {
+        self.engine()?.alloc(size).map_err(told)
+    }
+
+    fn memory_free(&mut self, pointer: u64) -> Done {
+        self.engine()?.free(pointer).map_err(told)
+    }
+
+    fn memory_info(&mut self) -> Result<(u64, u64), CUresult> {
+        let info = self.engine()?.memory_info();
+        Ok((info.free, info.total))
+    }
+
+    fn write(&mut self, destination: u64, stream: u64, data: &[u8]) -> Done {
+        self.stream(stream)?;
+        self.engine()?.write(destination, data).map_err(told)
+    }
+
+    fn write_from(
+        &mut self,
+        destination: u64,
+        stream: u64,
+        region: u32,
+        offset: u64,
+        size: u64,
+    ) -> Done {
+        self.stream(stream)?;
+        self.bulk(destination, region, offset, size, true)
+    }
+
+    fn read_into(&mut self, source: u64, stream: u64, region: u32, offset: u64, size: u64) -> Done {
+        self.stream(stream)?;
+        self.bulk(source, region, offset, size, false)
+    }
+
+    fn copy(&mut self, destination: u64, source: u64, size: u64, stream: u64) -> Done {
+        self.stream(stream)?;
+        self.engine()?.copy(destination, source, size).map_err(told)
+    }
+
+    fn fill(&mut self, destination: u64, value: u32, width: u8, count: u64, stream: u64) -> Done {
+        self.stream(stream)?;
+        let pattern = match width {
+            1 => Pattern::Byte(value as u8),
+            2 => Pattern::Half(value as u16),
+            4 => Pattern::Word(value),
+            _ => return Err(INVALID),
+        };
+        self.engine()?
+            .fill(destination, pattern, count)
+            .map_err(told)
+    }
+
+    fn stream_create(&mut self, stream: u64, _flags: u32, _priority: i32) -> Done {
+        if stream <= 2 || self.cuda.streams.len() >= MOST {
+            return Err(INVALID);
+        }
+        self.cuda.streams.insert(stream);
+        Ok(())
+    }
+
+    fn stream_destroy(&mut self, stream: u64) -> Done {
+        self.cuda
+            .streams
+            .remove(&stream)
+            .then_some(())
+            .ok_or(NO_HANDLE)
+    }
+
+    fn stream_synchronize(&mut self, stream: u64) -> Done {
+        self.stream(stream)
+    }
+
+    fn stream_query(&mut self, stream: u64) -> Result<u64, CUresult> {
+        self.stream(stream).map(|()| 1)
+    }
+
+    fn stream_wait(&mut self, stream: u64, event: u64) -> Done {
+        self.stream(stream)?;
+        self.event(event).map(|_| ())
+    }
+
+    fn event_create(&mut self, event: u64, _flags: u32) -> Done {
+        if self.cuda.events.len() >= MOST {
+            return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+        }
+        self.cuda.events.insert(event, None);
+        Ok(())
+    }
+
+    fn event_destroy(&mut self, event: u64) -> Done {
+        self.cuda.events.remove(&event).map(|_| ()).ok_or(NO_HANDLE)
+    }
+
+    fn event_record(&mut self, event: u64, stream: u64) -> Done {
+        self.stream(stream)?;
+        let recorded = self.cuda.events.get_mut(&event).ok_or(NO_HANDLE)?;
+        *recorded = Some(Instant::now());
+        Ok(())
+    }
+
+    fn event_synchronize(&mut self, event: u64) -> Done {
+        self.event(event).map(|_| ())
+    }
+
+    fn event_query(&mut self, event: u64) -> Result<u64, CUresult> {
+        self.event(event).map(|_| 1)
+    }
+
+    fn event_elapsed(&mut self, start: u64, end: u64) -> Result<u64, CUresult> {
+        let (Some(start), Some(end)) = (self.event(start)?, self.event(end)?) else {
+            return Err(NO_HANDLE);
+        };
+        let elapsed = end.saturating_duration_since(start).as_nanos();
+        Ok(u64::try_from(elapsed).unwrap_or(u64::MAX))
+    }
+
+    fn module_load(
+        &mut self,
+        module: u64,
+        region: u32,
+        offset: u64,
+        size: u64,
+    ) -> Result<u64, CUresult> {
+        let taken = self.cuda.modules.contains_key(&module);
+        if taken || self.cuda.modules.len() >= MOST || size > LONGEST_IMAGE {
+            return Err(INVALID);
+        }
+        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
+        let mut image = vec![0; usize::try_from(size).map_err(|_| INVALID)?];
+        self.read_shared(region, offset, &mut image)?;
+        let info = self.engine()?.module_load(&image).map_err(told)?;
+        let length = describe(&info).encode().len() as u64;
+        self.cuda.modules.insert(module, info);
+        Ok(length)
+    }
+
+    fn module_describe(&mut self, module: u64, region: u32, offset: u64, capacity: u64) -> Done {
+        let description = describe(self.module(module)?).encode();
+        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
+        match description.len() as u64 <= capacity {
+            true => self.write_shared(region, offset, &description),
+            false => Err(INVALID),
+        }
+    }
+
+    fn module_unload(&mut self, module: u64) -> Done {
+        let info = self.cuda.modules.remove(&module).ok_or(NO_HANDLE)?;
+        self.engine()?.module_unload(info.id).map_err(told)
+    }
+
+    fn launch(
+        &mut self,
+        module: u64,
+        function: u32,
+        grid_x: u32,
+        grid_y: u32,
+        grid_z: u32,
+        block_x: u32,
+        block_y: u32,
+        block_z: u32,
+        shared: u32,
+        stream: u64,
+        data: &[u8],
+    ) -> Done {
+        self.stream(stream)?;
+        let info = self.cuda.modules.get(&module).ok_or(NO_HANDLE)?;
+        let function = info.functions.get(function as usize).ok_or(NO_HANDLE)?;
+        let launch = Launch {
+            module: info.id,
+            function: &function.name,
+            grid: [grid_x, grid_y, grid_z],
+            block: [block_x, block_y, block_z],
+            shared,
+            parameters: data,
+        };
+        let engine = self.cuda.engine.as_mut();
+        let engine = engine.ok_or(CUresult::CUDA_ERROR_NOT_INITIALIZED)?;
+        engine.launch(&launch).map_err(told)
+    }
+}

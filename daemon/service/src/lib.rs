@@ -1,0 +1,102 @@
+//! What CUDA commands do in a worker: an engine executes them.
+//!
+//! An engine does its work before it returns, and commands are done in their
+//! order, so every stream and event is done as soon as what was sent before is.
+#![forbid(unsafe_code)]
+
+mod call;
+mod hello;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::time::Instant;
+
+use vgpu_cuda_wire::{CUresult, dispatch};
+use vgpu_engine::{Engine, ModuleInfo};
+use vgpu_engine_cpu::{Config, CpuEngine};
+use vgpu_worker::{Context, Fatal, Options, Request, Service, log, serve};
+
+use call::Call;
+
+/// Makes an engine whose device memory has addresses from the first on, and up
+/// to the second.
+type MakeEngine = Box<dyn FnOnce((u64, u64)) -> Box<dyn Engine>>;
+
+/// A session's device.
+pub struct Cuda {
+    /// Until the program's greeting says which addresses are free.
+    make: Option<MakeEngine>,
+    engine: Option<Box<dyn Engine>>,
+    streams: BTreeSet<u64>,
+    /// Events, with when they were recorded.
+    events: BTreeMap<u64, Option<Instant>>,
+    modules: BTreeMap<u64, ModuleInfo>,
+    /// Bytes on their way between shared memory and the engine.
+    staging: Vec<u8>,
+}
+
+impl Cuda {
+    /// A device that an engine is made for when the program greets.
+    #[must_use]
+    pub fn new(make: MakeEngine) -> Self {
+        Self {
+            make: Some(make),
+            engine: None,
+            streams: BTreeSet::new(),
+            events: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            staging: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modules = self.modules.len();
+        f.debug_struct("Cuda")
+            .field("modules", &modules)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Service for Cuda {
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        let mut call = Call::new(self, session);
+        let answer = dispatch(&mut call, request.header.op, request.payload);
+        let answer = answer.map_err(|error| Fatal::protocol(&error))?;
+        let status = answer.status.0.cast_signed();
+        match (answer.awaited, answer.status) {
+            (true, _) => session.reply(&request, status, answer.bytes()),
+            (false, CUresult::CUDA_SUCCESS) => Ok(()),
+            // Nobody waits: the program learns it at its next waiting call.
+            (false, _) => {
+                session.answers.fault(status, request.header.seq);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A worker of a daemon, with the engine on processors, from its socket to its
+/// end; gives the process's status.
+pub fn worker(socket: OwnedFd, daemon: i32) -> i32 {
+    let options = Options {
+        parent: rustix::process::Pid::from_raw(daemon),
+        ..Options::default()
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let service = Cuda::new(Box::new(move |addresses| {
+        let config = Config {
+            addresses,
+            threads,
+            ..Config::default()
+        };
+        Box::new(CpuEngine::new(&config))
+    }));
+    let served = serve(socket, &options, service);
+    if let Err(error) = &served {
+        log(error);
+    }
+    i32::from(served.is_err())
+}

@@ -1,0 +1,137 @@
+//! The daemon: a worker for each session, and nothing left after them.
+//!
+//! It accepts programs and starts a worker for each, which gets the program's
+//! socket. It reads no byte of a program's. Workers are not trusted: what they
+//! say is cut and cleaned before it is logged, and one that does not end with
+//! its program is killed.
+#![forbid(unsafe_code)]
+
+mod worker;
+
+use std::ffi::OsString;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use signal_hook::consts::SIGCHLD;
+use vgpu_transport::Error;
+use vgpu_transport::local::{Listener, Name};
+
+use worker::Worker;
+
+/// The most sessions at a time.
+const SESSIONS: usize = 256;
+/// The longest time between two looks.
+const TURN: Duration = Duration::from_secs(60);
+
+/// The daemon of one user. Workers end with the thread that made it.
+#[derive(Debug)]
+pub struct Daemon {
+    listener: Listener,
+    children: UnixStream,
+    /// The other end of `children`, which signals are written to.
+    signalled: UnixStream,
+    workers: Vec<Worker>,
+    command: Vec<OsString>,
+}
+
+impl Daemon {
+    /// A daemon that starts workers by a command: a program and its arguments.
+    /// It gets the session's socket as its standard input, and this process's
+    /// number as its last argument.
+    ///
+    /// # Errors
+    /// The system refuses a socket.
+    ///
+    /// # Panics
+    /// The command is empty.
+    pub fn new(command: Vec<OsString>) -> Result<Self, Error> {
+        assert!(!command.is_empty(), "a command");
+        let system = |error: io::Error| {
+            let code = error.raw_os_error().unwrap_or_default();
+            Error::System(rustix::io::Errno::from_raw_os_error(code))
+        };
+        let (children, signalled) = UnixStream::pair().map_err(system)?;
+        children.set_nonblocking(true).map_err(system)?;
+        let daemon = Self {
+            listener: Listener::bind()?,
+            children,
+            signalled,
+            workers: Vec::new(),
+            command,
+        };
+        daemon.wake_on(SIGCHLD).map_err(system)?;
+        Ok(daemon)
+    }
+
+    /// Has a signal end the daemon's [`Daemon::turn`], as a child's end does.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn wake_on(&self, signal: i32) -> io::Result<()> {
+        let pipe = self.signalled.try_clone()?;
+        signal_hook::low_level::pipe::register(signal, pipe).map(|_| ())
+    }
+
+    /// By what programs find it: for their environment, as
+    /// [`vgpu_transport::local::VARIABLE`].
+    #[must_use]
+    pub const fn name(&self) -> Name {
+        self.listener.name()
+    }
+
+    /// The processes of the workers.
+    pub fn workers(&self) -> impl Iterator<Item = u32> {
+        self.workers.iter().map(Worker::id)
+    }
+
+    /// Waits for something to do, at most a minute, and does it. It also
+    /// returns when a child process of any kind has ended.
+    pub fn turn(&mut self) {
+        let now = Instant::now();
+        let deadlines = self.workers.iter().filter_map(Worker::deadline);
+        let wait = deadlines.map(|at| at.saturating_duration_since(now)).min();
+        let wait = wait.unwrap_or(TURN).min(TURN);
+        let full = self.workers.len() >= SESSIONS;
+        let listen = if full {
+            PollFlags::empty()
+        } else {
+            PollFlags::IN
+        };
+        let mut descriptors = vec![
+            PollFd::new(&self.listener, listen),
+            PollFd::new(&self.children, PollFlags::IN),
+        ];
+        descriptors.extend(self.workers.iter().flat_map(Worker::descriptors));
+        let wait = Timespec::try_from(wait).ok();
+        let _ = poll(&mut descriptors, wait.as_ref());
+        drop(descriptors);
+        let _ = (&self.children).read(&mut [0; 64]);
+        self.workers.retain_mut(Worker::attend);
+        if !full {
+            self.accept();
+        }
+    }
+
+    fn accept(&mut self) {
+        let socket = match self.listener.accept() {
+            Ok(None) => return,
+            Ok(Some(socket)) => socket,
+            Err(error) => return eprintln!("vgpud: {error}"),
+        };
+        match Worker::start(&self.command, socket) {
+            Ok(worker) => self.workers.push(worker),
+            Err(error) => eprintln!("vgpud: cannot start a worker: {error}"),
+        }
+    }
+}
+
+impl Drop for Daemon {
+    /// Ends all workers, and waits for them.
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            worker.end();
+        }
+    }
+}

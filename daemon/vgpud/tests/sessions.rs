@@ -1,0 +1,438 @@
+//! Programs, workers and the daemon, as real processes: what each gets when
+//! another ends or misbehaves. The workers are this program, started again.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use vgpu_ring::guest::{self, Answers, Commands};
+use vgpu_ring::layout::{COMMAND_TAIL, SESSION};
+use vgpu_ring::{Memory, Reply, Slice, Wake};
+use vgpu_transport::local::{Local, Name};
+use vgpu_transport::{Error, Lost, SpinFor, Transport};
+use vgpu_worker::{Context, Fatal, Options, Request, Service};
+use vgpud::Daemon;
+
+const ECHO: u16 = 1;
+const ABORT: u16 = 2;
+const LOOP: u16 = 3;
+const REGION: u16 = 4;
+const DENIED: u16 = 5;
+const PROCESS: u16 = 6;
+
+struct Echo;
+
+impl Service for Echo {
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        match request.header.op {
+            ECHO => {
+                let length = request.payload.len().min(112);
+                session.reply(&request, 7, &request.payload[..length])
+            }
+            ABORT => std::process::abort(),
+            LOOP => loop {
+                std::hint::spin_loop();
+            },
+            REGION => {
+                let region = session.regions.get(request.header.aux);
+                let mut bytes = [0; 8];
+                let read = region.is_some_and(|region| region.read(4088, &mut bytes));
+                session.reply(&request, i32::from(!read), &bytes)
+            }
+            DENIED => {
+                let _ = std::os::unix::net::UnixStream::pair();
+                session.reply(&request, 0, &[])
+            }
+            PROCESS => session.reply(&request, 0, &std::process::id().to_le_bytes()),
+            op => Err(Fatal::protocol(&format!("unknown op {op}"))),
+        }
+    }
+}
+
+/// Not a test: the worker's process.
+#[test]
+fn worker() {
+    let Some(parent) = std::env::args()
+        .next_back()
+        .and_then(|last| last.parse().ok())
+    else {
+        return;
+    };
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let options = Options {
+        parent: Pid::from_raw(parent),
+        regions: 1 << 20,
+        ..Options::default()
+    };
+    let served = vgpu_worker::serve(socket, &options, Echo);
+    if let Err(error) = &served {
+        eprintln!("{error}");
+    }
+    std::process::exit(i32::from(served.is_err()));
+}
+
+/// A daemon on a thread of its own.
+struct Running {
+    name: Name,
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Running {
+    fn new() -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (send, receive) = std::sync::mpsc::channel();
+        let thread = thread::spawn({
+            let stop = Arc::clone(&stop);
+            move || {
+                let program = std::env::current_exe().unwrap().into();
+                let arguments = ["--exact", "worker", "--nocapture", "--test-threads=1"];
+                let command = std::iter::once(program).chain(arguments.map(Into::into));
+                let mut daemon = Daemon::new(command.collect()).unwrap();
+                send.send(daemon.name()).unwrap();
+                while !stop.load(Ordering::Relaxed) {
+                    daemon.turn();
+                }
+            }
+        });
+        let name = receive.recv().unwrap();
+        Self {
+            name,
+            stop,
+            thread: Some(thread),
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Any child's end ends the daemon's turn.
+        while !self.thread.as_ref().unwrap().is_finished() {
+            let _ = Command::new("true").status();
+            thread::sleep(Duration::from_millis(10));
+        }
+        self.thread.take().unwrap().join().unwrap();
+    }
+}
+
+struct Program {
+    local: Arc<Local>,
+    commands: Commands<vgpu_window::Window>,
+    answers: Answers<vgpu_window::Window>,
+}
+
+impl Program {
+    fn open(name: Name) -> Self {
+        let local = Arc::new(Local::open(name).unwrap());
+        let slice = Slice::new(local.slice().clone(), &SESSION).unwrap();
+        Self {
+            local,
+            commands: Commands::new(slice.clone()),
+            answers: Answers::new(slice),
+        }
+    }
+
+    fn call(&mut self, op: u16, aux: u32, payload: &[u8]) -> Result<Reply, Lost> {
+        let command = guest::Command { op, flags: 0, aux };
+        let seq = self
+            .commands
+            .call(command, 3, &[], payload, &*self.local)
+            .unwrap();
+        let spin = SpinFor::new(Duration::from_micros(20));
+        self.answers
+            .wait(&*self.local, spin, || self.answers.poll(3, seq))
+    }
+
+    /// The process at the other end.
+    fn worker(&mut self) -> u32 {
+        let reply = self.call(PROCESS, 0, &[]).unwrap();
+        u32::from_le_bytes(reply.inline().try_into().unwrap())
+    }
+}
+
+fn gone(process: u32, within: Duration) -> bool {
+    let start = Instant::now();
+    while fs::metadata(format!("/proc/{process}")).is_ok() {
+        if start.elapsed() > within {
+            return false;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    true
+}
+
+fn kill(process: u32) {
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    kill_process(process, Signal::KILL).unwrap();
+}
+
+#[test]
+fn calls_are_answered_awake_and_parked() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    for n in 0..200_u64 {
+        let reply = program.call(ECHO, 0, &n.to_le_bytes()).unwrap();
+        assert_eq!(
+            (reply.status, &reply.inline()[..8]),
+            (7, &n.to_le_bytes()[..])
+        );
+        if n % 50 == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+#[test]
+fn many_threads_that_wait_are_all_woken() {
+    let daemon = Running::new();
+    let program = Program::open(daemon.name);
+    let (local, answers) = (&program.local, &program.answers);
+    let commands = std::sync::Mutex::new(program.commands);
+    thread::scope(|scope| {
+        for slot in 0..8 {
+            let commands = &commands;
+            scope.spawn(move || {
+                for n in 0..300_u64 {
+                    let command = guest::Command {
+                        op: ECHO,
+                        flags: 0,
+                        aux: 0,
+                    };
+                    let sent = commands.lock().unwrap().call(
+                        command,
+                        slot,
+                        &[],
+                        &n.to_le_bytes(),
+                        &**local,
+                    );
+                    let seq = sent.unwrap();
+                    // No spinning: each wait parks.
+                    let spin = SpinFor::new(Duration::ZERO);
+                    let reply = answers
+                        .wait(&**local, spin, || answers.poll(slot, seq))
+                        .unwrap();
+                    assert_eq!(reply.inline()[..8], n.to_le_bytes());
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_dead_worker_is_an_error_for_its_program_alone() {
+    let daemon = Running::new();
+    let mut other = Program::open(daemon.name);
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ABORT, 0, &[]), Err(Lost));
+    assert_eq!(program.call(ECHO, 0, &[]), Err(Lost));
+    assert!(matches!(
+        program.local.add_region(4096),
+        Err(Error::Lost(_))
+    ));
+    assert_eq!(other.call(ECHO, 0, &[]).unwrap().status, 7);
+}
+
+#[test]
+fn a_killed_worker_wakes_who_is_parked() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let worker = program.worker();
+    let killer = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
+        kill(worker);
+    });
+    assert_eq!(program.call(LOOP, 0, &[]), Err(Lost));
+    killer.join().unwrap();
+}
+
+#[test]
+fn a_worker_ends_with_its_program_even_in_an_endless_command() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let worker = program.worker();
+    let command = guest::Command {
+        op: LOOP,
+        flags: 0,
+        aux: 0,
+    };
+    program
+        .commands
+        .send(command, &[], &[], &*program.local)
+        .unwrap();
+    drop(program);
+    assert!(gone(worker, Duration::from_secs(5)));
+}
+
+#[test]
+fn a_stopped_worker_is_killed_after_its_program() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let worker = program.worker();
+    let process = Pid::from_raw(worker.cast_signed()).unwrap();
+    kill_process(process, Signal::STOP).unwrap();
+    let stat = format!("/proc/{worker}/stat");
+    while !fs::read_to_string(&stat).unwrap().contains(") T ") {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let start = Instant::now();
+    drop(program);
+    assert!(gone(worker, Duration::from_secs(10)));
+    assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn a_broken_protocol_is_a_fault_and_the_end() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let tail = &program.local.slice().words()[COMMAND_TAIL / 8];
+    tail.store(u64::MAX, Ordering::Release);
+    program.local.wake();
+    let spin = SpinFor::new(Duration::ZERO);
+    let waited = program.answers.wait(&*program.local, spin, || None::<()>);
+    assert_eq!(
+        (waited, program.answers.fault()),
+        (Err(Lost), Some((999, 1)))
+    );
+
+    let mut unknown = Program::open(daemon.name);
+    assert_eq!(unknown.call(99, 0, &[]), Err(Lost));
+    assert_eq!(unknown.answers.fault(), Some((999, 1)));
+    assert_eq!(
+        Program::open(daemon.name)
+            .call(ECHO, 0, &[])
+            .unwrap()
+            .status,
+        7
+    );
+}
+
+#[test]
+fn regions_are_shared_up_to_the_limit() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    let region = program.local.add_region(8192).unwrap();
+    assert!(region.memory.write(4088, b"12345678"));
+    let reply = program.call(REGION, region.id, &[]).unwrap();
+    assert_eq!((reply.status, reply.inline()), (0, &b"12345678"[..]));
+    for refused in [0, 100, 2 << 20, usize::MAX] {
+        assert!(
+            matches!(program.local.add_region(refused), Err(Error::Refused(_))),
+            "{refused}"
+        );
+    }
+    assert!(matches!(
+        program.local.remove_region(9),
+        Err(Error::Refused(_))
+    ));
+    program.local.remove_region(region.id).unwrap();
+    assert_eq!(program.call(REGION, region.id, &[]).unwrap().status, 1);
+    // What was removed may be had again.
+    for _ in 0..50 {
+        let region = program.local.add_region(1 << 20).unwrap();
+        program.local.remove_region(region.id).unwrap();
+    }
+}
+
+#[test]
+fn a_worker_is_sandboxed() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let process = program.worker();
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    for line in ["NoNewPrivs:\t1", "Seccomp:\t2"] {
+        assert!(status.contains(line), "{status}");
+    }
+    // It cannot make a socket: it ends where it tries.
+    assert_eq!(program.call(DENIED, 0, &[]), Err(Lost));
+}
+
+#[test]
+fn an_idle_session_costs_nothing() {
+    let daemon = Running::new();
+    let mut program = Program::open(daemon.name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let process = program.worker();
+    thread::sleep(Duration::from_millis(300));
+    let cost = || {
+        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+        let statuses =
+            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
+        let lines: Vec<String> = statuses
+            .flat_map(|status| {
+                status
+                    .lines()
+                    .filter(|line| line.contains("ctxt_switches"))
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let ticks = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+        let ticks: Vec<_> = ticks
+            .rsplit(") ")
+            .next()
+            .unwrap()
+            .split(' ')
+            .skip(11)
+            .take(2)
+            .map(str::to_owned)
+            .collect();
+        (lines, ticks)
+    };
+    let before = cost();
+    thread::sleep(Duration::from_secs(1));
+    assert_eq!(cost(), before);
+}
+
+#[test]
+fn nobody_listens_after_the_daemon() {
+    let name = Running::new().name;
+    assert!(matches!(Local::open(name), Err(Error::NoDaemon { .. })));
+    let sockets = fs::read_to_string("/proc/net/unix").unwrap();
+    assert!(!sockets.contains(&name.to_string()));
+}
+
+/// Not a test: a daemon in a process of its own, and one program of it.
+#[test]
+fn daemon_process() {
+    if std::env::var_os("DAEMON_PROCESS").is_none() {
+        return;
+    }
+    let daemon = Running::new();
+    println!("\n{}", daemon.name);
+    loop {
+        thread::park();
+    }
+}
+
+#[test]
+fn workers_end_with_a_killed_daemon() {
+    let mut daemon = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "daemon_process", "--nocapture"])
+        .env("DAEMON_PROCESS", "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(daemon.stdout.take().unwrap()));
+    let name = lines
+        .map_while(Result::ok)
+        .find_map(|line| line.parse::<Name>().ok())
+        .unwrap();
+    let mut program = Program::open(name);
+    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
+    let worker = program.worker();
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    assert_eq!(program.call(LOOP, 0, &[]), Err(Lost));
+    assert!(gone(worker, Duration::from_secs(5)));
+}

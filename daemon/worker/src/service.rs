@@ -1,0 +1,84 @@
+//! What a worker does with commands.
+
+use std::fmt;
+
+use vgpu_ring::host::Answerer;
+use vgpu_ring::{Header, NoRoom, Slice};
+use vgpu_transport::Event;
+use vgpu_window::Window;
+
+use crate::Regions;
+
+/// A command, copied out of shared memory. All of it is the program's word.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// Its header.
+    pub header: &'a Header,
+    /// What follows the header, with zeros up to a multiple of 16.
+    pub payload: &'a [u8],
+}
+
+/// The program broke the protocol, or the service cannot go on: the session
+/// ends.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct Fatal {
+    /// What the program's calls give from now on (a `CUresult`).
+    pub status: i32,
+    /// For the log.
+    pub reason: String,
+}
+
+impl Fatal {
+    /// `CUDA_ERROR_UNKNOWN`, which is what a program gets that breaks the
+    /// protocol.
+    pub const UNKNOWN: i32 = 999;
+
+    /// A breach of the protocol.
+    pub fn protocol(reason: &(impl fmt::Display + ?Sized)) -> Self {
+        Self {
+            status: Self::UNKNOWN,
+            reason: reason.to_string(),
+        }
+    }
+}
+
+impl From<NoRoom> for Fatal {
+    fn from(error: NoRoom) -> Self {
+        Self::protocol(&error)
+    }
+}
+
+/// Serves the commands of one session, in their order.
+pub trait Service {
+    /// Does what a command asks for, and answers it where it wants an answer.
+    ///
+    /// # Errors
+    /// The session is to end.
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal>;
+}
+
+/// What a service reaches of its session.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// Answers calls, sets the fault and the timeline.
+    pub answers: &'a Answerer<Window, Event>,
+    /// The slice, for its arena.
+    pub slice: &'a Slice<Window>,
+    /// The other regions.
+    pub regions: &'a Regions,
+}
+
+impl Context<'_> {
+    /// Answers a call; nothing happens where the command wants no answer.
+    ///
+    /// # Errors
+    /// The command names a slot that there is not, or the answer is too long.
+    pub fn reply(&self, request: &Request<'_>, status: i32, answer: &[u8]) -> Result<(), Fatal> {
+        let header = request.header;
+        match header.slot {
+            vgpu_ring::NO_SLOT => Ok(()),
+            slot => Ok(self.answers.reply(slot, header.seq, status, answer)?),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! `libcuda.so.1`: the driver API that programs call, carried to a worker.
+//!
+//! Exported symbols are generated from `cuda/idl/driver.rs`: they turn pointers
+//! into references, and call the function of the same name in `calls`. All
+//! unsafe code is there and in `pointers`.
+
+mod allocations;
+mod calls;
+mod contexts;
+mod exports;
+mod modules;
+mod pointers;
+mod session;
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use vgpu_cuda_wire::CUresult;
+
+/// What a call gives.
+type Done = Result<(), CUresult>;
+
+/// What an exported symbol gives.
+fn answer(_name: &'static str, call: impl FnOnce() -> Done) -> CUresult {
+    call().err().unwrap_or(CUresult::CUDA_SUCCESS)
+}
+
+/// What a symbol gives that only resolves; says so once.
+fn unsupported(name: &'static str) -> CUresult {
+    static NAMED: Mutex<BTreeSet<&str>> = Mutex::new(BTreeSet::new());
+    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
+    if named.insert(name) {
+        eprintln!("vgpu: {name} is not supported");
+    }
+    CUresult::CUDA_ERROR_NOT_SUPPORTED
+}
+
+/// An exported symbol.
+struct Symbol {
+    /// Its name without a version.
+    base: &'static str,
+    /// Its name.
+    name: &'static str,
+    /// The CUDA version that brought it.
+    since: u32,
+    /// Whether it takes the stream 0 for the thread's own.
+    per_thread: bool,
+    /// Where it is.
+    address: *mut std::ffi::c_void,
+}

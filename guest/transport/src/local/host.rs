@@ -1,0 +1,231 @@
+//! The host's end: the daemon's listener, and what a worker offers a program.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+use vgpu_ring::Park;
+use vgpu_ring::layout::SESSION_ABI;
+use vgpu_window::Window;
+
+use super::Name;
+use super::guest::same_user;
+use super::message::{Message, kind};
+use crate::{Error, Event, Lost};
+
+/// Where programs open sessions.
+#[derive(Debug)]
+pub struct Listener {
+    socket: OwnedFd,
+    name: Name,
+}
+
+impl Listener {
+    /// Listens under a new name.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn bind() -> Result<Self, Error> {
+        let name = Name::random()?;
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        bind(&socket, &name.address()?)?;
+        listen(&socket, 64)?;
+        Ok(Self { socket, name })
+    }
+
+    /// By what programs find it: for their environment.
+    #[must_use]
+    pub const fn name(&self) -> Name {
+        self.name
+    }
+
+    /// Takes the next program, without waiting; `None` where there is none.
+    ///
+    /// # Errors
+    /// It is another user's; or the system refuses.
+    pub fn accept(&self) -> Result<Option<OwnedFd>, Error> {
+        let socket = match accept_with(&self.socket, SocketFlags::CLOEXEC) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        same_user(&socket)?;
+        Ok(Some(socket))
+    }
+}
+
+impl AsFd for Listener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// Memory that a program will share, made and sealed here.
+fn shared(size: usize) -> Result<(OwnedFd, Window), Error> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let memory = memfd_create(c"vgpu", flags)?;
+    ftruncate(&memory, size as u64)?;
+    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    fcntl_add_seals(&memory, seals)?;
+    let window = Window::map(memory.as_fd(), size)?;
+    Ok((memory, window))
+}
+
+/// A session that waits for its program. It is made before the worker gives up
+/// its rights, and nothing of the program is read before [`Offer::open`].
+#[derive(Debug)]
+pub struct Offer {
+    memory: OwnedFd,
+    slice: Window,
+    doorbell: Event,
+    interrupt: Event,
+}
+
+/// What a program asks its worker for, beside commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// A region of so many bytes.
+    Add(u64),
+    /// The end of a region.
+    Remove(u32),
+}
+
+impl Offer {
+    /// Makes the session's memory and wake-ups.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn new(slice_size: usize) -> Result<Self, Error> {
+        let (memory, slice) = shared(slice_size)?;
+        Ok(Self {
+            memory,
+            slice,
+            doorbell: Event::new()?,
+            interrupt: Event::new()?,
+        })
+    }
+
+    /// Reads the program's greeting, and hands the session over.
+    ///
+    /// # Errors
+    /// It greets in another version, or not at all.
+    pub fn open(self, socket: OwnedFd) -> Result<Session, Error> {
+        let (hello, _) = Message::receive(&socket)?;
+        if hello.kind != kind::HELLO || hello.id != SESSION_ABI {
+            let refused = Message {
+                status: Errno::PROTONOSUPPORT.raw_os_error(),
+                ..Message::of(kind::WELCOME)
+            };
+            refused.send(&socket, &[])?;
+            return Err(Error::Protocol("a greeting of another version"));
+        }
+        let welcome = Message {
+            id: SESSION_ABI,
+            size: self.slice.size() as u64,
+            ..Message::of(kind::WELCOME)
+        };
+        let descriptors = [
+            self.memory.as_fd(),
+            self.doorbell.as_fd(),
+            self.interrupt.as_fd(),
+        ];
+        welcome.send(&socket, &descriptors)?;
+        Ok(Session {
+            socket,
+            slice: self.slice,
+            doorbell: self.doorbell,
+            interrupt: self.interrupt,
+        })
+    }
+}
+
+/// A worker's end of an open session.
+#[derive(Debug)]
+pub struct Session {
+    socket: OwnedFd,
+    slice: Window,
+    doorbell: Event,
+    interrupt: Event,
+}
+
+impl Session {
+    /// The slice.
+    #[must_use]
+    pub const fn slice(&self) -> &Window {
+        &self.slice
+    }
+
+    /// What wakes the program.
+    #[must_use]
+    pub const fn interrupt(&self) -> &Event {
+        &self.interrupt
+    }
+
+    /// Waits for the program's next request.
+    ///
+    /// # Errors
+    /// The program has ended ([`Error::Lost`]), or sent what is no request.
+    pub fn request(&self) -> Result<Request, Error> {
+        let (message, _) = Message::receive(&self.socket)?;
+        match message.kind {
+            kind::ADD => Ok(Request::Add(message.size)),
+            kind::REMOVE => Ok(Request::Remove(message.id)),
+            _ => Err(Error::Protocol("no request")),
+        }
+    }
+
+    /// Makes a region's memory.
+    ///
+    /// # Errors
+    /// The size is no multiple of 4096, or the system has not so much.
+    pub fn region(&self, size: usize) -> Result<(OwnedFd, Window), Error> {
+        shared(size)
+    }
+
+    /// Answers that a region was added.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub fn added(&self, id: u32, memory: &OwnedFd) -> Result<(), Error> {
+        let message = Message {
+            id,
+            ..Message::of(kind::DONE)
+        };
+        message.send(&self.socket, &[memory.as_fd()])
+    }
+
+    /// Answers a request that was done, or refused.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub fn done(&self, result: Result<(), Errno>) -> Result<(), Error> {
+        let message = Message {
+            status: result.map_or_else(Errno::raw_os_error, |()| 0),
+            ..Message::of(kind::DONE)
+        };
+        message.send(&self.socket, &[])
+    }
+}
+
+impl Park for Session {
+    type Ticket = ();
+    type Lost = Lost;
+
+    fn ticket(&self) {}
+
+    fn park(&self, (): ()) -> Result<(), Lost> {
+        let mut descriptors = [
+            PollFd::new(&self.doorbell, PollFlags::IN),
+            PollFd::new(&self.socket, PollFlags::RDHUP),
+        ];
+        let _ = poll(&mut descriptors, None);
+        self.doorbell.clear();
+        match descriptors[1].revents().is_empty() {
+            true => Ok(()),
+            false => Err(Lost),
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The guest's half of a session.
+
+use core::sync::atomic::Ordering;
+
+use crate::memory::{Memory, Slice, Word};
+use crate::record::{Header, NO_SLOT, Record};
+use crate::reply::{Replies, Reply};
+use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
+use crate::wait::{Park, Spin, Wake, wait, wake};
+
+/// What is sent: a record's header without its length and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The op.
+    pub op: u16,
+    /// Its flags.
+    pub flags: u8,
+    /// What the op makes of it.
+    pub aux: u32,
+}
+
+/// The commands' producer. Threads share it under a lock.
+#[derive(Debug)]
+pub struct Commands<M> {
+    producer: Producer<M>,
+    slice: Slice<M>,
+    replies: Replies<M>,
+    seq: u32,
+}
+
+impl<M: Memory> Commands<M> {
+    /// The producer of a new session.
+    pub fn new(slice: Slice<M>) -> Self {
+        Self {
+            producer: Producer::new(slice.clone(), slice.layout().commands),
+            replies: Replies::new(slice.clone()),
+            slice,
+            seq: 0,
+        }
+    }
+
+    /// Sends a command that nobody waits for; gives the number by which a fault
+    /// would name it.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was sent.
+    #[inline]
+    pub fn send(
+        &mut self,
+        command: Command,
+        fixed: &[u8],
+        data: &[u8],
+        peer: &impl Wake,
+    ) -> Result<u32, PushError> {
+        self.push(command, NO_SLOT, fixed, data, peer)
+    }
+
+    /// Sends a command whose answer comes in a slot, which the caller alone
+    /// uses until it has the answer; gives the number to wait for.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was sent.
+    #[inline]
+    pub fn call(
+        &mut self,
+        command: Command,
+        slot: u8,
+        fixed: &[u8],
+        data: &[u8],
+        peer: &impl Wake,
+    ) -> Result<u32, PushError> {
+        if self.replies.last(slot) == Some(self.seq.wrapping_add(1)) {
+            self.seq = self.seq.wrapping_add(1);
+        }
+        self.push(command, slot, fixed, data, peer)
+    }
+
+    #[inline]
+    fn push(
+        &mut self,
+        command: Command,
+        slot: u8,
+        fixed: &[u8],
+        data: &[u8],
+        peer: &impl Wake,
+    ) -> Result<u32, PushError> {
+        let seq = self.seq.wrapping_add(1);
+        let header = Header {
+            len: 0,
+            op: command.op,
+            flags: command.flags,
+            slot,
+            seq,
+            aux: command.aux,
+        };
+        self.producer.push(header, fixed, data)?;
+        self.seq = seq;
+        wake(self.slice.word(self.slice.layout().parked), peer);
+        Ok(seq)
+    }
+
+    /// The count of bytes that were sent.
+    #[inline]
+    pub const fn position(&self) -> u64 {
+        self.producer.position()
+    }
+
+    /// Whether the host has told that it consumed all up to a position.
+    #[inline]
+    pub fn consumed(&self, position: u64) -> bool {
+        self.producer.consumed(position)
+    }
+}
+
+/// What the guest reads. Threads share it.
+#[derive(Clone, Debug)]
+pub struct Answers<M> {
+    slice: Slice<M>,
+    replies: Replies<M>,
+}
+
+impl<M: Memory> Answers<M> {
+    /// The answers of a session.
+    pub fn new(slice: Slice<M>) -> Self {
+        Self {
+            replies: Replies::new(slice.clone()),
+            slice,
+        }
+    }
+
+    /// The answer to a call, where it is there.
+    #[inline]
+    pub fn poll(&self, slot: u8, seq: u32) -> Option<Reply> {
+        self.replies.poll(slot, seq)
+    }
+
+    /// Waits until something is there: an answer, room in the ring, a value on
+    /// the timeline.
+    ///
+    /// # Errors
+    /// The host is gone.
+    #[inline]
+    pub fn wait<P: Park, T>(
+        &self,
+        park: &P,
+        spin: impl Spin,
+        ready: impl FnMut() -> Option<T>,
+    ) -> Result<T, P::Lost> {
+        wait(
+            self.slice.word(self.slice.layout().waiters),
+            park,
+            spin,
+            ready,
+        )
+    }
+
+    /// The session's fault, where there is one: its status, and the number of
+    /// the command that failed.
+    #[inline]
+    pub fn fault(&self) -> Option<(i32, u32)> {
+        let fault = self.slice.word(self.slice.layout().fault);
+        match fault.load(Ordering::Acquire) {
+            0 => None,
+            value => Some((value as i32, (value >> 32) as u32)),
+        }
+    }
+
+    /// The slice.
+    #[inline]
+    pub const fn slice(&self) -> &Slice<M> {
+        &self.slice
+    }
+}
+
+/// The notices' consumer.
+#[derive(Debug)]
+pub struct Notices<M> {
+    consumer: Consumer<M>,
+}
+
+impl<M: Memory> Notices<M> {
+    /// The consumer of a new session.
+    pub const fn new(slice: Slice<M>) -> Self {
+        let ring = slice.layout().notices;
+        Self {
+            consumer: Consumer::new(slice, ring),
+        }
+    }
+
+    /// Copies the next notice.
+    ///
+    /// # Errors
+    /// The host broke the protocol.
+    pub fn next(&mut self, into: &mut Record) -> Result<Next, Fault> {
+        self.consumer.next(into)
+    }
+}

@@ -1,0 +1,151 @@
+//! The host's half of a session.
+
+use core::sync::atomic::Ordering;
+
+use crate::memory::{Memory, Slice, Word};
+use crate::record::{Header, NO_SLOT, Record};
+use crate::reply::{NoRoom, Replies};
+use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
+use crate::wait::{Park, Spin, Wake, wait, wake};
+
+/// What the host does in a session: it takes commands, and answers them.
+#[derive(Debug)]
+pub struct Host<M, K> {
+    slice: Slice<M>,
+    commands: Consumer<M>,
+    answers: Answerer<M, K>,
+    notices: Producer<M>,
+}
+
+/// What answers calls; clones may do so on other threads.
+#[derive(Clone, Debug)]
+pub struct Answerer<M, K> {
+    slice: Slice<M>,
+    replies: Replies<M>,
+    guest: K,
+}
+
+impl<M: Memory, K: Wake> Answerer<M, K> {
+    /// Answers a call.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: the guest's record names no slot of this session, or the
+    /// answer is too long for one.
+    #[inline]
+    pub fn reply(&self, slot: u8, seq: u32, status: i32, answer: &[u8]) -> Result<(), NoRoom> {
+        self.replies.post(slot, seq, status, answer)?;
+        self.wake_guest();
+        Ok(())
+    }
+
+    /// Answers a call with what was written to the arena.
+    ///
+    /// # Errors
+    /// [`NoRoom`]: the guest's record names no slot of this session.
+    #[inline]
+    pub fn reply_in_arena(
+        &self,
+        slot: u8,
+        seq: u32,
+        status: i32,
+        offset: u32,
+        len: u32,
+    ) -> Result<(), NoRoom> {
+        self.replies.post_in_arena(slot, seq, status, offset, len)?;
+        self.wake_guest();
+        Ok(())
+    }
+
+    /// Sets the session's fault; the first one stays.
+    pub fn fault(&self, status: i32, seq: u32) {
+        let word = self.slice.word(self.slice.layout().fault);
+        if word.load(Ordering::Relaxed) == 0 {
+            let value = u64::from(status as u32) | u64::from(seq) << 32;
+            word.store(value, Ordering::Release);
+        }
+        self.wake_guest();
+    }
+
+    /// Sets a timeline word. Nothing happens where there is no such word.
+    pub fn signal(&self, index: usize, value: u64) {
+        if let Some(word) = self.slice.timeline(index) {
+            word.store(value, Ordering::Release);
+            self.wake_guest();
+        }
+    }
+
+    /// Wakes the guest's threads where some are parked.
+    #[inline]
+    pub fn wake_guest(&self) {
+        wake(self.slice.word(self.slice.layout().waiters), &self.guest);
+    }
+}
+
+impl<M: Memory, K: Wake + Clone> Host<M, K> {
+    /// The host's half of a new session; `guest` wakes its threads.
+    pub fn new(slice: Slice<M>, guest: K) -> Self {
+        let layout = slice.layout();
+        Self {
+            commands: Consumer::new(slice.clone(), layout.commands),
+            notices: Producer::new(slice.clone(), layout.notices),
+            answers: Answerer {
+                slice: slice.clone(),
+                replies: Replies::new(slice.clone()),
+                guest,
+            },
+            slice,
+        }
+    }
+
+    /// Copies the next command into private memory. The guest is woken where it
+    /// waits for the room that this made.
+    ///
+    /// # Errors
+    /// The guest broke the protocol: its session is over.
+    #[inline]
+    pub fn next(&mut self, into: &mut Record) -> Result<Next, Fault> {
+        let published = self.commands.published();
+        let found = self.commands.next(into)?;
+        if self.commands.published() != published {
+            self.answers.wake_guest();
+        }
+        Ok(found)
+    }
+
+    /// Waits until there is a command.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn wait<P: Park>(&self, park: &P, spin: impl Spin) -> Result<(), P::Lost> {
+        let flag = self.slice.word(self.slice.layout().parked);
+        wait(flag, park, spin, || self.commands.ready().then_some(()))
+    }
+
+    /// Tells the guest something it did not ask for.
+    ///
+    /// # Errors
+    /// [`PushError`]; it was not sent.
+    pub fn notice(&mut self, op: u16, aux: u32, data: &[u8]) -> Result<(), PushError> {
+        let header = Header {
+            op,
+            aux,
+            slot: NO_SLOT,
+            ..Header::default()
+        };
+        self.notices.push(header, &[], data)?;
+        self.answers.wake_guest();
+        Ok(())
+    }
+
+    /// What answers.
+    #[inline]
+    pub const fn answers(&self) -> &Answerer<M, K> {
+        &self.answers
+    }
+
+    /// The slice.
+    #[inline]
+    pub const fn slice(&self) -> &Slice<M> {
+        &self.slice
+    }
+}

@@ -1,0 +1,367 @@
+//! One producer, one consumer, records that never wrap. Neither side believes
+//! the other.
+
+use core::fmt;
+use core::sync::atomic::Ordering;
+
+use crate::layout::{ALIGN, Ring};
+use crate::memory::{Memory, Slice, Word};
+use crate::record::{HEADER_SIZE, Header, PAD, Record};
+
+/// What the other side did against the protocol. It ends the ring for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// An index is not a multiple of 16, or says that there is more in the
+    /// ring than it holds.
+    Index {
+        /// The producer's index.
+        tail: u64,
+        /// The consumer's index.
+        head: u64,
+    },
+    /// A record is shorter than its header, too long, of no multiple of 16
+    /// bytes, or reaches past what is published or past the ring's end.
+    Length {
+        /// Where the record begins, as a count of bytes.
+        at: u64,
+        /// The length that it states.
+        len: u32,
+    },
+    /// A pad does not reach to the ring's end.
+    Pad {
+        /// Where the pad begins, as a count of bytes.
+        at: u64,
+        /// The length that it states.
+        len: u32,
+    },
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Index { tail, head } => write!(f, "ring index: tail {tail:#x}, head {head:#x}"),
+            Self::Length { at, len } => write!(f, "record at {at:#x}: length {len:#x}"),
+            Self::Pad { at, len } => write!(f, "pad at {at:#x}: length {len:#x}"),
+        }
+    }
+}
+
+impl core::error::Error for Fault {}
+
+/// Why a record was not put into a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushError {
+    /// There is no room at present.
+    Full,
+    /// It is longer than a record may be, or its fixed part is not a multiple
+    /// of 8 bytes.
+    TooLong,
+    /// The consumer broke the protocol.
+    Fault(Fault),
+}
+
+impl fmt::Display for PushError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the ring is full"),
+            Self::TooLong => f.write_str("the record is too long for the ring"),
+            Self::Fault(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for PushError {}
+
+/// The half that writes records.
+#[derive(Debug)]
+pub struct Producer<M> {
+    slice: Slice<M>,
+    ring: Ring,
+    tail: u64,
+    /// The consumer's index as last seen.
+    head: u64,
+}
+
+impl<M: Memory> Producer<M> {
+    /// The producer of a ring that nothing was written to yet.
+    pub const fn new(slice: Slice<M>, ring: Ring) -> Self {
+        Self {
+            slice,
+            ring,
+            tail: 0,
+            head: 0,
+        }
+    }
+
+    /// Writes a record and publishes it. Its length is set here. `fixed`, of a
+    /// multiple of 8 bytes, and `data` follow the header.
+    ///
+    /// The peer must be woken where it sleeps: see [`crate::wait::wake`].
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was published.
+    #[inline]
+    pub fn push(&mut self, header: Header, fixed: &[u8], data: &[u8]) -> Result<(), PushError> {
+        let payload = fixed.len() + data.len();
+        let len = (HEADER_SIZE + payload).next_multiple_of(ALIGN);
+        if len > self.ring.longest_record() || !fixed.len().is_multiple_of(8) {
+            return Err(PushError::TooLong);
+        }
+        let mut at = self.tail as usize & (self.ring.size - 1);
+        let to_end = self.ring.size - at;
+        let pad = if len > to_end { to_end } else { 0 };
+        self.reserve(len + pad)?;
+        if pad > 0 {
+            let header = Header {
+                len: pad as u32,
+                op: PAD,
+                ..Header::default()
+            };
+            store(
+                self.slice.words(self.ring.data + at, HEADER_SIZE),
+                &header.to_words(),
+            );
+            at = 0;
+        }
+        let words = self.slice.words(self.ring.data + at, len);
+        let header = Header {
+            len: len as u32,
+            ..header
+        };
+        let (head, body) = words.split_at(HEADER_SIZE / 8);
+        store(head, &header.to_words());
+        let (first, second) = body.split_at(fixed.len() / 8);
+        store_bytes(first, fixed);
+        store_bytes(second, data);
+        self.tail = self.tail.wrapping_add((len + pad) as u64);
+        self.slice
+            .word(self.ring.tail)
+            .store(self.tail, Ordering::Release);
+        Ok(())
+    }
+
+    /// Whether there is room for so many bytes; looks at the consumer's index
+    /// only where the last value does not do.
+    #[inline]
+    fn reserve(&mut self, len: usize) -> Result<(), PushError> {
+        let room = |tail: u64, head: u64| self.ring.size as u64 - tail.wrapping_sub(head);
+        if room(self.tail, self.head) >= len as u64 {
+            return Ok(());
+        }
+        let head = self.slice.word(self.ring.head).load(Ordering::Acquire);
+        // The consumer has neither gone back nor past what was published.
+        if head.wrapping_sub(self.head) > self.tail.wrapping_sub(self.head) {
+            let tail = self.tail;
+            return Err(PushError::Fault(Fault::Index { tail, head }));
+        }
+        self.head = head;
+        match room(self.tail, head) >= len as u64 {
+            true => Ok(()),
+            false => Err(PushError::Full),
+        }
+    }
+
+    /// The count of bytes that were published.
+    #[inline]
+    pub const fn position(&self) -> u64 {
+        self.tail
+    }
+
+    /// Whether the consumer has done all up to a position that
+    /// [`Producer::position`] gave. It tells so late: see [`Consumer::next`].
+    #[inline]
+    pub fn consumed(&self, position: u64) -> bool {
+        let head = self.slice.word(self.ring.head).load(Ordering::Acquire);
+        self.tail.wrapping_sub(head) <= self.tail.wrapping_sub(position)
+    }
+}
+
+#[inline]
+fn store<W: Word>(words: &[W], values: &[u64]) {
+    for (word, &value) in words.iter().zip(values) {
+        word.store(value, Ordering::Relaxed);
+    }
+}
+
+/// Stores bytes, and zeros in what remains of the words.
+#[inline]
+fn store_bytes<W: Word>(words: &[W], bytes: &[u8]) {
+    let (whole, rest) = bytes.as_chunks::<8>();
+    let (first, last) = words.split_at(whole.len().min(words.len()));
+    for (word, bytes) in first.iter().zip(whole) {
+        word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+    }
+    let mut ending = [0; 8];
+    ending[..rest.len()].copy_from_slice(rest);
+    let endings = core::iter::once(u64::from_le_bytes(ending)).chain(core::iter::repeat(0));
+    for (word, value) in last.iter().zip(endings) {
+        word.store(value, Ordering::Relaxed);
+    }
+}
+
+/// The half that reads records, each word of them once.
+#[derive(Debug)]
+pub struct Consumer<M> {
+    slice: Slice<M>,
+    ring: Ring,
+    head: u64,
+    /// The producer's index as last seen and checked.
+    tail: u64,
+    /// The last `head` that the producer was shown.
+    published: u64,
+    fault: Option<Fault>,
+}
+
+/// What a look into a ring found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// A record, which was copied.
+    Record,
+    /// Nothing; all room was given back.
+    Empty,
+}
+
+impl<M: Memory> Consumer<M> {
+    /// The consumer of a ring that nothing was read from yet.
+    pub const fn new(slice: Slice<M>, ring: Ring) -> Self {
+        Self {
+            slice,
+            ring,
+            head: 0,
+            tail: 0,
+            published: 0,
+            fault: None,
+        }
+    }
+
+    /// Copies the next record into private memory. It takes time in proportion
+    /// to the longest record, whatever the other side writes.
+    ///
+    /// The producer is told of records only when the next one is asked for:
+    /// what they name outside the ring is then free as well.
+    ///
+    /// # Errors
+    /// The producer broke the protocol; every later call says the same.
+    #[inline]
+    pub fn next(&mut self, into: &mut Record) -> Result<Next, Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        let found = self.take(into);
+        self.fault = found.err();
+        found
+    }
+
+    /// Whether there is a record that [`Consumer::next`] would give, or a fault.
+    #[inline]
+    pub fn ready(&self) -> bool {
+        self.fault.is_some() || self.head != self.slice.word(self.ring.tail).load(Ordering::Acquire)
+    }
+
+    #[inline]
+    fn take(&mut self, into: &mut Record) -> Result<Next, Fault> {
+        // Not after the copy: who asks for the next record has done the last.
+        if self.head.wrapping_sub(self.published) >= self.ring.size as u64 / 8 {
+            self.publish();
+        }
+        if self.head == self.tail {
+            self.tail = self.read_tail()?;
+            if self.head == self.tail {
+                self.publish();
+                return Ok(Next::Empty);
+            }
+        }
+        let mut header = self.read_header()?;
+        if header.op == PAD {
+            let at = self.head;
+            let to_end = self.ring.size - self.offset();
+            if header.len as usize != to_end {
+                let len = header.len;
+                return Err(Fault::Pad { at, len });
+            }
+            self.head = self.head.wrapping_add(u64::from(header.len));
+            if self.head == self.tail {
+                // A pad is published with the record that it makes room for.
+                return Err(Fault::Pad {
+                    at,
+                    len: header.len,
+                });
+            }
+            header = self.read_header()?;
+            if header.op == PAD {
+                // It cannot reach the end from the start.
+                return Err(Fault::Pad {
+                    at: self.head,
+                    len: header.len,
+                });
+            }
+        }
+        let len = header.len as usize;
+        let words = self.slice.words(self.ring.data + self.offset(), len);
+        let body = &words[HEADER_SIZE / 8..];
+        for (to, from) in into.payload.iter_mut().zip(body) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        into.len = body.len();
+        into.header = header;
+        self.head = self.head.wrapping_add(len as u64);
+        Ok(Next::Record)
+    }
+
+    #[inline]
+    const fn offset(&self) -> usize {
+        self.head as usize & (self.ring.size - 1)
+    }
+
+    #[inline]
+    fn read_tail(&self) -> Result<u64, Fault> {
+        let tail = self.slice.word(self.ring.tail).load(Ordering::Acquire);
+        let used = tail.wrapping_sub(self.head);
+        match used <= self.ring.size as u64 && tail.is_multiple_of(ALIGN as u64) {
+            true => Ok(tail),
+            false => Err(Fault::Index {
+                tail,
+                head: self.head,
+            }),
+        }
+    }
+
+    /// Reads the header at `head`, once, and checks its length.
+    #[inline]
+    fn read_header(&self) -> Result<Header, Fault> {
+        let at = self.offset();
+        let words = self.slice.words(self.ring.data + at, HEADER_SIZE);
+        let read = |n: usize| words[n].load(Ordering::Relaxed);
+        let header = Header::from_words([read(0), read(1)]);
+        let len = header.len as usize;
+        let published = self.tail.wrapping_sub(self.head);
+        let valid = len >= HEADER_SIZE
+            && len.is_multiple_of(ALIGN)
+            && len <= self.ring.longest_record()
+            && len as u64 <= published
+            && len <= self.ring.size - at;
+        match valid {
+            true => Ok(header),
+            false => Err(Fault::Length {
+                at: self.head,
+                len: header.len,
+            }),
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self) {
+        if self.published != self.head {
+            self.published = self.head;
+            self.slice
+                .word(self.ring.head)
+                .store(self.head, Ordering::Release);
+        }
+    }
+
+    /// The count of bytes that the producer knows it may use again.
+    #[inline]
+    pub const fn published(&self) -> u64 {
+        self.published
+    }
+}

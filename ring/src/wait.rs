@@ -1,0 +1,107 @@
+//! Waiting for the other side: spin, then park until woken.
+//!
+//! Who parks says so in a word of the slice, looks once more, and sleeps. Who
+//! publishes looks at that word afterwards. A fence on either side makes that
+//! one of them sees the other, so that no wake-up is lost.
+
+use core::sync::atomic::Ordering;
+
+use crate::memory::Word;
+
+/// Wakes the other side: an eventfd here, a doorbell in a virtual machine.
+pub trait Wake {
+    /// Wakes whoever is parked. It must not block.
+    fn wake(&self);
+}
+
+impl<K: Wake + ?Sized> Wake for &K {
+    fn wake(&self) {
+        (**self).wake();
+    }
+}
+
+/// Sleeps until the other side wakes.
+pub trait Park {
+    /// Stands for the wake-ups up to a moment.
+    type Ticket: Copy;
+    /// Why there is nothing to wait for any more.
+    type Lost;
+
+    /// Taken before the last look at what is waited for.
+    fn ticket(&self) -> Self::Ticket;
+
+    /// Sleeps until there is a wake-up that the ticket does not stand for; may
+    /// also return early.
+    ///
+    /// # Errors
+    /// The other side is gone.
+    fn park(&self, ticket: Self::Ticket) -> Result<(), Self::Lost>;
+}
+
+/// How long to look again before parking.
+pub trait Spin {
+    /// Whether to look once more, and not to park. Is called after each look
+    /// that found nothing.
+    fn again(&mut self) -> bool;
+}
+
+/// Looks so many times.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks(pub u32);
+
+impl Spin for Looks {
+    #[inline]
+    fn again(&mut self) -> bool {
+        core::hint::spin_loop();
+        match self.0.checked_sub(1) {
+            Some(left) => self.0 = left,
+            None => return false,
+        }
+        true
+    }
+}
+
+/// Waits until `ready` gives something. `flag` is the word that tells the other
+/// side that somebody is parked; several threads may wait by the same flag.
+///
+/// # Errors
+/// The other side is gone.
+#[inline]
+pub fn wait<W: Word, P: Park, T>(
+    flag: &W,
+    park: &P,
+    mut spin: impl Spin,
+    mut ready: impl FnMut() -> Option<T>,
+) -> Result<T, P::Lost> {
+    loop {
+        if let Some(found) = ready() {
+            return Ok(found);
+        }
+        if spin.again() {
+            continue;
+        }
+        let ticket = park.ticket();
+        flag.fetch_add(1, Ordering::SeqCst);
+        W::fence(Ordering::SeqCst);
+        let found = ready();
+        let parked = match found {
+            None => park.park(ticket),
+            Some(_) => Ok(()),
+        };
+        flag.fetch_add(u64::MAX, Ordering::Relaxed);
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        parked?;
+    }
+}
+
+/// Wakes the other side where it is parked. To be called after what it waits
+/// for was published.
+#[inline]
+pub fn wake<W: Word>(flag: &W, wake: &impl Wake) {
+    W::fence(Ordering::SeqCst);
+    if flag.load(Ordering::Relaxed) as u32 != 0 {
+        wake.wake();
+    }
+}
