@@ -75,7 +75,8 @@ pub const TARGETS: &[Target] = &[
         name: "ioreq",
         about: "a page of requests from vCPUs, torn or hostile, and deaths of the server",
         longest: 256,
-        memory: 64 << 10,
+        // The log's queue is made once, by the first input.
+        memory: 128 << 10,
         // Lines for the log, which its own thread gives back.
         memory_per_byte: 256,
     },
@@ -83,7 +84,7 @@ pub const TARGETS: &[Target] = &[
         name: "kept",
         about: "the file that outlives a serving process on Xen, damaged or made up",
         longest: 2800,
-        memory: 64 << 10,
+        memory: 128 << 10,
         memory_per_byte: 64,
     },
 ];
