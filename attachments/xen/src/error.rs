@@ -56,6 +56,14 @@ pub enum Error {
         /// What it said.
         source: io::Error,
     },
+    /// What the supervisor has made cannot be written down.
+    #[error("cannot keep {path:?}: {source}")]
+    Record {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A folder cannot be made.
     #[error("cannot make the folder {path:?}: {source}")]
     Folder {
@@ -104,6 +112,7 @@ impl Error {
             Self::System { .. } | Self::Serving(_) => {
                 "see the log above, and that limits on processes and memory leave room"
             }
+            Self::Record { .. } => "run this as root, and make room on the file system of /run",
             Self::Folder { .. } => "run this as root, on a host that has /run",
             Self::Bind(error) => error.mend(),
             Self::Kept(_) => "end the domain's emulator and start the domain again",

@@ -13,6 +13,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use vgpu_xen::DomainId;
@@ -22,6 +24,10 @@ use crate::error::{Error, cannot};
 use crate::kept::Kept;
 use crate::record::{Record, RecordFile, Stage, Wanted};
 use crate::servers::{Found, Servers};
+
+/// How often, and how long after one another, it is tried to end a server.
+const ATTEMPTS: u32 = 40;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
 /// A server that is there. It goes with this, and no vCPU is left waiting for
 /// it; its record goes only where it has gone.
@@ -136,7 +142,18 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
         file.remove()
     }
 
+    /// A domain that dies refuses some of it, until Xen has taken all of its servers away.
     fn withdraw(&self) -> Result<(), Errno> {
+        for _ in 0..ATTEMPTS {
+            match self.try_withdraw() {
+                Ok(()) => return Ok(()),
+                Err(_) => thread::sleep(BETWEEN_ATTEMPTS),
+            }
+        }
+        self.try_withdraw()
+    }
+
+    fn try_withdraw(&self) -> Result<(), Errno> {
         match self.servers.look(self.id) {
             // The domain is gone, or dying, and all of it with it.
             Err(Errno::NOENT | Errno::SRCH) => Ok(()),

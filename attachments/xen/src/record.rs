@@ -130,7 +130,7 @@ impl RecordFile {
     }
 
     fn refused(&self, source: io::Error) -> Error {
-        Error::Folder {
+        Error::Record {
             path: self.0.clone(),
             source,
         }

@@ -60,6 +60,8 @@ struct World {
     dead: Cell<bool>,
     /// Somebody else makes a server in the moment before ours.
     overtaken: Cell<bool>,
+    /// How often the domain, which dies, still refuses to have a server disabled; its servers are gone then.
+    dying: Cell<u32>,
     folder: TempDir,
     wanted: RefCell<Wanted>,
 }
@@ -83,6 +85,7 @@ impl World {
             steps: Cell::default(),
             dead: Cell::default(),
             overtaken: Cell::default(),
+            dying: Cell::default(),
             folder: tempfile::tempdir().unwrap(),
             wanted: RefCell::new(wanted(&[0x18, 0x19])),
         }
@@ -225,6 +228,16 @@ impl Servers for World {
     }
 
     fn disable(&self, server: ServerId) -> Result<(), Errno> {
+        match self.dying.get() {
+            0 => {}
+            left => {
+                if left == 1 {
+                    self.servers.borrow_mut().clear();
+                }
+                self.dying.set(left - 1);
+                return Err(Errno::INVAL);
+            }
+        }
         self.with(server, |server| {
             assert!(!server.buffered, "it is QEMU's");
             server.enabled = false;
@@ -386,4 +399,14 @@ fn without_room_for_a_server_nothing_is_left() {
     let error = made.map(drop).unwrap_err().to_string();
     assert!(error.contains("make an ioreq server"), "{error}");
     world.is_as(&vec![qemu(); MAX_SERVERS.into()]);
+}
+
+#[test]
+fn of_a_domain_that_dies_meanwhile_nothing_is_left() {
+    let world = World::new();
+    let file = world.record();
+    let made = IoreqServer::make(&world, &file, &world.wanted.borrow(), |_| Ok(()));
+    world.dying.set(3);
+    made.unwrap().end(DOMAIN).unwrap();
+    world.is_as(&[]);
 }

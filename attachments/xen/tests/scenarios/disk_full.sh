@@ -1,8 +1,8 @@
 # No room for what the emulator keeps: it says so before the guest runs, and leaves nothing. With room once, it never needs
 # more, also where another process takes over.
-# A folder of one page and a directory's, as /run is a file system in memory.
+# Room for the registers, the record, and another record that takes its place, as /run is a file system in memory.
 mkdir -p /run/vgpu-stub
-mount -t tmpfs -o size=8k,mode=700 tmpfs /run/vgpu-stub || fail "no tmpfs"
+mount -t tmpfs -o size=16k,mode=700 tmpfs /run/vgpu-stub || fail "no tmpfs"
 fill() { dd if=/dev/zero of=/run/vgpu-stub/filler bs=4k 2>/dev/null; }
 # refused: what has just ended named the cause and the mend.
 refused() {
