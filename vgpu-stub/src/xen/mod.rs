@@ -168,6 +168,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         clean_up(domain).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
         return Ok(ExitCode::SUCCESS);
     }
+    let done = emulate(args, domain);
+    if let Err(failure) = &done
+        && args.detached
+        && !args.serving
+    {
+        // Who started it waits for a line.
+        let _ = writeln!(io::stdout(), "{}{}", background::FAILED, failure.cause);
+    }
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn emulate(args: &Args, domain: DomainId) -> Result<(), Failure> {
     let options = Options {
         domain,
         devices: devices(&args.device)?,
@@ -184,14 +196,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     } else {
         supervise(&options, serving)
     };
-    done.map_err(|error| {
-        if args.detached && !args.serving {
-            // Who started it waits for a line.
-            let _ = writeln!(io::stdout(), "{}{error}", background::FAILED);
-        }
-        Failure::new(error.to_string(), error.mend())
-    })?;
-    Ok(ExitCode::SUCCESS)
+    done.map_err(|error| Failure::new(error.to_string(), error.mend()))
 }
 
 /// This very command, as the process that answers the guest.

@@ -6,7 +6,9 @@ for name in g1 g2; do
 done
 domain=$(xl domid g1)
 /host/reach "$domain" "$(xl domid g2)" || fail "it reaches too far"
-/host/vgpu-compromised try xen "$domain" "$(xl domid g2)" >/tmp/acts || {
+# The acts that end leave files behind, for which dom0 has little room.
+mkdir /run/acts && mount -t tmpfs tmpfs /run/acts || fail "no tmpfs"
+TMPDIR=/run/acts /host/vgpu-compromised try xen "$domain" "$(xl domid g2)" >/tmp/acts || {
     grep WRONG /tmp/acts
     fail "an act does not come to what it should"
 }
