@@ -168,7 +168,7 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
 impl<S: Servers> Drop for IoreqServer<'_, S> {
     fn drop(&mut self) {
         // What is left is recorded.
-        if self.withdraw().is_ok() {
+        if self.try_withdraw().is_ok() {
             let _ = self.file.remove();
         }
     }
