@@ -5,12 +5,12 @@ mod checks;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::guest::{GuestImage, GuestProgram};
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::guest::{GuestImage, GuestProgram};
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
 
 use crate::checkout;
 use crate::demo::attachment::{Attachment, Choice};

@@ -11,8 +11,8 @@ mod xen;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use vgpu_benchmarks::{Access, Median};
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::steps::Steps;
+use vgpu_bench::{Access, Median};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -21,8 +21,8 @@ Examples:
   cargo xtask bench xen                 in Xen's dom0, against a device that QEMU emulates there
   cargo xtask bench density             what idle servers cost together
   cargo xtask bench vfio-user --access write
-  cargo xtask bench qemu --json >benchmarks/results/qemu.json
-  cargo xtask bench report benchmarks/results/*.json --chart docs/benchmarks.svg
+  cargo xtask bench qemu --json >tests/bench/results/qemu.json
+  cargo xtask bench report tests/bench/results/*.json --chart docs/benchmarks.svg
 
 Exit code: 0 if vgpu-stub keeps to the bound, 1 if not, or if nothing was measured.";
 

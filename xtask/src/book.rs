@@ -4,10 +4,10 @@ use std::process::Command;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::process;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::process;
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: what a guest, a client or a damaged file may say, at random.
 
 mod engine;
-#[path = "../../fuzz/src/list.rs"]
+#[path = "../../tests/fuzz/src/list.rs"]
 #[allow(
     dead_code,
     unreachable_pub,
@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 use engine::{Engine, Limit};
@@ -130,7 +130,7 @@ fn fuzz(targets: &[&Target], limit: &Limit, steps: &Steps) -> Result<Summary> {
 
 /// A target's folder in the checkout.
 fn folder(kind: &str, target: &Target) -> PathBuf {
-    checkout().join("fuzz").join(kind).join(target.name)
+    checkout().join("tests/fuzz").join(kind).join(target.name)
 }
 
 /// Moves what breaks a target to where it is committed.

@@ -17,8 +17,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use vgpu_testbed::failure::describe;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::failure::describe;
+use vgpu_bed::steps::Steps;
 
 /// Build, demonstrate and test vgpu-stub
 #[derive(Debug, Parser)]

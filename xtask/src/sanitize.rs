@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::process;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::process;
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 
@@ -24,7 +24,7 @@ pub(crate) struct Options {}
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Where `unsafe` is, and the tests that call it: those of the loop above it, and all seeds of the fuzz targets.
-const PACKAGES: [&str; 4] = ["vgpu-xen", "vgpu-qemu", "vgpu-xen-attachment", "vgpu-fuzz"];
+const PACKAGES: [&str; 4] = ["xen-dm", "vgpu-qemu", "vgpu-xen", "vgpu-fuzz"];
 
 /// Runs the command.
 pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {

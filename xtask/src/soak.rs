@@ -4,12 +4,12 @@ use std::ffi::OsString;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::Suite;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::soak::TIMES;
-use vgpu_testbed::steps::Steps;
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::Suite;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::soak::TIMES;
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
 
 use crate::qemu::{self, Source, Variant};
 use crate::test::{bed_tests, build_programs};
@@ -39,7 +39,7 @@ pub(crate) struct Options {
     suite: String,
 }
 
-/// A test that goes on for as long as it is told to, by `vgpu_testbed::soak`.
+/// A test that goes on for as long as it is told to, by `vgpu_bed::soak`.
 struct Soak {
     name: &'static str,
     about: &'static str,
@@ -64,7 +64,7 @@ const SOAKS: [Soak; 4] = [
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
         machines: Machines::Qemu,
-        package: "vgpu-testbed",
+        package: "vgpu-bed",
         suite: "device",
         only: "unplug::",
     },
@@ -72,7 +72,7 @@ const SOAKS: [Soak; 4] = [
         name: "unplug-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
-        package: "vgpu-testbed",
+        package: "vgpu-bed",
         suite: "vfio_user",
         only: "unplug::",
     },
@@ -80,7 +80,7 @@ const SOAKS: [Soak; 4] = [
         name: "hostile-guest",
         about: "4 minutes for each attack of a hostile guest; the device in QEMU",
         machines: Machines::Qemu,
-        package: "vgpu-testbed",
+        package: "vgpu-bed",
         suite: "device",
         only: "hostile::",
     },
@@ -88,7 +88,7 @@ const SOAKS: [Soak; 4] = [
         name: "hostile-guest-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
-        package: "vgpu-testbed",
+        package: "vgpu-bed",
         suite: "vfio_user",
         only: "hostile::",
     },

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::Suite;
-use vgpu_testbed::failure::{Mend, describe};
-use vgpu_testbed::libvirt;
-use vgpu_testbed::process;
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::Suite;
+use vgpu_bed::failure::{Mend, describe};
+use vgpu_bed::libvirt;
+use vgpu_bed::process;
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
@@ -49,11 +49,11 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
-    ("vgpu-xen", "ioreq-server"),
-    ("vgpu-xen", "reach"),
-    ("vgpu-xen", "hold-open"),
-    ("vgpu-xen-attachment", "linux-4-19"),
-    ("vgpu-xen-attachment", "without-seccomp"),
+    ("xen-dm", "ioreq-server"),
+    ("xen-dm", "reach"),
+    ("xen-dm", "hold-open"),
+    ("vgpu-xen", "linux-4-19"),
+    ("vgpu-xen", "without-seccomp"),
     ("vgpu-compromised", "vgpu-compromised"),
 ];
 
@@ -232,9 +232,7 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
             ("VGPU_STUB_QEMU", binary.as_path()),
             ("VGPU_STUB_PROGRAMS", programs),
         ];
-        summary.add(name, || {
-            bed_tests("vgpu-testbed", &suites, "", &environment)
-        });
+        summary.add(name, || bed_tests("vgpu-bed", &suites, "", &environment));
     }
     libvirt(programs.as_deref(), first.as_deref(), steps, summary);
     stock(programs.as_deref(), first.as_deref(), steps, summary);
@@ -286,7 +284,7 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests("vgpu-testbed", &["vfio_user", "doctor"], "", &environment)
+        bed_tests("vgpu-bed", &["vfio_user", "doctor"], "", &environment)
     });
 }
 
@@ -315,7 +313,7 @@ fn libvirt(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summ
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(name, || {
-        bed_tests("vgpu-testbed", &["libvirt"], "", &environment)
+        bed_tests("vgpu-bed", &["libvirt"], "", &environment)
     });
 }
 
@@ -353,9 +351,7 @@ fn xen(
     });
     // Other scenarios start from the guests that these leave.
     for (name, only) in [("Guests on Xen", "guest_comes_up"), (name, "")] {
-        summary.add(name, || {
-            bed_tests("vgpu-xen-attachment", &["xen"], only, &environment)
-        });
+        summary.add(name, || bed_tests("vgpu-xen", &["xen"], only, &environment));
     }
     let older = XenVersion::V4_17.to_string();
     let environment = [
@@ -365,7 +361,7 @@ fn xen(
     .concat();
     summary.add(format!("{name} {older}"), || {
         for only in ON_OLDER_XEN {
-            bed_tests("vgpu-xen-attachment", &["xen"], only, &environment)?;
+            bed_tests("vgpu-xen", &["xen"], only, &environment)?;
         }
         Ok(())
     });

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::{Mend, describe};
-use vgpu_testbed::guest::{GuestImage, GuestProgram};
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::{Mend, describe};
+use vgpu_bed::guest::{GuestImage, GuestProgram};
+use vgpu_bed::steps::Steps;
 use xen_bed::{Bed, Outcome, Scenario, XenVersion};
 
 use crate::checkout;
@@ -22,12 +22,12 @@ Examples:
   cargo xtask xen my-scenario.sh --file vgpu-stub=target/release/vgpu-stub
                                              with a program, /host/vgpu-stub in dom0
 
-xen-bed/README.md says how to write a scenario.
+tests/xen-bed/README.md says how to write a scenario.
 
 Exit code: 0 if every scenario ended with status 0, 1 otherwise.";
 
 /// The folder of the scenarios that come with the bed.
-const SCENARIOS: &str = "xen-bed/scenarios";
+const SCENARIOS: &str = "tests/xen-bed/scenarios";
 
 /// Run shell scripts in the dom0 of a real Xen
 #[derive(Debug, Args)]

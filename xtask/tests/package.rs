@@ -328,7 +328,8 @@ fn the_tarball_leaves_nothing() {
 
     for script in [
         &install,
-        &PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../packaging/tarball/uninstall.sh"),
+        &PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../operator/packaging/tarball/uninstall.sh"),
     ] {
         stops_nothing(&fs::read_to_string(script).unwrap());
     }
@@ -514,7 +515,7 @@ fn stops_nothing(script: &str) {
 
 #[test]
 fn hooks_are_programs_of_the_shell_that_xcp_ng_has() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/xcp-ng");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../operator/packaging/xcp-ng");
     for hook in ["vm-pre-start", "vm-post-destroy"] {
         let path = folder.join(hook);
         succeed(Command::new("sh").arg("-n").arg(&path));

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, Result};
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::guest::GuestImage;
-use vgpu_testbed::machine::{Machine, MachineType};
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::guest::GuestImage;
+use vgpu_bed::machine::{Machine, MachineType};
+use vgpu_bed::steps::Steps;
 use xen_bed::{Bed, Scenario, XenVersion};
 
 use super::checks::{Check, OnHost, Side};
@@ -154,7 +154,7 @@ pub(super) fn xen(
 }
 
 const PRELUDE: &str = concat!(
-    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    include_str!("../../../host/xen/tests/scenarios/install.sh"),
     include_str!("xen.sh")
 );
 

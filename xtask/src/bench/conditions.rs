@@ -10,8 +10,8 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::process;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::process;
 
 use crate::checkout;
 

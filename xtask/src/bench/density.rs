@@ -10,10 +10,10 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use rustix::process::Pid;
 use serde::Serialize;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::server::Server;
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::server::Server;
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
 
 use super::EXAMPLES;
 use super::conditions::Conditions;

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use vgpu_benchmarks::{Access, Comparison};
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::guest::GuestProgram;
-use vgpu_testbed::machine::MachineBuilder;
-use vgpu_testbed::steps::{Step, Steps};
-use vgpu_testbed::{cache::Cache, guest::GuestImage, static_program};
+use vgpu_bed::failure::Mend;
+use vgpu_bed::guest::GuestProgram;
+use vgpu_bed::machine::MachineBuilder;
+use vgpu_bed::steps::{Step, Steps};
+use vgpu_bed::{cache::Cache, guest::GuestImage, static_program};
+use vgpu_bench::{Access, Comparison};
 
 use crate::checkout;
 
@@ -20,7 +20,7 @@ const SLOTS: [u8; 3] = [5, 6, 7];
 
 /// The guest with the program that measures.
 pub(super) fn image(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
-    let program = static_program::build(checkout(), "vgpu-benchmarks", "bar0-cost", steps)?;
+    let program = static_program::build(checkout(), "vgpu-bench", "bar0-cost", steps)?;
     let programs = [GuestProgram {
         name: "bar0-cost",
         file: &program,

@@ -1,13 +1,13 @@
 //! In QEMU itself, against devices of QEMU's own.
 
 use anyhow::Result;
-use vgpu_benchmarks::Comparison;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::Suite;
-use vgpu_testbed::firmware::Firmware;
-use vgpu_testbed::machine::{MachineBuilder, MachineType};
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::Suite;
+use vgpu_bed::firmware::Firmware;
+use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
+use vgpu_bench::Comparison;
 
 use super::conditions::Conditions;
 use super::report::{Report, tell};

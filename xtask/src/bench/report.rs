@@ -4,8 +4,8 @@ use std::fmt;
 
 use anyhow::{Context, Result, anyhow};
 use serde::{Deserialize, Serialize};
-use vgpu_benchmarks::{Access, Comparison, Median};
-use vgpu_testbed::failure::Mend;
+use vgpu_bed::failure::Mend;
+use vgpu_bench::{Access, Comparison, Median};
 
 use super::conditions::Conditions;
 

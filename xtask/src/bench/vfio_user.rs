@@ -2,14 +2,14 @@
 
 use anyhow::Result;
 use clap::{Args, value_parser};
-use vgpu_benchmarks::{Access, Median};
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::firmware::Firmware;
-use vgpu_testbed::machine::{MachineBuilder, MachineType};
-use vgpu_testbed::server::{Server, qemu_device};
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::firmware::Firmware;
+use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::server::{Server, qemu_device};
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_bench::{Access, Median};
 
 use super::conditions::Conditions;
 use super::report::{Report, tell};
@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let (peer, peers_name) = if options.null {
         (ours.clone(), "itself")
     } else {
-        let server = build("vgpu-benchmarks", "minimal-vfio-user-server")?;
+        let server = build("vgpu-bench", "minimal-vfio-user-server")?;
         (server, "a minimal server on the crate vfio_user")
     };
     let cache = Cache::open()?;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::{Step, Steps};
+use vgpu_bed::cache::Cache;
+use vgpu_bed::static_program;
+use vgpu_bed::steps::{Step, Steps};
 use xen_bed::{Bed, Scenario, XenVersion};
 
 use super::conditions::Conditions;
@@ -29,8 +29,8 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// Prints on its last line what the guest's program printed.
 const SCRIPT: &str = concat!(
-    include_str!("../../../attachments/xen/tests/scenarios/prelude.sh"),
-    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    include_str!("../../../host/xen/tests/scenarios/prelude.sh"),
+    include_str!("../../../host/xen/tests/scenarios/install.sh"),
     r#"
 # A guest on Xen asks QEMU to take its network cards away, unless it is told not to.
 start_guest g1 1 "cmdline = \"$guest_arguments xen_emul_unplug=never\"" \

@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::ValueEnum;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::Suite;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::firmware::Firmware;
-use vgpu_testbed::machine::{MachineBuilder, MachineType};
-use vgpu_testbed::server::{Server, qemu_device};
-use vgpu_testbed::steps::Steps;
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::Suite;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::firmware::Firmware;
+use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::server::{Server, qemu_device};
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
 
 use crate::qemu::{self, Source, Variant};
 
@@ -157,7 +157,7 @@ fn with_qemu(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vgpu_testbed::failure::describe;
+    use vgpu_bed::failure::describe;
 
     fn system() -> Option<StockQemu> {
         Some(StockQemu {

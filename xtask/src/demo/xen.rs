@@ -3,15 +3,15 @@
 use std::path::Path;
 
 use anyhow::Result;
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::guest::GuestImage;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::guest::GuestImage;
+use vgpu_bed::steps::Steps;
 use xen_bed::{Bed, Scenario, XenVersion};
 
 /// What dom0 runs.
 const SCRIPT: &str = concat!(
-    include_str!("../../../attachments/xen/tests/scenarios/install.sh"),
+    include_str!("../../../host/xen/tests/scenarios/install.sh"),
     include_str!("xen.sh")
 );
 

@@ -8,9 +8,9 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use vgpu_testbed::host_packages::{self, Package};
-use vgpu_testbed::process::{self, Process};
-use vgpu_testbed::steps::{Step, Steps};
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::process::{self, Process};
+use vgpu_bed::steps::{Step, Steps};
 
 use super::list::Target;
 use super::progress::Progress;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use tempfile::TempDir;
-use vgpu_testbed::steps::Step;
+use vgpu_bed::steps::Step;
 
 /// How far a target has come.
 #[derive(Debug, Default)]

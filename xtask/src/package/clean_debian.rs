@@ -6,16 +6,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
-use vgpu_testbed::cache::Cache;
-use vgpu_testbed::debian::{Suite, root};
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::firmware::Firmware;
-use vgpu_testbed::guest::GuestImage;
-use vgpu_testbed::host_packages::{self, Package};
-use vgpu_testbed::initramfs::Initramfs;
-use vgpu_testbed::machine::{MachineBuilder, MachineType};
-use vgpu_testbed::steps::{Step, Steps};
-use vgpu_testbed::stock_qemu::StockQemu;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::{Suite, root};
+use vgpu_bed::failure::Mend;
+use vgpu_bed::firmware::Firmware;
+use vgpu_bed::guest::GuestImage;
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::initramfs::Initramfs;
+use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::steps::{Step, Steps};
+use vgpu_bed::stock_qemu::StockQemu;
 
 use super::VERSION;
 use crate::checkout;
@@ -65,7 +65,7 @@ fn tree(root: &Path, package: &Path, step: &Step) -> Result<()> {
         .mend("Users may not make namespaces here: run this on another machine.")?;
     let mut check = apart("sh");
     check
-        .arg(checkout().join("packaging/tests/clean_debian.sh"))
+        .arg(checkout().join("operator/packaging/tests/clean_debian.sh"))
         .arg(root)
         .arg(package)
         .arg(VERSION)
@@ -95,12 +95,12 @@ fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &St
         ("tests/vgpu-stub.deb", package),
         (
             "tests/vgpu-stub-xen@.service",
-            &checkout().join("packaging/xcp-ng/vgpu-stub-xen@.service"),
+            &checkout().join("operator/packaging/xcp-ng/vgpu-stub-xen@.service"),
         ),
     ] {
         own.file(path, fs::read(file)?);
     }
-    let script = checkout().join("packaging/tests/units.sh");
+    let script = checkout().join("operator/packaging/tests/units.sh");
     own.program("tests/units.sh", fs::read(script)?);
     let folder = "etc/systemd/system";
     own.file(&format!("{folder}/tests.service"), UNIT.into());
@@ -118,5 +118,5 @@ fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &St
         return Ok(());
     }
     Err(anyhow!("the units do not do what they should:\n{console}"))
-        .mend("See what packaging/tests/units.sh expects.")
+        .mend("See what operator/packaging/tests/units.sh expects.")
 }

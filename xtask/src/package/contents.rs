@@ -90,17 +90,21 @@ const PLAIN: [(&str, u32, Source); 3] = [
     (
         "/usr/lib/systemd/system/vgpu-stub-vfio-user@.service",
         0o644,
-        Source::File("packaging/systemd/vgpu-stub-vfio-user@.service"),
+        Source::File("operator/packaging/systemd/vgpu-stub-vfio-user@.service"),
     ),
 ];
 
 const XCP_NG: [(&str, u32, Source); 12] = [
     ("/etc/vgpu-stub", 0o755, Source::Folder),
-    (SETTINGS, 0o644, Source::File("packaging/xcp-ng/xcp.conf")),
+    (
+        SETTINGS,
+        0o644,
+        Source::File("operator/packaging/xcp-ng/xcp.conf"),
+    ),
     (
         "/usr/lib/systemd/system/vgpu-stub-xen@.service",
         0o644,
-        Source::File("packaging/xcp-ng/vgpu-stub-xen@.service"),
+        Source::File("operator/packaging/xcp-ng/vgpu-stub-xen@.service"),
     ),
     ("/usr/lib/xapi/alternatives", 0o755, Source::Folder),
     ("/usr/lib/xapi/alternatives/xenguest", 0o755, Source::Folder),
@@ -120,12 +124,12 @@ const XCP_NG: [(&str, u32, Source); 12] = [
     (
         "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
         0o755,
-        Source::File("packaging/xcp-ng/vm-pre-start"),
+        Source::File("operator/packaging/xcp-ng/vm-pre-start"),
     ),
     (
         "/etc/xapi.d/vm-post-destroy/50-vgpu-stub",
         0o755,
-        Source::File("packaging/xcp-ng/vm-post-destroy"),
+        Source::File("operator/packaging/xcp-ng/vm-post-destroy"),
     ),
 ];
 

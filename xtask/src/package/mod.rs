@@ -11,9 +11,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::Args;
-use vgpu_testbed::host_packages::{self, Package};
-use vgpu_testbed::static_program;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::static_program;
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 use contents::{Entry, Kit, Source, entries, stage};
@@ -254,7 +254,7 @@ fn tarball(build: &Build<'_>) -> Result<Command> {
     let name = format!("{}-{VERSION}", build.kit.name());
     let top = build.work.join(&name);
     fs::create_dir(&top)?;
-    let scripts = checkout().join("packaging/tarball");
+    let scripts = checkout().join("operator/packaging/tarball");
     fs::copy(scripts.join("install.sh"), top.join("install.sh"))?;
     let uninstall = build.tree.join("usr/lib/vgpu-stub/uninstall.sh");
     fs::copy(scripts.join("uninstall.sh"), uninstall)?;

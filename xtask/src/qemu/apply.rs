@@ -1,7 +1,7 @@
 //! Puts the device into a source tree of QEMU, and takes it out again.
 //!
-//! What goes in is data: the files of `attachments/qemu/tree`, the static library, and the lines of
-//! `attachments/qemu/glue`, each at the top of one of QEMU's files and between two marker lines. The tree keeps a list
+//! What goes in is data: the files of `host/qemu/tree`, the static library, and the lines of
+//! `host/qemu/glue`, each at the top of one of QEMU's files and between two marker lines. The tree keeps a list
 //! of the files that came in, so taking them out needs nothing but the tree.
 
 use std::fs;
@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::NamedTempFile;
-use vgpu_testbed::failure::Mend;
+use vgpu_bed::failure::Mend;
 
 use super::tree::{BuildSystem, Tree, Version};
 
@@ -67,7 +67,7 @@ pub(crate) fn device_file(version: Version) -> Option<&'static str> {
 
 /// Puts the device into `tree`, or brings it up to date. Files that are so already are not touched.
 ///
-/// `attachment` is the folder `attachments/qemu`, `library` the static library.
+/// `attachment` is the folder `host/qemu`, `library` the static library.
 pub(crate) fn apply(tree: &Tree, attachment: &Path, library: &Path) -> Result<()> {
     let glue = attachment.join("glue");
     let mut files = Vec::new();
@@ -285,7 +285,7 @@ mod tests {
     /// The real glue, with a shim and a library of a few bytes.
     fn attachment() -> TempDir {
         let dir = tempfile::tempdir().unwrap();
-        let glue = crate::checkout().join("attachments/qemu/glue");
+        let glue = crate::checkout().join("host/qemu/glue");
         fs::create_dir_all(dir.path().join("tree/hw/misc")).unwrap();
         fs::create_dir(dir.path().join("glue")).unwrap();
         for entry in fs::read_dir(glue).unwrap() {

@@ -6,10 +6,10 @@ use std::process::Command;
 use std::thread;
 
 use anyhow::{Context, Result};
-use vgpu_testbed::cache::{Cache, digest};
-use vgpu_testbed::failure::Mend;
-use vgpu_testbed::host_packages::{self, Package};
-use vgpu_testbed::steps::{Step, Steps};
+use vgpu_bed::cache::{Cache, digest};
+use vgpu_bed::failure::Mend;
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::steps::{Step, Steps};
 
 use super::apply::device_file;
 use super::tree::{BuildSystem, Tree, Version};

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 use tempfile::NamedTempFile;
-use vgpu_testbed::cache::{Cache, digest};
-use vgpu_testbed::debian::{self, Suite};
-use vgpu_testbed::process;
-use vgpu_testbed::steps::Steps;
+use vgpu_bed::cache::{Cache, digest};
+use vgpu_bed::debian::{self, Suite};
+use vgpu_bed::process;
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 pub(crate) use build::Variant;
@@ -153,11 +153,11 @@ impl Source {
 }
 
 fn attachment() -> PathBuf {
-    checkout().join("attachments/qemu")
+    checkout().join("host/qemu")
 }
 
 /// Keeps other checkouts from changing `tree` at the same time.
-fn lock(cache: &Cache, tree: &Tree) -> Result<vgpu_testbed::cache::Lock> {
+fn lock(cache: &Cache, tree: &Tree) -> Result<vgpu_bed::cache::Lock> {
     cache.lock(&format!(
         "qemu-{}",
         digest(tree.root.as_os_str().as_encoded_bytes())

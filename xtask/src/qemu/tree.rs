@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use vgpu_testbed::failure::Mend;
+use vgpu_bed::failure::Mend;
 
 /// The oldest version that the device is for: XCP-ng's.
 const OLDEST: Version = Version(4, 2);

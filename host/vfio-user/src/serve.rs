@@ -1,0 +1,461 @@
+//! The process: its sockets, its signals, and the one VM it serves.
+
+use std::io::{self, Write};
+use std::mem::ManuallyDrop;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use vfio_user_server::{Broken, Connection};
+use vgpu_device::{Device, DeviceConfig};
+use vgpu_pci::capability::PortType;
+use vgpu_runtime::{Control, Emulator, Log, ending_signals};
+use vgpu_sandbox::Sandbox;
+use vgpu_socket::Listener;
+
+use crate::client::{ClientId, News, Phase};
+use crate::clients::{Clients, LEAVING};
+use crate::ending::Ending;
+use crate::endpoint::Endpoint;
+use crate::error::{Error, cannot};
+use crate::guard::Guard;
+use crate::held::Held;
+use crate::sandbox::POLICY;
+use crate::service_manager::ServiceManager;
+
+/// What to serve, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where QEMU connects.
+    pub socket: PathBuf,
+    /// Permission bits of that socket's file.
+    pub socket_mode: u32,
+    /// Where the host's side connects, if it may.
+    pub control: Option<PathBuf>,
+    /// The device. Its slot means nothing here: the client chooses one.
+    pub device: DeviceConfig,
+    /// Whether accesses go to the log from the start.
+    pub trace: bool,
+}
+
+/// The control socket is for the user that runs the server.
+const CONTROL_MODE: u32 = 0o600;
+
+/// How long to wait where the process has no descriptor for another client.
+const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
+
+/// How often those are looked at that keep another client from being accepted.
+const NO_ROOM: Duration = Duration::from_millis(10);
+
+/// How long clients may take to end once the process is to.
+const LAST_REPLY: Duration = Duration::from_secs(1);
+
+const TURNED_AWAY: &str = "turned a client away: another VM has the device";
+
+/// How long the log may take to write its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serves the device to one VM after another, until a signal or the control
+/// socket ends it. `guarding` is the command that runs [`guard`], to which the
+/// paths of the sockets are added that the server has made. Says on stdout when
+/// it is ready, and to systemd; the log goes to stderr.
+///
+/// [`guard`]: crate::guard()
+///
+/// # Errors
+///
+/// If the socket cannot be had, or the system refuses what the server needs. No
+/// socket is left behind. Where there can be no control socket, the log says
+/// so, and the device is served without.
+pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
+    let sandbox = Sandbox::prepare()?;
+    let signalled = ending_signals().map_err(cannot("handle signals"))?;
+    let listener = Listener::bind(&options.socket, options.socket_mode)?;
+    let control_socket = options.control.as_deref().map(control_socket);
+    let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
+    let ending = Ending::start().map_err(cannot("start a thread"))?;
+    let control_socket = match control_socket.transpose() {
+        Ok(socket) => socket,
+        Err(error) => {
+            log.event(format!("there is no control socket: {error}"));
+            log.event(format!(
+                "to have one, {}, and start this server again",
+                error.mend()
+            ));
+            None
+        }
+    };
+    // QEMU makes of it what the device's place asks for.
+    let device = Device::new(&options.device, PortType::RootComplexIntegratedEndpoint);
+    let emulator = Arc::new(Emulator::new(device, options.trace, log));
+    let news = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
+        .map(Arc::new)
+        .map_err(cannot("make an eventfd"))?;
+    guarding.arg(&options.socket);
+    if control_socket.is_some() {
+        // Else what is at its path is another's.
+        guarding.args(&options.control);
+    }
+    let guard = Guard::start(guarding).map_err(cannot("start the guard"))?;
+    let service_manager = ServiceManager::connect();
+
+    // From here on their files are the guard's to remove: a process in this
+    // sandbox may not even look at a file.
+    let listener = ManuallyDrop::new(listener);
+    let control_socket = ManuallyDrop::new(control_socket);
+    let sandboxed = match sandbox.close(&POLICY) {
+        Ok(sandboxed) => sandboxed,
+        Err(error) => {
+            guard.end();
+            return Err(error.into());
+        }
+    };
+    let mut server = Server {
+        listener,
+        control_socket,
+        control: Control::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
+        signalled,
+        emulator,
+        clients: Clients::new(Arc::clone(&news), sandboxed),
+        news,
+        leaving: None,
+        ending,
+        guard: Some(guard),
+        paused: None,
+    };
+
+    let path = options.socket.display();
+    // Who closed stdout does not want to know, and who is no systemd neither.
+    let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
+    service_manager.tell("READY=1");
+    let result = server.run();
+    service_manager.tell("STOPPING=1");
+    server.end_clients();
+    server.end_guard();
+    server.emulator.log().flush(LAST_LINES);
+    result
+}
+
+struct Server {
+    listener: ManuallyDrop<Listener>,
+    control_socket: ManuallyDrop<Option<vgpu_control::Server>>,
+    control: Control,
+    /// Readable when a signal asks for the end.
+    signalled: UnixStream,
+    emulator: Arc<Emulator>,
+    clients: Clients,
+    /// Signalled when a client has news.
+    news: Arc<OwnedFd>,
+    /// Since when the client that has the device has been gone.
+    leaving: Option<Instant>,
+    ending: Ending,
+    /// It ends the client's connection where this process cannot. It is not
+    /// started again: this process may start none.
+    guard: Option<Guard>,
+    /// Until when no client is accepted.
+    paused: Option<Instant>,
+}
+
+fn control_socket(path: &Path) -> Result<vgpu_control::Server, Error> {
+    let listener = Listener::bind(path, CONTROL_MODE)?;
+    vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))
+}
+
+impl Server {
+    /// Runs until somebody asks for the end.
+    fn run(&mut self) -> Result<(), Error> {
+        while !self.control.shutdown_requested() {
+            let ready = self.wait()?;
+            if ready.signalled {
+                break;
+            }
+            // Before the news, after which another client may have the device.
+            if ready.left {
+                self.leaving = Some(Instant::now());
+            }
+            if ready.news {
+                self.hear();
+            }
+            if self.leaving.is_some_and(|since| since.elapsed() >= LEAVING) {
+                self.take_back();
+            }
+            if ready.unguarded {
+                self.guard_ended();
+            }
+            if ready.connecting {
+                self.accept()?;
+            }
+            if ready.control
+                && let Some(socket) = &mut *self.control_socket
+            {
+                socket.ready(&self.control);
+            }
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<Ready, Error> {
+        self.paused = self.paused.filter(|until| *until > Instant::now());
+        let listened = match self.paused {
+            Some(_) => PollFlags::empty(),
+            None => PollFlags::IN,
+        };
+        let leaving = self.leaving.and_then(|since| since.checked_add(LEAVING));
+        let next = self.paused.into_iter().chain(leaving).min();
+        let limit = next.and_then(|at| {
+            let left = at.saturating_duration_since(Instant::now());
+            Timespec::try_from(left).ok()
+        });
+        let none = PollFd::new(&self.signalled, PollFlags::empty());
+        let mut fds = [
+            PollFd::new(&self.signalled, PollFlags::IN),
+            PollFd::new(&*self.news, PollFlags::IN),
+            PollFd::new(&*self.listener, listened),
+            // Where there is none of these, one more of another.
+            match &*self.control_socket {
+                Some(socket) => PollFd::new(socket, PollFlags::IN),
+                None => none.clone(),
+            },
+            match &self.guard {
+                Some(guard) => PollFd::new(guard, PollFlags::IN),
+                None => none.clone(),
+            },
+            match self.clients.holder() {
+                Some(client) if self.leaving.is_none() => {
+                    PollFd::new(&*client.stream, PollFlags::RDHUP)
+                }
+                _ => none,
+            },
+        ];
+        match poll(&mut fds, limit.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(cannot("wait for events")(errno)),
+        }
+        let [.., holder] = &fds;
+        let left = holder
+            .revents()
+            .intersects(PollFlags::HUP | PollFlags::RDHUP);
+        let [signalled, news, connecting, control, unguarded, _] =
+            fds.map(|fd| fd.revents().contains(PollFlags::IN));
+        Ok(Ready {
+            signalled,
+            news,
+            left,
+            connecting,
+            control,
+            unguarded,
+        })
+    }
+
+    /// Hears the next client, where there is room.
+    fn accept(&mut self) -> Result<(), Error> {
+        if !self.clients.have_room() {
+            if self.clients.are_stuck() {
+                return Err(Error::Stuck);
+            }
+            self.clients.give_way();
+            self.pause(NO_ROOM);
+            return Ok(());
+        }
+        match self.listener.accept() {
+            Ok(Some(stream)) => self.admit(stream),
+            Ok(None) => {}
+            Err(error) => {
+                // It may be clients who have all descriptors, and so cause this.
+                self.clients.give_way();
+                self.pause(NO_DESCRIPTOR);
+                self.say_of_guest(format!("cannot accept a client: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self, time: Duration) {
+        self.paused = Instant::now().checked_add(time);
+    }
+
+    fn admit(&mut self, stream: UnixStream) {
+        let stream = Arc::new(stream);
+        if let Err(error) = self.clients.add(&stream) {
+            match self.clients.holder() {
+                Some(_) => self.say_of_guest(TURNED_AWAY),
+                None => self.say_of_guest(format!("cannot serve a client: {error}")),
+            }
+            self.ending.end(Connection::new(stream));
+        }
+    }
+
+    fn hear(&mut self) {
+        let _ = rustix::io::read(self.news.as_fd(), &mut [0; 8]);
+        while let Some((id, news)) = self.clients.hear() {
+            match news {
+                News::Proposed => self.proposed(id),
+                News::Ended(ended) => self.ended(id, ended),
+            }
+        }
+    }
+
+    /// A client asks for the device: it has it, waits for the last one to end
+    /// who has left, or is turned away.
+    fn proposed(&mut self, id: ClientId) {
+        match self.clients.holder() {
+            None => self.give(id),
+            Some(holder) if holder.has_left() => {
+                if let Some(client) = self.clients.get(id) {
+                    client.enter(Phase::Waiting);
+                }
+            }
+            Some(_) => self.refuse(id),
+        }
+    }
+
+    fn refuse(&mut self, id: ClientId) {
+        self.say_of_guest(TURNED_AWAY);
+        if let Some(client) = self.clients.get(id) {
+            client.refuse();
+        }
+    }
+
+    /// Gives a client the device, which nobody has.
+    fn give(&mut self, id: ClientId) {
+        let Some(client) = self.clients.get(id) else {
+            return;
+        };
+        let stream = Arc::clone(&client.stream);
+        self.guard(Some(&stream));
+        if let Some(client) = self.clients.get(id) {
+            client.serve(Held::new(Endpoint::new(Arc::clone(&self.emulator))));
+            self.control.set_connected(true);
+            self.say_of_guest("client connected");
+        }
+    }
+
+    /// A client is gone, and all that it sent.
+    fn ended(&mut self, id: ClientId, ended: Result<(), Broken>) {
+        let phase = self.clients.remove(id);
+        let served = matches!(phase, Some(Phase::Served(_)));
+        match ended {
+            Err(broken) => self.say_of_guest(format!("client dropped: {broken}")),
+            Ok(()) if served => self.say_of_guest("client left"),
+            Ok(()) => {}
+        }
+        if served {
+            self.guard(None);
+            self.nobody_has_it();
+        }
+    }
+
+    /// Takes the device from a client that has left. Its thread is left alone:
+    /// it hangs in what the client has sent.
+    fn take_back(&mut self) {
+        self.leaving = None;
+        let holder = self.clients.holder().filter(|client| client.has_left());
+        let Some(id) = holder.map(|client| client.id) else {
+            return;
+        };
+        if let Some(client) = self.clients.get(id) {
+            if let Phase::Served(held) = &client.phase {
+                held.revoke();
+            }
+            client.stop();
+            client.enter(Phase::Ending);
+        }
+        self.say_of_guest("client left; what it has sent is still being closed");
+        self.guard(None);
+        self.nobody_has_it();
+    }
+
+    /// The first one that waits is served, and others are turned away.
+    fn nobody_has_it(&mut self) {
+        self.leaving = None;
+        self.control.set_connected(false);
+        if let Some(id) = self.clients.first_waiting() {
+            self.give(id);
+        }
+        while let Some(id) = self.clients.first_waiting() {
+            self.refuse(id);
+        }
+    }
+
+    /// Ends all clients, in order. Those who wait to be accepted would be
+    /// reset, as the socket is closed over them.
+    fn end_clients(&mut self) {
+        self.listener.stop_listening();
+        if let Some(socket) = &*self.control_socket {
+            socket.stop_listening();
+        }
+        while let Ok(Some(stream)) = self.listener.accept() {
+            self.ending.end(Connection::new(stream));
+        }
+        self.clients.stop();
+        let since = Instant::now();
+        while !self.clients.is_empty() {
+            let left = LAST_REPLY.saturating_sub(since.elapsed());
+            let Ok(left) = Timespec::try_from(left) else {
+                break;
+            };
+            let mut fds = [PollFd::new(&*self.news, PollFlags::IN)];
+            if poll(&mut fds, Some(&left)) == Ok(0) {
+                break;
+            }
+            self.hear();
+        }
+        self.ending
+            .finish(LAST_REPLY.saturating_sub(since.elapsed()));
+    }
+
+    /// Has the guard hold the client's connection, or nothing any more.
+    fn guard(&mut self, client: Option<&UnixStream>) {
+        if let Some(guard) = &self.guard
+            && guard.hold(client).is_err()
+        {
+            self.guard_ended();
+        }
+    }
+
+    /// Goes on without the guard.
+    fn guard_ended(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.end();
+            self.say(
+                "the guard has ended: QEMU may end too where this server is killed; \
+                 start the server again when no VM has the device",
+            );
+        }
+    }
+
+    /// Ends the guard. Where the client's thread has not ended, the guard has
+    /// its work to do once this process has.
+    fn end_guard(&mut self) {
+        if self.clients.holder().is_none()
+            && let Some(guard) = self.guard.take()
+        {
+            guard.end();
+        }
+    }
+
+    fn say(&self, text: impl Into<String>) {
+        self.emulator.log().event(text);
+    }
+
+    fn say_of_guest(&self, text: impl Into<String>) {
+        self.emulator.log().guest_event(text);
+    }
+}
+
+/// What there is to do.
+struct Ready {
+    signalled: bool,
+    /// A client has something to say.
+    news: bool,
+    /// The client that has the device has closed its side.
+    left: bool,
+    connecting: bool,
+    control: bool,
+    unguarded: bool,
+}

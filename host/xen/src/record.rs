@@ -1,0 +1,182 @@
+//! What a supervisor has made outside of its own process, written down before
+//! it is made: a process that is killed cleans nothing up, and the next one has
+//! to know what is whose.
+
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+
+use vgpu_device::DeviceConfig;
+use xen_dm::DomainId;
+use xen_dm::device_model::{MAX_SERVERS, ServerId};
+
+use crate::error::Error;
+
+/// The first word of the file.
+const MAGIC: &str = "vgpu-stub-xen-1";
+
+/// The ioreq server of a domain, as its supervisor has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// The devices it is for.
+    pub(crate) devices: Devices,
+    pub(crate) server: ServerId,
+    /// What the server's page is marked with.
+    pub(crate) mark: u64,
+    pub(crate) stage: Stage,
+}
+
+/// What a supervisor is to make a server for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    pub(crate) domain: DomainId,
+    pub(crate) devices: Devices,
+    pub(crate) slots: Vec<u8>,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// It is about to be made, and will have this id if nobody else makes one
+    /// in the same moment; or it is made, and has not all of its functions.
+    /// Nobody has answered for it yet.
+    Making,
+    /// It has all of its PCI functions; registers are kept from now on.
+    Made,
+}
+
+/// Devices, to be compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Devices(String);
+
+impl Devices {
+    pub(crate) fn of(devices: &[DeviceConfig]) -> Self {
+        Self(format!("{devices:?}"))
+    }
+}
+
+impl Stage {
+    const ALL: [Self; 2] = [Self::Making, Self::Made];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Making => "making",
+            Self::Made => "made",
+        }
+    }
+}
+
+impl Record {
+    fn text(&self) -> String {
+        let Self {
+            devices: Devices(devices),
+            server: ServerId(id),
+            mark,
+            stage,
+        } = self;
+        format!("{MAGIC} {} {id} {mark}\n{devices}\n", stage.name())
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let mut words = lines.next()?.split(' ');
+        words.next().filter(|magic| *magic == MAGIC)?;
+        let name = words.next()?;
+        let stage = Stage::ALL.into_iter().find(|stage| stage.name() == name)?;
+        let server = words.next()?.parse().ok().filter(|id| *id < MAX_SERVERS)?;
+        let mark = words.next()?.parse().ok()?;
+        Some(Self {
+            devices: Devices(lines.next()?.to_owned()),
+            server: ServerId(server),
+            mark,
+            stage,
+        })
+    }
+}
+
+/// The file with a domain's record. Only root may write to it, unlike to the
+/// registers that are kept beside it.
+#[derive(Debug, Clone)]
+pub(crate) struct RecordFile(PathBuf);
+
+impl RecordFile {
+    pub(crate) fn at(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The record, if there is one. What is none was not written by this
+    /// program, which puts a whole file in the place of another at once.
+    pub(crate) fn read(&self) -> Result<Option<Record>, Error> {
+        match fs::read_to_string(&self.0) {
+            Ok(text) => Ok(Record::parse(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.refused(error)),
+        }
+    }
+
+    /// Replaces it: there is the old one or the new one at each moment.
+    pub(crate) fn write(&self, record: &Record) -> Result<(), Error> {
+        let new = self.0.with_extension("new");
+        let written = fs::write(&new, record.text()).and_then(|()| fs::rename(new, &self.0));
+        written.map_err(|error| self.refused(error))
+    }
+
+    /// Removes it. A missing one is fine.
+    pub(crate) fn remove(&self) -> Result<(), Error> {
+        match fs::remove_file(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.refused(error)),
+            _ => Ok(()),
+        }
+    }
+
+    fn refused(&self, source: io::Error) -> Error {
+        Error::Record {
+            path: self.0.clone(),
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(stage: Stage) -> Record {
+        Record {
+            devices: Devices::of(&[DeviceConfig::default(), DeviceConfig::default()]),
+            server: ServerId(7),
+            mark: u64::MAX,
+            stage,
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_as_it_was_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = RecordFile::at(folder.path().join("record"));
+        assert_eq!(file.read().unwrap(), None);
+        for stage in [Stage::Making, Stage::Made] {
+            file.write(&record(stage)).unwrap();
+            assert_eq!(file.read().unwrap(), Some(record(stage)));
+        }
+        file.remove().unwrap();
+        file.remove().unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_record_is_none() {
+        let text = record(Stage::Made).text();
+        for text in [
+            "",
+            "\n\n\n",
+            "vgpu-stub-xen-1 made 8 1\ndevices\n",
+            "vgpu-stub-xen-1 mad 1 1\ndevices\n",
+            "vgpu-stub-xen-1 made 1 x\ndevices\n",
+            "vgpu-stub-xen-1 made 1 1\n",
+            &text.replace("xen-1", "xen-2"),
+        ] {
+            assert_eq!(Record::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The process that answers the guest. It can reach this domain and nothing
+//! else: no xenstore, no other domain, no file.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use vgpu_device::{Device, DeviceConfig};
+use vgpu_pci::capability::PortType;
+use vgpu_runtime::{Control, Emulator, Log, ending_signals};
+use vgpu_sandbox::{Sandbox, Sandboxed};
+use vgpu_socket::Listener;
+use xen_dm::device_model::{DeviceModel, ServerId};
+
+use crate::answer;
+use crate::error::{Error, cannot};
+use crate::hypervisor::Hypervisor;
+use crate::kept::{Kept, KeptError, Mapping};
+use crate::layout::{Folder, Options};
+use crate::machine::{Machine, Placed};
+use crate::sandbox::POLICY;
+use crate::server::Server;
+
+/// What it prints when it answers.
+pub(crate) const READY: &str = "ready\n";
+
+/// The control socket is for root.
+pub(crate) const CONTROL_MODE: u32 = 0o600;
+
+/// Bytes of the stack of the thread that answers.
+const STACK: usize = 128 * 1024;
+
+/// How often a process without a supervisor looks whether the domain is alive.
+const LOOK: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
+
+/// How long requests that are under way may take to be answered.
+const UNDER_WAY: Duration = Duration::from_millis(100);
+
+/// How long the log may take to write its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serves the devices of a domain, from where a process before this one left
+/// them. stdin is the supervisor, as long as it is open; stdout is told when
+/// the guest is answered.
+///
+/// # Errors
+///
+/// If Xen or the system refuses what it needs.
+pub fn serve(options: &Options) -> Result<(), Error> {
+    let mut sandbox = Sandbox::prepare()?;
+    // It has a controlling terminal no longer; it fails where it had none.
+    let _ = rustix::process::setsid();
+    let signalled = ending_signals().map_err(cannot("handle signals"))?;
+    let folder = Folder::of(options.domain);
+    let (kept, id) = Kept::open(&folder.kept())?;
+    if is_left_alone() {
+        return Ok(());
+    }
+    let server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
+    let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
+    domain.restrict().map_err(cannot("restrict a handle"))?;
+    let control_socket = control_socket(options);
+    sandbox.leave_files(folder.path())?;
+    if options.uid_base > 0 {
+        let offset = u32::from(options.domain.0);
+        sandbox.become_user(options.uid_base.saturating_add(offset))?;
+    }
+
+    // Threads from here on.
+    let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
+    let devices = |_| machine(options, &kept, &log);
+    let (emulators, answering) = answer_sandboxed(sandbox, server, devices)?;
+    let control = Control::new("xen", emulators);
+    control.set_connected(true);
+    let mut process = Process {
+        control,
+        control_socket: control_socket
+            .map_err(|error| without_control(&error, &log))
+            .ok(),
+        signalled,
+        domain,
+        server: id,
+    };
+    let result = process.run(&answering);
+    log.flush(LAST_LINES);
+    // The control socket's file is the supervisor's to remove: this process
+    // may not even look at it.
+    std::mem::forget(process);
+    result
+}
+
+/// Whether the supervisor was killed before this process could begin. Another
+/// one may have begun to answer, which does not know of this.
+fn is_left_alone() -> bool {
+    let supervisor = io::stdin();
+    let mut fds = [PollFd::new(&supervisor, PollFlags::empty())];
+    let hung_up = poll(&mut fds, Some(&Timespec::default()));
+    hung_up.is_ok_and(|hung_up| hung_up > 0)
+}
+
+fn control_socket(options: &Options) -> Result<vgpu_control::Server, Error> {
+    let listener = Listener::bind(&options.control, CONTROL_MODE)?;
+    vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))
+}
+
+/// The guest has its device all the same: who has the socket's path or folder
+/// must not take the device away.
+fn without_control(error: &Error, log: &Log) {
+    let mend = error.mend();
+    log.event(format!("there is no control socket: {error}; {mend}"));
+}
+
+/// What the thread says once it has caught up.
+const ANSWERS: u8 = b'.';
+
+/// What the thread that answers is to do, which it learns once the process is in
+/// its sandbox.
+struct Work {
+    machine: Machine,
+    /// The mappings that the process before left.
+    left: Vec<Mapping>,
+    sandboxed: Sandboxed,
+}
+
+/// Answers the guest by a thread of its own, once the sandbox is closed.
+/// `devices` makes what it answers with; that comes after it too, as a guest has
+/// written it. Returns what else `devices` made, and a stream that speaks once
+/// the guest is answered and closes when it is no more.
+pub(crate) fn answer_sandboxed<T>(
+    sandbox: Sandbox,
+    mut hypervisor: impl Hypervisor + Send + 'static,
+    devices: impl FnOnce(Sandboxed) -> Result<(Machine, Vec<Mapping>, T), Error>,
+) -> Result<(T, UnixStream), Error> {
+    let (answering, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
+    // A thread's own start takes system calls that the sandbox ends it for.
+    let (running, started) = sync_channel(1);
+    let (begin, work) = sync_channel::<Work>(1);
+    thread::Builder::new()
+        .name("guest".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            let _ = running.send(());
+            // There is none where the process ends.
+            let Ok(work) = work.recv() else { return };
+            let (mut machine, sandboxed) = (work.machine, work.sandboxed);
+            machine.take_over(&mut hypervisor, &work.left);
+            answer::catch_up(&mut hypervisor, &mut machine, sandboxed);
+            // The other end is closed only where the process ends.
+            let _ = (&failure).write_all(&[ANSWERS]);
+            let _errno = answer::run(&mut hypervisor, &mut machine, sandboxed);
+        })
+        .map_err(cannot("start a thread"))?;
+    let _ = started.recv();
+    let sandboxed = sandbox.close(&POLICY)?;
+    let (machine, left, made) = devices(sandboxed)?;
+    let work = Work {
+        machine,
+        left,
+        sandboxed,
+    };
+    // It fails where the thread has ended, which the stream tells.
+    let _ = begin.send(work);
+    Ok((made, answering))
+}
+
+/// The emulators of devices, with what each was made of.
+type Emulators = Vec<(DeviceConfig, Arc<Emulator>)>;
+
+/// The devices as they were left, with their emulators.
+fn machine(
+    options: &Options,
+    kept: &Kept,
+    log: &Log,
+) -> Result<(Machine, Vec<Mapping>, Emulators), Error> {
+    let mut placed = Vec::new();
+    let mut all_left = Vec::new();
+    let mut emulators = Vec::new();
+    for (index, config) in options.devices.iter().enumerate() {
+        let (state, left) = kept.device(index);
+        let mut device = Device::new(config, PortType::RootComplexIntegratedEndpoint);
+        let effects = device.restore(&state).map_err(|_| KeptError::Format)?;
+        let mut bar0 = None;
+        effects.bar0.update(&mut bar0);
+        let emulator = Emulator::new(device, options.trace, log.clone())
+            .with_keep(Box::new(kept.keeper(index)));
+        let emulator = Arc::new(emulator);
+        emulators.push((*config, Arc::clone(&emulator)));
+        let journal = Box::new(kept.keeper(index));
+        placed.push(Placed::new(config.slot.into(), emulator, bar0, journal));
+        all_left.push(left);
+    }
+    Ok((Machine::new(placed), all_left, emulators))
+}
+
+/// The thread beside the one that answers.
+struct Process {
+    control: Control,
+    control_socket: Option<vgpu_control::Server>,
+    /// Readable when a signal asks for the end.
+    signalled: UnixStream,
+    /// To look whether the domain is alive.
+    domain: DeviceModel,
+    server: ServerId,
+}
+
+impl Process {
+    /// Runs until somebody asks for the end, or the domain is gone. `answering`
+    /// speaks once when the guest is answered, and closes when it is no more.
+    fn run(&mut self, answering: &UnixStream) -> Result<(), Error> {
+        let supervisor = io::stdin();
+        let mut supervised = true;
+        while !self.control.shutdown_requested() {
+            let hangup = if supervised {
+                PollFlags::IN
+            } else {
+                PollFlags::empty()
+            };
+            let mut fds = [
+                PollFd::new(&self.signalled, PollFlags::IN),
+                PollFd::new(answering, PollFlags::IN),
+                // Where there is none of these two, one more of another.
+                match &self.control_socket {
+                    Some(socket) => PollFd::new(socket, PollFlags::IN),
+                    None => PollFd::new(&self.signalled, PollFlags::empty()),
+                },
+                if supervised {
+                    PollFd::new(&supervisor, hangup)
+                } else {
+                    PollFd::new(&self.signalled, PollFlags::empty())
+                },
+            ];
+            match poll(&mut fds, (!supervised).then_some(&LOOK)) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(cannot("wait for events")(errno)),
+            }
+            let any = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
+            let [signalled, answers, control, left_alone] =
+                fds.map(|fd| fd.revents().intersects(any));
+            if signalled {
+                break;
+            }
+            if answers {
+                let mut said = [0];
+                match (&*answering).read(&mut said) {
+                    // The supervisor tells the world.
+                    Ok(1) => {
+                        let _ = io::stdout().write_all(READY.as_bytes());
+                        let _ = io::stdout().flush();
+                    }
+                    _ => return Err(Error::Serving("it lost its event channels".into())),
+                }
+            }
+            if let (true, Some(socket)) = (control, &mut self.control_socket) {
+                socket.ready(&self.control);
+            }
+            supervised = supervised && !left_alone;
+            if !supervised && self.domain.set_enabled(self.server, true).is_err() {
+                break;
+            }
+        }
+        if !supervised {
+            self.withdraw();
+        }
+        Ok(())
+    }
+
+    /// Takes the ioreq server away, as a supervisor would: a vCPU waits for ever for one that nobody answers for.
+    fn withdraw(&self) {
+        // It fails where the domain is gone, and all of it with it.
+        if self.domain.set_enabled(self.server, false).is_ok() {
+            // The other thread answers what is under way.
+            thread::sleep(UNDER_WAY);
+            let _ = self.domain.destroy_server(self.server);
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! The process that stands over the one that answers the guest: it makes the
+//! ioreq server, or takes over one that was left, starts that process, again
+//! where it dies, keeps xenstore in order, and cleans up when the domain is
+//! gone.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use sd_notify::NotifyState;
+use vgpu_device::Device;
+use vgpu_pci::capability::PortType;
+use vgpu_runtime::{Log, ending_signals};
+use vgpu_socket::Listener;
+use xen_dm::device_model::DeviceModel;
+use xen_dm::inherited::pass_on_nothing;
+use xen_dm::xenstore::Xenstore;
+
+use crate::answering::{Answering, End, News};
+use crate::clean_up::clean_up_gone;
+use crate::deaths::Deaths;
+use crate::error::{Error, cannot};
+use crate::ioreq_server::IoreqServer;
+use crate::kept::Kept;
+use crate::layout::Options;
+use crate::nodes::{self, Presence};
+use crate::record::{Devices, RecordFile, Wanted};
+use crate::run_folder::RunFolder;
+use crate::serving::CONTROL_MODE;
+
+/// How long to wait where the process cannot be started: what it lacks may be
+/// there again.
+const SHORTAGE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 500_000_000,
+};
+
+/// How often Xen is asked for the domain, where xenstore does not tell.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// How long the log may take to write its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Emulates the devices of a domain until it is gone. `serving` is the command
+/// that runs [`serve`](crate::serve) with the same options. Says on stdout when
+/// the guest is answered, and to systemd.
+///
+/// Where an emulator of the same devices was killed with all its processes,
+/// this one goes on where that was, with all registers.
+///
+/// # Errors
+///
+/// If Xen, xenstore or the system refuses what it needs. Nothing is left
+/// behind then, but the domain goes on without the device.
+pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(), Error> {
+    check_slots(options)?;
+    // What a toolstack leaves open is none of the other process's business.
+    pass_on_nothing().map_err(cannot("look at the open files"))?;
+    let signalled = ending_signals().map_err(cannot("handle signals"))?;
+    let model = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
+    model.restrict().map_err(cannot("restrict a handle"))?;
+    let mut store = Xenstore::connect().map_err(Error::NoXenstore)?;
+    let in_xenstore = |action| move |source| Error::Xenstore { action, source };
+    let mut presence = Presence::of(options.domain);
+    presence
+        .watch(&mut store)
+        .map_err(in_xenstore("watch for the domain's end"))?;
+    let there = presence.is_there(&mut store);
+    if !there.map_err(in_xenstore("look for the domain"))? {
+        return Err(Error::NoDomain(options.domain));
+    }
+    let wanted = Wanted {
+        domain: options.domain,
+        devices: Devices::of(&options.devices),
+        slots: slots(options).collect(),
+    };
+
+    let folder = RunFolder::lock(options.domain)?;
+    let record = RecordFile::at(folder.files().record());
+    let kept = folder.files().kept();
+    let left = IoreqServer::take_over(&model, &record, &wanted, &kept)?;
+    let has_left = left.is_some();
+    let server = match left {
+        Some(server) => server,
+        None => IoreqServer::make(&model, &record, &wanted, |id| {
+            Kept::create(&kept, id, &new_states(options))?;
+            Ok(())
+        })?,
+    };
+    // A log that is stuck must not hold up a guest whose process has died.
+    let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
+    if has_left {
+        log.event("an emulator of this domain was killed; this one goes on with its registers");
+    }
+    clean_up_gone(&mut store, options.domain);
+    let mut supervisor = Supervisor {
+        options,
+        serving: &serving,
+        signalled,
+        server,
+        store: Some(store),
+        presence,
+        deaths: Deaths::default(),
+        log: log.clone(),
+    };
+    let result = supervisor.run();
+    supervisor.end();
+    log.flush(LAST_LINES);
+    result
+}
+
+fn slots(options: &Options) -> impl Iterator<Item = u8> {
+    options.devices.iter().map(|device| device.slot.into())
+}
+
+fn check_slots(options: &Options) -> Result<(), Error> {
+    let twice = |(at, slot): &(usize, u8)| slots(options).take(*at).any(|other| other == *slot);
+    match slots(options).enumerate().find(twice) {
+        Some((_, slot)) => Err(Error::SlotTwice(slot)),
+        None => Ok(()),
+    }
+}
+
+/// The registers of devices that nobody has touched.
+fn new_states(options: &Options) -> Vec<[u8; vgpu_device::STATE_SIZE]> {
+    let device = |config| Device::new(config, PortType::RootComplexIntegratedEndpoint);
+    let devices = options.devices.iter().map(device);
+    devices.map(|device| device.save()).collect()
+}
+
+struct Supervisor<'a> {
+    options: &'a Options,
+    serving: &'a dyn Fn() -> Command,
+    /// Readable when a signal asks for the end.
+    signalled: UnixStream,
+    server: IoreqServer<'a, DeviceModel>,
+    /// Gone once xenstore has failed: it may have been started again, and know
+    /// nothing of the domain any more.
+    store: Option<Xenstore>,
+    presence: Presence,
+    deaths: Deaths,
+    log: Log,
+}
+
+/// Why the supervisor stops waiting.
+enum Woken {
+    /// Somebody asks for the end, or the domain is gone.
+    End,
+    /// The answering process answers.
+    Ready,
+    /// The answering process has ended, or does not get ready.
+    Ended,
+}
+
+impl Supervisor<'_> {
+    fn run(&mut self) -> Result<(), Error> {
+        let result = self.stand_over();
+        // The answering process has left its socket, which it had no right to remove. Who takes the path removes it at the
+        // end, unless it is another's.
+        drop(Listener::bind(&self.options.control, CONTROL_MODE));
+        result
+    }
+
+    fn stand_over(&mut self) -> Result<(), Error> {
+        let mut answering = Answering::start(self.serving)?;
+        let mut announced = false;
+        loop {
+            match self.wait(&mut answering)? {
+                Woken::End => return Ok(()),
+                Woken::Ready if announced => {}
+                Woken::Ready => {
+                    self.announce()?;
+                    announced = true;
+                }
+                Woken::Ended => {
+                    match answering.end() {
+                        End::Asked => return Ok(()),
+                        End::Failed(error) if !announced => return Err(error),
+                        End::Died => {
+                            self.log.event(
+                                "the process that answers the guest has died; starting another",
+                            );
+                            self.deaths.died(Instant::now());
+                        }
+                        End::Failed(error) => {
+                            if self.failed(&error) {
+                                return Ok(());
+                            }
+                        }
+                    }
+                    match self.start_again()? {
+                        Some(another) => answering = another,
+                        None => return Ok(()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Says that the guest is answered.
+    fn announce(&mut self) -> Result<(), Error> {
+        let domain = self.options.domain;
+        if let Some(store) = &mut self.store {
+            let made = match nodes::are_there(store, domain) {
+                Ok(true) => Ok(()),
+                Ok(false) => nodes::make(store, domain, self.options.devices.len()),
+                Err(error) => Err(error),
+            };
+            made.map_err(|source| Error::Xenstore {
+                action: "make the device's nodes",
+                source,
+            })?;
+        }
+        // Who closed stdout does not want to know, nor does who is no systemd.
+        let _ = writeln!(io::stdout(), "vgpu-stub xen: ready for domain {domain}");
+        let _ = io::stdout().flush();
+        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        Ok(())
+    }
+
+    /// Starts the process again, unless it dies too often, or fails to start that often, however long each try takes.
+    /// None where somebody asks for the end.
+    fn start_again(&mut self) -> Result<Option<Answering>, Error> {
+        while !self.deaths.are_too_many() {
+            match Answering::start(self.serving) {
+                Ok(answering) => return Ok(Some(answering)),
+                Err(error) => {
+                    if self.failed(&error) {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+        Err(Error::GaveUp(self.options.domain))
+    }
+
+    /// It has failed to start. Waits a moment before the next try; returns whether somebody asks for the end.
+    fn failed(&mut self, error: &Error) -> bool {
+        self.log.event(error.to_string());
+        let mut fds = [PollFd::new(&self.signalled, PollFlags::IN)];
+        let asked = poll(&mut fds, Some(&SHORTAGE)).is_ok_and(|ready| ready > 0);
+        self.deaths.failed_to_start(Instant::now());
+        asked
+    }
+
+    fn wait(&mut self, answering: &mut Answering) -> Result<Woken, Error> {
+        loop {
+            let mut fds = [
+                PollFd::new(&self.signalled, PollFlags::IN),
+                answering.poll_fd(),
+                // Where there is none, one more of another.
+                match &self.store {
+                    Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),
+                    None => PollFd::new(&self.signalled, PollFlags::empty()),
+                },
+            ];
+            if !self.store.as_ref().is_some_and(Xenstore::has_event) {
+                match poll(&mut fds, self.limit(answering).as_ref()) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(errno) => return Err(cannot("wait for events")(errno)),
+                }
+            }
+            let [signalled, heard, changed] = fds.map(|fd| !fd.revents().is_empty());
+            if signalled || !self.is_there(changed) {
+                return Ok(Woken::End);
+            }
+            match answering.news(heard) {
+                News::None => {}
+                News::Ready => return Ok(Woken::Ready),
+                News::End => return Ok(Woken::Ended),
+            }
+        }
+    }
+
+    /// How long to wait at most; without end where something else will tell.
+    fn limit(&self, answering: &Answering) -> Option<Timespec> {
+        let now = Instant::now();
+        let late = answering
+            .deadline()
+            .map(|deadline| deadline.saturating_duration_since(now));
+        let look = self.store.is_none().then_some(LOOK);
+        let limit = late.into_iter().chain(look).min()?;
+        Timespec::try_from(limit).ok()
+    }
+
+    /// Whether the domain is there: by xenstore where that is `readable` or
+    /// has told something already, by Xen where xenstore has failed.
+    fn is_there(&mut self, readable: bool) -> bool {
+        let Some(store) = &mut self.store else {
+            return self.server.exists();
+        };
+        if !readable && !store.has_event() {
+            return true;
+        }
+        let there = store
+            .next_event()
+            .and_then(|_| self.presence.is_there(store));
+        there.unwrap_or_else(|error| {
+            self.store = None;
+            self.log.event(format!(
+                "xenstore: {error}; asking Xen for the domain from now on"
+            ));
+            true
+        })
+    }
+
+    /// Leaves nothing behind. A vCPU may wait for the server, and xenstore may
+    /// take its time.
+    fn end(self) {
+        let Self {
+            options,
+            server,
+            store,
+            log,
+            ..
+        } = self;
+        let domain = options.domain;
+        if let Err(error) = server.end(domain) {
+            log.event(format!(
+                "{error}; try again by: vgpu-stub xen --domid {domain} --clean-up"
+            ));
+        }
+        let removed = match store.map_or_else(Xenstore::connect, Ok) {
+            Ok(mut store) => nodes::remove(&mut store, domain),
+            Err(error) => Err(error.into()),
+        };
+        if let Err(error) = removed {
+            log.event(format!("cannot clean up in xenstore: {error}"));
+        }
+    }
+}

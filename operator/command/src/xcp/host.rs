@@ -1,0 +1,193 @@
+//! Where things are in XCP-ng's dom0, and whether the kit is whole.
+
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Access, access};
+use xen_dm::xenstore::{Stream, Xenstore};
+
+use crate::failure::Failure;
+
+/// Another root folder than `/`, which the program of the tests sets.
+pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+/// The program that builds a domain, by xenopsd's own default.
+pub(super) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
+
+/// What a VM with the device needs of the host.
+const PARTS: [(&str, Access); 7] = [
+    ("/usr/bin/vgpu-stub", Access::EXEC_OK),
+    (
+        "/usr/lib/xapi/alternatives/xenguest/vgpu-stub",
+        Access::EXEC_OK,
+    ),
+    (
+        "/usr/lib/systemd/system/vgpu-stub-xen@.service",
+        Access::READ_OK,
+    ),
+    ("/etc/xapi.d/vm-pre-start/50-vgpu-stub", Access::EXEC_OK),
+    ("/etc/xapi.d/vm-post-destroy/50-vgpu-stub", Access::EXEC_OK),
+    ("/etc/xapi.d/plugins/vgpu-stub", Access::EXEC_OK),
+    (XENGUEST, Access::EXEC_OK),
+];
+
+/// The host's files.
+#[derive(Debug)]
+pub(super) struct Host {
+    root: PathBuf,
+}
+
+impl Host {
+    /// The one that this runs on.
+    pub(super) fn here() -> Self {
+        Self::below(ROOT.get().map_or(Path::new("/"), PathBuf::as_path))
+    }
+
+    /// One whose files are in this folder.
+    pub(super) fn below(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// An absolute path, on this host.
+    pub(super) fn path(&self, absolute: &str) -> PathBuf {
+        self.root.join(absolute.trim_start_matches('/'))
+    }
+
+    /// What is missing or broken, a line each.
+    pub(super) fn problems(&self) -> Vec<String> {
+        PARTS
+            .iter()
+            .filter_map(|(path, wanted)| {
+                let errno = access(self.path(path), *wanted).err()?;
+                let how = match *wanted == Access::EXEC_OK {
+                    true => "cannot be executed",
+                    false => "cannot be read",
+                };
+                Some(format!("{path} {how} ({errno})"))
+            })
+            .collect()
+    }
+
+    /// Refuses a host on which the kit is not whole.
+    ///
+    /// # Errors
+    ///
+    /// It is not.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let problems = self.problems();
+        if problems.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::new(
+            format!(
+                "vgpu-stub is not whole on this host: {}",
+                problems.join(", ")
+            ),
+            "install the package again, or start the VM on another host",
+        ))
+    }
+
+    /// A connection to xenstored.
+    ///
+    /// # Errors
+    ///
+    /// It does not run.
+    pub(super) fn xenstore(&self) -> Result<Xenstore, Failure> {
+        let connected = if self.root == Path::new("/") {
+            Xenstore::connect()
+        } else {
+            UnixStream::connect(self.path("/run/xenstored/socket"))
+                .map(|socket| Xenstore::over(Stream::Socket(socket)))
+        };
+        connected.map_err(|error| {
+            Failure::new(
+                format!("cannot reach xenstore: {error}"),
+                "see that xenstored runs",
+            )
+        })
+    }
+}
+
+/// The systemd unit of a domain's emulator.
+pub(super) fn unit(domain: u16) -> String {
+    format!("vgpu-stub-xen@{domain}.service")
+}
+
+/// Runs systemctl, for as long as `limit`.
+///
+/// # Errors
+///
+/// With what it says, in one line.
+pub(super) fn systemctl(words: &[&str], limit: Duration) -> Result<(), String> {
+    let mut child = Command::new("systemctl")
+        .arg("--no-ask-password")
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("cannot run systemctl: {error}"))?;
+    let ends = Instant::now() + limit;
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if Instant::now() < ends => thread::sleep(Duration::from_millis(10)),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(format!(
+                    "systemctl {} took more than {} s",
+                    words.join(" "),
+                    limit.as_secs()
+                ));
+            }
+            Err(error) => return Err(format!("cannot wait for systemctl: {error}")),
+        }
+    };
+    if status.success() {
+        return Ok(());
+    }
+    // What it says is short, and has been said.
+    let said = child.stderr.take().map(io::read_to_string);
+    let said = said.and_then(Result::ok).unwrap_or_default();
+    let first = said.lines().next().unwrap_or("it gives no reason");
+    Err(format!("systemctl {} failed: {first}", words.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn each_part_is_missed() {
+        let root = tempfile::tempdir().unwrap();
+        let host = Host::below(root.path());
+        assert_eq!(host.problems().len(), PARTS.len());
+        for (path, _) in PARTS {
+            let path = host.path(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        assert_eq!(host.problems(), Vec::<String>::new());
+        for (name, wanted) in PARTS {
+            let path = host.path(name);
+            if wanted == Access::EXEC_OK {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+                assert_eq!(host.problems().len(), 1, "{name}");
+            }
+            fs::remove_file(&path).unwrap();
+            assert!(host.check().unwrap_err().cause.contains(name));
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+    }
+}
