@@ -144,7 +144,7 @@ impl Guest {
     }
 }
 
-const LIMIT: Duration = Duration::from_secs(150);
+const LIMIT: Duration = Duration::from_secs(400);
 
 /// The guests that scenarios start from. `cargo xtask test` runs these first: no scenario waits for another's guest then.
 mod guest_comes_up {

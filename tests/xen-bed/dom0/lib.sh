@@ -76,10 +76,13 @@ now() {
     echo "${_uptime%.*}"
 }
 
+# Limits below are what a quiet machine needs. Only a failure waits for their end, so they may be longer where others work too.
+PATIENCE=4
+
 # wait_for SECONDS COMMAND...: runs the command every half second until it succeeds. More often would cost the guests
 # time: the machine has one processor.
 wait_for() {
-    _ends=$(($(now) + $1))
+    _ends=$(($(now) + $1 * PATIENCE))
     shift
     until "$@"; do
         [ "$(now)" -lt "$_ends" ] || return 1
@@ -100,7 +103,7 @@ says() {
 # wait_guest NAME PATTERN [SECONDS]: until a line of the guest matches the extended regular expression.
 wait_guest() {
     says "$1" "$2" && return
-    _ends=$(($(now) + ${3:-90}))
+    _ends=$(($(now) + ${3:-30} * PATIENCE))
     # What the guest says comes to its log first, then to its console: reading there costs nothing until it speaks. The
     # console goes with the guest.
     if _tty=$(guest_console "$1"); then
@@ -112,7 +115,7 @@ wait_guest() {
     says "$1" "$2" && return
     guest_log "$1"
     gone "$1" && fail "guest $1 is gone and did not say \"$2\"; its last words are above"
-    fail "guest $1 did not say \"$2\" within ${3:-90} s; its last words are above"
+    fail "guest $1 did not say \"$2\" within $((${3:-30} * PATIENCE)) s; its last words are above"
 }
 
 # gone NAME: whether there is no such guest.
@@ -125,7 +128,7 @@ wait_gone() {
     _id=$(xl domid "$1" 2>/dev/null) || return 0
     # Its part of xenstore goes shortly before it, and costs less to ask for.
     wait_for "${2:-30}" eval "! xenstore-exists /local/domain/$_id" && wait_for 10 gone "$1" && return
-    fail "guest $1 is not gone after ${2:-30} s"
+    fail "guest $1 is not gone in time"
 }
 
 # tell_guest NAME TEXT: types a line on the guest's console, which its script may read.

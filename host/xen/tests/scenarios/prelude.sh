@@ -54,13 +54,13 @@ proportional_kib() {
 
 # kill_until_given_up: as long as another process is started, it dies.
 kill_until_given_up() {
-    for _death in 1 2 3 4 5 6 7; do
+    for _look in $(seq 200); do
+        no_emulators && return
         _pid=$(serving)
-        [ -n "$_pid" ] || break
-        kill -9 "$_pid"
-        sleep 0.3
+        [ -z "$_pid" ] || kill -9 "$_pid"
+        sleep 0.2
     done
-    wait_for 5 no_emulators || fail "it is still tried"
+    fail "it is still tried"
 }
 
 # faults NAME prints the points of the domain with a fault.
