@@ -3,42 +3,40 @@
 use thiserror::Error;
 use vgpu_abi::bar0::{self, DATA, REGISTERS};
 
-/// A register of BAR0, as the host side names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Register {
-    /// [`bar0::COMMAND`]
-    Command,
-    /// [`bar0::STATUS`]
-    Status,
-    /// [`bar0::DATA_OFFSET`]
-    DataOffset,
-    /// [`bar0::DATA_LENGTH`]
-    DataLength,
-    /// [`bar0::REQUEST_ID`]
-    RequestId,
+/// The registers of BAR0: name in the code, offset, name for people. All lists of them come from here.
+macro_rules! registers {
+    ($($name:ident: $offset:ident, $title:literal;)*) => {
+        /// A register of BAR0, as the host side names it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Register {
+            $(#[doc = concat!("[`bar0::", stringify!($offset), "`]")] $name,)*
+        }
+
+        impl Register {
+            /// All registers in the order of their offsets.
+            pub const ALL: [Self; [$(bar0::$offset),*].len()] = [$(Self::$name),*];
+
+            /// Byte offset in BAR0.
+            #[must_use]
+            pub const fn offset(self) -> u64 {
+                match self { $(Self::$name => bar0::$offset,)* }
+            }
+
+            /// Its name in text, such as `Data Length`.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
 }
 
-impl Register {
-    /// All registers in the order of their offsets.
-    pub const ALL: [Self; 5] = [
-        Self::Command,
-        Self::Status,
-        Self::DataOffset,
-        Self::DataLength,
-        Self::RequestId,
-    ];
-
-    /// Byte offset in BAR0.
-    #[must_use]
-    pub const fn offset(self) -> u64 {
-        match self {
-            Self::Command => bar0::COMMAND,
-            Self::Status => bar0::STATUS,
-            Self::DataOffset => bar0::DATA_OFFSET,
-            Self::DataLength => bar0::DATA_LENGTH,
-            Self::RequestId => bar0::REQUEST_ID,
-        }
-    }
+registers! {
+    Command: COMMAND, "Command";
+    Status: STATUS, "Status";
+    DataOffset: DATA_OFFSET, "Data Offset";
+    DataLength: DATA_LENGTH, "Data Length";
+    RequestId: REQUEST_ID, "Request ID";
 }
 
 /// The device takes no access of this size and alignment at this place. Such a read gives 0, such a write changes nothing.

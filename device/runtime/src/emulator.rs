@@ -4,10 +4,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vgpu_control::protocol::{Counters, Registers};
 use vgpu_device::{Device, Effects, Refused, Register, STATE_SIZE};
 
 use crate::access::{Access, Kind, value};
+use crate::counters::Counters;
 use crate::log::Log;
 
 /// A device that one thread serves to the guest while others look at it.
@@ -154,18 +154,11 @@ impl Emulator {
         self.lock().device.bar0_size()
     }
 
-    /// The registers of BAR0, all at one moment.
+    /// The registers of BAR0 with their values, all at one moment.
     #[must_use]
-    pub fn registers(&self) -> Registers {
+    pub fn registers(&self) -> [(Register, u32); Register::ALL.len()] {
         let state = self.lock();
-        let register = |register| state.device.register(register);
-        Registers {
-            command: register(Register::Command),
-            status: register(Register::Status),
-            data_offset: register(Register::DataOffset),
-            data_length: register(Register::DataLength),
-            request_id: register(Register::RequestId),
-        }
+        Register::ALL.map(|register| (register, state.device.register(register)))
     }
 
     /// The host's write of the Status register.

@@ -13,10 +13,13 @@
 
 mod client;
 mod connection;
+mod devices;
 pub mod protocol;
+mod results;
 mod server;
 mod service;
 
 pub use client::{Client, ClientError};
+pub use devices::Devices;
 pub use server::Server;
 pub use service::Service;

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error as ThisError;
 
+pub use crate::results::{Counters, Registers};
+
 /// Version of the protocol. Another one means another protocol: fields of
 /// this one changed their meaning or went away.
 pub const VERSION: u32 = 1;
@@ -263,42 +265,6 @@ impl Error {
         };
         Self::new(format!("there is no device {device}"), mend)
     }
-}
-
-/// The registers of BAR0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Registers {
-    /// Command, written by the guest.
-    pub command: u32,
-    /// Status, written by the host alone.
-    pub status: u32,
-    /// Data Offset, written by the guest.
-    pub data_offset: u32,
-    /// Data Length in bytes, written by the guest.
-    pub data_length: u32,
-    /// Request ID, written by the guest.
-    pub request_id: u32,
-}
-
-/// What was counted since the process started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Counters {
-    /// Reads of config space.
-    pub config_reads: u64,
-    /// Writes of config space.
-    pub config_writes: u64,
-    /// Reads of BAR0, the refused ones among them.
-    pub bar0_reads: u64,
-    /// Writes of BAR0, the refused ones among them.
-    pub bar0_writes: u64,
-    /// Reads of BAR0 in a form that the device does not take.
-    pub refused_reads: u64,
-    /// Writes of BAR0 in a form that the device does not take.
-    pub refused_writes: u64,
-    /// Resets, by the guest or of the machine.
-    pub resets: u64,
-    /// How often a VM was connected.
-    pub connections: u64,
 }
 
 /// A device, and how it is doing.

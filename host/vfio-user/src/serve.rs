@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use vfio_user_server::{Broken, Connection};
+use vgpu_control::Devices;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
-use vgpu_runtime::{Control, Emulator, Log, ending_signals};
+use vgpu_runtime::{Emulator, Log, ending_signals};
 use vgpu_sandbox::Sandbox;
 use vgpu_socket::Listener;
 
@@ -118,7 +119,7 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let mut server = Server {
         listener,
         control_socket,
-        control: Control::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
+        control: Devices::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
         signalled,
         emulator,
         clients: Clients::new(Arc::clone(&news), sandboxed),
@@ -144,7 +145,7 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
 struct Server {
     listener: ManuallyDrop<Listener>,
     control_socket: ManuallyDrop<Option<vgpu_control::Server>>,
-    control: Control,
+    control: Devices,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
     emulator: Arc<Emulator>,

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use vgpu_control::Devices;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
-use vgpu_runtime::{Control, Emulator, Log, ending_signals};
+use vgpu_runtime::{Emulator, Log, ending_signals};
 use vgpu_sandbox::{Sandbox, Sandboxed};
 use vgpu_socket::Listener;
 use xen_dm::device_model::{DeviceModel, ServerId};
@@ -78,7 +79,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let devices = |_| machine(options, &kept, &log);
     let (emulators, answering) = answer_sandboxed(sandbox, server, devices)?;
-    let control = Control::new("xen", emulators);
+    let control = Devices::new("xen", emulators);
     control.set_connected(true);
     let mut process = Process {
         control,
@@ -202,7 +203,7 @@ fn machine(
 
 /// The thread beside the one that answers.
 struct Process {
-    control: Control,
+    control: Devices,
     control_socket: Option<vgpu_control::Server>,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,

@@ -6,10 +6,7 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::Command,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
 };
 
@@ -20,12 +17,13 @@ use vgpu_control::{
     Server, Service,
     protocol::{Counters, Error, Greeting, Info, Registers},
 };
+use vgpu_device::Register;
 use vgpu_socket::Listener;
 
 /// One device.
 #[derive(Default)]
 struct Device {
-    registers: Mutex<Registers>,
+    status: AtomicU32,
     trace_access: AtomicBool,
     shutdown: AtomicBool,
 }
@@ -48,7 +46,17 @@ impl Service for Device {
 
     fn registers(&self, device: u32) -> Result<Registers, Error> {
         only(device)?;
-        Ok(*self.registers.lock().unwrap())
+        let status = self.status.load(Ordering::Relaxed);
+        let value = |register| {
+            if register == Register::Status {
+                status
+            } else {
+                0
+            }
+        };
+        Ok(Registers::new(
+            &Register::ALL.map(|register| (register, value(register))),
+        ))
     }
 
     fn set_status(&self, device: u32, value: u32) -> Result<(), Error> {
@@ -56,7 +64,7 @@ impl Service for Device {
         if value == 13 {
             return Err(Error::new("unlucky\x1b[2J", "choose another"));
         }
-        self.registers.lock().unwrap().status = value;
+        self.status.store(value, Ordering::Relaxed);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vgpu_control::protocol::{Counters, Error, Greeting, Info, Registers};
 use vgpu_control::{Server, Service};
+use vgpu_device::Register;
 use vgpu_socket::Listener;
 
 pub const DEVICES: u32 = 2;
@@ -57,12 +58,14 @@ impl Service for Devices {
     }
 
     fn registers(&self, device: u32) -> Result<Registers, Error> {
-        self.on(device, |state| Registers {
-            command: 1,
-            status: state.status[device as usize],
-            data_offset: 32,
-            data_length: 992,
-            request_id: 7,
+        self.on(device, |state| {
+            Registers::new(&[
+                (Register::Command, 1),
+                (Register::Status, state.status[device as usize]),
+                (Register::DataOffset, 32),
+                (Register::DataLength, 992),
+                (Register::RequestId, 7),
+            ])
         })
     }
 

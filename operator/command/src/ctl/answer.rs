@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use vgpu_control::protocol::{Counters, Greeting, Info, Registers};
+use vgpu_device::Register;
 
 use crate::printable::Printable;
 
@@ -43,16 +44,11 @@ impl Answer {
 type Line = (&'static str, String);
 
 fn register_lines(registers: &Registers) -> Vec<Line> {
-    let lines = [
-        ("Command", registers.command),
-        ("Status", registers.status),
-        ("Data Offset", registers.data_offset),
-        ("Data Length", registers.data_length),
-        ("Request ID", registers.request_id),
-    ];
-    lines
-        .map(|(name, value)| (name, format!("0x{value:08x}")))
-        .into()
+    let line = |register: Register| {
+        let value = registers.get(register)?;
+        Some((register.name(), format!("0x{value:08x}")))
+    };
+    Register::ALL.into_iter().filter_map(line).collect()
 }
 
 fn counter_lines(counters: &Counters) -> Vec<Line> {

@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use vgpu_bed::machine::Machine;
+use vgpu_device::Register;
 
 use crate::bed::{Bed, Served, identity};
 use crate::common::{Place, conforms, lists_as_golden, run};
@@ -12,7 +13,7 @@ fn function_level_reset(served: &Served, machine: &mut Machine, place: Place) ->
     served.control()?.set_status(0, 0x5555)?;
     run(machine, &format!("echo flr >{sysfs}/reset_method"))?;
     run(machine, &format!("echo 1 >{sysfs}/reset"))?;
-    assert_eq!(served.registers()?.status, 0);
+    assert_eq!(served.registers()?.get(Register::Status), Some(0));
     Ok(())
 }
 

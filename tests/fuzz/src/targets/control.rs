@@ -10,10 +10,10 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 use serde_json::Value;
 use tempfile::TempDir;
-use vgpu_control::Server;
 use vgpu_control::protocol::{Command, Id, LONGEST_REPLY, LONGEST_REQUEST, Request};
+use vgpu_control::{Devices, Server};
 use vgpu_device::DeviceConfig;
-use vgpu_runtime::{Control, Emulator};
+use vgpu_runtime::Emulator;
 use vgpu_socket::Listener;
 
 use super::{LOG, device};
@@ -61,7 +61,7 @@ fn play(bytes: &[u8], server: &mut Server) {
         let emulator = Emulator::new(device(0).0, false, LOG.clone());
         (DeviceConfig::default(), Arc::new(emulator))
     });
-    let service = Control::new("fuzz", emulators.collect());
+    let service = Devices::new("fuzz", emulators.collect());
     let mut clients: [Option<Client>; CLIENTS] = Default::default();
     let mut input = Input::new(bytes);
     while !input.is_empty() {
@@ -107,7 +107,7 @@ fn play(bytes: &[u8], server: &mut Server) {
 }
 
 /// Has the server take a step, if there is one to take.
-fn step(server: &mut Server, service: &Control) -> bool {
+fn step(server: &mut Server, service: &Devices) -> bool {
     let mut fds = [PollFd::new(server, PollFlags::IN)];
     // libFuzzer has a signal once a second.
     let ready = retry_on_intr(|| poll(&mut fds, Some(&Timespec::default())));
@@ -118,7 +118,7 @@ fn step(server: &mut Server, service: &Control) -> bool {
     ready
 }
 
-fn settle(server: &mut Server, service: &Control) {
+fn settle(server: &mut Server, service: &Devices) {
     let rests = (0..TOO_MANY_STEPS).any(|_| !step(server, service));
     assert!(rests, "the server never comes to rest");
 }

@@ -4,15 +4,15 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Instant;
 
-use vgpu_control::Service;
-use vgpu_control::protocol::{Counters, Error, Greeting, Info, Registers};
 use vgpu_device::{DeviceConfig, Effects};
+use vgpu_runtime::Emulator;
 
-use crate::Emulator;
+use crate::Service;
+use crate::protocol::{Counters, Error, Greeting, Info, Registers};
 
 /// The devices of a process, as its control socket shows them.
 #[derive(Debug)]
-pub struct Control {
+pub struct Devices {
     attachment: &'static str,
     /// With their configurations; a request names one by its place here.
     devices: Vec<(DeviceConfig, Arc<Emulator>)>,
@@ -21,8 +21,8 @@ pub struct Control {
     shutdown: Cell<bool>,
 }
 
-impl Control {
-    /// The control of these devices, which get into VMs by `attachment`.
+impl Devices {
+    /// These devices, which get into VMs by `attachment`.
     #[must_use]
     pub fn new(attachment: &'static str, devices: Vec<(DeviceConfig, Arc<Emulator>)>) -> Self {
         Self {
@@ -61,13 +61,13 @@ impl Control {
     }
 }
 
-impl Service for Control {
+impl Service for Devices {
     fn greeting(&self) -> Greeting {
         Greeting::new(self.attachment, env!("CARGO_PKG_VERSION"), self.count())
     }
 
     fn registers(&self, device: u32) -> Result<Registers, Error> {
-        Ok(self.emulator(device)?.registers())
+        Ok(Registers::new(&self.emulator(device)?.registers()))
     }
 
     fn set_status(&self, device: u32, value: u32) -> Result<(), Error> {
@@ -78,7 +78,7 @@ impl Service for Control {
     }
 
     fn counters(&self, device: u32) -> Result<Counters, Error> {
-        Ok(self.emulator(device)?.counters())
+        Ok(self.emulator(device)?.counters().into())
     }
 
     fn trace_access(&self, device: u32, on: bool) -> Result<(), Error> {
