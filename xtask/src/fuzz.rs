@@ -34,7 +34,7 @@ Examples:
   cargo xtask fuzz --list                   what targets there are
 
 What was tried and found new is kept in ~/.cache/vgpu-stub/fuzz/TARGET (VGPU_STUB_CACHE names another folder), and the
-next run goes on from there. An input that breaks a rule is written to fuzz/regressions/TARGET/; commit it with what
+next run goes on from there. An input that breaks a rule is written to tests/fuzz/regressions/TARGET/; commit it with what
 mends it, as `cargo test -p vgpu-fuzz` runs all of those.
 
 Exit code: 0 if nothing was found, 1 if something was or a target could not run.";

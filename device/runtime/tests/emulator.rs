@@ -52,12 +52,12 @@ fn accesses_are_counted_and_shown() {
         assert!(emulator.memory_decoded());
         let values = |emulator: &Emulator| emulator.registers().map(|(_, value)| value);
         assert_eq!(emulator.registers()[1].0, Register::Status);
-        assert_eq!(values(&emulator), [0, 7, 0, 0, 0x1234_5678]);
+        assert_eq!(values(emulator), [0, 7, 0, 0, 0x1234_5678]);
         // A function level reset, the guest's; then the machine's.
         let _ = emulator.config_write(0x48, &[0, 0x80]);
         let _ = emulator.reset();
         assert!(!emulator.memory_decoded());
-        assert_eq!(values(&emulator), [0; 5]);
+        assert_eq!(values(emulator), [0; 5]);
         let expected = Counters {
             config_reads: 1,
             config_writes: 2,
