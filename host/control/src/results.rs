@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vgpu_device::Register;
 
@@ -21,7 +21,7 @@ impl Registers {
         Self(values.iter().map(|&(r, value)| (field(r), value)).collect())
     }
 
-    /// The value of a register, where the server named it.
+    /// The value of a register; a server names each.
     #[must_use]
     pub fn get(&self, register: Register) -> Option<u32> {
         let field = field(register);
@@ -54,10 +54,15 @@ impl<'de> Deserialize<'de> for Registers {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Registers, A::Error> {
                 let mut registers = Vec::new();
-                while let Some(register) = map.next_entry()? {
-                    registers.push(register);
+                while let Some((name, value)) = map.next_entry::<String, u32>()? {
+                    registers.push((name, value));
                 }
-                Ok(Registers(registers))
+                // A newer server may know more of them; none knows fewer.
+                let registers = Registers(registers);
+                match Register::ALL.into_iter().find(|&r| registers.get(r).is_none()) {
+                    Some(missing) => Err(A::Error::custom(format!("no {}", field(missing)))),
+                    None => Ok(registers),
+                }
             }
         }
 
