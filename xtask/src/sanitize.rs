@@ -35,7 +35,7 @@ pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
             .args(["test", "--tests", "--target", TARGET])
             // A folder of its own: the flag would have all that is in the usual one built again.
             .arg("--target-dir")
-            .arg(checkout().join("target/sanitize"))
+            .arg(process::target(checkout()).join("sanitize"))
             .args(PACKAGES.iter().flat_map(|package| ["--package", package]))
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             // Rust has the sanitizer's library in the stable toolchain, but not the flag.

@@ -59,7 +59,10 @@ impl<'de> Deserialize<'de> for Registers {
                 }
                 // A newer server may know more of them; none knows fewer.
                 let registers = Registers(registers);
-                match Register::ALL.into_iter().find(|&r| registers.get(r).is_none()) {
+                match Register::ALL
+                    .into_iter()
+                    .find(|&r| registers.get(r).is_none())
+                {
                     Some(missing) => Err(A::Error::custom(format!("no {}", field(missing)))),
                     None => Ok(registers),
                 }

@@ -275,12 +275,12 @@ mod hostile {
 
     #[test]
     fn with_one_vcpu() -> Result<()> {
-        ONE_VCPU.scenario("hostile", "NEIGHBOUR=")
+        ONE_VCPU.scenario("hostile", "ATTACKS='1 2' NEIGHBOUR=")
     }
 
     #[test]
     fn with_two_vcpus() -> Result<()> {
-        TWO_VCPUS.scenario("hostile", "NEIGHBOUR=00:19.0")
+        TWO_VCPUS.scenario("hostile", "ATTACKS=1 NEIGHBOUR=00:19.0")
     }
 }
 

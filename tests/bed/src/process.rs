@@ -2,7 +2,7 @@
 
 use std::env;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus};
 use std::sync::LazyLock;
 use std::sync::mpsc::{self, Sender};
@@ -31,6 +31,14 @@ pub fn command(program: &Path) -> Command {
 /// The cargo that runs this program, or else the one in `PATH`.
 pub fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+/// Where cargo builds what is in `checkout`.
+pub fn target(checkout: &Path) -> PathBuf {
+    match env::var_os("CARGO_TARGET_DIR") {
+        Some(folder) => checkout.join(folder),
+        None => checkout.join("target"),
+    }
 }
 
 impl Process {

@@ -38,7 +38,7 @@ fn flags(checkout: &Path) -> String {
 pub fn build(checkout: &Path, package: &str, name: &str, steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
     // A folder of its own: the flags below would have all that is in the usual one built again.
-    let target = checkout.join("target/static");
+    let target = process::target(checkout).join("static");
     steps.step(&format!("Build {name}"), |step| {
         let mut cargo = process::cargo();
         cargo

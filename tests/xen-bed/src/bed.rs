@@ -90,7 +90,7 @@ impl Bed {
         }
     }
 
-    /// Runs a scenario in a machine of its own. A machine that hangs or dies is replaced once.
+    /// Runs a scenario in a machine of its own. A machine that hangs, dies or breaks a guest's kernel is replaced once.
     ///
     /// # Errors
     /// When the second machine does not get to the script's end either; not when the script fails.
@@ -116,6 +116,10 @@ impl Bed {
             keep: false,
         };
         Ok(match self.run_in(&folder, &start, scenario.limit) {
+            Ok((MACHINE_FAILED, _)) => {
+                let error = anyhow!("a guest's processor kept an old entry in its TLB");
+                Err((did_not_end(error, &folder), folder))
+            }
             Ok((status, _)) => Ok(outcome(status, folder)),
             Err(error) => Err((did_not_end(error, &folder), folder)),
         })
@@ -141,6 +145,9 @@ impl Bed {
         Ok((status, machine))
     }
 }
+
+/// A scenario's exit status where the machine is at fault: `MACHINE_FAILED` in `dom0/lib.sh`.
+const MACHINE_FAILED: u8 = 75;
 
 /// What a script has printed so far.
 fn output(folder: &RunFolder) -> String {

@@ -187,6 +187,19 @@ fn a_failed_scenario_is_reported_with_its_output() -> Result<()> {
 }
 
 #[test]
+fn a_machine_that_breaks_a_guest_is_replaced_once() -> Result<()> {
+    let error = run("
+        echo 'BUG: ENTRY_TRAMPOLINE stack guard page was hit at 0' >/var/log/xen/guest-g1.log
+        fail 'the guest does not answer'
+    ")
+    .unwrap_err();
+    let text = format!("{error:#}");
+    assert!(text.contains("kept an old entry in its TLB"), "{text}");
+    assert!(text.contains("FAILED: the guest does not answer"), "{text}");
+    remove_logs(&text)
+}
+
+#[test]
 fn a_guest_that_ends_is_not_waited_for() -> Result<()> {
     let outcome = run("
         echo 'echo last words' | start_guest g1

@@ -52,7 +52,7 @@ impl Engine {
         let compiler = Package::program("build-essential", "c++");
         host_packages::ensure(&[compiler], steps)?;
         // A folder of its own: the flags would have all that is in the usual one built again.
-        let folder = checkout().join("target/fuzz");
+        let folder = process::target(checkout()).join("fuzz");
         steps.step("Build the fuzz targets", |step| {
             let mut cargo = process::cargo();
             cargo

@@ -1,5 +1,5 @@
-# A hostile guest, which attacks a device from all vCPUs: it answers as before, so does one beside it at $NEIGHBOUR, and
-# dom0 pays little for it.
+# A hostile guest, which attacks a device from all vCPUs, once for each of $ATTACKS: it answers as before, so does one beside
+# it at $NEIGHBOUR, and dom0 pays little for it.
 
 # own_kib PID prints what a process has in memory that is in no file.
 own_kib() { awk '/^RssAnon:/ { print $2 }' "/proc/$1/status"; }
@@ -7,7 +7,7 @@ own_kib() { awk '/^RssAnon:/ { print $2 }' "/proc/$1/status"; }
 serving=$(serving)
 supervisor=$(supervisor)
 before="$(own_kib "$serving") and $(own_kib "$supervisor")"
-for attack in 1 2; do
+for attack in $ATTACKS; do
     in_guest g1 'vgpu-hostile 0000:00:18.0 --seconds 3'
     # It takes the device off the bus and finds it again, too.
     for address in 00:18.0 $NEIGHBOUR; do

@@ -103,7 +103,7 @@ mend() {
 
 # in_guest NAME LINE types a line in the guest, and waits until it is done.
 in_guest() {
-    echo "guest# $2"
+    echo "guest# $2 ($(now) s after the machine's start)"
     _done=$(guest_log "$1" | grep -c '^guest: done')
     tell_guest "$1" "$2"
     done_again() { [ "$(guest_log "$1" | grep -c '^guest: done')" -gt "$_done" ]; }
