@@ -165,6 +165,13 @@ impl Bar0 {
         self.store(register.offset() as usize, &value.to_le_bytes());
     }
 
+    /// The bytes behind an access, and where they are in the storage.
+    #[inline]
+    pub(crate) fn behind(&self, offset: u64, size: usize) -> Option<(usize, &[u8])> {
+        let (at, _) = place(offset, size).ok()?;
+        Some((at, self.storage.get(at..)?.get(..size)?))
+    }
+
     pub(crate) const fn storage(&self) -> &[u8; STORAGE] {
         &self.storage
     }

@@ -5,7 +5,7 @@ use vgpu_pci::capability::{Express, PortType};
 use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar};
 
 use crate::bar0::{Bar0, Refused, Register};
-use crate::state::{self, RestoreError, STATE_SIZE};
+use crate::state::{self, RestoreError, STATE_SIZE, STORAGE_OFFSET};
 use crate::{BarMapping, DeviceConfig, Effects};
 
 /// BAR0's index in the config space.
@@ -129,6 +129,15 @@ impl Device {
     #[must_use]
     pub fn save(&self) -> [u8; STATE_SIZE] {
         state::encode(&self.config.save(), self.bar0.storage(), self.bar0_size)
+    }
+
+    /// The part of [`Self::save`] that a guest's write to BAR0 can have changed: where it begins there in bytes, and what it
+    /// is now. `None` where the device takes no such access.
+    #[inline]
+    #[must_use]
+    pub fn saved_access(&self, offset: u64, size: usize) -> Option<(usize, &[u8])> {
+        let (at, bytes) = self.bar0.behind(offset, size)?;
+        Some((STORAGE_OFFSET.saturating_add(at), bytes))
     }
 
     /// Takes over the state of a saved device. The effects say where BAR0 answers and whether the device masters the bus, as

@@ -27,6 +27,9 @@ struct V1 {
 /// Size of the saved form, in bytes.
 pub const STATE_SIZE: usize = size_of::<V1>();
 
+/// Where the storage of BAR0 begins in it.
+pub(crate) const STORAGE_OFFSET: usize = std::mem::offset_of!(V1, storage);
+
 /// A saved state that this device cannot take over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum RestoreError {

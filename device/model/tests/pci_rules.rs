@@ -183,6 +183,25 @@ proptest! {
         prop_assert_eq!(target.save(), source.save());
     }
 
+    /// Who keeps that part after each write has all of the state.
+    #[test]
+    fn a_write_changes_the_part_of_the_state_that_it_names(
+        accesses in proptest::collection::vec((0u64..0x500, 0usize..=9, any::<u64>()), 1..24)
+    ) {
+        let mut device = device(PortType::Endpoint, 4096);
+        let mut kept = device.save();
+        for (offset, size, value) in accesses {
+            let taken = device.bar0_write(offset, size, value).is_ok();
+            let part = device.saved_access(offset, size);
+            prop_assert_eq!(part.is_some(), taken);
+            if let Some((at, part)) = part {
+                prop_assert_eq!(part.len(), size);
+                kept[at..at + size].copy_from_slice(part);
+            }
+            prop_assert_eq!(kept, device.save());
+        }
+    }
+
     /// No bytes that somebody calls a saved state can do harm.
     #[test]
     fn a_damaged_state_is_refused_whole(flips in proptest::collection::vec((0usize..1296, 1u8..), 1..4)) {

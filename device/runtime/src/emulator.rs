@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vgpu_device::{Device, Effects, Refused, Register, STATE_SIZE};
+use vgpu_device::{Device, Effects, Refused, Register};
 
 use crate::access::{Access, Kind, value};
 use crate::counters::Counters;
@@ -31,7 +31,16 @@ struct State {
 impl State {
     fn keep(&mut self) {
         if let Some(keep) = &mut self.keep {
-            keep.keep(&self.device.save());
+            keep.keep(0, &self.device.save());
+        }
+    }
+
+    /// Keeps what a write to BAR0 can have changed, which is little of it all.
+    fn keep_access(&mut self, offset: u64, size: usize) {
+        if let Some(keep) = &mut self.keep
+            && let Some((at, part)) = self.device.saved_access(offset, size)
+        {
+            keep.keep(at, part);
         }
     }
 }
@@ -39,8 +48,9 @@ impl State {
 /// Where a device's state goes after each change, before the guest hears that
 /// its access is done.
 pub trait Keep: Send + fmt::Debug {
-    /// Keeps it. Called within the guest's access: it must return at once.
-    fn keep(&mut self, state: &[u8; STATE_SIZE]);
+    /// Keeps a part of the [saved state](Device::save), which begins at byte `offset` of it; what was kept of the rest is as it
+    /// was. The first call has all of it. Called within the guest's access: it must return at once.
+    fn keep(&mut self, offset: usize, part: &[u8]);
 }
 
 impl Emulator {
@@ -117,7 +127,7 @@ impl Emulator {
         count(&mut state.counters.bar0_writes);
         let written = state.device.bar0_write(offset, data.len(), value(data));
         match written {
-            Ok(_) => state.keep(),
+            Ok(_) => state.keep_access(offset, data.len()),
             Err(Refused) => count(&mut state.counters.refused_writes),
         }
         drop(state);

@@ -259,9 +259,9 @@ pub(crate) struct Keeper {
 }
 
 impl Keep for Keeper {
-    fn keep(&mut self, state: &[u8; STATE_SIZE]) {
-        self.kept
-            .write(self.entry.saturating_add(STATE_OFFSET), state);
+    fn keep(&mut self, offset: usize, part: &[u8]) {
+        let state = self.entry.saturating_add(STATE_OFFSET);
+        self.kept.write(state.saturating_add(offset), part);
     }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use rustix::io::Errno;
-use vgpu_device::{Device, STATE_SIZE};
+use vgpu_device::Device;
 use vgpu_runtime::{Emulator, Keep};
 use vgpu_sandbox::Sandboxed;
 use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
@@ -70,9 +70,9 @@ impl Life {
 struct Dying(Keeper, Life);
 
 impl Keep for Dying {
-    fn keep(&mut self, state: &[u8; STATE_SIZE]) {
+    fn keep(&mut self, offset: usize, part: &[u8]) {
         self.1.step();
-        self.0.keep(state);
+        self.0.keep(offset, part);
         self.1.step();
     }
 }

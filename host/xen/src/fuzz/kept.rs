@@ -124,7 +124,7 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
     if let Some(last) = devices.checked_sub(1) {
         let before = whole(file);
         let mut keeper = kept.keeper(last);
-        keeper.keep(&[0xa5; STATE_SIZE]);
+        keeper.keep(0, &[0xa5; STATE_SIZE]);
         keeper.note(&Mapping {
             old: Some(1..2),
             new: Some(3..4),
