@@ -21,9 +21,9 @@ use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
 use crate::error::{Error, cannot};
+use crate::ioreq_servers::{Found, Servers};
 use crate::kept::Kept;
 use crate::record::{Record, RecordFile, Stage, Wanted};
-use crate::servers::{Found, Servers};
 
 /// How often, and how long after one another, it is tried to end a server.
 const ATTEMPTS: u32 = 40;

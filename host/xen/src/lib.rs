@@ -12,8 +12,6 @@
     )
 )]
 
-mod answer;
-mod answering;
 mod clean_up;
 mod deaths;
 mod error;
@@ -21,25 +19,27 @@ mod error;
 pub mod fuzz;
 mod hypervisor;
 mod ioreq_server;
+mod ioreq_servers;
 mod kept;
 mod layout;
 mod machine;
 mod nodes;
 mod record;
 mod relay;
+mod request_loop;
 mod run_folder;
 mod sandbox;
-mod server;
-mod servers;
-mod serving;
+mod serve;
+mod serving_process;
 mod supervisor;
 #[cfg(test)]
 mod tests;
+mod xen;
 
 pub use clean_up::clean_up;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
 pub use layout::{Options, control_path};
 pub use sandbox::POLICY;
-pub use serving::serve;
+pub use serve::serve;
 pub use supervisor::supervise;

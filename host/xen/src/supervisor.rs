@@ -20,7 +20,6 @@ use xen_dm::device_model::DeviceModel;
 use xen_dm::inherited::pass_on_nothing;
 use xen_dm::xenstore::Xenstore;
 
-use crate::answering::{Answering, End, News};
 use crate::clean_up::clean_up_gone;
 use crate::deaths::Deaths;
 use crate::error::{Error, cannot};
@@ -30,7 +29,8 @@ use crate::layout::Options;
 use crate::nodes::{self, Presence};
 use crate::record::{Devices, RecordFile, Wanted};
 use crate::run_folder::RunFolder;
-use crate::serving::CONTROL_MODE;
+use crate::serve::CONTROL_MODE;
+use crate::serving_process::{End, News, ServingProcess};
 
 /// How long to wait where the process cannot be started: what it lacks may be
 /// there again.
@@ -150,26 +150,26 @@ struct Supervisor<'a> {
 enum Woken {
     /// Somebody asks for the end, or the domain is gone.
     End,
-    /// The answering process answers.
+    /// The serving process answers.
     Ready,
-    /// The answering process has ended, or does not get ready.
+    /// The serving process has ended, or does not get ready.
     Ended,
 }
 
 impl Supervisor<'_> {
     fn run(&mut self) -> Result<(), Error> {
         let result = self.stand_over();
-        // The answering process has left its socket, which it had no right to remove. Who takes the path removes it at the
+        // The serving process has left its socket, which it had no right to remove. Who takes the path removes it at the
         // end, unless it is another's.
         drop(Listener::bind(&self.options.control, CONTROL_MODE));
         result
     }
 
     fn stand_over(&mut self) -> Result<(), Error> {
-        let mut answering = Answering::start(self.serving)?;
+        let mut serving = ServingProcess::start(self.serving)?;
         let mut announced = false;
         loop {
-            match self.wait(&mut answering)? {
+            match self.wait(&mut serving)? {
                 Woken::End => return Ok(()),
                 Woken::Ready if announced => {}
                 Woken::Ready => {
@@ -177,7 +177,7 @@ impl Supervisor<'_> {
                     announced = true;
                 }
                 Woken::Ended => {
-                    match answering.end() {
+                    match serving.end() {
                         End::Asked => return Ok(()),
                         End::Failed(error) if !announced => return Err(error),
                         End::Died => {
@@ -193,7 +193,7 @@ impl Supervisor<'_> {
                         }
                     }
                     match self.start_again()? {
-                        Some(another) => answering = another,
+                        Some(another) => serving = another,
                         None => return Ok(()),
                     }
                 }
@@ -224,10 +224,10 @@ impl Supervisor<'_> {
 
     /// Starts the process again, unless it dies too often, or fails to start that often, however long each try takes.
     /// None where somebody asks for the end.
-    fn start_again(&mut self) -> Result<Option<Answering>, Error> {
+    fn start_again(&mut self) -> Result<Option<ServingProcess>, Error> {
         while !self.deaths.are_too_many() {
-            match Answering::start(self.serving) {
-                Ok(answering) => return Ok(Some(answering)),
+            match ServingProcess::start(self.serving) {
+                Ok(serving) => return Ok(Some(serving)),
                 Err(error) => {
                     if self.failed(&error) {
                         return Ok(None);
@@ -247,11 +247,11 @@ impl Supervisor<'_> {
         asked
     }
 
-    fn wait(&mut self, answering: &mut Answering) -> Result<Woken, Error> {
+    fn wait(&mut self, serving: &mut ServingProcess) -> Result<Woken, Error> {
         loop {
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
-                answering.poll_fd(),
+                serving.poll_fd(),
                 // Where there is none, one more of another.
                 match &self.store {
                     Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),
@@ -259,7 +259,7 @@ impl Supervisor<'_> {
                 },
             ];
             if !self.store.as_ref().is_some_and(Xenstore::has_event) {
-                match poll(&mut fds, self.limit(answering).as_ref()) {
+                match poll(&mut fds, self.limit(serving).as_ref()) {
                     Ok(_) | Err(Errno::INTR) => {}
                     Err(errno) => return Err(cannot("wait for events")(errno)),
                 }
@@ -268,7 +268,7 @@ impl Supervisor<'_> {
             if signalled || !self.is_there(changed) {
                 return Ok(Woken::End);
             }
-            match answering.news(heard) {
+            match serving.news(heard) {
                 News::None => {}
                 News::Ready => return Ok(Woken::Ready),
                 News::End => return Ok(Woken::Ended),
@@ -277,9 +277,9 @@ impl Supervisor<'_> {
     }
 
     /// How long to wait at most; without end where something else will tell.
-    fn limit(&self, answering: &Answering) -> Option<Timespec> {
+    fn limit(&self, serving: &ServingProcess) -> Option<Timespec> {
         let now = Instant::now();
-        let late = answering
+        let late = serving
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
         let look = self.store.is_none().then_some(LOOK);

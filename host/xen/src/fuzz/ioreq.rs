@@ -20,10 +20,10 @@ use xen_dm::ioreq::{IoreqPage, Kind, Request};
 
 use super::script::Script;
 use super::{LOG, SLOTS, Told, memory_file, new_device, overlap, restored};
-use crate::answer;
 use crate::hypervisor::Hypervisor;
 use crate::kept::{Keeper, Kept, Mapping};
 use crate::machine::{Journal, Machine, Placed};
+use crate::request_loop;
 
 /// Servers that an input is worth, each of which takes over from the one
 /// before.
@@ -157,8 +157,8 @@ impl Domain<'_> {
                 let (mut machine, left) = self.machine();
                 machine.take_over(self, &left);
                 self.check();
-                answer::catch_up(self, &mut machine, Sandboxed::pretend());
-                answer::run(self, &mut machine, Sandboxed::pretend())
+                request_loop::catch_up(self, &mut machine, Sandboxed::pretend());
+                request_loop::run(self, &mut machine, Sandboxed::pretend())
             }));
             match served {
                 Ok(Errno::CANCELED) => return,

@@ -13,10 +13,10 @@ use vgpu_sandbox::Sandboxed;
 use xen_dm::device_model::Range;
 use xen_dm::ioreq::{Kind, Request};
 
-use crate::answer;
 use crate::hypervisor::Hypervisor;
 use crate::kept::Mapping;
 use crate::machine::{Journal, Machine, Placed};
+use crate::request_loop;
 
 pub(super) const SLOTS: [u8; 3] = [0x18, 0x19, LARGE];
 
@@ -134,8 +134,8 @@ impl Fake {
             let (mut machine, left) = self.machine();
             let mut hypervisor = self.clone();
             machine.take_over(&mut hypervisor, &left);
-            answer::catch_up(&mut hypervisor, &mut machine, Sandboxed::pretend());
-            answer::run(&mut hypervisor, &mut machine, Sandboxed::pretend())
+            request_loop::catch_up(&mut hypervisor, &mut machine, Sandboxed::pretend());
+            request_loop::run(&mut hypervisor, &mut machine, Sandboxed::pretend())
         }));
         match served {
             Ok(_) => false,

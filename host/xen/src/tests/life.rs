@@ -16,9 +16,9 @@ use xen_dm::device_model::{MAX_SERVERS, ServerId};
 use super::fake::Killed;
 use crate::error::Error;
 use crate::ioreq_server::{self, IoreqServer};
+use crate::ioreq_servers::{Found, Servers};
 use crate::kept::Kept;
 use crate::record::{Devices, RecordFile, Wanted};
-use crate::servers::{Found, Servers};
 
 const DOMAIN: DomainId = DomainId(5);
 

@@ -12,7 +12,7 @@ use vgpu_socket::LineReader;
 
 use crate::error::{Error, cannot};
 use crate::relay::Relay;
-use crate::serving::READY;
+use crate::serve::READY;
 
 /// How long it may take to start. One that cannot say why it fails, as its log
 /// is stuck, would take for ever.
@@ -25,7 +25,7 @@ const END: Duration = Duration::from_secs(2);
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// It is ended when this is dropped.
-pub(crate) struct Answering {
+pub(crate) struct ServingProcess {
     child: Child,
     /// Hung up once it has ended, as nobody else has the other end. A pidfd would tell too, from Linux 5.3 on; dom0 of
     /// XCP-ng has 4.19.
@@ -61,7 +61,7 @@ pub(crate) enum End {
     Failed(Error),
 }
 
-impl Answering {
+impl ServingProcess {
     /// Starts it.
     pub(crate) fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
         let mut child = serving()
@@ -74,7 +74,7 @@ impl Answering {
         let stdout = child.stdout.take();
         let stdout = stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?;
         // What fails from here on ends it.
-        let mut answering = Self {
+        let mut serving = Self {
             child,
             stdout: LineReader::new(stdout),
             relay: None,
@@ -83,9 +83,9 @@ impl Answering {
         };
         if let Some(log) = log {
             let relay = Relay::start(log, io::stderr()).map_err(cannot("start a thread"))?;
-            answering.relay = Some(relay);
+            serving.relay = Some(relay);
         }
-        Ok(answering)
+        Ok(serving)
     }
 
     /// When to ask for its [news](Self::news), whatever a poll tells.
@@ -170,7 +170,7 @@ impl Answering {
     }
 }
 
-impl Drop for Answering {
+impl Drop for ServingProcess {
     fn drop(&mut self) {
         // Its number may be another's once it was waited for.
         if let Ok(None) = self.child.try_wait() {
@@ -187,43 +187,43 @@ mod tests {
 
     use super::*;
 
-    fn start(script: &str) -> Answering {
+    fn start(script: &str) -> ServingProcess {
         let serving = || {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
             command
         };
-        Answering::start(&serving).unwrap()
+        ServingProcess::start(&serving).unwrap()
     }
 
     /// Its next news, as a supervisor waits for it; none within 30 seconds are a fault.
-    fn news(answering: &mut Answering) -> News {
+    fn news(serving: &mut ServingProcess) -> News {
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
-            let until = answering.deadline().unwrap_or(limit);
+            let until = serving.deadline().unwrap_or(limit);
             let left = until.saturating_duration_since(Instant::now());
-            let mut fds = [answering.poll_fd()];
+            let mut fds = [serving.poll_fd()];
             poll(&mut fds, Some(&Timespec::try_from(left).unwrap())).unwrap();
             let heard = !fds[0].revents().is_empty();
-            match answering.news(heard) {
+            match serving.news(heard) {
                 News::None => assert!(Instant::now() < limit),
                 news => return news,
             }
         }
     }
 
-    fn ready(script: &str) -> Answering {
-        let mut answering = start(script);
-        assert_eq!(news(&mut answering), News::Ready);
-        answering
+    fn ready(script: &str) -> ServingProcess {
+        let mut serving = start(script);
+        assert_eq!(news(&mut serving), News::Ready);
+        serving
     }
 
     /// Why it fails to start, and after how long.
     fn failure(script: &str) -> (String, Duration) {
         let began = Instant::now();
-        let mut answering = start(script);
-        assert_eq!(news(&mut answering), News::End);
-        match answering.end() {
+        let mut serving = start(script);
+        assert_eq!(news(&mut serving), News::End);
+        match serving.end() {
             End::Failed(error) => (error.to_string(), began.elapsed()),
             end => panic!("{end:?}"),
         }
@@ -231,36 +231,36 @@ mod tests {
 
     #[test]
     fn one_that_is_dropped_is_ended() {
-        let answering = ready("echo ready; exec sleep 60");
-        let pid = Pid::from_child(&answering.child);
-        drop(answering);
+        let serving = ready("echo ready; exec sleep 60");
+        let pid = Pid::from_child(&serving.child);
+        drop(serving);
         assert!(rustix::process::test_kill_process(pid).is_err());
     }
 
     #[test]
     fn one_that_ends_hangs_up() {
-        let mut answering = ready("echo ready; exit 0");
-        assert_eq!(news(&mut answering), News::End);
-        assert!(matches!(answering.end(), End::Asked));
-        let mut answering = ready("echo ready; exit 1");
-        assert_eq!(news(&mut answering), News::End);
-        assert!(matches!(answering.end(), End::Died));
+        let mut serving = ready("echo ready; exit 0");
+        assert_eq!(news(&mut serving), News::End);
+        assert!(matches!(serving.end(), End::Asked));
+        let mut serving = ready("echo ready; exit 1");
+        assert_eq!(news(&mut serving), News::End);
+        assert!(matches!(serving.end(), End::Died));
     }
 
     #[test]
     fn one_that_hangs_up_and_goes_on_is_ended() {
-        let mut answering = ready("echo ready; exec >&-; exec sleep 60");
-        assert_eq!(news(&mut answering), News::End);
-        assert!(matches!(answering.end(), End::Died));
+        let mut serving = ready("echo ready; exec >&-; exec sleep 60");
+        assert_eq!(news(&mut serving), News::End);
+        assert!(matches!(serving.end(), End::Died));
     }
 
     /// A guest waits for the next one, and the log may be stuck.
     #[test]
     fn the_log_of_one_that_died_is_not_waited_for() {
-        let mut answering = ready("echo ready; sleep 60 >&- & exit 1");
-        assert_eq!(news(&mut answering), News::End);
+        let mut serving = ready("echo ready; sleep 60 >&- & exit 1");
+        assert_eq!(news(&mut serving), News::End);
         let began = Instant::now();
-        assert!(matches!(answering.end(), End::Died));
+        assert!(matches!(serving.end(), End::Died));
         assert!(began.elapsed() < LAST_LINES / 2, "{:?}", began.elapsed());
     }
 

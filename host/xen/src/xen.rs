@@ -12,7 +12,7 @@ use crate::hypervisor::Hypervisor;
 
 /// An ioreq server that this process answers for.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct Xen {
     model: DeviceModel,
     id: ServerId,
     channels: EventChannels,
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     guest_page: Option<(u64, GuestPage)>,
 }
 
-impl Server {
+impl Xen {
     /// Connects to the server, which is enabled by this, and to every vCPU of
     /// the domain. Both handles are restricted to the domain before.
     pub(crate) fn connect(id: ServerId, domain: DomainId) -> std::io::Result<Self> {
@@ -82,7 +82,7 @@ fn bytes_in_page(address: u64, length: usize) -> usize {
     length.min(PAGE_SIZE.saturating_sub(offset_in_page(address)))
 }
 
-impl Hypervisor for Server {
+impl Hypervisor for Xen {
     fn map(&mut self, range: Range, mapped: bool) -> Result<(), Errno> {
         self.model.map(self.id, range, mapped)
     }

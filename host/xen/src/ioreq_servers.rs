@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use xen_dm::device_model::{DeviceModel, Range, ServerId};
 
-use crate::answer;
-use crate::server::Server;
+use crate::request_loop;
+use crate::xen::Xen;
 
 /// How long vCPUs have to take their last answers.
 const TAKEN: Duration = Duration::from_millis(100);
@@ -93,9 +93,9 @@ impl Servers for DeviceModel {
 
     fn disable(&self, id: ServerId) -> Result<(), Errno> {
         let refused = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-        let mut server = Server::connect(id, self.domain()).map_err(refused)?;
+        let mut server = Xen::connect(id, self.domain()).map_err(refused)?;
         self.set_enabled(id, false)?;
-        answer::drain(&mut server);
+        request_loop::drain(&mut server);
         // Xen forgets an answer that a vCPU has not taken when the server goes, and the guest reads 0. A paused guest
         // takes none.
         let deadline = Instant::now().checked_add(TAKEN);

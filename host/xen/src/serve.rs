@@ -18,14 +18,14 @@ use vgpu_sandbox::{Sandbox, Sandboxed};
 use vgpu_socket::Listener;
 use xen_dm::device_model::{DeviceModel, ServerId};
 
-use crate::answer;
 use crate::error::{Error, cannot};
 use crate::hypervisor::Hypervisor;
 use crate::kept::{Kept, KeptError, Mapping};
 use crate::layout::{Folder, Options};
 use crate::machine::{Machine, Placed};
+use crate::request_loop;
 use crate::sandbox::POLICY;
-use crate::server::Server;
+use crate::xen::Xen;
 
 /// What it prints when it answers.
 pub(crate) const READY: &str = "ready\n";
@@ -65,7 +65,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     if is_left_alone() {
         return Ok(());
     }
-    let server = Server::connect(id, options.domain).map_err(Error::NoXen)?;
+    let server = Xen::connect(id, options.domain).map_err(Error::NoXen)?;
     let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     domain.restrict().map_err(cannot("restrict a handle"))?;
     let control_socket = control_socket(options);
@@ -78,7 +78,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     // Threads from here on.
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let devices = |_| machine(options, &kept, &log);
-    let (emulators, answering) = answer_sandboxed(sandbox, server, devices)?;
+    let (emulators, serving) = answer_sandboxed(sandbox, server, devices)?;
     let control = Devices::new("xen", emulators);
     control.set_connected(true);
     let mut process = Process {
@@ -90,7 +90,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         domain,
         server: id,
     };
-    let result = process.run(&answering);
+    let result = process.run(&serving);
     log.flush(LAST_LINES);
     // The control socket's file is the supervisor's to remove: this process
     // may not even look at it.
@@ -140,7 +140,7 @@ pub(crate) fn answer_sandboxed<T>(
     mut hypervisor: impl Hypervisor + Send + 'static,
     devices: impl FnOnce(Sandboxed) -> Result<(Machine, Vec<Mapping>, T), Error>,
 ) -> Result<(T, UnixStream), Error> {
-    let (answering, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
+    let (serving, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
     // A thread's own start takes system calls that the sandbox ends it for.
     let (running, started) = sync_channel(1);
     let (begin, work) = sync_channel::<Work>(1);
@@ -153,10 +153,10 @@ pub(crate) fn answer_sandboxed<T>(
             let Ok(work) = work.recv() else { return };
             let (mut machine, sandboxed) = (work.machine, work.sandboxed);
             machine.take_over(&mut hypervisor, &work.left);
-            answer::catch_up(&mut hypervisor, &mut machine, sandboxed);
+            request_loop::catch_up(&mut hypervisor, &mut machine, sandboxed);
             // The other end is closed only where the process ends.
             let _ = (&failure).write_all(&[ANSWERS]);
-            let _errno = answer::run(&mut hypervisor, &mut machine, sandboxed);
+            let _errno = request_loop::run(&mut hypervisor, &mut machine, sandboxed);
         })
         .map_err(cannot("start a thread"))?;
     let _ = started.recv();
@@ -169,7 +169,7 @@ pub(crate) fn answer_sandboxed<T>(
     };
     // It fails where the thread has ended, which the stream tells.
     let _ = begin.send(work);
-    Ok((made, answering))
+    Ok((made, serving))
 }
 
 /// The emulators of devices, with what each was made of.
@@ -213,9 +213,9 @@ struct Process {
 }
 
 impl Process {
-    /// Runs until somebody asks for the end, or the domain is gone. `answering`
+    /// Runs until somebody asks for the end, or the domain is gone. `serving`
     /// speaks once when the guest is answered, and closes when it is no more.
-    fn run(&mut self, answering: &UnixStream) -> Result<(), Error> {
+    fn run(&mut self, serving: &UnixStream) -> Result<(), Error> {
         let supervisor = io::stdin();
         let mut supervised = true;
         while !self.control.shutdown_requested() {
@@ -226,7 +226,7 @@ impl Process {
             };
             let mut fds = [
                 PollFd::new(&self.signalled, PollFlags::IN),
-                PollFd::new(answering, PollFlags::IN),
+                PollFd::new(serving, PollFlags::IN),
                 // Where there is none of these two, one more of another.
                 match &self.control_socket {
                     Some(socket) => PollFd::new(socket, PollFlags::IN),
@@ -250,7 +250,7 @@ impl Process {
             }
             if answers {
                 let mut said = [0];
-                match (&*answering).read(&mut said) {
+                match (&*serving).read(&mut said) {
                     // The supervisor tells the world.
                     Ok(1) => {
                         let _ = io::stdout().write_all(READY.as_bytes());
