@@ -113,8 +113,13 @@ mod tests {
         let mut shell = shell("sh");
         let pid = shell.run("sleep 60 & echo $!").unwrap();
         drop(shell);
-        let state = fs::read_to_string(format!("/proc/{}/stat", pid.trim()));
+        let stat = format!("/proc/{}/stat", pid.trim());
         // It may be nobody's yet, and dead.
-        assert!(state.is_err() || state.is_ok_and(|state| state.contains(") Z ")));
+        let dead = || fs::read_to_string(&stat).map_or(true, |state| state.contains(") Z "));
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !dead() {
+            assert!(Instant::now() < deadline, "it lives");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
