@@ -139,7 +139,9 @@ impl Connection {
     ) -> Result<(), End> {
         // What is not closed could be the client's own end, for whose close
         // this would wait for ever.
-        while let Some(busy) = closer.busy_for() {
+        while !receiver.has_next()
+            && let Some(busy) = closer.busy_for()
+        {
             let left = CLOSE_LIMIT.saturating_sub(busy);
             match Patience::new(left).wait(&self.stream, PollFlags::IN) {
                 Ok(()) if !left.is_zero() => break,

@@ -87,6 +87,11 @@ impl Receiver {
         }
     }
 
+    /// Whether the next message needs no more from the client.
+    pub(crate) fn has_next(&self) -> bool {
+        !matches!(self.complete(), Ok(None))
+    }
+
     /// Waits for the next message: for ever until it begins, and then for all
     /// of it no longer than [`MESSAGE_LIMIT`].
     pub(crate) fn next(&mut self, stream: &UnixStream) -> Result<Message<'_>, Stopped> {

@@ -62,17 +62,15 @@ fn lingering() -> (OwnedFd, TcpStream) {
 }
 
 /// Sends a message with such a socket, so that the server is the last to close
-/// it. Returns the other one.
-fn give_away(device: &Shared, raw: &mut Raw, message: &[u8]) -> TcpStream {
-    let (socket, other) = lingering();
-    // It is held in a read.
+/// it.
+fn give_away(socket: OwnedFd, device: &Shared, raw: &mut Raw, message: &[u8]) {
+    // It is held in a read, and receives both at once.
     let held = device.lock();
-    raw.send(&crate::raw::message(0, REGION_READ, 0, &access(0, 0, 4)));
-    raw.send_with(message, &[socket.as_fd()]);
+    let read = crate::raw::message(0, REGION_READ, 0, &access(0, 0, 4));
+    raw.send_with(&[&read, message].concat(), &[socket.as_fd()]);
     drop(socket);
     drop(held);
     assert_eq!(raw.receive().errno(), 0);
-    other
 }
 
 #[test]
@@ -244,12 +242,12 @@ fn interrupts_are_eventfds() {
 fn a_close_that_hangs_holds_up_no_access() {
     let device = Shared::new();
     let (mut raw, serving) = Raw::begin(&device);
+    // Beforehand: to fill one may take as long as closes may hang, a second.
+    let (sockets, others): (Vec<_>, Vec<_>) = (0..10).map(|_| lingering()).unzip();
     let started = Instant::now();
-    let mut others = Vec::new();
-    // Few, as closes that hang for a second end the connection.
-    for _ in 0..2 {
+    for socket in sockets {
         let map = message(0, DMA_MAP, 0, &dma_map(READ, 0, 0, 0x1000));
-        others.push(give_away(&device, &mut raw, &map));
+        give_away(socket, &device, &mut raw, &map);
         assert_eq!(raw.receive().errno(), EINVAL);
         assert_eq!(raw.ask(REGION_READ, &access(0, 0, 4)).errno(), 0);
     }
@@ -269,7 +267,8 @@ fn a_close_that_hangs_holds_up_no_access() {
 fn closes_that_hang_are_bounded() {
     let device = Shared::new();
     let (mut raw, serving) = Raw::begin(&device);
-    let other = give_away(&device, &mut raw, &message(0, 0xffff, 0, &[]));
+    let (socket, other) = lingering();
+    give_away(socket, &device, &mut raw, &message(0, 0xffff, 0, &[]));
     raw.receive();
     let (pipe, _writer) = std::io::pipe().unwrap();
     let bytes = message(0, 0xffff, 0, &[]);
