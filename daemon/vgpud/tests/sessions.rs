@@ -318,43 +318,6 @@ fn nobody_is_served_outside_of_the_sandbox() {
 }
 
 #[test]
-fn an_idle_session_costs_nothing() {
-    let daemon = Running::new();
-    let mut program = Program::open(daemon.name);
-    assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
-    let process = program.worker();
-    thread::sleep(Duration::from_millis(300));
-    let cost = || {
-        let tasks = fs::read_dir(format!("/proc/{process}/task")).unwrap();
-        let statuses =
-            tasks.map(|task| fs::read_to_string(task.unwrap().path().join("status")).unwrap());
-        let lines: Vec<String> = statuses
-            .flat_map(|status| {
-                status
-                    .lines()
-                    .filter(|line| line.contains("ctxt_switches"))
-                    .map(str::to_owned)
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let ticks = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
-        let ticks: Vec<_> = ticks
-            .rsplit(") ")
-            .next()
-            .unwrap()
-            .split(' ')
-            .skip(11)
-            .take(2)
-            .map(str::to_owned)
-            .collect();
-        (lines, ticks)
-    };
-    let before = cost();
-    thread::sleep(Duration::from_secs(1));
-    assert_eq!(cost(), before);
-}
-
-#[test]
 fn nobody_listens_after_the_daemon() {
     let name = Running::new().name;
     assert!(matches!(Local::open(name), Err(Error::NoDaemon { .. })));
