@@ -4,7 +4,7 @@
 mod common;
 
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ fn at_some_moment() -> Running {
 
 /// Kills what `whom` chooses of a daemon, its program and its workers.
 fn rounds(count: u32, whom: impl Fn(&Running) -> Vec<u32>) {
-    let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     adopt_orphans();
     let mut killed = 0;
     for _ in 0..count {
@@ -82,7 +82,7 @@ fn all_at_once() {
 /// A program that has lost its worker, or the daemon, goes on.
 #[test]
 fn a_program_outlives_its_worker_and_its_daemon() {
-    let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     adopt_orphans();
     for of_the_daemon in [false, true] {
         let mut running = Running::start(&["idle"]);
@@ -105,7 +105,7 @@ fn a_program_outlives_its_worker_and_its_daemon() {
 
 #[test]
 fn a_daemon_that_is_asked_to_end_takes_its_program() {
-    let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     adopt_orphans();
     for _ in 0..2 {
         let mut running = Running::start(&["idle"]);
@@ -126,7 +126,7 @@ fn a_programs_status_is_the_daemons() {
             .stderr(Stdio::piped());
         daemon.output().unwrap()
     };
-    let _alone = ALONE.lock().unwrap_or_else(|broken| broken.into_inner());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(run(&["true"]).status.code(), Some(0));
     assert_eq!(run(&["sh", "-c", "exit 7"]).status.code(), Some(7));
     assert_eq!(run(&["sh", "-c", "kill -9 $$"]).status.code(), Some(137));
