@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: tests with machines that go on for minutes, of which `cargo xtask test` does a fiftieth.
+//! `cargo xtask soak`: tests that go on for minutes, most with machines, of which `cargo xtask test` does a fiftieth.
 
 use std::ffi::OsString;
 
@@ -12,7 +12,7 @@ use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 
 use crate::qemu::{self, Source, Variant};
-use crate::test::{bed_tests, build_programs};
+use crate::test::{bed_tests, build_programs, cargo, tests};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,10 +20,11 @@ Examples:
   cargo xtask soak unplug                       one of them
   cargo xtask soak unplug --suite trixie        on another QEMU
   cargo xtask soak hostile-guest --times 500    for ten times as long
+  cargo xtask soak cuda-kills                   without machines
 
 Exit code: 0 if it passed, 1 otherwise.";
 
-/// Run a test with machines for longer than `cargo xtask test` does
+/// Run a test for longer than `cargo xtask test` does
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -57,9 +58,11 @@ enum Machines {
     Qemu,
     /// A stock QEMU, and the former beside it.
     Stock,
+    /// There are none.
+    None,
 }
 
-const SOAKS: [Soak; 4] = [
+const SOAKS: [Soak; 6] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -92,6 +95,22 @@ const SOAKS: [Soak; 4] = [
         suite: "vfio_user",
         only: "hostile::",
     },
+    Soak {
+        name: "cuda-kills",
+        about: "2 minutes: a CUDA program, its worker and vgpud, killed at any moment, each 100 times, all at once 50 times",
+        machines: Machines::None,
+        package: "vgpud",
+        suite: "kills",
+        only: "",
+    },
+    Soak {
+        name: "cuda-hostile",
+        about: "2 minutes: CUDA programs that write into their shared memory what they like, beside one that does not",
+        machines: Machines::None,
+        package: "vgpud",
+        suite: "hostile",
+        only: "",
+    },
 ];
 
 /// Runs the command.
@@ -107,7 +126,18 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         .mend(format!("Name one of these:\n{}", list().trim_end()))?;
     let mut environment = soak.machines.environment(&options.suite, steps)?;
     environment.push((TIMES, options.times.to_string().into()));
-    bed_tests(soak.package, &[soak.suite], soak.only, &environment)
+    match soak.machines {
+        Machines::None => {
+            // Their programs, which cargo builds only with all tests of a package.
+            steps.step("Build the programs", |step| {
+                let arguments = ["build", "--package", soak.package, "--examples"];
+                step.run(&mut cargo(&arguments))
+            })?;
+            let arguments = ["--package", soak.package, "--test", soak.suite];
+            tests(&arguments, &environment)
+        }
+        _ => bed_tests(soak.package, &[soak.suite], soak.only, &environment),
+    }
 }
 
 fn list() -> String {
@@ -120,6 +150,9 @@ fn list() -> String {
 impl Machines {
     /// Builds what they need, and how the tests are told where it is.
     fn environment(self, suite: &str, steps: &Steps) -> Result<Vec<(&'static str, OsString)>> {
+        if matches!(self, Self::None) {
+            return Ok(Vec::new());
+        }
         let cache = Cache::open()?;
         let source = Source::Suite(Suite::debian(suite));
         let qemu = qemu::build(&cache, &source, Variant::Plain, steps)?;

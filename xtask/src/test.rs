@@ -413,7 +413,7 @@ pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
 }
 
 /// Runs tests by cargo-nextest where it is installed, by cargo itself elsewhere.
-fn tests(arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)]) -> Result<()> {
+pub(crate) fn tests(arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)]) -> Result<()> {
     let mut command = if works("nextest") {
         cargo(&["nextest", "run"])
     } else {
@@ -437,7 +437,7 @@ fn works(subcommand: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = process::cargo();
     command.current_dir(checkout()).args(arguments);
     command

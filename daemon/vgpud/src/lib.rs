@@ -6,24 +6,24 @@
 //! its program is killed.
 #![forbid(unsafe_code)]
 
+mod log;
 mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGCHLD;
 use vgpu_transport::Error;
 use vgpu_transport::local::{Listener, Name};
 
+use log::Log;
 use worker::Worker;
 
 /// The most sessions at a time.
 const SESSIONS: usize = 256;
-/// The longest time between two looks.
-const TURN: Duration = Duration::from_secs(60);
 
 /// The daemon of one user. Workers end with the thread that made it.
 #[derive(Debug)]
@@ -33,6 +33,7 @@ pub struct Daemon {
     /// The other end of `children`, which signals are written to.
     signalled: UnixStream,
     workers: Vec<Worker>,
+    log: Log,
     command: Vec<OsString>,
 }
 
@@ -59,6 +60,7 @@ impl Daemon {
             children,
             signalled,
             workers: Vec::new(),
+            log: Log::new(),
             command,
         };
         daemon.wake_on(SIGCHLD).map_err(system)?;
@@ -86,13 +88,12 @@ impl Daemon {
         self.workers.iter().map(Worker::id)
     }
 
-    /// Waits for something to do, at most a minute, and does it. It also
-    /// returns when a child process of any kind has ended.
+    /// Waits for something to do, and does it. It also returns when a child
+    /// process of any kind has ended, and at signals of [`Daemon::wake_on`].
     pub fn turn(&mut self) {
         let now = Instant::now();
         let deadlines = self.workers.iter().filter_map(Worker::deadline);
         let wait = deadlines.map(|at| at.saturating_duration_since(now)).min();
-        let wait = wait.unwrap_or(TURN).min(TURN);
         let full = self.workers.len() >= SESSIONS;
         let listen = if full {
             PollFlags::empty()
@@ -104,11 +105,12 @@ impl Daemon {
             PollFd::new(&self.children, PollFlags::IN),
         ];
         descriptors.extend(self.workers.iter().flat_map(Worker::descriptors));
-        let wait = Timespec::try_from(wait).ok();
+        let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
         let _ = poll(&mut descriptors, wait.as_ref());
         drop(descriptors);
         let _ = (&self.children).read(&mut [0; 64]);
-        self.workers.retain_mut(Worker::attend);
+        self.workers
+            .retain_mut(|worker| worker.attend(&mut self.log));
         if !full {
             self.accept();
         }
@@ -118,11 +120,13 @@ impl Daemon {
         let socket = match self.listener.accept() {
             Ok(None) => return,
             Ok(Some(socket)) => socket,
-            Err(error) => return eprintln!("vgpud: {error}"),
+            Err(error) => return self.log.line(format_args!("{error}")),
         };
         match Worker::start(&self.command, socket) {
             Ok(worker) => self.workers.push(worker),
-            Err(error) => eprintln!("vgpud: cannot start a worker: {error}"),
+            Err(error) => self
+                .log
+                .line(format_args!("cannot start a worker: {error}")),
         }
     }
 }

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::Shutdown;
 
+use crate::log::Log;
+
 /// How long a worker may stay after its program.
 const GRACE: Duration = Duration::from_secs(1);
 /// What a worker may have logged, in bytes.
@@ -71,11 +73,11 @@ impl Worker {
     }
 
     /// Does what is due; gives whether the worker is still there.
-    pub(crate) fn attend(&mut self) -> bool {
-        self.listen();
+    pub(crate) fn attend(&mut self, log: &mut Log) -> bool {
+        self.listen(log);
         if let Ok(Some(status)) = self.child.try_wait() {
             if !status.success() {
-                eprintln!("vgpud: worker {}: {status}", self.id());
+                log.line(format_args!("worker {}: {status}", self.id()));
             }
             // The program sees it although this end is open.
             let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
@@ -101,7 +103,7 @@ impl Worker {
     }
 
     /// Logs what it says, cut and without control characters.
-    fn listen(&mut self) {
+    fn listen(&mut self, log: &mut Log) {
         let Some(said) = &mut self.said else { return };
         let mut text = [0; 1024];
         let length = match said.read(&mut text) {
@@ -113,7 +115,8 @@ impl Worker {
         };
         self.log -= length;
         for line in String::from_utf8_lossy(&text[..length]).lines() {
-            eprintln!("vgpud: worker {}: {}", self.child.id(), line.escape_debug());
+            let line = line.escape_debug();
+            log.line(format_args!("worker {}: {line}", self.child.id()));
         }
     }
 

@@ -1,193 +1,117 @@
-//! `vgpud run`, killed at any time: its program, its worker, the daemon itself,
-//! and all of them at once. No process, socket or shared memory stays.
+//! `vgpud run`, killed at any moment: its program, its worker, the daemon itself,
+//! and all of them at once. No process, socket, shared memory or file stays.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod common;
+
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use common::{Running, adopt_orphans, eventually, kill};
 use rustix::process::{Pid, Signal, kill_process};
-use vgpu_ring::Slice;
-use vgpu_ring::guest::{self, Answers, Commands};
-use vgpu_ring::layout::SESSION;
-use vgpu_transport::local::{Local, Name};
-use vgpu_transport::{SpinFor, Transport};
+use vgpu_bed::soak;
 
-/// Rounds of each kind.
-fn rounds() -> usize {
-    std::env::var("ROUNDS")
-        .ok()
-        .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(3)
-}
+/// The tests here look for what this process's children leave.
+static ALONE: Mutex<()> = Mutex::new(());
 
-/// Not a test: the program that `vgpud run` starts. It keeps its worker busy.
-#[test]
-fn program() {
-    if std::env::var_os("KILLED_PROGRAM").is_none() {
-        return;
+/// What the program says on its way: before it opens its session, before it
+/// greets, before its first launch, during launches, before its end.
+const STEPS: [&str; 5] = ["started", "open", "loaded", "launching", "ending"];
+
+/// A session at some moment of its life.
+fn at_some_moment() -> Running {
+    let mut running = Running::start(&["steps"]);
+    // Or before the program says anything.
+    if let Some(step) = STEPS.get(fastrand::usize(0..=STEPS.len())) {
+        running.wait_for(step);
     }
-    let name = Name::from_environment().unwrap().unwrap();
-    let local = Local::open(name).unwrap();
-    let region = local.add_region(1 << 20).unwrap();
-    let slice = Slice::new(local.slice().clone(), &SESSION).unwrap();
-    let (mut commands, answers) = (Commands::new(slice.clone()), Answers::new(slice));
-    println!("\nprogram {} {name}", std::process::id());
-    // The operation `synchronize`, over and over.
-    let command = guest::Command {
-        op: 2,
-        flags: 0,
-        aux: 0,
-    };
-    let mut lost = false;
-    while !lost {
-        let seq = commands.call(command, 0, &[], &[], &local).unwrap();
-        let spin = SpinFor::new(Duration::ZERO);
-        lost = answers.wait(&local, spin, || answers.poll(0, seq)).is_err();
+    thread::sleep(Duration::from_micros(fastrand::u64(0..4000)));
+    if let (Some(program), _) = running.processes() {
+        running.note_memory(program);
     }
-    assert!(local.remove_region(region.id).is_err());
-    // Who has lost the device goes on.
-    loop {
-        thread::park();
+    running
+}
+
+/// Kills what `whom` chooses of a daemon, its program and its workers.
+fn rounds(count: u32, whom: impl Fn(&Running) -> Vec<u32>) {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    adopt_orphans();
+    let mut killed = 0;
+    for _ in 0..count {
+        let seed = fastrand::u64(..);
+        fastrand::seed(seed);
+        println!("seed {seed}");
+        let running = at_some_moment();
+        let victims = whom(&running);
+        killed += victims.len();
+        victims.into_iter().for_each(kill);
+        running.nothing_stays();
     }
-}
-
-struct Running {
-    daemon: Child,
-    program: u32,
-    worker: u32,
-    name: String,
-}
-
-fn children(parent: u32) -> BTreeSet<u32> {
-    let path = format!("/proc/{parent}/task/{parent}/children");
-    let list = fs::read_to_string(path).unwrap_or_default();
-    list.split_whitespace()
-        .filter_map(|id| id.parse().ok())
-        .collect()
-}
-
-fn start() -> Running {
-    let mut daemon = Command::new(env!("CARGO_BIN_EXE_vgpud"))
-        .args(["run", "--"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", "program", "--nocapture", "--test-threads=1"])
-        .env("KILLED_PROGRAM", "1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(daemon.stdout.take().unwrap()).lines();
-    let line = lines
-        .map_while(Result::ok)
-        .find(|line| line.starts_with("program "))
-        .unwrap();
-    let words: Vec<_> = line.split(' ').collect();
-    let program = words[1].parse().unwrap();
-    let mut workers = children(daemon.id());
-    assert!(workers.remove(&program));
-    let worker = workers.pop_first().expect("a worker");
-    assert!(workers.is_empty());
-    Running {
-        daemon,
-        program,
-        worker,
-        name: words[2].to_owned(),
-    }
-}
-
-fn kill(process: u32) {
-    let process = Pid::from_raw(process.cast_signed()).unwrap();
-    let _ = kill_process(process, Signal::KILL);
-}
-
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(20), "{what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// Whether a process runs: a zombie does not.
-fn runs(process: u32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    !stat.is_empty() && !stat.contains(") Z ")
-}
-
-impl Running {
-    fn nothing_stays(mut self) {
-        eventually("the worker stays", || !runs(self.worker));
-        eventually("the program stays", || !runs(self.program));
-        self.daemon.wait().unwrap();
-        // A process is gone a little before its last thread is.
-        eventually("a socket stays", || {
-            let sockets = fs::read_to_string("/proc/net/unix").unwrap();
-            !sockets.contains(&self.name)
-        });
-        // Shared memory is of processes alone: nothing in a file system.
-        let shared = fs::read_dir("/dev/shm").unwrap();
-        let mut names = shared.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        assert!(
-            !names.any(|name| name.contains("vgpu")),
-            "shared memory stays"
-        );
-    }
+    println!("{killed} processes were killed in {count} rounds");
 }
 
 #[test]
 fn a_killed_program_takes_all_with_it() {
-    for _ in 0..rounds() {
-        let running = start();
-        kill(running.program);
-        running.nothing_stays();
-    }
+    rounds(2 * soak::times(), |running| {
+        running.processes().0.into_iter().collect()
+    });
 }
 
 #[test]
-fn a_killed_worker_leaves_its_program() {
-    for _ in 0..rounds() {
-        let running = start();
-        kill(running.worker);
-        eventually("the worker stays", || !runs(running.worker));
-        thread::sleep(Duration::from_millis(20));
-        assert!(runs(running.program));
-        kill(running.program);
-        running.nothing_stays();
-    }
+fn a_killed_worker_leaves_nothing() {
+    rounds(2 * soak::times(), |running| running.processes().1);
 }
 
 #[test]
 fn a_killed_daemon_takes_its_worker() {
-    for _ in 0..rounds() {
-        let running = start();
-        kill(running.daemon.id());
-        eventually("the worker stays", || !runs(running.worker));
-        assert!(runs(running.program));
-        kill(running.program);
+    rounds(2 * soak::times(), |running| vec![running.daemon.id()]);
+}
+
+#[test]
+fn all_at_once() {
+    rounds(soak::times(), |running| {
+        let (program, mut all) = running.processes();
+        all.extend(program);
+        all.push(running.daemon.id());
+        fastrand::shuffle(&mut all);
+        all
+    });
+}
+
+/// A program that has lost its worker, or the daemon, goes on.
+#[test]
+fn a_program_outlives_its_worker_and_its_daemon() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    adopt_orphans();
+    for of_the_daemon in [false, true] {
+        let mut running = Running::start(&["idle"]);
+        running.wait_for("idle");
+        let (program, workers) = running.processes();
+        let (program, worker) = (program.unwrap(), workers[0]);
+        assert_eq!(running.note_memory(program), 1);
+        kill(if of_the_daemon {
+            running.daemon.id()
+        } else {
+            worker
+        });
+        eventually("the worker stays", || !common::runs(worker));
+        thread::sleep(Duration::from_millis(20));
+        assert!(common::runs(program));
+        kill(program);
         running.nothing_stays();
     }
 }
 
 #[test]
 fn a_daemon_that_is_asked_to_end_takes_its_program() {
-    for _ in 0..rounds() {
-        let running = start();
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    adopt_orphans();
+    for _ in 0..2 {
+        let mut running = Running::start(&["idle"]);
+        running.wait_for("idle");
         let daemon = Pid::from_raw(running.daemon.id().cast_signed()).unwrap();
         kill_process(daemon, Signal::TERM).unwrap();
-        running.nothing_stays();
-    }
-}
-
-#[test]
-fn all_at_once() {
-    for round in 0..rounds() {
-        let running = start();
-        let mut all = [running.daemon.id(), running.program, running.worker];
-        all.rotate_left(round % 3);
-        all.into_iter().for_each(kill);
         running.nothing_stays();
     }
 }
@@ -202,6 +126,7 @@ fn a_programs_status_is_the_daemons() {
             .stderr(Stdio::piped());
         daemon.output().unwrap()
     };
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     assert_eq!(run(&["true"]).status.code(), Some(0));
     assert_eq!(run(&["sh", "-c", "exit 7"]).status.code(), Some(7));
     assert_eq!(run(&["sh", "-c", "kill -9 $$"]).status.code(), Some(137));

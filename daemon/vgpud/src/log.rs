@@ -1,0 +1,84 @@
+//! The daemon's log: what workers say is theirs, and has bounds.
+
+use std::fmt;
+use std::time::Instant;
+
+/// Bytes that workers may log together at once,
+const AT_ONCE: u64 = 64 << 10;
+/// and then in a second.
+const A_SECOND: u64 = 4 << 10;
+
+/// What all workers may still log.
+#[derive(Debug)]
+pub(crate) struct Log {
+    left: u64,
+    /// When `left` was right.
+    at: Instant,
+    /// Lines that were left out since the last one.
+    missing: u64,
+}
+
+impl Log {
+    pub(crate) fn new() -> Self {
+        Self {
+            left: AT_ONCE,
+            at: Instant::now(),
+            missing: 0,
+        }
+    }
+
+    /// Writes a line, or leaves it out where there were too many.
+    pub(crate) fn line(&mut self, line: fmt::Arguments<'_>) {
+        if let Some(text) = self.take(&line.to_string(), Instant::now()) {
+            eprint!("{text}");
+        }
+    }
+
+    /// What is to be written for a line.
+    fn take(&mut self, line: &str, now: Instant) -> Option<String> {
+        let passed = now.saturating_duration_since(self.at).as_millis();
+        let more = u64::try_from(passed).unwrap_or(u64::MAX) / 1000 * A_SECOND;
+        if more > 0 {
+            self.left = self.left.saturating_add(more).min(AT_ONCE);
+            self.at = now;
+        }
+        let mut text = match self.missing {
+            0 => String::new(),
+            missing => format!("vgpud: {missing} lines of workers are left out\n"),
+        };
+        text.push_str("vgpud: ");
+        text.push_str(line);
+        text.push('\n');
+        let Some(left) = self.left.checked_sub(text.len() as u64) else {
+            self.missing += 1;
+            return None;
+        };
+        (self.left, self.missing) = (left, 0);
+        Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let mut log = Log::new();
+        let start = log.at;
+        let line = "x".repeat(1000);
+        let written = |log: &mut Log, at: Duration| {
+            let lines = (0..200).filter_map(|_| log.take(&line, start + at));
+            lines.map(|text| text.len() as u64).sum::<u64>()
+        };
+        let first = written(&mut log, Duration::ZERO);
+        assert!((AT_ONCE - 1100..=AT_ONCE).contains(&first), "{first}");
+        assert_eq!(written(&mut log, Duration::from_millis(900)), 0);
+        let next = log.take("y", start + Duration::from_secs(1)).unwrap();
+        assert_eq!(next, "vgpud: 335 lines of workers are left out\nvgpud: y\n");
+        // However long it was silent.
+        assert!(written(&mut log, Duration::from_secs(1 << 30)) <= AT_ONCE);
+    }
+}
