@@ -127,5 +127,12 @@ fn convert(parameter: &Parameter, per_thread: bool) -> TokenStream {
                 let #name = unsafe { crate::pointers::#function(#name.cast(), #length) }?;
             }
         }
+        Kind::List(length) => {
+            let length = format_ident!("{length}");
+            let function = format_ident!("{}", if written { "list_mut" } else { "list" });
+            quote! {
+                let #name = unsafe { crate::pointers::#function(#name, #length) }?;
+            }
+        }
     }
 }

@@ -156,10 +156,10 @@ fn operations_are_never_used_again() {
 }
 
 #[test]
-fn bytes_name_a_parameter() {
+fn lengths_name_a_parameter() {
     for function in idl().functions {
         for parameter in &function.parameters {
-            if let Kind::Bytes(length) = &parameter.kind {
+            if let Kind::Bytes(length) | Kind::List(length) = &parameter.kind {
                 let known = function
                     .parameters
                     .iter()
@@ -196,12 +196,10 @@ fn what_is_generated_is_rust() {
 #[test]
 fn an_error_names_its_line() {
     let folder_of_test = Path::new(env!("CARGO_TARGET_TMPDIR")).join("wrong");
-    std::fs::create_dir_all(&folder_of_test).unwrap();
+    std::fs::create_dir_all(folder_of_test.join("driver")).unwrap();
     let wrong =
-        "pub trait Driver {\n    #[local]\n    #[since(1)]\n    #[often]\n    fn cuInit();\n}\n";
-    std::fs::write(folder_of_test.join("driver.rs"), wrong).unwrap();
-    std::fs::write(folder_of_test.join("unsupported.txt"), "").unwrap();
-    std::fs::write(folder_of_test.join("operations.txt"), "").unwrap();
+        "pub trait Start {\n    #[local]\n    #[since(1)]\n    #[often]\n    fn cuInit();\n}\n";
+    std::fs::write(folder_of_test.join("driver/start.rs"), wrong).unwrap();
     let error = Idl::read(&folder_of_test).unwrap_err();
-    assert_eq!(error.to_string(), "driver.rs:4:5: unknown attribute");
+    assert_eq!(error.to_string(), "driver/start.rs:4:5: unknown attribute");
 }
