@@ -13,6 +13,11 @@ pub trait Message {
     #[op(0x0002)]
     fn synchronize() -> ();
 
+    /// Writes why the last image was refused to the arena or a region; gives the
+    /// text's length, of which no more than `capacity` is written.
+    #[op(0x0003)]
+    fn refusal(region: u32, offset: u64, capacity: u64) -> u64;
+
     /// Device memory of so many bytes; gives its address.
     #[op(0x0010)]
     fn memory_allocate(size: u64) -> u64;
@@ -100,4 +105,21 @@ pub trait Message {
         stream: u64,
         data: &[u8],
     );
+
+    /// Begins a link, by a number that the program chose.
+    #[op(0x0048)]
+    fn link_create(link: u64);
+    /// Adds an image that lies in the arena or a region; `kind` is its
+    /// `CUjitInputType`, `data` its name.
+    #[op(0x0049)]
+    fn link_add(link: u64, kind: u32, region: u32, offset: u64, size: u64, data: &[u8]) -> ();
+    /// Links what was added; gives the length of the image.
+    #[op(0x004a)]
+    fn link_complete(link: u64) -> u64;
+    /// Writes a link's image to the arena or a region.
+    #[op(0x004b)]
+    fn link_image(link: u64, region: u32, offset: u64, capacity: u64) -> ();
+    /// The end of a link.
+    #[op(0x004c)]
+    fn link_destroy(link: u64);
 }

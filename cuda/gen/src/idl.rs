@@ -61,6 +61,8 @@ pub struct Parameter {
     pub name: String,
     /// What it is for.
     pub kind: Kind,
+    /// Whether the function writes what it points to.
+    pub written: bool,
     /// Its type, as cudarc has it.
     pub ty: Type,
 }
@@ -274,12 +276,17 @@ pub(crate) fn base(name: &str) -> &str {
 impl Parameter {
     fn parse(attributes: Vec<Attribute>, name: String, ty: Type) -> syn::Result<Self> {
         let mut kind = Kind::Value;
+        let mut written = matches!(&ty, Type::Ptr(pointer) if pointer.mutability.is_some());
         for attribute in attributes {
             let word = attribute.path().require_ident()?.to_string();
             kind = match word.as_str() {
                 "out" => Kind::Out,
                 "optional" if kind == Kind::Out => Kind::OptionalOut,
-                "input" => Kind::Input,
+                // Some types say that what is only read is written.
+                "input" => {
+                    written = false;
+                    Kind::Input
+                }
                 "by" => Kind::By(attribute.parse_args::<syn::Ident>()?.to_string()),
                 "text" => Kind::Text,
                 "bytes" => Kind::Bytes(attribute.parse_args::<syn::Ident>()?.to_string()),
@@ -289,7 +296,12 @@ impl Parameter {
         }
         let pointer = matches!(ty, Type::Ptr(_));
         match kind == Kind::Value || pointer {
-            true => Ok(Self { name, kind, ty }),
+            true => Ok(Self {
+                name,
+                kind,
+                written,
+                ty,
+            }),
             false => Err(syn::Error::new(ty.span(), "not a pointer")),
         }
     }

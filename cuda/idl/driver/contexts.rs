@@ -58,4 +58,16 @@ pub trait Contexts {
     #[local]
     #[since(7000)]
     fn cuCtxGetFlags(#[out] flags: *mut c_uint);
+    #[local]
+    #[since(3010)]
+    fn cuCtxGetLimit(#[out] pvalue: *mut usize, limit: CUlimit);
+    #[local]
+    #[since(3010)]
+    fn cuCtxSetLimit(limit: CUlimit, value: usize);
+    #[local]
+    #[since(4000)]
+    fn cuCtxEnablePeerAccess(peerContext: CUcontext, Flags: c_uint);
+    #[local]
+    #[since(4000)]
+    fn cuCtxDisablePeerAccess(peerContext: CUcontext);
 }

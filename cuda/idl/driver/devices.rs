@@ -43,4 +43,7 @@ pub trait Devices {
     #[local]
     #[since(11000)]
     fn cuDevicePrimaryCtxReset_v2(dev: CUdevice);
+    #[local]
+    #[since(4000)]
+    fn cuDeviceCanAccessPeer(#[out] canAccessPeer: *mut c_int, dev: CUdevice, peerDev: CUdevice);
 }

@@ -22,4 +22,8 @@ pub trait Events {
     #[sync]
     #[since(12080)]
     fn cuEventElapsedTime_v2(#[out] pMilliseconds: *mut f32, hStart: CUevent, hEnd: CUevent);
+    #[asynchronous]
+    #[since(11010)]
+    #[per_thread(ptsz)]
+    fn cuEventRecordWithFlags(hEvent: CUevent, hStream: CUstream, flags: c_uint);
 }

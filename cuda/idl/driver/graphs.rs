@@ -11,7 +11,7 @@ pub trait Graphs {
     fn cuGraphAddKernelNode(
         #[out] phGraphNode: *mut CUgraphNode,
         hGraph: CUgraph,
-        dependencies: *const CUgraphNode,
+        #[list(numDependencies)] dependencies: *const CUgraphNode,
         numDependencies: usize,
         #[by(kernel_node)] nodeParams: *const CUDA_KERNEL_NODE_PARAMS,
     );
@@ -20,7 +20,7 @@ pub trait Graphs {
     fn cuGraphAddKernelNode_v2(
         #[out] phGraphNode: *mut CUgraphNode,
         hGraph: CUgraph,
-        dependencies: *const CUgraphNode,
+        #[list(numDependencies)] dependencies: *const CUgraphNode,
         numDependencies: usize,
         #[by(kernel_node)] nodeParams: *const CUDA_KERNEL_NODE_PARAMS,
     );
@@ -63,4 +63,22 @@ pub trait Graphs {
     #[since(10000)]
     #[per_thread(ptsz)]
     fn cuGraphLaunch(hGraphExec: CUgraphExec, hStream: CUstream);
+    #[local]
+    #[since(10000)]
+    fn cuGraphAddMemcpyNode(
+        #[out] phGraphNode: *mut CUgraphNode,
+        hGraph: CUgraph,
+        #[list(numDependencies)] dependencies: *const CUgraphNode,
+        numDependencies: usize,
+        #[input] copyParams: *const CUDA_MEMCPY3D,
+        ctx: CUcontext,
+    );
+    #[local]
+    #[since(10020)]
+    fn cuGraphExecMemcpyNodeSetParams(
+        hGraphExec: CUgraphExec,
+        hNode: CUgraphNode,
+        #[input] copyParams: *const CUDA_MEMCPY3D,
+        ctx: CUcontext,
+    );
 }

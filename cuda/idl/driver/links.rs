@@ -4,7 +4,9 @@ pub trait Links {
     #[since(6050)]
     fn cuLinkCreate_v2(
         numOptions: c_uint,
-        #[list(numOptions)] options: *mut CUjit_option,
+        #[input]
+        #[list(numOptions)]
+        options: *mut CUjit_option,
         #[list(numOptions)] optionValues: *mut *mut c_void,
         #[out] stateOut: *mut CUlinkState,
     );
@@ -13,11 +15,15 @@ pub trait Links {
     fn cuLinkAddData_v2(
         state: CUlinkState,
         type_: CUjitInputType,
-        #[bytes(size)] data: *mut c_void,
+        #[input]
+        #[bytes(size)]
+        data: *mut c_void,
         size: usize,
         #[by(optional_text)] name: *const c_char,
         numOptions: c_uint,
-        #[list(numOptions)] options: *mut CUjit_option,
+        #[input]
+        #[list(numOptions)]
+        options: *mut CUjit_option,
         #[list(numOptions)] optionValues: *mut *mut c_void,
     );
     #[sync]
@@ -27,7 +33,9 @@ pub trait Links {
         type_: CUjitInputType,
         #[text] path: *const c_char,
         numOptions: c_uint,
-        #[list(numOptions)] options: *mut CUjit_option,
+        #[input]
+        #[list(numOptions)]
+        options: *mut CUjit_option,
         #[list(numOptions)] optionValues: *mut *mut c_void,
     );
     #[sync]

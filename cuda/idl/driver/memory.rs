@@ -17,14 +17,6 @@ pub trait Memory {
         total: *mut usize,
     );
     #[sync]
-    #[since(11020)]
-    #[per_thread(ptsz)]
-    fn cuMemAllocAsync(#[out] dptr: *mut CUdeviceptr, bytesize: usize, hStream: CUstream);
-    #[asynchronous]
-    #[since(11020)]
-    #[per_thread(ptsz)]
-    fn cuMemFreeAsync(dptr: CUdeviceptr, hStream: CUstream);
-    #[sync]
     #[since(2020)]
     fn cuMemHostAlloc(#[out] pp: *mut *mut c_void, bytesize: usize, Flags: c_uint);
     #[sync]
@@ -39,5 +31,16 @@ pub trait Memory {
         #[by(untyped)] data: *mut c_void,
         attribute: CUpointer_attribute,
         ptr: CUdeviceptr,
+    );
+    #[local]
+    #[since(3020)]
+    fn cuMemGetAddressRange_v2(
+        #[out]
+        #[optional]
+        pbase: *mut CUdeviceptr,
+        #[out]
+        #[optional]
+        psize: *mut usize,
+        dptr: CUdeviceptr,
     );
 }

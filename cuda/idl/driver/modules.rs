@@ -9,8 +9,10 @@ pub trait Modules {
         #[out] module: *mut CUmodule,
         #[by(image)] image: *const c_void,
         numOptions: c_uint,
+        #[input]
+        #[list(numOptions)]
         options: *mut CUjit_option,
-        optionValues: *mut *mut c_void,
+        #[list(numOptions)] optionValues: *mut *mut c_void,
     );
     #[asynchronous]
     #[since(2000)]
@@ -39,10 +41,16 @@ pub trait Modules {
     fn cuLibraryLoadData(
         #[out] library: *mut CUlibrary,
         #[by(image)] code: *const c_void,
+        #[input]
+        #[list(numJitOptions)]
         jitOptions: *mut CUjit_option,
-        jitOptionsValues: *mut *mut c_void,
+        #[list(numJitOptions)] jitOptionsValues: *mut *mut c_void,
         numJitOptions: c_uint,
+        #[input]
+        #[list(numLibraryOptions)]
         libraryOptions: *mut CUlibraryOption,
+        #[input]
+        #[list(numLibraryOptions)]
         libraryOptionValues: *mut *mut c_void,
         numLibraryOptions: c_uint,
     );
@@ -101,10 +109,58 @@ pub trait Modules {
     );
     #[asynchronous]
     #[since(11060)]
+    #[per_thread(ptsz)]
     fn cuLaunchKernelEx(
-        #[input] config: *const CUlaunchConfig,
+        #[by(launch_config)] config: *const CUlaunchConfig,
         f: CUfunction,
         #[by(arguments)] kernelParams: *mut *mut c_void,
         #[by(arguments)] extra: *mut *mut c_void,
+    );
+    #[sync]
+    #[since(2000)]
+    fn cuModuleLoad(#[out] module: *mut CUmodule, #[text] fname: *const c_char);
+    #[sync]
+    #[since(2000)]
+    fn cuModuleLoadFatBinary(#[out] module: *mut CUmodule, #[by(image)] fatCubin: *const c_void);
+    #[sync]
+    #[since(12000)]
+    fn cuLibraryLoadFromFile(
+        #[out] library: *mut CUlibrary,
+        #[text] fileName: *const c_char,
+        #[input]
+        #[list(numJitOptions)]
+        jitOptions: *mut CUjit_option,
+        #[list(numJitOptions)] jitOptionsValues: *mut *mut c_void,
+        numJitOptions: c_uint,
+        #[input]
+        #[list(numLibraryOptions)]
+        libraryOptions: *mut CUlibraryOption,
+        #[input]
+        #[list(numLibraryOptions)]
+        libraryOptionValues: *mut *mut c_void,
+        numLibraryOptions: c_uint,
+    );
+    #[local]
+    #[since(12000)]
+    fn cuLibraryGetModule(#[out] pMod: *mut CUmodule, library: CUlibrary);
+    #[local]
+    #[since(12000)]
+    fn cuLibraryGetGlobal(
+        #[out]
+        #[optional]
+        dptr: *mut CUdeviceptr,
+        #[out]
+        #[optional]
+        bytes: *mut usize,
+        library: CUlibrary,
+        #[text] name: *const c_char,
+    );
+    #[local]
+    #[since(12000)]
+    fn cuKernelSetAttribute(
+        attrib: CUfunction_attribute,
+        val: c_int,
+        kernel: CUkernel,
+        dev: CUdevice,
     );
 }

@@ -8,8 +8,12 @@ mod allocations;
 mod calls;
 mod contexts;
 mod exports;
+mod graphs;
+mod handles;
+mod launch;
 mod modules;
 mod pointers;
+mod pools;
 mod session;
 
 use std::collections::BTreeSet;
