@@ -60,7 +60,7 @@ impl Reference {
         if self.head == self.seen {
             let tail = words[RING.tail / 8].load(Ordering::Relaxed);
             let more = tail.wrapping_sub(self.head);
-            if more > RING.size as u64 || tail % 16 != 0 {
+            if more > RING.size as u64 || !tail.is_multiple_of(16) {
                 return Err(());
             }
             self.seen = tail;
@@ -94,7 +94,7 @@ impl Reference {
         first.copy_from_slice(&read(at).to_le_bytes());
         second.copy_from_slice(&read(at + 8).to_le_bytes());
         let length = header.len as usize;
-        if !(16..=longest).contains(&length) || length % 16 != 0 {
+        if !(16..=longest).contains(&length) || !length.is_multiple_of(16) {
             return Err(());
         }
         self.head += length as u64;
@@ -114,8 +114,9 @@ impl Shadow {
     /// size.
     fn changed_only(&mut self, words: &Words, places: &[(usize, usize)]) -> bool {
         for &(at, size) in places {
-            for n in at / 8..(at + size) / 8 {
-                self.0[n] = words[n].load(Ordering::Relaxed);
+            let place = at / 8..(at + size) / 8;
+            for (was, word) in self.0[place.clone()].iter_mut().zip(&words[place]) {
+                *was = word.load(Ordering::Relaxed);
             }
         }
         // Without a branch for each, which a fuzzer would look at.
