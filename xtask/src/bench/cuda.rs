@@ -205,7 +205,9 @@ mod tests {
                 launch: vec![90.0; 12],
                 waiting: vec![waiting; 12],
                 launch_ratio: vec![0.9; 12],
-                waiting_ratio: (0..12).map(|n| (waiting + f64::from(n)) / 100.0).collect(),
+                waiting_ratio: (0..12)
+                    .map(|n| (waiting + 2.0 * f64::from(n)) / 100.0)
+                    .collect(),
             };
             Report::new(values, conditions()).unwrap()
         };
@@ -214,7 +216,7 @@ mod tests {
         let error = report(500.0).ensure_bounds().unwrap_err().to_string();
         assert_eq!(
             error,
-            "a waiting call costs 5.06 round trips of a cache line, not 4"
+            "a waiting call costs 5.11 round trips of a cache line, not 4"
         );
         let text = report(500.0).to_string();
         assert!(
