@@ -1,7 +1,9 @@
-//! `cargo xtask bench`: what an access costs a guest, measured against peers, and what a server costs a host.
+//! `cargo xtask bench`: what an access costs a guest, measured against peers, what a server costs a host, and what a CUDA
+//! call costs a program.
 
 mod chart;
 mod conditions;
+mod cuda;
 mod density;
 mod guests;
 mod qemu;
@@ -20,6 +22,7 @@ Examples:
   cargo xtask bench qemu                in QEMU itself, against QEMU's own devices
   cargo xtask bench xen                 in Xen's dom0, against a device that QEMU emulates there
   cargo xtask bench density             what idle servers cost together
+  cargo xtask bench cuda                what CUDA calls cost a program, against a bare cache line
   cargo xtask bench vfio-user --access write
   cargo xtask bench qemu --json >tests/bench/results/qemu.json
   cargo xtask bench report tests/bench/results/*.json --chart docs/benchmarks.svg
@@ -40,6 +43,7 @@ enum Benchmark {
     Qemu(Comparing),
     Xen(Comparing),
     Density(density::Options),
+    Cuda(cuda::Options),
     Report(chart::Options),
 }
 
@@ -67,6 +71,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Benchmark::Qemu(options) => qemu::run(options, steps),
         Benchmark::Xen(options) => xen::run(options, steps),
         Benchmark::Density(options) => density::run(options, steps),
+        Benchmark::Cuda(options) => cuda::run(options, steps),
         Benchmark::Report(options) => chart::run(options),
     }
 }

@@ -1,11 +1,9 @@
 //! Generates the symbols of `libcuda.so.1`, and the table by which
 //! `cuGetProcAddress` finds them.
 
+use crate::idl::{Function, Idl, Kind, Parameter, base};
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
-use syn::Type;
-
-use crate::idl::{Function, Idl, Kind, Parameter, base};
 
 /// The code of the crate vgpu-libcuda: each symbol turns pointers into
 /// references, and calls the function of its name in `crate::calls`.
@@ -100,7 +98,6 @@ fn export(function: &Function, suffix: Option<&str>) -> TokenStream {
 /// that is sound.
 fn convert(parameter: &Parameter, per_thread: bool) -> TokenStream {
     let name = format_ident!("{}", parameter.name);
-    let written = matches!(&parameter.ty, Type::Ptr(pointer) if pointer.mutability.is_some());
     let by = |function: &str| {
         let function = format_ident!("{function}");
         quote! {
@@ -118,13 +115,32 @@ fn convert(parameter: &Parameter, per_thread: bool) -> TokenStream {
         Kind::Out => by("out"),
         Kind::OptionalOut => by("optional_out"),
         Kind::Input => by("input"),
-        Kind::By(function) => by(function),
+        Kind::By(function) => {
+            let conversion = by(function);
+            match per_thread && function == "launch_config" {
+                true => quote!(#conversion let #name = #name.per_thread();),
+                false => conversion,
+            }
+        }
         Kind::Text => by("text"),
         Kind::Bytes(length) => {
             let length = format_ident!("{length}");
-            let function = format_ident!("{}", if written { "bytes_mut" } else { "bytes" });
+            let function = match parameter.written {
+                true => format_ident!("bytes_mut"),
+                false => format_ident!("bytes"),
+            };
             quote! {
                 let #name = unsafe { crate::pointers::#function(#name.cast(), #length) }?;
+            }
+        }
+        Kind::List(length) => {
+            let length = format_ident!("{length}");
+            let function = match parameter.written {
+                true => format_ident!("list_mut"),
+                false => format_ident!("list"),
+            };
+            quote! {
+                let #name = unsafe { crate::pointers::#function(#name, #length) }?;
             }
         }
     }

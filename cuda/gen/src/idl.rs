@@ -5,9 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, anyhow, bail};
 use syn::spanned::Spanned;
-use syn::{
-    Attribute, FnArg, Item, ItemTrait, LitInt, Pat, ReturnType, TraitItem, TraitItemFn, Type,
-};
+use syn::{Attribute, FnArg, Item, LitInt, Pat, ReturnType, TraitItem, TraitItemFn, Type};
 
 /// The whole interface.
 #[derive(Clone, Debug)]
@@ -41,6 +39,8 @@ pub enum Class {
 /// A function of the driver API.
 #[derive(Clone, Debug)]
 pub struct Function {
+    /// Its group: the file in `driver/` that describes it, such as `memory`.
+    pub group: String,
     /// Its symbol.
     pub name: String,
     /// What it costs.
@@ -61,6 +61,8 @@ pub struct Parameter {
     pub name: String,
     /// What it is for.
     pub kind: Kind,
+    /// Whether the function writes what it points to.
+    pub written: bool,
     /// Its type, as cudarc has it.
     pub ty: Type,
 }
@@ -82,6 +84,8 @@ pub enum Kind {
     Text,
     /// As many bytes as another parameter says.
     Bytes(String),
+    /// As many values as another parameter says.
+    List(String),
 }
 
 /// A message.
@@ -111,22 +115,14 @@ impl Idl {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| path.display().to_string())
         };
-        let file = syn::parse_file(&text("driver.rs")?).map_err(|error| at(&error))?;
-        let (mut functions, mut messages, mut errors) = (Vec::new(), Vec::new(), Vec::new());
-        for item in file.items {
-            match item {
-                Item::Trait(item) if item.ident == "Driver" => {
-                    functions = methods(item, Function::parse)?;
-                }
-                Item::Trait(item) if item.ident == "Message" => {
-                    messages = methods(item, Message::parse)?;
-                }
-                Item::Enum(item) if item.ident == "CUresult" => {
-                    errors = item.variants.iter().map(error).collect::<Result<_, _>>()?;
-                }
-                other => bail!(at(&syn::Error::new(other.span(), "unknown item"))),
-            }
+        let mut functions = Vec::new();
+        for group in groups(folder)? {
+            let name = format!("driver/{group}.rs");
+            let parse = |method: &_| Function::parse(&group, method);
+            functions.extend(methods(&name, &text(&name)?, parse)?);
         }
+        let messages = methods("messages.rs", &text("messages.rs")?, Message::parse)?;
+        let errors = errors("results.rs", &text("results.rs")?)?;
         let (unsupported, recorded) = (text("unsupported.txt")?, text("operations.txt")?);
         let unsupported = unsupported.lines().map(|line| {
             let (name, since) = line.split_once(' ').unwrap_or((line, "0"));
@@ -149,35 +145,70 @@ impl Idl {
     }
 }
 
-/// An error with its place.
-fn at(error: &syn::Error) -> anyhow::Error {
-    let start = error.span().start();
-    anyhow!("driver.rs:{}:{}: {error}", start.line, start.column + 1)
+/// The names of the files in `driver/`, without their ending, in order.
+fn groups(folder: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = folder.join("driver");
+    let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
+    let mut groups = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if path.extension().is_some_and(|ending| ending == "rs") {
+            let stem = path.file_stem().unwrap_or_default();
+            groups.push(stem.to_string_lossy().into_owned());
+        }
+    }
+    groups.sort_unstable();
+    Ok(groups)
 }
 
+/// An error with its place.
+fn at(file: &str, error: &syn::Error) -> anyhow::Error {
+    let start = error.span().start();
+    anyhow!("{file}:{}:{}: {error}", start.line, start.column + 1)
+}
+
+/// The one item of a file.
+fn item(file: &str, text: &str) -> anyhow::Result<Item> {
+    let parsed = syn::parse_file(text).map_err(|error| at(file, &error))?;
+    let [item] = <[Item; 1]>::try_from(parsed.items)
+        .map_err(|items| anyhow!("{file}: {} items in place of one", items.len()))?;
+    Ok(item)
+}
+
+/// The methods of a file's trait.
 fn methods<T>(
-    item: ItemTrait,
+    file: &str,
+    text: &str,
     parse: impl Fn(&TraitItemFn) -> syn::Result<T>,
 ) -> anyhow::Result<Vec<T>> {
+    let Item::Trait(methods) = item(file, text)? else {
+        bail!("{file}: no trait");
+    };
     let parse = |item| match item {
         TraitItem::Fn(method) => parse(&method),
         other => Err(syn::Error::new(other.span(), "not a function")),
     };
-    let parsed: syn::Result<_> = item.items.into_iter().map(parse).collect();
-    parsed.map_err(|error| at(&error))
+    let parsed: syn::Result<_> = methods.items.into_iter().map(parse).collect();
+    parsed.map_err(|error| at(file, &error))
 }
 
-fn error(variant: &syn::Variant) -> anyhow::Result<(String, u32)> {
+/// The variants of a file's enumeration.
+fn errors(file: &str, text: &str) -> anyhow::Result<Vec<(String, u32)>> {
+    let Item::Enum(variants) = item(file, text)? else {
+        bail!("{file}: no enumeration");
+    };
+    let errors: syn::Result<_> = variants.variants.iter().map(error).collect();
+    errors.map_err(|error| at(file, &error))
+}
+
+fn error(variant: &syn::Variant) -> syn::Result<(String, u32)> {
     let value = variant.discriminant.as_ref().map(|(_, value)| value);
     let Some(syn::Expr::Lit(syn::ExprLit {
         lit: syn::Lit::Int(value),
         ..
     })) = value
     else {
-        bail!(at(&syn::Error::new(
-            variant.span(),
-            "an error without a value"
-        )));
+        return Err(syn::Error::new(variant.span(), "an error without a value"));
     };
     Ok((variant.ident.to_string(), value.base10_parse()?))
 }
@@ -198,7 +229,7 @@ fn arguments(method: &TraitItemFn) -> syn::Result<Vec<(Vec<Attribute>, String, T
 }
 
 impl Function {
-    fn parse(method: &TraitItemFn) -> syn::Result<Self> {
+    fn parse(group: &str, method: &TraitItemFn) -> syn::Result<Self> {
         let missing = |what| syn::Error::new(method.sig.ident.span(), what);
         let (mut class, mut since, mut per_thread) = (None, None, None);
         for attribute in &method.attrs {
@@ -218,6 +249,7 @@ impl Function {
         let parameter = |(attributes, name, ty)| Parameter::parse(attributes, name, ty);
         let parameters = arguments(method)?.into_iter().map(parameter);
         Ok(Self {
+            group: group.to_owned(),
             name: method.sig.ident.to_string(),
             class: class.ok_or_else(|| missing("a function without a class"))?,
             since: since.ok_or_else(|| missing("a function without #[since]"))?,
@@ -244,21 +276,32 @@ pub(crate) fn base(name: &str) -> &str {
 impl Parameter {
     fn parse(attributes: Vec<Attribute>, name: String, ty: Type) -> syn::Result<Self> {
         let mut kind = Kind::Value;
+        let mut written = matches!(&ty, Type::Ptr(pointer) if pointer.mutability.is_some());
         for attribute in attributes {
             let word = attribute.path().require_ident()?.to_string();
             kind = match word.as_str() {
                 "out" => Kind::Out,
                 "optional" if kind == Kind::Out => Kind::OptionalOut,
-                "input" => Kind::Input,
+                // Some types say that what is only read is written.
+                "input" => {
+                    written = false;
+                    Kind::Input
+                }
                 "by" => Kind::By(attribute.parse_args::<syn::Ident>()?.to_string()),
                 "text" => Kind::Text,
                 "bytes" => Kind::Bytes(attribute.parse_args::<syn::Ident>()?.to_string()),
+                "list" => Kind::List(attribute.parse_args::<syn::Ident>()?.to_string()),
                 _ => return Err(syn::Error::new(attribute.span(), "unknown attribute")),
             };
         }
         let pointer = matches!(ty, Type::Ptr(_));
         match kind == Kind::Value || pointer {
-            true => Ok(Self { name, kind, ty }),
+            true => Ok(Self {
+                name,
+                kind,
+                written,
+                ty,
+            }),
             false => Err(syn::Error::new(ty.span(), "not a pointer")),
         }
     }

@@ -1,6 +1,6 @@
 //! CUDA calls as records of a session's ring.
 //!
-//! What travels is described in `cuda/idl/driver.rs`; from it come the messages,
+//! What travels is described in `cuda/idl/`; from it come the messages,
 //! the program's side ([`Client`]), the host's ([`Handler`], [`dispatch`]), and
 //! what reads a trace ([`describe`]). Every field travels as one 64-bit word.
 #![forbid(unsafe_code)]

@@ -3,18 +3,20 @@
 use std::time::Instant;
 
 use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription};
-use vgpu_engine::{Engine, Error, Launch, ModuleInfo, Pattern};
+use vgpu_engine::{Engine, Error, Launch, LinkInput, ModuleInfo, Pattern};
 use vgpu_ring::Memory;
 use vgpu_worker::Context;
 use zerocopy::IntoBytes;
 
-use crate::Cuda;
 use crate::hello::hello;
+use crate::{Cuda, Link};
 
 /// The most streams, events and modules of a session, of each kind.
 const MOST: usize = 65_536;
 /// Bytes that are copied at a time.
 const PART: usize = 1 << 20;
+/// The most links of a session: each holds the text of its images.
+const MOST_LINKS: usize = 64;
 /// The longest image.
 const LONGEST_IMAGE: u64 = 256 << 20;
 
@@ -116,6 +118,36 @@ impl<'a> Call<'a> {
                 self.write_shared(region, offset, part)
             }
         }
+    }
+
+    /// An image that lies in the arena or a region.
+    fn image(&self, region: u32, offset: u64, size: u64) -> Result<Vec<u8>, CUresult> {
+        if size > LONGEST_IMAGE {
+            return Err(INVALID);
+        }
+        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
+        let mut image = vec![0; usize::try_from(size).map_err(|_| INVALID)?];
+        self.read_shared(region, offset, &mut image)?;
+        Ok(image)
+    }
+
+    /// Writes what the program has to have room for.
+    fn put(&self, bytes: &[u8], region: u32, offset: u64, capacity: u64) -> Done {
+        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
+        match bytes.len() as u64 <= capacity {
+            true => self.write_shared(region, offset, bytes),
+            false => Err(INVALID),
+        }
+    }
+
+    /// An image's refusal as the program gets it; why, it may ask.
+    fn refused(&mut self, error: Error) -> CUresult {
+        self.cuda.refusal.clone_from(&error.text);
+        told(error)
+    }
+
+    fn link(&self, link: u64) -> Result<&Link, CUresult> {
+        self.cuda.links.get(&link).ok_or(NO_HANDLE)
     }
 
     fn stream(&self, stream: u64) -> Done {
@@ -302,13 +334,12 @@ impl Handler for Call<'_> {
         size: u64,
     ) -> Result<u64, CUresult> {
         let taken = self.cuda.modules.contains_key(&module);
-        if taken || self.cuda.modules.len() >= MOST || size > LONGEST_IMAGE {
+        if taken || self.cuda.modules.len() >= MOST {
             return Err(INVALID);
         }
-        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
-        let mut image = vec![0; usize::try_from(size).map_err(|_| INVALID)?];
-        self.read_shared(region, offset, &mut image)?;
-        let info = self.engine()?.module_load(&image).map_err(told)?;
+        let image = self.image(region, offset, size)?;
+        let loaded = self.engine()?.module_load(&image);
+        let info = loaded.map_err(|error| self.refused(error))?;
         let length = describe(&info).encode().len() as u64;
         self.cuda.modules.insert(module, info);
         Ok(length)
@@ -316,11 +347,62 @@ impl Handler for Call<'_> {
 
     fn module_describe(&mut self, module: u64, region: u32, offset: u64, capacity: u64) -> Done {
         let description = describe(self.module(module)?).encode();
-        let offset = usize::try_from(offset).map_err(|_| INVALID)?;
-        match description.len() as u64 <= capacity {
-            true => self.write_shared(region, offset, &description),
-            false => Err(INVALID),
+        self.put(&description, region, offset, capacity)
+    }
+
+    fn refusal(&mut self, region: u32, offset: u64, capacity: u64) -> Result<u64, CUresult> {
+        let text = self.cuda.refusal.as_bytes();
+        let most = usize::try_from(capacity).unwrap_or(usize::MAX);
+        let length = text.len().min(most);
+        self.put(&text[..length], region, offset, capacity)?;
+        Ok(length as u64)
+    }
+
+    fn link_create(&mut self, link: u64) -> Done {
+        if self.cuda.links.contains_key(&link) || self.cuda.links.len() >= MOST_LINKS {
+            return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
         }
+        let id = self.engine()?.link_create().map_err(told)?;
+        let image = Vec::new();
+        self.cuda.links.insert(link, Link { id, image });
+        Ok(())
+    }
+
+    fn link_add(
+        &mut self,
+        link: u64,
+        kind: u32,
+        region: u32,
+        offset: u64,
+        size: u64,
+        data: &[u8],
+    ) -> Done {
+        let id = self.link(link)?.id;
+        let input = LinkInput::new(kind).ok_or(INVALID)?;
+        let image = self.image(region, offset, size)?;
+        let name = String::from_utf8_lossy(data);
+        let added = self.engine()?.link_add(id, input, &name, &image);
+        added.map_err(|error| self.refused(error))
+    }
+
+    fn link_complete(&mut self, link: u64) -> Result<u64, CUresult> {
+        let id = self.link(link)?.id;
+        let linked = self.engine()?.link_complete(id);
+        let image = linked.map_err(|error| self.refused(error))?;
+        let length = image.len() as u64;
+        if let Some(link) = self.cuda.links.get_mut(&link) {
+            link.image = image;
+        }
+        Ok(length)
+    }
+
+    fn link_image(&mut self, link: u64, region: u32, offset: u64, capacity: u64) -> Done {
+        self.put(&self.link(link)?.image, region, offset, capacity)
+    }
+
+    fn link_destroy(&mut self, link: u64) -> Done {
+        let link = self.cuda.links.remove(&link).ok_or(NO_HANDLE)?;
+        self.engine()?.link_destroy(link.id).map_err(told)
     }
 
     fn module_unload(&mut self, module: u64) -> Done {

@@ -13,7 +13,7 @@ use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use vgpu_cuda_wire::{CUresult, dispatch};
-use vgpu_engine::{Engine, ModuleInfo};
+use vgpu_engine::{Engine, LinkId, ModuleInfo};
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_worker::{Context, Fatal, Options, Request, Service, log, serve};
 
@@ -22,6 +22,12 @@ use call::Call;
 /// Makes an engine whose device memory has addresses from the first on, and up
 /// to the second.
 type MakeEngine = Box<dyn FnOnce((u64, u64)) -> Box<dyn Engine>>;
+
+/// Images that are linked.
+struct Link {
+    id: LinkId,
+    image: Vec<u8>,
+}
 
 /// A session's device.
 pub struct Cuda {
@@ -32,6 +38,9 @@ pub struct Cuda {
     /// Events, with when they were recorded.
     events: BTreeMap<u64, Option<Instant>>,
     modules: BTreeMap<u64, ModuleInfo>,
+    links: BTreeMap<u64, Link>,
+    /// Why the last image was refused.
+    refusal: String,
     /// Bytes on their way between shared memory and the engine.
     staging: Vec<u8>,
 }
@@ -46,6 +55,8 @@ impl Cuda {
             streams: BTreeSet::new(),
             events: BTreeMap::new(),
             modules: BTreeMap::new(),
+            links: BTreeMap::new(),
+            refusal: String::new(),
             staging: Vec::new(),
         }
     }

@@ -15,7 +15,9 @@ mod module;
 mod properties;
 
 pub use error::{Error, ErrorKind, Result};
-pub use module::{FunctionInfo, GlobalInfo, Launch, ModuleId, ModuleInfo, ParameterInfo};
+pub use module::{
+    FunctionInfo, GlobalInfo, Launch, LinkId, LinkInput, ModuleId, ModuleInfo, ParameterInfo,
+};
 pub use properties::Properties;
 
 /// An address in device memory, as the program sees it.
@@ -151,6 +153,47 @@ pub trait Engine: Send {
     /// [`ErrorKind::InvalidHandle`].
     fn module_unload(&mut self, module: ModuleId) -> Result<()>;
 
+    /// Begins a link of images. What an engine does not implement of links, it
+    /// does not support.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotSupported`].
+    fn link_create(&mut self) -> Result<LinkId> {
+        Err(no_links())
+    }
+
+    /// Adds an image to a link; `name` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHandle`], and as [`module_load`](Self::module_load).
+    fn link_add(&mut self, link: LinkId, input: LinkInput, name: &str, image: &[u8]) -> Result<()> {
+        let _ = (link, input, name, image);
+        Err(no_links())
+    }
+
+    /// An image of all that was added, for [`module_load`](Self::module_load).
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHandle`]; [`ErrorKind::InvalidPtx`] where the images
+    /// do not fit each other, or there is none.
+    fn link_complete(&mut self, link: LinkId) -> Result<Vec<u8>> {
+        let _ = link;
+        Err(no_links())
+    }
+
+    /// Drops a link.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidHandle`].
+    fn link_destroy(&mut self, link: LinkId) -> Result<()> {
+        let _ = link;
+        Err(no_links())
+    }
+
     /// Runs a kernel to its end.
     ///
     /// # Errors
@@ -159,4 +202,8 @@ pub trait Engine: Send {
     /// [`ErrorKind::InvalidValue`] before anything ran; the kinds for which
     /// [`ErrorKind::is_sticky`] holds after.
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()>;
+}
+
+fn no_links() -> Error {
+    Error::new(ErrorKind::NotSupported, "this engine does not link")
 }

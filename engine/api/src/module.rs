@@ -2,6 +2,39 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModuleId(pub u64);
 
+/// A link of one engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LinkId(pub u64);
+
+/// What an image is that is linked, with the number that CUDA has for it
+/// (`CUjitInputType`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum LinkInput {
+    Cubin = 0,
+    Ptx = 1,
+    FatBinary = 2,
+    Object = 3,
+    Library = 4,
+    Nvvm = 5,
+}
+
+impl LinkInput {
+    /// Of a number, where it is one.
+    #[must_use]
+    pub fn new(number: u32) -> Option<Self> {
+        let all = [
+            Self::Cubin,
+            Self::Ptx,
+            Self::FatBinary,
+            Self::Object,
+            Self::Library,
+            Self::Nvvm,
+        ];
+        all.into_iter().find(|input| *input as u32 == number)
+    }
+}
+
 /// What a worker has to know of a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleInfo {

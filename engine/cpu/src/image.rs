@@ -3,15 +3,18 @@
 use vgpu_engine::{Error, ErrorKind, Result};
 use vgpu_ptx::{Producer, producer};
 
+use crate::fatbin;
+
 /// How an ELF file begins: a cubin is one.
 const ELF: &[u8] = b"\x7fELF";
-/// How a fat binary begins, and how the structure that points at one does.
-const FATBIN: [[u8; 4]; 2] = [[0x50, 0xed, 0x55, 0xba], [0xb1, 0x43, 0x62, 0x46]];
 
-/// The PTX of an image.
-pub(crate) fn text(image: &[u8]) -> Result<&str> {
-    let binary = image.starts_with(ELF) || FATBIN.iter().any(|magic| image.starts_with(magic));
-    if binary {
+/// The PTX of an image, for a device of a compute capability.
+pub(crate) fn text(image: &[u8], capability: (u32, u32)) -> Result<&str> {
+    let image = match fatbin::is_one(image) {
+        true => fatbin::ptx(image, capability)?,
+        false => image,
+    };
+    if image.starts_with(ELF) {
         return Err(Error::new(
             ErrorKind::NoBinaryForGpu,
             "this image is machine code, and the CPU engine executes PTX text. \

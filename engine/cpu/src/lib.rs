@@ -12,6 +12,7 @@
 )]
 
 mod answer;
+mod fatbin;
 mod image;
 
 use std::collections::BTreeMap;
@@ -20,9 +21,10 @@ use std::sync::atomic::AtomicBool;
 
 use vgpu_device_memory::Memory;
 use vgpu_engine::{
-    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, MemoryInfo,
-    ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
+    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, LinkId,
+    LinkInput, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
 };
+use vgpu_ptx::Linker;
 use vgpu_simt::{BLOCK_MAX, Executor, Program};
 
 /// What a CPU engine is to be.
@@ -63,6 +65,8 @@ pub struct CpuEngine {
     globals: std::collections::HashSet<u64>,
     modules: BTreeMap<ModuleId, Arc<Program>>,
     next_module: u64,
+    links: BTreeMap<LinkId, Linker>,
+    next_link: u64,
     executor: Executor,
     counters: Counters,
 }
@@ -91,6 +95,8 @@ impl CpuEngine {
             globals: std::collections::HashSet::new(),
             modules: BTreeMap::new(),
             next_module: 1,
+            links: BTreeMap::new(),
+            next_link: 1,
             executor: Executor::new(config.threads, config.instructions_max),
             counters: Counters::default(),
         }
@@ -183,7 +189,7 @@ impl Engine for CpuEngine {
     }
 
     fn module_load(&mut self, image: &[u8]) -> Result<ModuleInfo> {
-        let text = image::text(image)?;
+        let text = image::text(image, self.properties.compute_capability)?;
         let module = vgpu_ptx::parse(text).map_err(|error| answer::load(error.into()))?;
         let program = Program::load(&module, &mut self.memory).map_err(answer::load)?;
         let id = ModuleId(self.next_module);
@@ -207,6 +213,44 @@ impl Engine for CpuEngine {
         Ok(())
     }
 
+    fn link_create(&mut self) -> Result<LinkId> {
+        let id = LinkId(self.next_link);
+        self.next_link = self.next_link.saturating_add(1);
+        self.links.insert(id, Linker::default());
+        Ok(id)
+    }
+
+    fn link_add(&mut self, link: LinkId, input: LinkInput, name: &str, image: &[u8]) -> Result<()> {
+        let capability = self.properties.compute_capability;
+        let linker = self.links.get_mut(&link).ok_or_else(|| no_link(link))?;
+        let text = match input {
+            LinkInput::Ptx | LinkInput::FatBinary => image::text(image, capability)?,
+            other => {
+                let text = format!("`{name}` is {other:?}, and the CPU engine links PTX");
+                return Err(Error::new(ErrorKind::NoBinaryForGpu, text));
+            }
+        };
+        linker
+            .add(text)
+            .map_err(|error| Error::new(ErrorKind::InvalidPtx, format!("`{name}`: {error}")))
+    }
+
+    /// PTX text: that of all images.
+    fn link_complete(&mut self, link: LinkId) -> Result<Vec<u8>> {
+        let linker = self.links.get(&link).ok_or_else(|| no_link(link))?;
+        let linked = linker.link().map_err(|error| answer::load(error.into()));
+        let (text, module) = linked?;
+        // What is missing shows now, as with a driver's linker.
+        let program = Program::load(&module, &mut self.memory).map_err(answer::load)?;
+        program.unload(&mut self.memory);
+        Ok(text.into())
+    }
+
+    fn link_destroy(&mut self, link: LinkId) -> Result<()> {
+        let removed = self.links.remove(&link);
+        removed.map(|_| ()).ok_or_else(|| no_link(link))
+    }
+
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()> {
         let program = self.program(launch.module)?.clone();
         let view = self.memory.view();
@@ -226,6 +270,10 @@ impl Engine for CpuEngine {
         self.counters.instructions = instructions.saturating_add(done.lane_instructions);
         Ok(())
     }
+}
+
+fn no_link(link: LinkId) -> Error {
+    Error::new(ErrorKind::InvalidHandle, format!("no link {link:?}"))
 }
 
 fn info(id: ModuleId, program: &Program, ptx_version: u32) -> ModuleInfo {

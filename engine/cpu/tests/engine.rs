@@ -1,6 +1,6 @@
 //! The engine on processors, as a worker talks to it.
 
-use vgpu_engine::{Engine, ErrorKind, Launch, Pattern};
+use vgpu_engine::{Engine, ErrorKind, Launch, LinkInput, Pattern};
 use vgpu_engine_cpu::{Config, CpuEngine};
 
 const KERNELS: &str = include_str!("../../../tests/corpus/clang/kernels.ptx");
@@ -88,8 +88,8 @@ fn images_that_are_refused_say_why() {
         ),
         (
             b"\x50\xed\x55\xba\x01",
-            ErrorKind::NoBinaryForGpu,
-            "machine code",
+            ErrorKind::InvalidImage,
+            "ends within an entry",
         ),
         (b"", ErrorKind::InvalidImage, "empty"),
         (b"\xff\xfe", ErrorKind::InvalidImage, "neither PTX text"),
@@ -143,5 +143,98 @@ fn faults_are_what_cuda_calls_them() {
         assert_eq!(error.kind.code(), code, "{error}");
         assert!(error.kind.is_sticky());
         assert!(error.text.contains("PTX line 5"), "{error}");
+    }
+}
+
+/// A fat binary of entries: kind, architecture, flags, image.
+fn fatbin(entries: &[(u16, u32, u64, &[u8])]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for &(kind, arch, flags, image) in entries {
+        let mut header = [0; 64];
+        header[..2].copy_from_slice(&kind.to_le_bytes());
+        header[4..8].copy_from_slice(&64_u32.to_le_bytes());
+        header[8..16].copy_from_slice(&(image.len() as u64).to_le_bytes());
+        header[28..32].copy_from_slice(&arch.to_le_bytes());
+        header[40..48].copy_from_slice(&flags.to_le_bytes());
+        all.extend(header);
+        all.extend(image);
+    }
+    let mut fatbin = b"\x50\xed\x55\xba\x01\0\x10\0".to_vec();
+    fatbin.extend((all.len() as u64).to_le_bytes());
+    fatbin.extend(all);
+    fatbin
+}
+
+const EMPTY: &[u8] =
+    b".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry k() { ret; }\0";
+
+#[test]
+fn fat_binaries_that_are_refused_say_why() {
+    let mut engine = engine();
+    let kernels = [(2, 90, 0, &b"\x7fELF"[..]), (1, 70, 0, EMPTY)];
+    let module = engine.module_load(&fatbin(&kernels)).expect("loads");
+    assert_eq!(module.functions[0].name, "k");
+    for (entries, text) in [
+        (vec![], "machine code alone"),
+        (vec![kernels[0]], "machine code alone"),
+        (vec![(1, 70, 0x2000, EMPTY)], "nvcc: `--no-compress`"),
+        (
+            vec![(1, 90, 0, EMPTY)],
+            "for compute capability 9.0 and later, and this device has 7.0",
+        ),
+    ] {
+        let error = engine.module_load(&fatbin(&entries)).expect_err("refused");
+        assert_eq!(error.kind, ErrorKind::NoBinaryForGpu, "{error}");
+        assert!(error.text.contains(text), "{error}");
+    }
+    // Cut off anywhere, it is nothing.
+    let whole = fatbin(&kernels);
+    for length in 4..whole.len() {
+        let error = engine.module_load(&whole[..length]).expect_err("cut off");
+        assert_eq!(error.kind, ErrorKind::InvalidImage, "{length}: {error}");
+    }
+    // Lengths that lie.
+    for at in 4..whole.len().min(96) {
+        for byte in [0, 1, 0x7f, 0xff] {
+            let mut wrong = whole.clone();
+            wrong[at] = byte;
+            let _ = engine.module_load(&wrong);
+        }
+    }
+}
+
+#[test]
+fn a_link_checks_what_it_is_given() {
+    let mut engine = engine();
+    let link = engine.link_create().expect("begins");
+    let undefined = "call f;";
+    let head = ".version 7.0\n.target sm_70\n.address_size 64\n";
+    let caller = format!("{head}.extern .func f();\n.visible .entry k() {{ {undefined} ret; }}");
+    let called = format!("{head}.visible .func f() {{ ret; }}");
+    engine
+        .link_add(link, LinkInput::Ptx, "caller", caller.as_bytes())
+        .expect("is PTX");
+    let error = engine.link_complete(link).expect_err("undefined");
+    assert_eq!(error.kind, ErrorKind::InvalidPtx, "{error}");
+    assert!(error.text.contains("`f`"), "{error}");
+    let called = fatbin(&[(1, 70, 0, called.as_bytes())]);
+    engine
+        .link_add(link, LinkInput::FatBinary, "called", &called)
+        .expect("has PTX");
+    let image = engine.link_complete(link).expect("linked");
+    let module = engine.module_load(&image).expect("loads");
+    assert_eq!(module.functions.len(), 1);
+    assert_eq!(engine.memory_info().free, 1 << 20);
+    let error = engine
+        .link_add(link, LinkInput::Library, "lib.a", b"!<arch>")
+        .expect_err("a library");
+    assert_eq!(error.kind, ErrorKind::NoBinaryForGpu);
+    assert!(error.text.starts_with("`lib.a` is Library"), "{error}");
+    engine.link_destroy(link).expect("ends");
+    for error in [
+        engine.link_destroy(link).expect_err("ended"),
+        engine.link_complete(link).expect_err("ended"),
+    ] {
+        assert_eq!(error.kind, ErrorKind::InvalidHandle);
     }
 }

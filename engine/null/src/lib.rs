@@ -20,10 +20,10 @@ use std::collections::BTreeMap;
 
 use vgpu_device_memory::{AccessError, AllocError, Memory};
 use vgpu_engine::{
-    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, MemoryInfo,
-    ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
+    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, LinkId,
+    LinkInput, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
 };
-use vgpu_ptx::{Linkage, Space};
+use vgpu_ptx::{Linkage, Linker, Space};
 
 /// An engine whose kernels do nothing.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct NullEngine {
     memory: Memory,
     modules: BTreeMap<ModuleId, ModuleInfo>,
     next_module: u64,
+    links: BTreeMap<LinkId, Linker>,
+    next_link: u64,
     counters: Counters,
 }
 
@@ -57,6 +59,8 @@ impl NullEngine {
             memory: Memory::new(first, last, memory),
             modules: BTreeMap::new(),
             next_module: 1,
+            links: BTreeMap::new(),
+            next_link: 1,
             counters: Counters::default(),
         }
     }
@@ -111,6 +115,25 @@ fn alloc(error: AllocError) -> Error {
 
 fn count(counter: &mut u64, by: u64) {
     *counter = counter.saturating_add(by);
+}
+
+/// The text of an image, which may end in a 0 byte.
+fn text(image: &[u8]) -> Result<&str> {
+    let mut parts = image.split(|byte| *byte == 0);
+    let text = parts.next().and_then(|text| std::str::from_utf8(text).ok());
+    text.ok_or_else(|| {
+        let text = "the null engine reads PTX text alone";
+        Error::new(ErrorKind::InvalidImage, text)
+    })
+}
+
+#[allow(clippy::needless_pass_by_value)]
+fn invalid(error: vgpu_ptx::Error) -> Error {
+    Error::new(ErrorKind::InvalidPtx, error.to_string())
+}
+
+fn no_link() -> Error {
+    Error::new(ErrorKind::InvalidHandle, "no such link")
 }
 
 impl Engine for NullEngine {
@@ -186,21 +209,7 @@ impl Engine for NullEngine {
     }
 
     fn module_load(&mut self, image: &[u8]) -> Result<ModuleInfo> {
-        let end = image
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(image.len());
-        let text = image
-            .get(..end)
-            .and_then(|text| std::str::from_utf8(text).ok());
-        let text = text.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidImage,
-                "the null engine reads PTX text alone",
-            )
-        })?;
-        let invalid = |error: vgpu_ptx::Error| Error::new(ErrorKind::InvalidPtx, error.to_string());
-        let module = vgpu_ptx::parse(text).map_err(invalid)?;
+        let module = vgpu_ptx::parse(text(image)?).map_err(invalid)?;
         let (major, minor) = module.version;
         let ptx_version = major.saturating_mul(10).saturating_add(minor);
         let mut functions = Vec::new();
@@ -243,6 +252,28 @@ impl Engine for NullEngine {
         }
         self.modules.remove(&module);
         Ok(())
+    }
+
+    fn link_create(&mut self) -> Result<LinkId> {
+        let id = LinkId(self.next_link);
+        self.next_link = self.next_link.saturating_add(1);
+        self.links.insert(id, Linker::default());
+        Ok(id)
+    }
+
+    fn link_add(&mut self, link: LinkId, _: LinkInput, _: &str, image: &[u8]) -> Result<()> {
+        let linker = self.links.get_mut(&link).ok_or_else(no_link)?;
+        linker.add(text(image)?).map_err(invalid)
+    }
+
+    fn link_complete(&mut self, link: LinkId) -> Result<Vec<u8>> {
+        let linker = self.links.get(&link).ok_or_else(no_link)?;
+        let (text, _) = linker.link().map_err(invalid)?;
+        Ok(text.into())
+    }
+
+    fn link_destroy(&mut self, link: LinkId) -> Result<()> {
+        self.links.remove(&link).map(|_| ()).ok_or_else(no_link)
     }
 
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()> {

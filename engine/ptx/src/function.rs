@@ -26,7 +26,7 @@ impl<'a> Parser<'a> {
             Token::Mark(b'(') => self.parameters(&mut scopes, false)?,
             _ => Vec::new(),
         };
-        let index = self.declare_function(name, position)?;
+        let index = self.declare_function(name, linkage, position)?;
         let mut function = Function {
             position,
             linkage,
@@ -53,6 +53,11 @@ impl<'a> Parser<'a> {
             return Ok(());
         };
         match (known.defined, function.defined) {
+            (true, true) if linkage.yields_to(known.linkage) => Ok(()),
+            (true, true) if known.linkage.yields_to(linkage) => {
+                *known = function;
+                Ok(())
+            }
             (true, true) => Err(ErrorKind::Duplicate(shortened(name)).at(position)),
             (true, false) => Ok(()),
             (false, _) => {
@@ -63,14 +68,19 @@ impl<'a> Parser<'a> {
     }
 
     /// The place of function `name`, which may call itself.
-    fn declare_function(&mut self, name: &'a str, position: Position) -> Result<u32, Error> {
-        match self.names.get(name) {
-            Some(Symbol::Code(index)) => return Ok(*index),
+    fn declare_function(
+        &mut self,
+        name: &'a str,
+        linkage: Linkage,
+        position: Position,
+    ) -> Result<u32, Error> {
+        match self.known(name, linkage) {
+            Some(Symbol::Code(index)) => return Ok(index),
             Some(_) => return Err(ErrorKind::Duplicate(shortened(name)).at(position)),
             None => {}
         }
         let index = u32::try_from(self.module.functions.len()).unwrap_or(u32::MAX);
-        self.names.insert(name, Symbol::Code(index));
+        self.name(name, Symbol::Code(index), linkage);
         self.module.functions.push(Function {
             position,
             linkage: Linkage::Extern,

@@ -25,6 +25,7 @@
 mod error;
 mod function;
 mod lexer;
+mod linker;
 mod module;
 mod number;
 mod operand;
@@ -35,6 +36,7 @@ mod types;
 mod variable;
 
 pub use error::{Error, ErrorKind, Position};
+pub use linker::Linker;
 pub use module::{
     Component, Function, FunctionIndex, Guard, Initializer, Instruction, Linkage, Module, Operand,
     Register, RegisterIndex, Space, Symbol, Variable, VariableIndex,
@@ -48,7 +50,8 @@ pub const TEXT_MAX: usize = 16 << 20;
 /// The most instructions of a module.
 pub const INSTRUCTIONS_MAX: u32 = 1 << 20;
 
-/// Reads one PTX module.
+/// Reads one PTX module, or several that were linked: each begins with
+/// `.version`, and sees of the others what is `.visible`, `.weak` or `.common`.
 ///
 /// # Errors
 ///

@@ -34,6 +34,19 @@ pub enum Linkage {
     Extern,
 }
 
+impl Linkage {
+    /// Whether a declaration of this linkage gives way to one of another.
+    pub(crate) fn yields_to(self, other: Self) -> bool {
+        match self {
+            Self::Extern => true,
+            Self::Weak | Self::Common => {
+                matches!(other, Self::Visible | Self::Weak | Self::Common)
+            }
+            Self::Module | Self::Visible => false,
+        }
+    }
+}
+
 /// Where a variable lives. Source: PTX ISA 5.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]

@@ -10,7 +10,10 @@ use crate::number::Number;
 pub(crate) struct Parser<'a> {
     pub(crate) lexer: Lexer<'a>,
     pub(crate) module: Module<'a>,
+    /// What names of the module at hand stand for.
     pub(crate) names: HashMap<&'a str, Symbol>,
+    /// The names of all modules of the text that others see.
+    exported: HashMap<&'a str, Symbol>,
     /// Instructions so far, of all functions.
     pub(crate) instructions: u32,
 }
@@ -31,6 +34,7 @@ impl<'a> Parser<'a> {
                 functions: Vec::new(),
             },
             names: HashMap::new(),
+            exported: HashMap::new(),
             instructions: 0,
         })
     }
@@ -40,6 +44,11 @@ impl<'a> Parser<'a> {
         loop {
             match self.lexer.peek() {
                 Token::End => return Ok(self.module),
+                // The next one of a linked text.
+                Token::Dot("version") => {
+                    self.names.clear();
+                    self.header()?;
+                }
                 Token::Dot(word) => self.directive(word)?,
                 // `extern ;`-like leftovers of generators.
                 Token::Mark(b';') => drop(self.lexer.next()?),
@@ -51,7 +60,7 @@ impl<'a> Parser<'a> {
     fn header(&mut self) -> Result<(), Error> {
         self.dot("version", "`.version` first")?;
         let position = self.lexer.position();
-        self.module.version = match self.lexer.next()? {
+        let version = match self.lexer.next()? {
             Token::Number(Number::Double(bits)) => {
                 // "7.8" is read as a fraction; major and minor are small.
                 let tenths = (f64::from_bits(bits) * 10.0).round().clamp(0.0, 10_000.0) as u32;
@@ -63,8 +72,12 @@ impl<'a> Parser<'a> {
                 return Err(ErrorKind::Syntax { expected, found }.at(position));
             }
         };
+        self.module.version = self.module.version.max(version);
         self.dot("target", "`.target` after the version")?;
-        self.module.target = self.word("a target such as sm_70")?;
+        let target = self.word("a target such as sm_70")?;
+        if self.module.target.is_empty() {
+            self.module.target = target;
+        }
         while self.take(b',')? {
             self.word("a target option")?;
         }
@@ -118,8 +131,8 @@ impl<'a> Parser<'a> {
         self.lexer.next()?;
         for variable in self.variables(linkage, space)? {
             let index = u32::try_from(self.module.variables.len()).unwrap_or(u32::MAX);
-            let known = match self.names.get(variable.name) {
-                Some(Symbol::Module(known)) => self.module.variables.get_mut(*known as usize),
+            let known = match self.known(variable.name, linkage) {
+                Some(Symbol::Module(known)) => self.module.variables.get_mut(known as usize),
                 Some(_) => {
                     let name = shortened(variable.name);
                     return Err(ErrorKind::Duplicate(name).at(variable.position));
@@ -128,12 +141,12 @@ impl<'a> Parser<'a> {
             };
             match known {
                 None => {
-                    self.names.insert(variable.name, Symbol::Module(index));
+                    self.name(variable.name, Symbol::Module(index), linkage);
                     self.module.variables.push(variable);
                 }
                 // A declaration ahead of the definition, or after it.
-                Some(known) if known.linkage == Linkage::Extern => *known = variable,
-                Some(_) if variable.linkage == Linkage::Extern => {}
+                Some(known) if linkage.yields_to(known.linkage) => {}
+                Some(known) if known.linkage.yields_to(linkage) => *known = variable,
                 Some(_) => {
                     let name = shortened(variable.name);
                     return Err(ErrorKind::Duplicate(name).at(variable.position));
@@ -141,6 +154,27 @@ impl<'a> Parser<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What a name stands for that is declared: in this module, or, where others
+    /// see it, in one before.
+    pub(crate) fn known(&mut self, name: &'a str, linkage: Linkage) -> Option<Symbol> {
+        let own = self.names.get(name);
+        let found = match linkage {
+            Linkage::Module => own,
+            _ => own.or_else(|| self.exported.get(name)),
+        };
+        let found = *found?;
+        self.name(name, found, linkage);
+        Some(found)
+    }
+
+    /// Declares a name.
+    pub(crate) fn name(&mut self, name: &'a str, symbol: Symbol, linkage: Linkage) {
+        self.names.insert(name, symbol);
+        if linkage != Linkage::Module {
+            self.exported.insert(name, symbol);
+        }
     }
 
     /// `.section NAME { … }`: debug information.

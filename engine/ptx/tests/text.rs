@@ -1,7 +1,7 @@
 //! Texts that are PTX, and texts that are not.
 
 use proptest::prelude::*;
-use vgpu_ptx::{ErrorKind, Operand, Producer, Space, parse, producer};
+use vgpu_ptx::{ErrorKind, Initializer, Linker, Operand, Producer, Space, Symbol, parse, producer};
 
 const HEAD: &str = ".version 7.8\n.target sm_70, debug\n.address_size 64\n";
 
@@ -175,4 +175,73 @@ proptest! {
         let _ = parse(&format!("{}{new}{}", &REAL[..at], &REAL[end..]));
         let _ = parse(&REAL[..at]);
     }
+}
+
+/// Modules that are linked see of each other what is `.visible`, `.weak` or
+/// `.common`; of two weak definitions the first counts, and a visible one more.
+#[test]
+fn linked_modules_become_one() {
+    let first = text(
+        ".extern .func f(.param .b32 x);\n.extern .global .u32 seen;\n\
+         .global .u32 own = 1;\n.weak .global .u32 weak = 2;\n.weak .func g() { ret; }\n\
+         .visible .entry k() { .reg .b64 %rd<3>; mov.u64 %rd1, seen; mov.u64 %rd2, own; ret; }",
+    );
+    let second = text(
+        ".visible .func f(.param .b32 x) { ret; }\n.visible .global .u32 seen = 3;\n\
+         .global .u32 own = 4;\n.weak .global .u32 weak = 5;\n.visible .func g() { trap; ret; }\n\
+         .func h() { .reg .b64 %rd<2>; mov.u64 %rd1, own; ret; }",
+    )
+    .replace("7.8", "8.0");
+    let mut linker = Linker::default();
+    assert!(linker.link().is_err(), "nothing");
+    for module in [&first, &second] {
+        linker.add(module).unwrap();
+    }
+    let (linked, module) = linker.link().unwrap();
+    assert!(linked.contains("own = 1") && linked.contains("own = 4"));
+    assert_eq!((module.version, module.target), ((8, 0), "sm_70"));
+    let variables: Vec<_> = module
+        .variables
+        .iter()
+        .map(|variable| (variable.name, variable.initializer[0]))
+        .collect();
+    let bits = Initializer::Bits;
+    assert_eq!(
+        variables,
+        [
+            ("seen", bits(3)),
+            ("own", bits(1)),
+            ("weak", bits(2)),
+            ("own", bits(4))
+        ]
+    );
+    let functions: Vec<_> = module
+        .functions
+        .iter()
+        .map(|function| (function.name, function.instructions.len()))
+        .collect();
+    assert_eq!(functions, [("f", 1), ("g", 2), ("k", 3), ("h", 2)]);
+    let own = |function: usize, instruction: usize| {
+        module.functions[function].instructions[instruction].operands[1].clone()
+    };
+    assert_eq!(own(2, 0), Operand::Symbol(Symbol::Module(0), 0));
+    assert_eq!(own(2, 1), Operand::Symbol(Symbol::Module(1), 0));
+    assert_eq!(own(3, 0), Operand::Symbol(Symbol::Module(3), 0));
+
+    // Twice the same, and what is no module.
+    linker.add(&second).unwrap();
+    let error = linker.link().unwrap_err();
+    assert!(
+        matches!(error.kind, ErrorKind::Duplicate(ref name) if name == "f"),
+        "{error}"
+    );
+    let wrong = format!("{HEAD}.visible .entry k() {{ bra nowhere; }}");
+    assert!(Linker::default().add(&wrong).is_err());
+    let unseen = format!(
+        "{first}\n{}",
+        text(".visible .entry l() { .reg .b64 %rd<2>; mov.u64 %rd1, own; ret; }")
+    );
+    assert!(
+        matches!(parse(&unseen).unwrap_err().kind, ErrorKind::Undeclared(ref name) if name == "own")
+    );
 }

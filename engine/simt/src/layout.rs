@@ -134,8 +134,13 @@ impl Layout {
                     let size = variable.size.max(1);
                     let address = memory.alloc(size)?;
                     let size = variable.size;
-                    self.globals
-                        .insert(variable.name.into(), Global { address, size });
+                    // Of those of linked modules that see only their own, the
+                    // host finds the first.
+                    let mut name = variable.name.to_owned();
+                    while self.globals.contains_key(&name) {
+                        name.push('\'');
+                    }
+                    self.globals.insert(name, Global { address, size });
                     Home::Memory(address)
                 }
                 _ => {

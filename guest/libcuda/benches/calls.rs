@@ -1,23 +1,43 @@
-//! What a call costs a program: asynchronous and waiting ones, through the
-//! library's symbols, the ring and a worker, beside a bare cache line that two
-//! threads pass to and fro in the same run.
+//! What a call costs a program: an asynchronous launch and a waiting call,
+//! through the library's symbols, the ring and a worker with the null engine,
+//! beside a bare cache line that the same two threads pass to and fro in the
+//! same run. Prints JSON; `cargo xtask bench cuda` makes a table of it.
 //!
-//!     cargo bench -p vgpu-libcuda [-- RUNS]
+//!     cargo bench -p vgpu-libcuda --bench calls [-- RUNS]
 #![allow(unsafe_code)]
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
+use rustix::process::Pid;
+use vgpu_cuda_wire::message::WriteFrom;
+use vgpu_engine_null::NullEngine;
+use vgpu_ring::Memory;
+use vgpu_service::Cuda;
 use vgpu_transport::local::VARIABLE;
+use vgpu_worker::{Context, Fatal, Options, Request, Service};
 use vgpud::Daemon;
+use zerocopy::FromBytes;
 
 /// Calls per batch: their records fit the ring.
 const BATCH: usize = 1000;
 const BATCHES: usize = 50;
+/// Round trips of the cache line in a batch.
+const ROUND_TRIPS: u64 = BATCH as u64;
+
+/// Two lines of shared memory: a word of each is passed to and fro.
+const LINES: [usize; 2] = [0, 16];
+/// A copy of so many bytes from pinned memory asks the worker for its part.
+const ASKED: usize = 4096;
+
+const PTX: &std::ffi::CStr = c"
+.version 7.0
+.target sm_70
+.address_size 64
+.visible .entry add(.param .u64 a, .param .u64 b, .param .u64 c, .param .u32 n) { ret; }";
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -29,11 +49,6 @@ fn main() {
             serve(runs.unwrap_or(12));
         }
     }
-}
-
-fn worker(daemon: &str) {
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    std::process::exit(vgpu_service::worker(socket, daemon.parse().unwrap()));
 }
 
 /// Runs the program with a daemon.
@@ -48,52 +63,61 @@ fn serve(runs: usize) {
     while program.try_wait().unwrap().is_none() {
         daemon.turn();
     }
+    assert!(program.wait().unwrap().success());
 }
 
-/// The least of the best tenth's values, in nanoseconds per call.
-fn best(mut batch: impl FnMut() -> u128) -> f64 {
-    let mut values: Vec<u128> = (0..BATCHES).map(|_| batch()).collect();
-    values.sort_unstable();
-    values[values.len() / 10] as f64 / BATCH as f64
+/// Waits for a number, without a pause: who passes it runs on another processor.
+fn pass(word: &AtomicU64, n: u64) {
+    while word.load(Ordering::Acquire) != n {
+        std::hint::spin_loop();
+    }
 }
 
-fn ping_pong() -> f64 {
-    #[repr(align(128))]
-    struct Line(AtomicU64);
-    static LINES: [Line; 2] = [const { Line(AtomicU64::new(0)) }; 2];
-    let last = (BATCH * BATCHES) as u64;
-    let pass = |from: &AtomicU64, n: u64| {
-        while from.load(Ordering::Acquire) != n {
-            std::hint::spin_loop();
+/// The service, and the worker's part of the cache line's way.
+struct Measured(Cuda);
+
+impl Service for Measured {
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        if request.header.op == WriteFrom::OP {
+            let (copy, _) = WriteFrom::read_from_prefix(request.payload).unwrap();
+            if copy.size == ASKED as u64 {
+                let region = session.regions.get(copy.region as u32).unwrap();
+                let [to, fro] = LINES.map(|line| &region.words()[line]);
+                for n in 1..=ROUND_TRIPS {
+                    pass(to, n);
+                    fro.store(n, Ordering::Release);
+                }
+            }
         }
+        self.0.handle(request, session)
+    }
+}
+
+fn worker(daemon: &str) {
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let options = Options {
+        parent: Pid::from_raw(daemon.parse().unwrap()),
+        ..Options::default()
     };
-    LINES
-        .iter()
-        .for_each(|line| line.0.store(0, Ordering::Relaxed));
-    let peer = thread::spawn(move || {
-        for n in 1..=last {
-            pass(&LINES[0].0, n);
-            LINES[1].0.store(n, Ordering::Release);
-        }
-    });
-    let mut n = 0;
-    let value = best(|| {
-        let start = Instant::now();
-        for _ in 0..BATCH {
-            n += 1;
-            LINES[0].0.store(n, Ordering::Release);
-            pass(&LINES[1].0, n);
-        }
-        start.elapsed().as_nanos()
-    });
-    peer.join().unwrap();
-    value
+    let cuda = Cuda::new(Box::new(|(first, last)| {
+        Box::new(NullEngine::new(1 << 30, first, last))
+    }));
+    let served = vgpu_worker::serve(socket, &options, Measured(cuda));
+    std::process::exit(i32::from(served.is_err()));
 }
 
-/// The median, and the quartiles around it.
-fn summary(mut values: Vec<f64>) -> [f64; 3] {
+/// Nanoseconds for each of a batch.
+fn batch(mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    for _ in 0..BATCH {
+        call();
+    }
+    start.elapsed().as_nanos() as f64 / BATCH as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+    values[values.len() / 2]
 }
 
 fn program(runs: usize) {
@@ -103,61 +127,96 @@ fn program(runs: usize) {
     // SAFETY: our own library; the functions' types are the driver API's.
     let cuda = unsafe { libloading::Library::new(library) }.unwrap();
     type Handle = *mut c_void;
+    // A function that gives an error where there is one.
     macro_rules! function {
-        ($name:ident($($type:ty),*)) => {{
+        ($name:ident($($argument:ident: $type:ty),*)) => {{
             type Function = unsafe extern "C" fn($($type),*) -> u32;
             // SAFETY: the type is the driver API's.
-            *unsafe { cuda.get::<Function>(stringify!($name).as_bytes()) }.unwrap()
+            let function = *unsafe { cuda.get::<Function>(stringify!($name).as_bytes()) }.unwrap();
+            move |$($argument: $type),*| {
+                // SAFETY: the caller passes what the driver API asks for.
+                let status = unsafe { function($($argument),*) };
+                assert_eq!(status, 0, stringify!($name));
+            }
         }};
     }
-    let init = function!(cuInit(u32));
-    let create = function!(cuCtxCreate_v2(*mut Handle, u32, c_int));
-    let event_create = function!(cuEventCreate(*mut Handle, u32));
-    let record = function!(cuEventRecord(Handle, Handle));
-    let query = function!(cuStreamQuery(Handle));
+    let init = function!(cuInit(flags: u32));
+    let create = function!(cuCtxCreate_v2(context: *mut Handle, flags: u32, device: c_int));
+    let load = function!(cuModuleLoadData(module: *mut Handle, image: *const c_char));
+    let get =
+        function!(cuModuleGetFunction(function: *mut Handle, module: Handle, name: *const c_char));
+    let launch = function!(cuLaunchKernel(
+        function: Handle,
+        grid_x: u32, grid_y: u32, grid_z: u32, block_x: u32, block_y: u32, block_z: u32,
+        shared: u32, stream: Handle, parameters: *mut Handle, extra: *mut Handle
+    ));
+    let alloc = function!(cuMemAlloc_v2(pointer: *mut u64, size: usize));
+    let pin = function!(cuMemHostAlloc(pointer: *mut Handle, size: usize, flags: u32));
+    let upload =
+        function!(cuMemcpyHtoDAsync_v2(to: u64, from: Handle, size: usize, stream: Handle));
+    let query = function!(cuStreamQuery(stream: Handle));
     let synchronize = function!(cuCtxSynchronize());
-    let (mut context, mut event) = (std::ptr::null_mut(), std::ptr::null_mut());
-    let null = std::ptr::null_mut();
-    // SAFETY: there is nothing to keep.
-    assert_eq!(unsafe { init(0) }, 0);
-    // SAFETY: the pointer is valid for a write.
-    assert_eq!(unsafe { create(&mut context, 0, 0) }, 0);
-    // SAFETY: the pointer is valid for a write.
-    assert_eq!(unsafe { event_create(&mut event, 0) }, 0);
-    let mut results = [Vec::new(), Vec::new(), Vec::new()];
+
+    let null: Handle = std::ptr::null_mut();
+    let (mut context, mut module, mut add, mut shared) = (null, null, null, null);
+    let mut buffer = 0;
+    init(0);
+    create(&mut context, 0, 0);
+    load(&mut module, PTX.as_ptr());
+    get(&mut add, module, c"add".as_ptr());
+    alloc(&mut buffer, ASKED);
+    pin(&mut shared, ASKED, 0);
+    // SAFETY: pinned memory of as many bytes, that is never freed; all threads
+    // and the worker see it as atomic words.
+    let words = unsafe { std::slice::from_raw_parts(shared.cast::<AtomicU64>(), ASKED / 8) };
+    let [to, fro] = LINES.map(|line| &words[line]);
+
+    let mut pointers = [buffer; 3];
+    let mut count = 1_u32;
+    let [a, b, c] = pointers
+        .each_mut()
+        .map(|pointer| std::ptr::from_mut(pointer).cast());
+    let mut parameters: [Handle; 4] = [a, b, c, std::ptr::from_mut(&mut count).cast()];
+    let list = parameters.as_mut_ptr();
+
+    let one = || launch(add, 1, 1, 1, 32, 1, 1, 0, null, list, std::ptr::null_mut());
+    let mut results = [const { Vec::new() }; 5];
     for _ in 0..runs {
-        results[0].push(ping_pong());
-        results[1].push(best(|| {
-            let start = Instant::now();
-            for _ in 0..BATCH {
-                // SAFETY: as above.
-                assert_eq!(unsafe { record(event, null) }, 0);
+        // In turns, each beside the others: where the scheduler has put the two
+        // threads changes, and all of them by the same factor.
+        let mut parts = [const { Vec::new() }; 5];
+        for _ in 0..BATCHES {
+            to.store(0, Ordering::Relaxed);
+            fro.store(0, Ordering::Release);
+            upload(buffer, shared, ASKED, null);
+            let mut n = 0;
+            let bare = batch(|| {
+                n += 1;
+                to.store(n, Ordering::Release);
+                pass(fro, n);
+            });
+            synchronize();
+            let asynchronous = batch(one);
+            synchronize();
+            let waiting = batch(|| query(null));
+            let values = [
+                bare,
+                asynchronous,
+                waiting,
+                asynchronous / bare,
+                waiting / bare,
+            ];
+            for (part, value) in parts.iter_mut().zip(values) {
+                part.push(value);
             }
-            let spent = start.elapsed().as_nanos();
-            // SAFETY: as above.
-            assert_eq!(unsafe { synchronize() }, 0);
-            spent
-        }));
-        results[2].push(best(|| {
-            let start = Instant::now();
-            for _ in 0..BATCH {
-                // SAFETY: as above.
-                assert_eq!(unsafe { query(null) }, 0);
-            }
-            start.elapsed().as_nanos()
-        }));
+        }
+        for (result, part) in results.iter_mut().zip(parts) {
+            result.push(median(part));
+        }
     }
-    println!("median of {runs} runs [quartiles]; ratio to the bare round trip of a cache line\n");
-    let names = ["bare round trip", "asynchronous call", "waiting call"];
-    for (name, values) in names.iter().zip(&results) {
-        let ratios = values
-            .iter()
-            .zip(&results[0])
-            .map(|(value, bare)| value / bare);
-        let ([low, middle, high], ratio) = (summary(values.clone()), summary(ratios.collect()));
-        println!(
-            "{name:18} {middle:7.0} ns [{low:.0}, {high:.0}]  {:6.2} [{:.2}, {:.2}]",
-            ratio[1], ratio[0], ratio[2]
-        );
-    }
+    let [bare, launch, waiting, launch_ratio, waiting_ratio] = results;
+    println!(
+        "{{\"bare\": {bare:?}, \"launch\": {launch:?}, \"waiting\": {waiting:?}, \
+         \"launch_ratio\": {launch_ratio:?}, \"waiting_ratio\": {waiting_ratio:?}}}"
+    );
 }

@@ -9,11 +9,29 @@ use vgpu_transport::Region;
 
 use crate::session::lock;
 
-/// Device allocations by address, with their sizes; pinned ones with regions.
+/// A piece of device memory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Device {
+    pub(crate) size: u64,
+    /// The context that it ends with.
+    pub(crate) context: usize,
+    /// The pool that it comes from, or 0.
+    pub(crate) pool: usize,
+}
+
+/// A piece of pinned memory.
+#[derive(Debug)]
+struct Pinned<M> {
+    size: usize,
+    context: usize,
+    region: Region<M>,
+}
+
+/// Allocations by address.
 #[derive(Debug)]
 pub(crate) struct Allocations<M> {
-    device: Mutex<BTreeMap<u64, u64>>,
-    pinned: Mutex<BTreeMap<usize, (usize, Region<M>)>>,
+    device: Mutex<BTreeMap<u64, Device>>,
+    pinned: Mutex<BTreeMap<usize, Pinned<M>>>,
 }
 
 impl<M> Default for Allocations<M> {
@@ -28,44 +46,74 @@ impl<M> Default for Allocations<M> {
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
 impl<M> Allocations<M> {
-    pub(crate) fn add(&self, address: u64, size: u64) {
-        lock(&self.device).insert(address, size);
+    pub(crate) fn add(&self, address: u64, allocation: Device) {
+        lock(&self.device).insert(address, allocation);
     }
 
-    pub(crate) fn remove(&self, address: u64) -> Result<(), CUresult> {
-        lock(&self.device)
-            .remove(&address)
-            .map(|_| ())
-            .ok_or(INVALID)
+    pub(crate) fn remove(&self, address: u64) -> Result<Device, CUresult> {
+        lock(&self.device).remove(&address).ok_or(INVALID)
+    }
+
+    /// Takes off all device memory of a context.
+    pub(crate) fn remove_of(&self, context: usize) -> BTreeMap<u64, Device> {
+        let mut device = lock(&self.device);
+        let all = std::mem::take(&mut *device).into_iter();
+        let (taken, left) = all.partition(|(_, allocation)| allocation.context == context);
+        *device = left;
+        taken
+    }
+
+    /// The allocation that an address lies in, or one byte behind.
+    pub(crate) fn find(&self, address: u64) -> Result<(u64, Device), CUresult> {
+        let device = lock(&self.device);
+        let (&start, &allocation) = device.range(..=address).next_back().ok_or(INVALID)?;
+        match address - start <= allocation.size {
+            true => Ok((start, allocation)),
+            false => Err(INVALID),
+        }
     }
 
     /// Checks that a range is in one allocation.
     pub(crate) fn check(&self, address: u64, size: usize) -> Result<(), CUresult> {
-        let device = lock(&self.device);
-        let (start, length) = device.range(..=address).next_back().ok_or(INVALID)?;
+        let (start, allocation) = self.find(address)?;
         let end = (address - start).checked_add(size as u64);
-        match end.is_some_and(|end| end <= *length) {
+        match end.is_some_and(|end| end <= allocation.size) {
             true => Ok(()),
             false => Err(INVALID),
         }
     }
 
-    pub(crate) fn pin(&self, address: usize, size: usize, region: Region<M>) {
-        lock(&self.pinned).insert(address, (size, region));
+    pub(crate) fn pin(&self, address: usize, size: usize, context: usize, region: Region<M>) {
+        let pinned = Pinned {
+            size,
+            context,
+            region,
+        };
+        lock(&self.pinned).insert(address, pinned);
     }
 
     pub(crate) fn unpin(&self, address: usize) -> Result<Region<M>, CUresult> {
         let removed = lock(&self.pinned).remove(&address);
-        removed.map(|(_, region)| region).ok_or(INVALID)
+        removed.map(|pinned| pinned.region).ok_or(INVALID)
+    }
+
+    /// Takes off all pinned memory of a context.
+    pub(crate) fn unpin_of(&self, context: usize) -> Vec<Region<M>> {
+        let mut pinned = lock(&self.pinned);
+        let all = std::mem::take(&mut *pinned).into_iter();
+        let (taken, left) = all.partition(|(_, pinned)| pinned.context == context);
+        *pinned = left;
+        let taken: BTreeMap<_, _> = taken;
+        taken.into_values().map(|pinned| pinned.region).collect()
     }
 
     /// The region and the offset where a range of host memory lies, if it is
     /// pinned.
     pub(crate) fn pinned(&self, address: usize, size: usize) -> Option<(u32, u64)> {
-        let pinned = lock(&self.pinned);
-        let (start, (length, region)) = pinned.range(..=address).next_back()?;
+        let all = lock(&self.pinned);
+        let (start, pinned) = all.range(..=address).next_back()?;
         let offset = address - start;
-        let inside = offset.checked_add(size)? <= *length && offset < *length;
-        inside.then_some((region.id, offset as u64))
+        let inside = offset.checked_add(size)? <= pinned.size && offset < pinned.size;
+        inside.then_some((pinned.region.id, offset as u64))
     }
 }

@@ -2,64 +2,66 @@
 //! one device; its primary context and those that programs make share it.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vgpu_cuda_wire::{CUcontext, CUresult};
 
+use crate::Done;
+use crate::handles::Table;
 use crate::session::lock;
 
-/// A kind of handles that this process mints: never 0, never used again.
-#[derive(Debug, Default)]
-pub(crate) struct Handles {
-    last: AtomicUsize,
-    live: Mutex<BTreeSet<usize>>,
+/// Limits that a context has: the sizes of a thread's stack, of the buffer of
+/// `printf`, and of the kernels' heap, in bytes.
+pub(crate) const LIMITS: usize = 3;
+
+/// A context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) flags: u32,
+    pub(crate) limits: [usize; LIMITS],
 }
 
-impl Handles {
-    /// The first handle: above what the driver API gives meanings of its own.
-    const FIRST: usize = 0x100;
-
-    pub(crate) fn mint(&self) -> *mut c_void {
-        let handle = Self::FIRST + self.last.fetch_add(1, Ordering::Relaxed);
-        lock(&self.live).insert(handle);
-        ptr::without_provenance_mut(handle)
-    }
-
-    pub(crate) fn check(&self, handle: *mut c_void) -> Result<u64, CUresult> {
-        match lock(&self.live).contains(&handle.addr()) {
-            true => Ok(handle.addr() as u64),
-            false => Err(CUresult::CUDA_ERROR_INVALID_HANDLE),
-        }
-    }
-
-    pub(crate) fn remove(&self, handle: *mut c_void) -> Result<u64, CUresult> {
-        match lock(&self.live).remove(&handle.addr()) {
-            true => Ok(handle.addr() as u64),
-            false => Err(CUresult::CUDA_ERROR_INVALID_HANDLE),
+impl Context {
+    const fn new(flags: u32) -> Self {
+        Self {
+            flags,
+            limits: [1 << 10, 1 << 20, 8 << 20],
         }
     }
 }
 
-/// The primary context.
+/// A stream of a context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stream {
+    pub(crate) context: usize,
+    pub(crate) flags: u32,
+    pub(crate) priority: i32,
+}
+
+/// An event of a context.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Event {
+    pub(crate) context: usize,
+    pub(crate) flags: u32,
+}
+
+/// The primary context. Its handle is the same however often it begins anew.
 #[derive(Debug, Default)]
-pub(crate) struct Primary {
+struct Primary {
     handle: usize,
     retained: usize,
-    pub(crate) flags: u32,
+    flags: u32,
 }
 
 /// All contexts, streams and events.
 #[derive(Debug, Default)]
 pub(crate) struct Contexts {
-    handles: Handles,
-    flags: Mutex<BTreeMap<usize, u32>>,
+    all: Table<Context>,
     primary: Mutex<Primary>,
-    pub(crate) streams: Handles,
-    pub(crate) events: Handles,
+    pub(crate) streams: Table<Stream>,
+    pub(crate) events: Table<Event>,
 }
 
 thread_local! {
@@ -67,10 +69,15 @@ thread_local! {
     static STACK: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
+fn handle(context: usize) -> *mut c_void {
+    ptr::without_provenance_mut(context)
+}
+
 /// The thread's current context, or null.
+#[inline]
 pub(crate) fn current() -> CUcontext {
     let current = STACK.with_borrow(|stack| stack.last().copied());
-    ptr::without_provenance_mut(current.unwrap_or_default())
+    handle(current.unwrap_or_default())
 }
 
 /// Makes a context the thread's current one, on top of the others.
@@ -81,81 +88,112 @@ pub(crate) fn push(context: CUcontext) {
 /// Takes the current context off.
 pub(crate) fn pop() -> Result<CUcontext, CUresult> {
     let popped = STACK.with_borrow_mut(Vec::pop);
-    let popped = popped.ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)?;
-    Ok(ptr::without_provenance_mut(popped))
+    popped
+        .map(handle)
+        .ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)
 }
 
 impl Contexts {
     pub(crate) fn create(&self, flags: u32) -> CUcontext {
-        let context = self.handles.mint();
-        lock(&self.flags).insert(context.addr(), flags);
-        context
+        self.all.add(Context::new(flags))
     }
 
-    pub(crate) fn destroy(&self, context: CUcontext) -> Result<(), CUresult> {
-        let invalid = |_| CUresult::CUDA_ERROR_INVALID_CONTEXT;
+    /// Ends a context that the program made. What belongs to it, the caller ends.
+    pub(crate) fn destroy(&self, context: CUcontext) -> Done {
         if lock(&self.primary).handle == context.addr() {
             return Err(CUresult::CUDA_ERROR_INVALID_CONTEXT);
         }
-        self.handles.remove(context).map_err(invalid)?;
-        lock(&self.flags).remove(&context.addr());
+        let removed = self.all.remove(context);
+        removed.map_err(|_| CUresult::CUDA_ERROR_INVALID_CONTEXT)?;
         if current() == context {
             pop()?;
         }
         Ok(())
     }
 
-    pub(crate) fn check(&self, context: CUcontext) -> Result<(), CUresult> {
-        let known = self.handles.check(context);
-        known
-            .map(|_| ())
-            .map_err(|_| CUresult::CUDA_ERROR_INVALID_CONTEXT)
+    /// Why there is no such context.
+    fn missing(&self, context: CUcontext) -> CUresult {
+        match !context.is_null() && lock(&self.primary).handle == context.addr() {
+            true => CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED,
+            false => CUresult::CUDA_ERROR_INVALID_CONTEXT,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn check(&self, context: CUcontext) -> Done {
+        match self.all.number(context) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(self.missing(context)),
+        }
     }
 
     /// Checks that the thread has a current context.
-    pub(crate) fn check_current(&self) -> Result<(), CUresult> {
+    #[inline]
+    pub(crate) fn check_current(&self) -> Done {
         self.check(current())
     }
 
-    pub(crate) fn flags(&self, context: CUcontext) -> u32 {
-        lock(&self.flags)
-            .get(&context.addr())
-            .copied()
-            .unwrap_or_default()
+    /// What a context is.
+    pub(crate) fn get(&self, context: CUcontext) -> Result<Context, CUresult> {
+        let found = self.all.get(context);
+        found.map_err(|_| self.missing(context))
+    }
+
+    /// Changes what a context is.
+    pub(crate) fn update(&self, context: CUcontext, change: impl FnOnce(&mut Context)) -> Done {
+        let changed = self.all.update(context, change);
+        changed.map_err(|_| self.missing(context))
     }
 
     /// The primary context; one use more.
     pub(crate) fn retain(&self) -> CUcontext {
         let mut primary = lock(&self.primary);
         if primary.handle == 0 {
-            primary.handle = self.create(primary.flags).addr();
+            primary.handle = self.all.mint().addr();
+        }
+        let context = handle(primary.handle);
+        if primary.retained == 0 {
+            self.all.put(context, Context::new(primary.flags));
         }
         primary.retained += 1;
-        ptr::without_provenance_mut(primary.handle)
+        context
     }
 
-    /// One use of the primary context less. It stays, and what is in it: a
-    /// program that retains it again finds a context of the same handle.
-    pub(crate) fn release(&self) -> Result<(), CUresult> {
+    /// One use of the primary context less; gives it where that was the last.
+    pub(crate) fn release(&self) -> Result<Option<CUcontext>, CUresult> {
         let mut primary = lock(&self.primary);
         let left = primary.retained.checked_sub(1);
         primary.retained = left.ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)?;
-        Ok(())
+        if primary.retained > 0 {
+            return Ok(None);
+        }
+        let context = handle(primary.handle);
+        self.all.remove(context)?;
+        Ok(Some(context))
     }
 
-    /// The primary context's flags, and whether it is in use.
-    pub(crate) fn primary(&self) -> (u32, bool) {
+    /// The primary context, where it is in use.
+    pub(crate) fn active_primary(&self) -> Option<CUcontext> {
         let primary = lock(&self.primary);
-        (primary.flags, primary.retained > 0)
+        (primary.retained > 0).then(|| handle(primary.handle))
     }
 
+    /// The primary context's flags.
+    pub(crate) fn primary_flags(&self) -> u32 {
+        lock(&self.primary).flags
+    }
+
+    /// Sets the primary context's flags, for now and for when it begins anew.
     pub(crate) fn set_primary_flags(&self, flags: u32) {
         lock(&self.primary).flags = flags;
+        if let Some(context) = self.active_primary() {
+            let _ = self.update(context, |context| context.flags = flags);
+        }
     }
 
     /// Makes a context the thread's current one, in place of the last; null
     /// takes the last off.
-    pub(crate) fn set_current(&self, context: CUcontext) -> Result<(), CUresult> {
+    pub(crate) fn set_current(&self, context: CUcontext) -> Done {
         if !context.is_null() {
             self.check(context)?;
         }

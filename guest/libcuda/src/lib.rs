@@ -1,6 +1,6 @@
 //! `libcuda.so.1`: the driver API that programs call, carried to a worker.
 //!
-//! Exported symbols are generated from `cuda/idl/driver.rs`: they turn pointers
+//! Exported symbols are generated from `cuda/idl/driver/`: they turn pointers
 //! into references, and call the function of the same name in `calls`. All
 //! unsafe code is there and in `pointers`.
 
@@ -8,8 +8,12 @@ mod allocations;
 mod calls;
 mod contexts;
 mod exports;
+mod graphs;
+mod handles;
+mod launch;
 mod modules;
 mod pointers;
+mod pools;
 mod session;
 
 use std::collections::BTreeSet;

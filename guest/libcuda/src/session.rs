@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use vgpu_cuda_wire::{CUresult, Caller, Client, Hello, ModuleDescription, Words, words};
+use vgpu_cuda_wire::{Attribute, CUresult, Caller, Client, Hello, ModuleDescription, Words, words};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
@@ -16,8 +16,10 @@ use zerocopy::FromBytes;
 use crate::Done;
 use crate::allocations::Allocations;
 use crate::contexts::Contexts;
+use crate::graphs::Graphs;
 use crate::modules::Modules;
-use crate::pointers::{ForkMark, reserve};
+use crate::pointers::{ForkMark, Logs, reserve};
+use crate::pools::Pools;
 
 /// Addresses for device memory: more than any device has.
 const ADDRESSES: usize = 1 << 40;
@@ -26,6 +28,8 @@ const IN_RECORD: usize = 60 << 10;
 
 /// The longest description of a module that is believed.
 const MOST_DESCRIBED: usize = 64 << 20;
+/// The longest linked image that is believed.
+const MOST_LINKED: usize = 256 << 20;
 
 static SESSION_OF_PROCESS: OnceLock<Result<Session, CUresult>> = OnceLock::new();
 static MARK: ForkMark = ForkMark::new();
@@ -43,6 +47,8 @@ pub(crate) struct Session {
     pub(crate) allocations: Allocations<Window>,
     pub(crate) contexts: Contexts,
     pub(crate) modules: Modules,
+    pub(crate) graphs: Graphs,
+    pub(crate) pools: Pools,
 }
 
 /// The state of a piece of the arena.
@@ -109,6 +115,8 @@ impl Session {
             allocations: Allocations::default(),
             contexts: Contexts::default(),
             modules: Modules::default(),
+            graphs: Graphs::default(),
+            pools: Pools::default(),
             transport,
         };
         let base = reserve(ADDRESSES)?;
@@ -131,6 +139,16 @@ impl Session {
     /// What the device is.
     pub(crate) fn hello(&self) -> &Hello {
         &self.hello
+    }
+
+    /// Attributes of the device, from one on.
+    #[inline]
+    pub(crate) fn attributes<const N: usize>(&self, first: Attribute) -> [u32; N] {
+        let first = first.0 as usize;
+        std::array::from_fn(|n| {
+            let value = self.hello.attributes.get(first + n);
+            value.map_or(0, |value| value.cast_unsigned())
+        })
     }
 
     /// Sends messages.
@@ -290,27 +308,84 @@ impl Session {
             .and(done)
     }
 
-    /// Loads an image; gives the module's number and what is in it.
-    pub(crate) fn load(&self, number: u64, image: &[u8]) -> Result<ModuleDescription, CUresult> {
-        let unknown = CUresult::CUDA_ERROR_UNKNOWN;
-        let length = self.with_shared(image.len(), |region, offset, memory, place| {
+    /// Shares an image for as long as `work` takes, which gets its region, offset
+    /// and size.
+    fn with_image<T>(
+        &self,
+        image: &[u8],
+        work: impl FnOnce(u32, u64, u64) -> Result<T, CUresult>,
+    ) -> Result<T, CUresult> {
+        self.with_shared(image.len(), |region, offset, memory, place| {
             let copied = memory.write(place, image);
             debug_assert!(copied, "there is room");
-            let size = image.len() as u64;
-            self.client().module_load(number, region, offset, size)
-        })?;
-        let length = usize::try_from(length)
-            .ok()
-            .filter(|&length| length <= MOST_DESCRIBED);
-        let length = length.ok_or(unknown)?;
-        self.with_shared(length, |region, offset, memory, place| {
-            let client = self.client();
-            client.module_describe(number, region, offset, length as u64)?;
-            let mut bytes = vec![0; length];
+            work(region, offset, image.len() as u64)
+        })
+    }
+
+    /// Fetches so many bytes, which `work` has written to a region and an offset.
+    fn fetch(
+        &self,
+        length: u64,
+        most: usize,
+        work: impl FnOnce(u32, u64, u64) -> Done,
+    ) -> Result<Vec<u8>, CUresult> {
+        let known = usize::try_from(length).ok().filter(|&known| known <= most);
+        let size = known.ok_or(CUresult::CUDA_ERROR_UNKNOWN)?;
+        self.with_shared(size, |region, offset, memory, place| {
+            work(region, offset, length)?;
+            let mut bytes = vec![0; size];
             let copied = memory.read(place, &mut bytes);
             debug_assert!(copied, "it is there");
-            ModuleDescription::decode(&bytes).ok_or(unknown)
+            Ok(bytes)
         })
+    }
+
+    /// Loads an image; gives the module's number and what is in it.
+    pub(crate) fn load(&self, number: u64, image: &[u8]) -> Result<ModuleDescription, CUresult> {
+        let client = self.client();
+        let length = self.with_image(image, |region, offset, size| {
+            client.module_load(number, region, offset, size)
+        })?;
+        let bytes = self.fetch(length, MOST_DESCRIBED, |region, offset, size| {
+            client.module_describe(number, region, offset, size)
+        })?;
+        ModuleDescription::decode(&bytes).ok_or(CUresult::CUDA_ERROR_UNKNOWN)
+    }
+
+    /// Adds an image to a link.
+    pub(crate) fn link_add(&self, link: u64, kind: u32, image: &[u8], name: &[u8]) -> Done {
+        // A name that is longer is cut off: it is for messages alone.
+        let name = &name[..name.len().min(IN_RECORD)];
+        self.with_image(image, |region, offset, size| {
+            self.client()
+                .link_add(link, kind, region, offset, size, name)
+        })
+    }
+
+    /// The image of all that was added to a link.
+    pub(crate) fn link_complete(&self, link: u64) -> Result<Vec<u8>, CUresult> {
+        let length = self.client().link_complete(link)?;
+        self.fetch(length, MOST_LINKED, |region, offset, size| {
+            self.client().link_image(link, region, offset, size)
+        })
+    }
+
+    /// Writes to a program's logs why an image was refused, or nothing.
+    pub(crate) fn tell<T>(&self, logs: &Logs, done: Result<T, CUresult>) -> Result<T, CUresult> {
+        let room = logs.room().min(ARENA_PIECE);
+        let mut text = Vec::new();
+        if done.is_err() && room > 0 {
+            // There may be none, where it was not the image.
+            let _ = self.with_shared(room, |region, offset, memory, place| {
+                let length = self.client().refusal(region, offset, room as u64)?;
+                text.resize(room.min(usize::try_from(length).unwrap_or(room)), 0);
+                let copied = memory.read(place, &mut text);
+                debug_assert!(copied, "it is there");
+                Ok(())
+            });
+        }
+        logs.write(&text);
+        done
     }
 
     /// Fetches bytes of device memory.
@@ -335,11 +410,13 @@ impl Caller for &Session {
 
     #[inline]
     fn send(&self, op: u16, message: &[u8], data: &[u8]) -> Done {
+        self.fault()?;
         self.push(op, NO_SLOT, message, data).map(|_| ())
     }
 
     #[inline]
     fn call(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Words, CUresult> {
+        self.fault()?;
         let reply = self.answer(op, message, data)?;
         self.fault()?;
         match reply.status {

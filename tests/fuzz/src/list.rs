@@ -87,4 +87,26 @@ pub const TARGETS: &[Target] = &[
         memory: 128 << 10,
         memory_per_byte: 64,
     },
+    Target {
+        name: "cuda-ring",
+        about: "a CUDA session's ring and replies, with a side that writes where it will",
+        longest: 192,
+        // A record of the longest kind, which a consumer has.
+        memory: 128 << 10,
+        memory_per_byte: 16,
+    },
+    Target {
+        name: "cuda-wire",
+        about: "a program's records, and descriptions of modules, as any bytes",
+        longest: 512,
+        memory: 16 << 10,
+        memory_per_byte: 256,
+    },
+    Target {
+        name: "cuda-ptx",
+        about: "the text of a module, loaded as the CPU engine does",
+        longest: 4096,
+        memory: 1 << 20,
+        memory_per_byte: 1024,
+    },
 ];

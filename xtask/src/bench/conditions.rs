@@ -26,26 +26,35 @@ pub(super) struct Conditions {
 impl Conditions {
     /// Those of this run, with the command vgpu-stub at `program`, and the versions of others.
     pub(super) fn new(program: &Path, others: &[(&str, &str)]) -> Result<Self> {
-        let mut versions: BTreeMap<_, _> = others
+        let mut conditions = Self::of_checkout()?;
+        let others = others
             .iter()
-            .map(|(name, version)| ((*name).to_string(), (*version).to_string()))
-            .collect();
-        for (name, mut command) in [
-            ("vgpu-stub", Command::new(program)),
-            ("rustc", Command::new("rustc")),
-        ] {
-            let said = output(command.arg("--version"))?;
-            let version = said.split(' ').nth(1).unwrap_or(&said);
-            versions.insert(name.into(), version.to_string());
-        }
-        Ok(Self {
+            .map(|(name, version)| ((*name).to_string(), (*version).to_string()));
+        conditions.versions.extend(others);
+        conditions.ask("vgpu-stub", Command::new(program))?;
+        Ok(conditions)
+    }
+
+    /// Those of a run of what cargo has built here.
+    pub(super) fn of_checkout() -> Result<Self> {
+        let mut conditions = Self {
             machine: machine(),
-            versions,
+            versions: BTreeMap::new(),
             command: format!(
                 "cargo xtask {}",
                 env::args().skip(1).collect::<Vec<_>>().join(" ")
             ),
-        })
+        };
+        conditions.ask("rustc", Command::new("rustc"))?;
+        Ok(conditions)
+    }
+
+    /// Adds what a program says of its version.
+    fn ask(&mut self, name: &str, mut program: Command) -> Result<()> {
+        let said = output(program.arg("--version"))?;
+        let version = said.split(' ').nth(1).unwrap_or(&said);
+        self.versions.insert(name.into(), version.to_string());
+        Ok(())
     }
 
     /// With the version of the crate that the peer of the server is made of.

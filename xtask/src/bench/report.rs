@@ -45,7 +45,7 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    fn new(ratio: &Median, bound: f64) -> Self {
+    pub(super) fn new(ratio: &Median, bound: f64) -> Self {
         match () {
             () if ratio.high <= bound => Self::Below,
             () if ratio.low <= bound => Self::Reaches,

@@ -1,21 +1,18 @@
-//! The device and its contexts. All is answered here, from what the worker said
-//! at the session's start.
+//! The device and its primary context. All is answered here, from what the worker
+//! said at the session's start.
 
 use std::ffi::{c_int, c_uint};
 
-use vgpu_cuda_wire::{
-    Attribute, CUcontext, CUctxCreateParams, CUdevice, CUdevice_attribute, CUresult, CUuuid,
-};
+use vgpu_cuda_wire::{Attribute, CUcontext, CUdevice, CUdevice_attribute, CUresult, CUuuid};
 
-use super::in_context;
+use super::contexts::clear;
 use crate::Done;
-use crate::contexts::{current, pop, push};
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
 /// The session, for a device that there is.
-fn on(device: CUdevice) -> Result<&'static Session, CUresult> {
+pub(super) fn on(device: CUdevice) -> Result<&'static Session, CUresult> {
     let session = session()?;
     match device {
         0 => Ok(session),
@@ -88,8 +85,13 @@ pub(crate) fn cuDevicePrimaryCtxRetain(context: &mut CUcontext, device: CUdevice
     Ok(())
 }
 
+/// With the last use ends what belongs to the context.
 pub(crate) fn cuDevicePrimaryCtxRelease_v2(device: CUdevice) -> Done {
-    on(device)?.contexts.release()
+    let session = on(device)?;
+    match session.contexts.release()? {
+        Some(context) => clear(session, context),
+        None => Ok(()),
+    }
 }
 
 pub(crate) fn cuDevicePrimaryCtxGetState(
@@ -97,120 +99,43 @@ pub(crate) fn cuDevicePrimaryCtxGetState(
     flags: &mut c_uint,
     active: &mut c_int,
 ) -> Done {
-    let (own, used) = on(device)?.contexts.primary();
-    (*flags, *active) = (own, c_int::from(used));
+    let contexts = &on(device)?.contexts;
+    *flags = contexts.primary_flags();
+    *active = c_int::from(contexts.active_primary().is_some());
     Ok(())
 }
 
 pub(crate) fn cuDevicePrimaryCtxSetFlags_v2(device: CUdevice, flags: c_uint) -> Done {
-    on(device)?.contexts.set_primary_flags(flags);
+    let session = on(device)?;
+    check_flags(flags)?;
+    session.contexts.set_primary_flags(flags);
     Ok(())
 }
 
-/// What is in the context stays: its memory is the program's until it ends.
+/// Ends what belongs to the context; the context stays in use.
 pub(crate) fn cuDevicePrimaryCtxReset_v2(device: CUdevice) -> Done {
+    let session = on(device)?;
+    match session.contexts.active_primary() {
+        Some(context) => clear(session, context),
+        None => Ok(()),
+    }
+}
+
+/// There is one device, which is no peer of itself.
+pub(crate) fn cuDeviceCanAccessPeer(can: &mut c_int, device: CUdevice, peer: CUdevice) -> Done {
     on(device)?;
-    Err(crate::unsupported("cuDevicePrimaryCtxReset_v2"))
-}
-
-pub(crate) fn cuCtxCreate_v2(context: &mut CUcontext, flags: c_uint, device: CUdevice) -> Done {
-    *context = on(device)?.contexts.create(flags);
-    push(*context);
+    on(peer)?;
+    *can = 0;
     Ok(())
 }
 
-pub(crate) fn cuCtxCreate_v4(
-    context: &mut CUcontext,
-    parameters: *mut CUctxCreateParams,
-    flags: c_uint,
-    device: CUdevice,
-) -> Done {
-    match parameters.is_null() {
-        true => cuCtxCreate_v2(context, flags, device),
-        false => Err(crate::unsupported("cuCtxCreate_v4 with parameters")),
+/// Checks flags of a context: how to wait, of which there is one way here, and
+/// what is allowed besides.
+pub(super) fn check_flags(flags: c_uint) -> Done {
+    const WAIT: c_uint = 7;
+    const ALL: c_uint = 0x3f | WAIT;
+    match flags & !ALL == 0 && matches!(flags & WAIT, 0 | 1 | 2 | 4) {
+        true => Ok(()),
+        false => Err(INVALID),
     }
-}
-
-pub(crate) fn cuCtxDestroy_v2(context: CUcontext) -> Done {
-    session()?.contexts.destroy(context)
-}
-
-pub(crate) fn cuCtxGetCurrent(context: &mut CUcontext) -> Done {
-    session()?;
-    *context = current();
-    Ok(())
-}
-
-pub(crate) fn cuCtxSetCurrent(context: CUcontext) -> Done {
-    session()?.contexts.set_current(context)
-}
-
-pub(crate) fn cuCtxPushCurrent_v2(context: CUcontext) -> Done {
-    session()?.contexts.check(context)?;
-    push(context);
-    Ok(())
-}
-
-pub(crate) fn cuCtxPopCurrent_v2(context: Option<&mut CUcontext>) -> Done {
-    session()?;
-    let popped = pop()?;
-    if let Some(context) = context {
-        *context = popped;
-    }
-    Ok(())
-}
-
-pub(crate) fn cuCtxGetDevice(device: &mut CUdevice) -> Done {
-    in_context()?;
-    *device = 0;
-    Ok(())
-}
-
-pub(crate) fn cuCtxGetDevice_v2(device: &mut CUdevice, context: CUcontext) -> Done {
-    if context.is_null() {
-        return cuCtxGetDevice(device);
-    }
-    session()?.contexts.check(context)?;
-    *device = 0;
-    Ok(())
-}
-
-pub(crate) fn cuCtxSynchronize() -> Done {
-    in_context()?.client().synchronize()
-}
-
-pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
-    if context.is_null() {
-        return cuCtxSynchronize();
-    }
-    let session = session()?;
-    session.contexts.check(context)?;
-    session.client().synchronize()
-}
-
-/// There is one priority.
-pub(crate) fn cuCtxGetStreamPriorityRange(
-    least: Option<&mut c_int>,
-    greatest: Option<&mut c_int>,
-) -> Done {
-    in_context()?;
-    for bound in [least, greatest].into_iter().flatten() {
-        *bound = 0;
-    }
-    Ok(())
-}
-
-pub(crate) fn cuCtxGetApiVersion(context: CUcontext, version: &mut c_uint) -> Done {
-    let session = session()?;
-    match context.is_null() {
-        true => session.contexts.check_current()?,
-        false => session.contexts.check(context)?,
-    }
-    *version = 3020;
-    Ok(())
-}
-
-pub(crate) fn cuCtxGetFlags(flags: &mut c_uint) -> Done {
-    *flags = in_context()?.contexts.flags(current());
-    Ok(())
 }

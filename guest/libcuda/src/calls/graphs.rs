@@ -1,16 +1,19 @@
-//! Graphs of kernels: they live here, and a launch sends their kernels one by
-//! one, in the order in which they were added.
+//! Graphs of kernels and copies: they live here, and a launch sends their nodes
+//! one by one, in the order in which they were added.
 
 use std::ffi::{c_uint, c_ulonglong};
 use std::sync::{Arc, Mutex};
 
-use vgpu_cuda_wire::{CUgraph, CUgraphExec, CUgraphNode, CUresult, CUstream};
+use vgpu_cuda_wire::{
+    CUDA_MEMCPY3D, CUcontext, CUgraph, CUgraphExec, CUgraphNode, CUresult, CUstream,
+};
 
 use super::{in_context, stream};
 use crate::Done;
-use crate::modules::Graph;
+use crate::graphs::{Copy, Graph, Node};
+use crate::launch::Launch;
 use crate::pointers::KernelNode;
-use crate::session::{lock, session};
+use crate::session::{Session, lock, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -19,37 +22,80 @@ pub(crate) fn cuGraphCreate(graph: &mut CUgraph, flags: c_uint) -> Done {
     if flags != 0 {
         return Err(INVALID);
     }
-    *graph = session.modules.graphs.add(Graph::default());
+    *graph = session.graphs.graphs.add(Graph::default());
     Ok(())
 }
 
 pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
-    session()?.modules.graphs.remove(graph).map(|_| ())
+    session()?.graphs.graphs.remove(graph).map(|_| ())
+}
+
+/// Adds a node that depends on others of its graph.
+fn add(
+    session: &Session,
+    graph: CUgraph,
+    dependencies: &[CUgraphNode],
+    node: Node,
+) -> Result<CUgraphNode, CUresult> {
+    let graph = session.graphs.graphs.get(graph)?;
+    let mut nodes = lock(&graph);
+    let known = |other: &CUgraphNode| nodes.contains_key(&other.addr());
+    if !dependencies.iter().all(known) {
+        return Err(INVALID);
+    }
+    let handle = session.graphs.nodes.mint();
+    nodes.insert(handle.addr(), node);
+    Ok(handle)
+}
+
+/// Gives a node of an executable graph other parameters, of the same kind.
+fn set(session: &Session, executable: CUgraphExec, node: CUgraphNode, to: Node) -> Done {
+    let executable = session.graphs.executables.get(executable)?;
+    let mut nodes = lock(&executable);
+    let place = nodes.get_mut(&node.addr()).ok_or(INVALID)?;
+    if std::mem::discriminant(place) != std::mem::discriminant(&to) {
+        return Err(INVALID);
+    }
+    *place = to;
+    Ok(())
 }
 
 pub(crate) fn cuGraphAddKernelNode(
     node: &mut CUgraphNode,
     graph: CUgraph,
-    _dependencies: *const CUgraphNode,
+    dependencies: &[CUgraphNode],
     _count: usize,
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let graph = session.modules.graphs.get(graph)?;
-    let launch = session.modules.launch_of(&kernel)?;
-    *node = session.modules.nodes.add(());
-    lock(&graph).insert(node.addr(), launch);
+    let launch = Node::Kernel(Launch::of(session, &kernel)?);
+    *node = add(session, graph, dependencies, launch)?;
     Ok(())
 }
 
 pub(crate) fn cuGraphAddKernelNode_v2(
     node: &mut CUgraphNode,
     graph: CUgraph,
-    dependencies: *const CUgraphNode,
+    dependencies: &[CUgraphNode],
     count: usize,
     kernel: KernelNode,
 ) -> Done {
     cuGraphAddKernelNode(node, graph, dependencies, count, kernel)
+}
+
+pub(crate) fn cuGraphAddMemcpyNode(
+    node: &mut CUgraphNode,
+    graph: CUgraph,
+    dependencies: &[CUgraphNode],
+    _count: usize,
+    copy: &CUDA_MEMCPY3D,
+    context: CUcontext,
+) -> Done {
+    let session = session()?;
+    session.contexts.check(context)?;
+    let copy = Node::Copy(Copy::new(session, copy)?);
+    *node = add(session, graph, dependencies, copy)?;
+    Ok(())
 }
 
 pub(crate) fn cuGraphInstantiateWithFlags(
@@ -58,9 +104,9 @@ pub(crate) fn cuGraphInstantiateWithFlags(
     _flags: c_ulonglong,
 ) -> Done {
     let session = session()?;
-    let graph = session.modules.graphs.get(graph)?;
+    let graph = session.graphs.graphs.get(graph)?;
     let nodes = lock(&graph).clone();
-    *executable = session.modules.executables.add(Arc::new(Mutex::new(nodes)));
+    *executable = session.graphs.executables.add(Arc::new(Mutex::new(nodes)));
     Ok(())
 }
 
@@ -78,11 +124,8 @@ pub(crate) fn cuGraphInstantiate_v2(
 }
 
 pub(crate) fn cuGraphExecDestroy(executable: CUgraphExec) -> Done {
-    session()?
-        .modules
-        .executables
-        .remove(executable)
-        .map(|_| ())
+    let removed = session()?.graphs.executables.remove(executable);
+    removed.map(|_| ())
 }
 
 pub(crate) fn cuGraphExecKernelNodeSetParams(
@@ -91,12 +134,20 @@ pub(crate) fn cuGraphExecKernelNodeSetParams(
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let executable = session.modules.executables.get(executable)?;
-    let launch = session.modules.launch_of(&kernel)?;
-    let mut nodes = lock(&executable);
-    let place = nodes.get_mut(&node.addr()).ok_or(INVALID)?;
-    *place = launch;
-    Ok(())
+    let launch = Launch::of(session, &kernel)?;
+    set(session, executable, node, Node::Kernel(launch))
+}
+
+pub(crate) fn cuGraphExecMemcpyNodeSetParams(
+    executable: CUgraphExec,
+    node: CUgraphNode,
+    copy: &CUDA_MEMCPY3D,
+    context: CUcontext,
+) -> Done {
+    let session = session()?;
+    session.contexts.check(context)?;
+    let copy = Copy::new(session, copy)?;
+    set(session, executable, node, Node::Copy(copy))
 }
 
 pub(crate) fn cuGraphExecKernelNodeSetParams_v2(
@@ -110,9 +161,9 @@ pub(crate) fn cuGraphExecKernelNodeSetParams_v2(
 pub(crate) fn cuGraphLaunch(executable: CUgraphExec, of: CUstream) -> Done {
     let session = in_context()?;
     let stream = stream(session, of)?;
-    let executable = session.modules.executables.get(executable)?;
+    let executable = session.graphs.executables.get(executable)?;
     let nodes = lock(&executable);
     nodes
         .values()
-        .try_for_each(|launch| launch.send(session, stream))
+        .try_for_each(|node| node.send(session, stream))
 }

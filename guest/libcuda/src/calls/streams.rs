@@ -1,11 +1,16 @@
 //! Streams and events: handles are minted here, and nobody waits for that.
 
 use std::ffi::{c_int, c_uint};
+use std::ptr;
 
-use vgpu_cuda_wire::{CUevent, CUresult, CUstream, CUstreamCaptureStatus};
+use vgpu_cuda_wire::{CUcontext, CUevent, CUresult, CUstream};
 
 use super::{in_context, stream};
 use crate::Done;
+use crate::contexts::{Event, Stream, current};
+
+const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
+const NO_HANDLE: CUresult = CUresult::CUDA_ERROR_INVALID_HANDLE;
 
 /// What a query gives.
 fn ready(done: u64) -> Done {
@@ -26,17 +31,22 @@ pub(crate) fn cuStreamCreateWithPriority(
 ) -> Done {
     let session = in_context()?;
     if flags > 1 {
-        return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+        return Err(INVALID);
     }
-    *stream = session.contexts.streams.mint();
+    *stream = session.contexts.streams.add(Stream {
+        context: current().addr(),
+        flags,
+        // There is one priority: any other is brought into that range.
+        priority: 0,
+    });
     let number = stream.addr() as u64;
     session.client().stream_create(number, flags, priority)
 }
 
 pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
     let session = in_context()?;
-    let number = session.contexts.streams.remove(stream)?;
-    session.client().stream_destroy(number)
+    session.contexts.streams.remove(stream)?;
+    session.client().stream_destroy(stream.addr() as u64)
 }
 
 pub(crate) fn cuStreamSynchronize(of: CUstream) -> Done {
@@ -51,55 +61,106 @@ pub(crate) fn cuStreamQuery(of: CUstream) -> Done {
     ready(session.client().stream_query(number)?)
 }
 
-pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, _flags: c_uint) -> Done {
+pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> Done {
     let session = in_context()?;
+    if flags > 1 {
+        return Err(INVALID);
+    }
     let number = stream(session, of)?;
-    let event = session.contexts.events.check(event)?;
+    let event = session.contexts.events.number(event)?;
     session.client().stream_wait(number, event)
 }
 
-/// Nothing captures.
-pub(crate) fn cuStreamIsCapturing(of: CUstream, status: &mut CUstreamCaptureStatus) -> Done {
-    stream(in_context()?, of)?;
-    *status = 0;
+/// What a stream is; the default ones are the current context's.
+fn about(of: CUstream) -> Result<Stream, CUresult> {
+    let session = in_context()?;
+    match of.addr() {
+        0..=2 => Ok(Stream {
+            context: current().addr(),
+            flags: 0,
+            priority: 0,
+        }),
+        _ => session.contexts.streams.get(of),
+    }
+}
+
+pub(crate) fn cuStreamGetFlags(of: CUstream, flags: &mut c_uint) -> Done {
+    *flags = about(of)?.flags;
     Ok(())
 }
 
+pub(crate) fn cuStreamGetPriority(of: CUstream, priority: &mut c_int) -> Done {
+    *priority = about(of)?.priority;
+    Ok(())
+}
+
+pub(crate) fn cuStreamGetCtx(of: CUstream, context: &mut CUcontext) -> Done {
+    *context = ptr::without_provenance_mut(about(of)?.context);
+    Ok(())
+}
+
+/// An event's flag: it does not tell the time.
+const UNTIMED: c_uint = 2;
+
 pub(crate) fn cuEventCreate(event: &mut CUevent, flags: c_uint) -> Done {
+    // Waits that sleep, no time, and, only without it, for other processes.
+    const INTERPROCESS: c_uint = 4;
     let session = in_context()?;
-    *event = session.contexts.events.mint();
+    if flags > 7 || flags & (INTERPROCESS | UNTIMED) == INTERPROCESS {
+        return Err(INVALID);
+    }
+    if flags & INTERPROCESS != 0 {
+        return Err(crate::unsupported("an event for other processes"));
+    }
+    *event = session.contexts.events.add(Event {
+        context: current().addr(),
+        flags,
+    });
     session.client().event_create(event.addr() as u64, flags)
 }
 
 pub(crate) fn cuEventDestroy_v2(event: CUevent) -> Done {
     let session = in_context()?;
-    let number = session.contexts.events.remove(event)?;
-    session.client().event_destroy(number)
+    session.contexts.events.remove(event)?;
+    session.client().event_destroy(event.addr() as u64)
 }
 
 pub(crate) fn cuEventRecord(event: CUevent, of: CUstream) -> Done {
     let session = in_context()?;
-    let event = session.contexts.events.check(event)?;
+    let event = session.contexts.events.number(event)?;
     let number = stream(session, of)?;
     session.client().event_record(event, number)
 }
 
+pub(crate) fn cuEventRecordWithFlags(event: CUevent, of: CUstream, flags: c_uint) -> Done {
+    // The one flag is for graphs that are captured.
+    match flags {
+        0 => cuEventRecord(event, of),
+        1 => Err(crate::unsupported("cuEventRecordWithFlags in a graph")),
+        _ => Err(INVALID),
+    }
+}
+
 pub(crate) fn cuEventQuery(event: CUevent) -> Done {
     let session = in_context()?;
-    let number = session.contexts.events.check(event)?;
+    let number = session.contexts.events.number(event)?;
     ready(session.client().event_query(number)?)
 }
 
 pub(crate) fn cuEventSynchronize(event: CUevent) -> Done {
     let session = in_context()?;
-    let number = session.contexts.events.check(event)?;
+    let number = session.contexts.events.number(event)?;
     session.client().event_synchronize(number)
 }
 
 pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CUevent) -> Done {
     let session = in_context()?;
-    let start = session.contexts.events.check(start)?;
-    let end = session.contexts.events.check(end)?;
+    for event in [start, end] {
+        if session.contexts.events.get(event)?.flags & UNTIMED != 0 {
+            return Err(NO_HANDLE);
+        }
+    }
+    let (start, end) = (start.addr() as u64, end.addr() as u64);
     let nanoseconds = session.client().event_elapsed(start, end)?;
     *milliseconds = (nanoseconds as f64 / 1e6) as f32;
     Ok(())

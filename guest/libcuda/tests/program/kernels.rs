@@ -1,11 +1,11 @@
 //! Programs that run kernels.
 
-use std::ffi::{c_char, c_int, c_void};
+use std::ffi::{c_char, c_void};
 
-use super::open;
+use super::in_context;
 
 /// Adds `count` floats of two arrays into the first.
-const ADD: &std::ffi::CStr = c"
+pub(crate) const ADD: &std::ffi::CStr = c"
 .version 7.8
 .target sm_70
 .address_size 64
@@ -36,25 +36,21 @@ DONE:
 }
 ";
 
-type Pointers = *mut *mut c_void;
+pub(crate) type Pointers = *mut *mut c_void;
 
 /// Two arrays of 1,000 floats on the device, and the function that adds them.
-struct Adder {
-    cuda: libloading::Library,
-    into: u64,
-    from: u64,
-    function: *mut c_void,
+pub(crate) struct Adder {
+    pub(crate) cuda: libloading::Library,
+    pub(crate) into: u64,
+    pub(crate) from: u64,
+    pub(crate) function: *mut c_void,
 }
 
-const COUNT: u32 = 1000;
+pub(crate) const COUNT: u32 = 1000;
 
 impl Adder {
-    fn new() -> Self {
-        let cuda = open("libcuda.so.1");
-        assert_eq!(call!(cu!(cuda, cuInit(u32)), 0), 0);
-        let mut context = std::ptr::null_mut();
-        let create = cu!(cuda, cuCtxCreate_v2(Pointers, u32, c_int));
-        assert_eq!(call!(create, &mut context, 0, 0), 0);
+    pub(crate) fn new() -> Self {
+        let cuda = in_context();
         let (mut module, mut function) = (std::ptr::null_mut(), std::ptr::null_mut());
         let load = cu!(cuda, cuModuleLoadData(Pointers, *const c_char));
         assert_eq!(
@@ -89,7 +85,7 @@ impl Adder {
     }
 
     /// The first array, which was `times` added to.
-    fn check(&self, times: u32) {
+    pub(crate) fn check(&self, times: u32) {
         let cuda = &self.cuda;
         let mut values = vec![0_f32; COUNT as usize];
         let download = cu!(cuda, cuMemcpyDtoH_v2(*mut f32, u64, usize));
@@ -103,6 +99,17 @@ impl Adder {
     }
 
     fn launch(&self, block: u32, parameters: Pointers, extra: Pointers) -> u32 {
+        self.launch_of([COUNT.div_ceil(128), 1, 1], block, 0, parameters, extra)
+    }
+
+    fn launch_of(
+        &self,
+        [x, y, z]: [u32; 3],
+        block: u32,
+        shared: u32,
+        parameters: Pointers,
+        extra: Pointers,
+    ) -> u32 {
         let cuda = &self.cuda;
         let launch = cu!(
             cuda,
@@ -124,13 +131,13 @@ impl Adder {
         call!(
             launch,
             self.function,
-            COUNT.div_ceil(128),
-            1,
-            1,
+            x,
+            y,
+            z,
             block,
             1,
             1,
-            0,
+            shared,
             null,
             parameters,
             extra
@@ -171,6 +178,108 @@ pub(crate) fn kernels() {
     assert_eq!(adder.launch(0, parameters.as_mut_ptr(), null), 1);
     assert_eq!(adder.launch(2048, parameters.as_mut_ptr(), null), 1);
     assert_eq!(adder.launch(128, null, null), 1);
+    let mut launch =
+        |grid, shared| adder.launch_of(grid, 128, shared, parameters.as_mut_ptr(), null);
+    assert_eq!(launch([1 << 31, 1, 1], 0), 1);
+    assert_eq!(launch([1, 1 << 16, 1], 0), 1);
+    assert_eq!(launch([8, 1, 1], (48 << 10) + 1), 1);
+    adder.check(2);
+    // More shared memory is there for those who ask.
+    let cuda = &adder.cuda;
+    let set = cu!(cuda, cuFuncSetAttribute(*mut c_void, u32, i32));
+    assert_eq!(call!(set, adder.function, 8, 228 << 10), 1);
+    assert_eq!(call!(set, adder.function, 8, 64 << 10), 0);
+    let mut limit = 0;
+    let get = cu!(cuda, cuFuncGetAttribute(*mut i32, u32, *mut c_void));
+    assert_eq!(call!(get, &mut limit, 8, adder.function), 0);
+    assert_eq!(limit, 64 << 10);
+    assert_eq!(
+        adder.launch_of([8, 1, 1], 128, 64 << 10, parameters.as_mut_ptr(), null),
+        0
+    );
+    adder.check(3);
+}
+
+/// `CUlaunchConfig`.
+#[repr(C)]
+struct Config {
+    sizes: [u32; 7],
+    stream: *mut c_void,
+    attributes: *const Attribute,
+    count: u32,
+}
+
+/// `CUlaunchAttribute`.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Attribute {
+    id: u32,
+    pad: u32,
+    value: [u32; 16],
+}
+
+pub(crate) fn attributes() {
+    let adder = Adder::new();
+    let cuda = &adder.cuda;
+    let (mut into, mut from, mut count) = (adder.into, adder.from, COUNT);
+    let mut parameters: [*mut c_void; 3] = [
+        (&raw mut into).cast(),
+        (&raw mut from).cast(),
+        (&raw mut count).cast(),
+    ];
+    let null = std::ptr::null_mut();
+    let launch = cu!(
+        cuda,
+        cuLaunchKernelEx(*const Config, *mut c_void, Pointers, Pointers)
+    );
+    let with = |attributes: &[Attribute]| Config {
+        sizes: [COUNT.div_ceil(128), 1, 1, 128, 1, 1, 0],
+        stream: null,
+        attributes: attributes.as_ptr(),
+        count: attributes.len() as u32,
+    };
+    let of = |id, first, second| {
+        let mut value = [0; 16];
+        (value[0], value[1]) = (first, second);
+        Attribute { id, pad: 0, value }
+    };
+    let mut run = |config: &Config| {
+        let parameters = parameters.as_mut_ptr();
+        call!(launch, config, adder.function, parameters, null.cast())
+    };
+    // What Triton says: no cluster, no cooperation; and advice.
+    let harmless = [
+        of(4, 1, 1),
+        of(2, 0, 0),
+        of(6, 1, 0),
+        of(8, 5, 0),
+        of(0, 9, 9),
+    ];
+    assert_eq!(run(&with(&[])), 0);
+    assert_eq!(run(&with(&harmless)), 0);
+    adder.check(2);
+    for (attribute, result) in [
+        (of(2, 1, 0), 801),
+        (of(4, 2, 1), 801),
+        (of(4, 1, 2), 801),
+        (of(7, 1, 0), 801),
+        (of(12, 1, 0), 801),
+        (of(13, 1, 0), 801),
+        (of(99, 0, 0), 1),
+    ] {
+        assert_eq!(
+            run(&with(&[harmless[0], attribute])),
+            result,
+            "{}",
+            attribute.id
+        );
+    }
+    let lost = Config {
+        attributes: std::ptr::null(),
+        count: 1,
+        ..with(&[])
+    };
+    assert_eq!(run(&lost), 1);
     adder.check(2);
 }
 
@@ -190,73 +299,22 @@ pub(crate) fn fault() {
     for _ in 0..3 {
         assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 700, "illegal address");
     }
-}
-
-/// `CUDA_KERNEL_NODE_PARAMS` of its first version.
-#[repr(C)]
-struct Node {
-    function: *mut c_void,
-    sizes: [u32; 7],
-    parameters: Pointers,
-    extra: Pointers,
-}
-
-pub(crate) fn graph() {
-    let adder = Adder::new();
-    let cuda = &adder.cuda;
-    let mut graph = std::ptr::null_mut();
+    // Every call of work gives it from then on, whether it waits or not, in any
+    // context; only a new process has a device.
     assert_eq!(
-        call!(cu!(cuda, cuGraphCreate(Pointers, u32)), &mut graph, 0),
-        0
+        adder.launch(128, parameters.as_mut_ptr(), std::ptr::null_mut()),
+        700
     );
-    let (mut into, mut from, mut count) = (adder.into, adder.from, COUNT);
-    let mut parameters: [*mut c_void; 3] = [
-        (&raw mut into).cast(),
-        (&raw mut from).cast(),
-        (&raw mut count).cast(),
-    ];
-    let null = std::ptr::null_mut();
-    let node_of = |parameters| Node {
-        function: adder.function,
-        sizes: [COUNT.div_ceil(128), 1, 1, 128, 1, 1, 0],
-        parameters,
-        extra: null,
-    };
-    let node = node_of(parameters.as_mut_ptr());
-    let add = cu!(
-        cuda,
-        cuGraphAddKernelNode(Pointers, *mut c_void, *const c_void, usize, *const Node)
-    );
-    let (mut first, mut second) = (null.cast(), null.cast());
-    assert_eq!(call!(add, &mut first, graph, std::ptr::null(), 0, &node), 0);
-    assert_eq!(
-        call!(add, &mut second, graph, std::ptr::null(), 0, &node),
-        0
-    );
-    let mut executable = std::ptr::null_mut();
-    let make = cu!(
-        cuda,
-        cuGraphInstantiate_v2(Pointers, *mut c_void, Pointers, *mut c_char, usize)
-    );
-    assert_eq!(call!(make, &mut executable, graph, null, null.cast(), 0), 0);
-    let launch = cu!(cuda, cuGraphLaunch(*mut c_void, *mut c_void));
-    assert_eq!(call!(launch, executable, null.cast()), 0);
-    adder.check(2);
-    // One of the nodes does nothing from now on.
-    count = 0;
-    parameters[2] = (&raw mut count).cast();
-    let node = node_of(parameters.as_mut_ptr());
-    let set = cu!(
-        cuda,
-        cuGraphExecKernelNodeSetParams(*mut c_void, *mut c_void, *const Node)
-    );
-    assert_eq!(call!(set, executable, second, &node), 0);
-    assert_eq!(call!(launch, executable, null.cast()), 0);
-    adder.check(3);
-    assert_eq!(
-        call!(cu!(cuda, cuGraphExecDestroy(*mut c_void)), executable),
-        0
-    );
-    assert_eq!(call!(launch, executable, null.cast()), 400);
-    assert_eq!(call!(cu!(cuda, cuGraphDestroy(*mut c_void)), graph), 0);
+    let mut pointer = 0_u64;
+    let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
+    assert_eq!(call!(alloc, &mut pointer, 4), 700);
+    let fill = cu!(cuda, cuMemsetD8_v2(u64, u8, usize));
+    assert_eq!(call!(fill, adder.into, 0, 4), 700);
+    let mut context = std::ptr::null_mut::<c_void>();
+    let create = cu!(cuda, cuCtxCreate_v2(*mut *mut c_void, u32, i32));
+    assert_eq!(call!(create, &mut context, 0, 0), 0);
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 700);
+    // What needs no device still answers.
+    let mut count = 0;
+    assert_eq!(call!(cu!(cuda, cuDeviceGetCount(*mut i32)), &mut count), 0);
 }

@@ -3,6 +3,9 @@
 mod bar0;
 mod config;
 mod control;
+mod cuda_ptx;
+mod cuda_ring;
+mod cuda_wire;
 #[path = "../../../../device/model/tests/reference/mod.rs"]
 mod reference;
 mod state;
@@ -20,6 +23,9 @@ pub(crate) fn function(name: &str) -> Option<fn(&[u8])> {
         "control" => control::run,
         "ioreq" => vgpu_xen::fuzz::ioreq,
         "kept" => vgpu_xen::fuzz::kept,
+        "cuda-ring" => cuda_ring::run,
+        "cuda-wire" => cuda_wire::run,
+        "cuda-ptx" => cuda_ptx::run,
         _ => return None,
     })
 }

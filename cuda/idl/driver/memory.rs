@@ -1,0 +1,46 @@
+/// Device memory, and pinned memory of the host.
+pub trait Memory {
+    #[sync]
+    #[since(3020)]
+    fn cuMemAlloc_v2(#[out] dptr: *mut CUdeviceptr, bytesize: usize);
+    #[asynchronous]
+    #[since(3020)]
+    fn cuMemFree_v2(dptr: CUdeviceptr);
+    #[sync]
+    #[since(3020)]
+    fn cuMemGetInfo_v2(
+        #[out]
+        #[optional]
+        free: *mut usize,
+        #[out]
+        #[optional]
+        total: *mut usize,
+    );
+    #[sync]
+    #[since(2020)]
+    fn cuMemHostAlloc(#[out] pp: *mut *mut c_void, bytesize: usize, Flags: c_uint);
+    #[sync]
+    #[since(3020)]
+    fn cuMemAllocHost_v2(#[out] pp: *mut *mut c_void, bytesize: usize);
+    #[sync]
+    #[since(2000)]
+    fn cuMemFreeHost(p: *mut c_void);
+    #[local]
+    #[since(4000)]
+    fn cuPointerGetAttribute(
+        #[by(untyped)] data: *mut c_void,
+        attribute: CUpointer_attribute,
+        ptr: CUdeviceptr,
+    );
+    #[local]
+    #[since(3020)]
+    fn cuMemGetAddressRange_v2(
+        #[out]
+        #[optional]
+        pbase: *mut CUdeviceptr,
+        #[out]
+        #[optional]
+        psize: *mut usize,
+        dptr: CUdeviceptr,
+    );
+}

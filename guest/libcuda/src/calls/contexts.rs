@@ -1,0 +1,207 @@
+//! Contexts. They live here: to the worker, all are one.
+
+use std::ffi::{c_int, c_uint};
+
+use vgpu_cuda_wire::{CUcontext, CUctxCreateParams, CUdevice, CUlimit, CUresult};
+use vgpu_transport::Transport;
+
+use super::devices::{check_flags, on};
+use super::in_context;
+use crate::Done;
+use crate::contexts::{LIMITS, current, pop, push};
+use crate::session::{Session, session};
+
+const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
+
+/// Ends all that belongs to a context. Gives the first error, and goes on.
+pub(super) fn clear(session: &Session, context: CUcontext) -> Done {
+    let (client, context) = (session.client(), context.addr());
+    let mut first = Ok(());
+    let mut note = |done: Done| first = first.and(done);
+    for module in session.modules.drain(context) {
+        note(client.module_unload(module));
+    }
+    for (event, _) in session
+        .contexts
+        .events
+        .drain(|event| event.context == context)
+    {
+        note(client.event_destroy(event.addr() as u64));
+    }
+    for (stream, _) in session
+        .contexts
+        .streams
+        .drain(|stream| stream.context == context)
+    {
+        note(client.stream_destroy(stream.addr() as u64));
+    }
+    for (address, allocation) in session.allocations.remove_of(context) {
+        session.pools.give(&allocation);
+        note(client.memory_free(address));
+    }
+    let regions = session.allocations.unpin_of(context);
+    if !regions.is_empty() {
+        // The worker has done what names a region when it answers.
+        note(client.synchronize());
+    }
+    for region in regions {
+        let removed = session.transport().remove_region(region.id);
+        note(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));
+    }
+    first
+}
+
+pub(crate) fn cuCtxCreate_v2(context: &mut CUcontext, flags: c_uint, device: CUdevice) -> Done {
+    let session = on(device)?;
+    check_flags(flags)?;
+    *context = session.contexts.create(flags);
+    push(*context);
+    Ok(())
+}
+
+pub(crate) fn cuCtxCreate_v4(
+    context: &mut CUcontext,
+    parameters: *mut CUctxCreateParams,
+    flags: c_uint,
+    device: CUdevice,
+) -> Done {
+    match parameters.is_null() {
+        true => cuCtxCreate_v2(context, flags, device),
+        false => Err(crate::unsupported("cuCtxCreate_v4 with parameters")),
+    }
+}
+
+pub(crate) fn cuCtxDestroy_v2(context: CUcontext) -> Done {
+    let session = session()?;
+    session.contexts.destroy(context)?;
+    clear(session, context)
+}
+
+pub(crate) fn cuCtxGetCurrent(context: &mut CUcontext) -> Done {
+    session()?;
+    *context = current();
+    Ok(())
+}
+
+pub(crate) fn cuCtxSetCurrent(context: CUcontext) -> Done {
+    session()?.contexts.set_current(context)
+}
+
+pub(crate) fn cuCtxPushCurrent_v2(context: CUcontext) -> Done {
+    session()?.contexts.check(context)?;
+    push(context);
+    Ok(())
+}
+
+pub(crate) fn cuCtxPopCurrent_v2(context: Option<&mut CUcontext>) -> Done {
+    session()?;
+    let popped = pop()?;
+    if let Some(context) = context {
+        *context = popped;
+    }
+    Ok(())
+}
+
+pub(crate) fn cuCtxGetDevice(device: &mut CUdevice) -> Done {
+    in_context()?;
+    *device = 0;
+    Ok(())
+}
+
+pub(crate) fn cuCtxGetDevice_v2(device: &mut CUdevice, context: CUcontext) -> Done {
+    if context.is_null() {
+        return cuCtxGetDevice(device);
+    }
+    session()?.contexts.check(context)?;
+    *device = 0;
+    Ok(())
+}
+
+pub(crate) fn cuCtxSynchronize() -> Done {
+    in_context()?.client().synchronize()
+}
+
+pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
+    if context.is_null() {
+        return cuCtxSynchronize();
+    }
+    let session = session()?;
+    session.contexts.check(context)?;
+    session.client().synchronize()
+}
+
+/// There is one priority.
+pub(crate) fn cuCtxGetStreamPriorityRange(
+    least: Option<&mut c_int>,
+    greatest: Option<&mut c_int>,
+) -> Done {
+    in_context()?;
+    for bound in [least, greatest].into_iter().flatten() {
+        *bound = 0;
+    }
+    Ok(())
+}
+
+pub(crate) fn cuCtxGetApiVersion(context: CUcontext, version: &mut c_uint) -> Done {
+    let session = session()?;
+    match context.is_null() {
+        true => session.contexts.check_current()?,
+        false => session.contexts.check(context)?,
+    }
+    *version = 3020;
+    Ok(())
+}
+
+pub(crate) fn cuCtxGetFlags(flags: &mut c_uint) -> Done {
+    *flags = session()?.contexts.get(current())?.flags;
+    Ok(())
+}
+
+/// The place of a limit that there is.
+fn limit(limit: CUlimit) -> Result<usize, CUresult> {
+    // Those behind are the device runtime's, and the second-level cache's.
+    const KNOWN: usize = 7;
+    match limit as usize {
+        limit @ 0..LIMITS => Ok(limit),
+        LIMITS..KNOWN => Err(CUresult::CUDA_ERROR_UNSUPPORTED_LIMIT),
+        _ => Err(INVALID),
+    }
+}
+
+pub(crate) fn cuCtxGetLimit(value: &mut usize, which: CUlimit) -> Done {
+    let context = session()?.contexts.get(current())?;
+    *value = context.limits[limit(which)?];
+    Ok(())
+}
+
+/// Kept and given back: no kernel here has a stack, a heap or a buffer for
+/// `printf` of that size.
+pub(crate) fn cuCtxSetLimit(which: CUlimit, value: usize) -> Done {
+    let session = in_context()?;
+    let limit = limit(which)?;
+    let set = |context: &mut crate::contexts::Context| context.limits[limit] = value;
+    session.contexts.update(current(), set)
+}
+
+/// The other context of a peer: there is none, as there is one device.
+fn peer(context: CUcontext) -> Result<(), CUresult> {
+    let session = in_context()?;
+    session.contexts.check(context)?;
+    match context == current() {
+        true => Err(CUresult::CUDA_ERROR_INVALID_CONTEXT),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn cuCtxEnablePeerAccess(context: CUcontext, flags: c_uint) -> Done {
+    if flags != 0 {
+        return Err(INVALID);
+    }
+    peer(context)?;
+    Err(CUresult::CUDA_ERROR_PEER_ACCESS_UNSUPPORTED)
+}
+
+pub(crate) fn cuCtxDisablePeerAccess(context: CUcontext) -> Done {
+    peer(context)?;
+    Err(CUresult::CUDA_ERROR_PEER_ACCESS_NOT_ENABLED)
+}

@@ -1,0 +1,92 @@
+//! Values by the handles that this process mints for them.
+
+use std::collections::BTreeMap;
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use vgpu_cuda_wire::CUresult;
+
+use crate::session::lock;
+
+/// A kind of handles: never 0, never used again.
+#[derive(Debug)]
+pub(crate) struct Table<T> {
+    last: AtomicUsize,
+    live: Mutex<BTreeMap<usize, T>>,
+}
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self {
+            last: AtomicUsize::new(0),
+            live: Mutex::default(),
+        }
+    }
+}
+
+impl<T: Clone> Table<T> {
+    /// The first handle: above what the driver API gives meanings of its own.
+    const FIRST: usize = 0x100;
+
+    /// A handle for nothing yet.
+    pub(crate) fn mint(&self) -> *mut c_void {
+        ptr::without_provenance_mut(Self::FIRST + self.last.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn put(&self, handle: *mut c_void, value: T) {
+        lock(&self.live).insert(handle.addr(), value);
+    }
+
+    pub(crate) fn add(&self, value: T) -> *mut c_void {
+        let handle = self.mint();
+        self.put(handle, value);
+        handle
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, handle: *mut c_void) -> Result<T, CUresult> {
+        let value = lock(&self.live).get(&handle.addr()).cloned();
+        value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
+    }
+
+    /// The number by which messages name what has this handle.
+    #[inline]
+    pub(crate) fn number(&self, handle: *mut c_void) -> Result<u64, CUresult> {
+        match lock(&self.live).contains_key(&handle.addr()) {
+            true => Ok(handle.addr() as u64),
+            false => Err(CUresult::CUDA_ERROR_INVALID_HANDLE),
+        }
+    }
+
+    /// Changes a value.
+    pub(crate) fn update<R>(
+        &self,
+        handle: *mut c_void,
+        change: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, CUresult> {
+        let mut live = lock(&self.live);
+        let value = live.get_mut(&handle.addr());
+        value.map(change).ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
+    }
+
+    pub(crate) fn remove(&self, handle: *mut c_void) -> Result<T, CUresult> {
+        let value = lock(&self.live).remove(&handle.addr());
+        value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
+    }
+
+    /// Takes off what is of a kind; gives the handles with their values.
+    pub(crate) fn drain(&self, of: impl Fn(&T) -> bool) -> Vec<(*mut c_void, T)> {
+        let mut live = lock(&self.live);
+        let (taken, left) = std::mem::take(&mut *live)
+            .into_iter()
+            .partition(|(_, value)| of(value));
+        *live = left;
+        let taken: BTreeMap<_, _> = taken;
+        taken
+            .into_iter()
+            .map(|(handle, value)| (ptr::without_provenance_mut(handle), value))
+            .collect()
+    }
+}

@@ -1,0 +1,93 @@
+//! A kernel's launch.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use vgpu_cuda_wire::{Attribute, CUresult};
+
+use crate::Done;
+use crate::modules::Function;
+use crate::pointers::{Arguments, KernelNode};
+use crate::session::Session;
+
+/// A launch, with all that it needs.
+#[derive(Clone, Debug)]
+pub(crate) struct Launch {
+    function: Arc<Function>,
+    grid: [u32; 3],
+    block: [u32; 3],
+    shared: u32,
+    parameters: Vec<u8>,
+}
+
+impl Launch {
+    /// Checks a launch, and takes its arguments.
+    #[inline]
+    pub(crate) fn new(
+        session: &Session,
+        function: Arc<Function>,
+        grid: [u32; 3],
+        block: [u32; 3],
+        shared: u32,
+        parameters: Arguments,
+        extra: Arguments,
+    ) -> Result<Self, CUresult> {
+        let about = &function.about;
+        let fits = |sides: [u32; 3], first: Attribute| {
+            let most: [_; 3] = session.attributes(first);
+            sides
+                .iter()
+                .zip(most)
+                .all(|(side, most)| (1..=most).contains(side))
+        };
+        let threads = block.iter().map(|&side| u64::from(side)).product::<u64>();
+        let sides =
+            fits(grid, Attribute::MAX_GRID_DIM_X) && fits(block, Attribute::MAX_BLOCK_DIM_X);
+        if !sides || threads > u64::from(about.max_threads) {
+            return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+        }
+        let limit = function.shared_limit.load(Ordering::Relaxed);
+        if shared > limit.cast_unsigned() {
+            return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+        }
+        let parameters = parameters.pack(extra, &about.parameters, about.parameter_size)?;
+        Ok(Self {
+            function,
+            grid,
+            block,
+            shared,
+            parameters,
+        })
+    }
+
+    #[inline]
+    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
+        let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (self.grid, self.block);
+        session.client().launch(
+            self.function.module,
+            self.function.index,
+            grid_x,
+            grid_y,
+            grid_z,
+            block_x,
+            block_y,
+            block_z,
+            self.shared,
+            stream,
+            &self.parameters,
+        )
+    }
+
+    /// The launch of a graph's node.
+    pub(crate) fn of(session: &Session, node: &KernelNode) -> Result<Self, CUresult> {
+        Self::new(
+            session,
+            session.modules.functions.get(node.function)?,
+            node.grid,
+            node.block,
+            node.shared,
+            node.parameters,
+            node.extra,
+        )
+    }
+}

@@ -1,0 +1,165 @@
+//! What a launch brings: arguments, and what a graph's node or a configuration
+//! says.
+
+use std::ffi::c_void;
+
+use vgpu_cuda_wire::{
+    CUDA_KERNEL_NODE_PARAMS, CUfunction, CUlaunchAttribute, CUlaunchConfig, CUresult, CUstream,
+};
+
+use super::{bytes, input, list, per_thread};
+
+const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
+
+/// A kernel's arguments: a list of pointers to them, or a list of options
+/// (`extra`), of which one is a block of parameters.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arguments(*mut *mut c_void);
+
+/// A kernel's arguments.
+///
+/// # Safety
+/// The pointer is null, or a list as the driver API states it for the kernel,
+/// until the call returns.
+#[allow(clippy::unnecessary_wraps)]
+pub(crate) unsafe fn arguments(list: *mut *mut c_void) -> Result<Arguments, CUresult> {
+    Ok(Arguments(list))
+}
+
+impl Arguments {
+    /// An entry of the list.
+    ///
+    /// # Safety
+    /// The list is that long.
+    unsafe fn at(self, index: usize) -> *mut c_void {
+        // SAFETY: the caller's promise.
+        let entry = unsafe { self.0.add(index) };
+        // SAFETY: the caller's promise.
+        unsafe { *entry }
+    }
+
+    /// Makes a block of parameters. `self` lists pointers, `extra` options;
+    /// `places` are the parameters' offsets and sizes in a block of `size`.
+    pub(crate) fn pack(
+        self,
+        extra: Self,
+        places: &[(u32, u32)],
+        size: u32,
+    ) -> Result<Vec<u8>, CUresult> {
+        match (self.0.is_null(), extra.0.is_null()) {
+            (false, true) => {
+                let mut block = vec![0; size as usize];
+                for (n, &(offset, size)) in places.iter().enumerate() {
+                    let (offset, size) = (offset as usize, size as usize);
+                    let end = offset.checked_add(size).ok_or(INVALID)?;
+                    let into = block.get_mut(offset..end).ok_or(INVALID)?;
+                    // SAFETY: the promise of `arguments`: one pointer for each
+                    // parameter of the kernel.
+                    let argument = unsafe { self.at(n) };
+                    // SAFETY: as above, to as many bytes as the parameter has.
+                    into.copy_from_slice(unsafe { bytes(argument.cast(), size) }?);
+                }
+                Ok(block)
+            }
+            (true, false) => extra.block(),
+            (true, true) if places.is_empty() => Ok(Vec::new()),
+            _ => Err(INVALID),
+        }
+    }
+
+    /// The block of parameters in a list of options.
+    fn block(self) -> Result<Vec<u8>, CUresult> {
+        const END: usize = 0;
+        const POINTER: usize = 1;
+        const SIZE: usize = 2;
+        let (mut pointer, mut size) = (std::ptr::null(), std::ptr::null());
+        // There are two options: more are no list.
+        for pair in 0..3 {
+            // SAFETY: the promise of `arguments`: pairs of an option and its
+            // value, up to END.
+            let option = unsafe { self.at(2 * pair) };
+            if option.addr() == END {
+                break;
+            }
+            // SAFETY: as above.
+            let value = unsafe { self.at(2 * pair + 1) };
+            match option.addr() {
+                POINTER => pointer = value.cast_const(),
+                SIZE => size = value.cast_const(),
+                _ => return Err(INVALID),
+            }
+        }
+        // SAFETY: as above: the size's value points to a size_t.
+        let size: usize = *unsafe { input(size.cast()) }?;
+        // SAFETY: as above: the block has so many bytes.
+        Ok(unsafe { bytes(pointer.cast(), size) }?.to_vec())
+    }
+}
+
+/// A kernel node of a graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelNode {
+    pub(crate) function: CUfunction,
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) shared: u32,
+    pub(crate) parameters: Arguments,
+    pub(crate) extra: Arguments,
+}
+
+/// A kernel node of a graph.
+///
+/// # Safety
+/// The pointer is null, or valid for reads, and so are its lists of arguments.
+pub(crate) unsafe fn kernel_node(
+    pointer: *const CUDA_KERNEL_NODE_PARAMS,
+) -> Result<KernelNode, CUresult> {
+    // SAFETY: the caller's promise.
+    let node = unsafe { input(pointer) }?;
+    Ok(KernelNode {
+        function: node.function,
+        grid: node.grid,
+        block: node.block,
+        shared: node.shared,
+        parameters: Arguments(node.parameters),
+        extra: Arguments(node.extra),
+    })
+}
+
+/// How a kernel is launched, with attributes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaunchConfig<'a> {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) shared: u32,
+    pub(crate) stream: CUstream,
+    pub(crate) attributes: &'a [CUlaunchAttribute],
+}
+
+/// How a kernel is launched.
+///
+/// # Safety
+/// The pointer is null, or valid for reads, and so is its list of attributes.
+pub(crate) unsafe fn launch_config<'a>(
+    pointer: *const CUlaunchConfig,
+) -> Result<LaunchConfig<'a>, CUresult> {
+    // SAFETY: the caller's promise.
+    let config = unsafe { input(pointer) }?;
+    let (first, count) = (config.attributes, config.attribute_count);
+    Ok(LaunchConfig {
+        grid: config.grid,
+        block: config.block,
+        shared: config.shared,
+        stream: config.stream,
+        // SAFETY: the caller's promise.
+        attributes: unsafe { list(first.cast_const(), count) }?,
+    })
+}
+
+impl LaunchConfig<'_> {
+    /// In a variant for per-thread default streams.
+    pub(crate) fn per_thread(self) -> Self {
+        let stream = per_thread(self.stream);
+        Self { stream, ..self }
+    }
+}

@@ -1,0 +1,227 @@
+//! What CUDA calls cost a program, against a cache line that the same two threads pass to and fro.
+
+use std::fmt;
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use vgpu_benchmarks::Median;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::process;
+use vgpu_bed::steps::Steps;
+
+use super::EXAMPLES;
+use super::conditions::Conditions;
+use super::report::Verdict;
+use crate::checkout;
+
+/// The most that a call may cost, in round trips of a bare cache line.
+const LAUNCH: f64 = 1.0;
+const WAITING: f64 = 4.0;
+
+/// Measure what CUDA calls cost a program on the null engine, against a bare cache line
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Options {
+    /// How many times to measure; they are the sample
+    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(Median::FEWEST as i64..=1000))]
+    runs: u32,
+
+    /// Print JSON, with the values of each run
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `guest/libcuda/benches/calls.rs` prints: nanoseconds, of each run.
+#[derive(Debug, Serialize, Deserialize)]
+struct Values {
+    bare: Vec<f64>,
+    launch: Vec<f64>,
+    waiting: Vec<f64>,
+    /// Of each run, the median ratio of its batches to the bare one beside it.
+    launch_ratio: Vec<f64>,
+    waiting_ratio: Vec<f64>,
+}
+
+/// What was measured, and what it means.
+#[derive(Debug, Serialize)]
+struct Report {
+    bare_ns: Median,
+    calls: [Call; 2],
+    values: Values,
+    #[serde(flatten)]
+    conditions: Conditions,
+}
+
+/// What a kind of call costs.
+#[derive(Debug, Serialize)]
+struct Call {
+    name: &'static str,
+    ns: Median,
+    /// In round trips of the cache line, in the same run.
+    ratio: Median,
+    bound: f64,
+    verdict: Verdict,
+}
+
+pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let bench = ["bench", "--package", "vgpu-libcuda", "--bench", "calls"];
+    steps.step("Build the library and the benchmark", |step| {
+        step.run(
+            process::cargo()
+                .current_dir(checkout())
+                .args(bench)
+                .arg("--no-run"),
+        )
+    })?;
+    let values = steps.step("Measure calls", |_| {
+        let mut cargo = process::cargo();
+        cargo.current_dir(checkout()).args(bench);
+        cargo.args(["--quiet", "--", &options.runs.to_string()]);
+        let output = cargo.output().context("cannot run cargo")?;
+        serde_json::from_slice::<Values>(&output.stdout).map_err(|_| {
+            let said = String::from_utf8_lossy(&output.stderr);
+            anyhow!("the benchmark failed ({}): {}", output.status, said.trim())
+        })
+    })?;
+    let report = Report::new(values, Conditions::of_checkout()?)?;
+    if options.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("\n{report}");
+    }
+    report.ensure_bounds()
+}
+
+impl Call {
+    fn new(name: &'static str, bound: f64, ns: &[f64], ratios: &[f64]) -> Result<Self> {
+        let ratio = Median::of(ratios).context("too few runs")?;
+        Ok(Self {
+            name,
+            ns: Median::of(ns).context("too few runs")?,
+            ratio,
+            bound,
+            verdict: Verdict::new(&ratio, bound),
+        })
+    }
+}
+
+impl Report {
+    fn new(values: Values, conditions: Conditions) -> Result<Self> {
+        Ok(Self {
+            bare_ns: Median::of(&values.bare).context("too few runs")?,
+            calls: [
+                Call::new(
+                    "asynchronous launch",
+                    LAUNCH,
+                    &values.launch,
+                    &values.launch_ratio,
+                )?,
+                Call::new(
+                    "waiting call",
+                    WAITING,
+                    &values.waiting,
+                    &values.waiting_ratio,
+                )?,
+            ],
+            values,
+            conditions,
+        })
+    }
+
+    /// As the other comparisons: where the whole interval is above, it does not hold.
+    fn ensure_bounds(&self) -> Result<()> {
+        match self.calls.iter().find(|call| call.verdict == Verdict::Above) {
+            None => Ok(()),
+            Some(call) => Err(anyhow!(
+                "a{} {} costs {:.2} round trips of a cache line, not {}",
+                if call.name.starts_with('a') { "n" } else { "" },
+                call.name,
+                call.ratio.value,
+                call.bound
+            ))
+            .mend("Run it again while the machine does nothing else; then look at its parts: cargo bench -p vgpu-ring"),
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Median { value, low, high } = self.bare_ns;
+        writeln!(
+            f,
+            "What CUDA calls cost on the null engine: median of {} runs, 95 % interval\n",
+            self.values.bare.len()
+        )?;
+        writeln!(
+            f,
+            "  {:20} {value:6.0} ns ({low:.0} to {high:.0})",
+            "bare cache line"
+        )?;
+        for Call {
+            name,
+            ns,
+            ratio,
+            bound,
+            verdict,
+        } in &self.calls
+        {
+            writeln!(
+                f,
+                "  {name:20} {:6.0} ns ({:.0} to {:.0})   ratio {:.2} ({:.2} to {:.2}), bound {bound}: {}",
+                ns.value,
+                ns.low,
+                ns.high,
+                ratio.value,
+                ratio.low,
+                ratio.high,
+                verdict.words()
+            )?;
+        }
+        writeln!(
+            f,
+            "\n{}; {}",
+            self.conditions.machine,
+            self.conditions.versions()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_whole_interval_has_to_be_above_to_break_a_bound() {
+        let conditions = || {
+            serde_json::from_value(
+                serde_json::json!({"machine": "", "versions": {}, "command": ""}),
+            )
+            .unwrap()
+        };
+        let report = |waiting: f64| {
+            let values = Values {
+                bare: vec![100.0; 12],
+                launch: vec![90.0; 12],
+                waiting: vec![waiting; 12],
+                launch_ratio: vec![0.9; 12],
+                waiting_ratio: (0..12)
+                    .map(|n| (waiting + 2.0 * f64::from(n)) / 100.0)
+                    .collect(),
+            };
+            Report::new(values, conditions()).unwrap()
+        };
+        assert!(report(300.0).ensure_bounds().is_ok());
+        assert!(report(395.0).ensure_bounds().is_ok());
+        let error = report(500.0).ensure_bounds().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "a waiting call costs 5.11 round trips of a cache line, not 4"
+        );
+        let text = report(500.0).to_string();
+        assert!(
+            text.contains("ratio 0.90 (0.90 to 0.90), bound 1: holds"),
+            "{text}"
+        );
+    }
+}
