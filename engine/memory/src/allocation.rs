@@ -101,8 +101,8 @@ impl Allocation {
     }
 
     /// The words from `offset` on, a multiple of 4: what neighbouring lanes load.
-    #[inline]
-    pub fn load_words<const N: usize>(&self, offset: u64, to: &mut [u32; N]) {
+    #[inline(always)]
+    pub fn load_words(&self, offset: u64, to: &mut [u32]) {
         let first = usize::try_from(offset >> 2).unwrap_or(usize::MAX);
         let words = self.words.get(first..).unwrap_or_default();
         for (to, word) in to.iter_mut().zip(words) {
@@ -111,8 +111,8 @@ impl Allocation {
     }
 
     /// Writes the words from `offset` on, a multiple of 4.
-    #[inline]
-    pub fn store_words<const N: usize>(&self, offset: u64, from: &[u32; N]) {
+    #[inline(always)]
+    pub fn store_words(&self, offset: u64, from: &[u32]) {
         let first = usize::try_from(offset >> 2).unwrap_or(usize::MAX);
         let words = self.words.get(first..).unwrap_or_default();
         for (from, word) in from.iter().zip(words) {

@@ -161,7 +161,7 @@ impl Runner {
                 executed += warp.state.identity.clock - before;
             }
             progress |= self.release(&mut barriers, &grid.program);
-            if self.warps.iter().all(|warp| warp.alive == 0) {
+            if self.warps.iter().all(|warp| warp.state.alive == 0) {
                 return Ok(());
             }
             let stopped = executed > grid.instructions_max || grid.stop.load(Relaxed);
@@ -188,7 +188,11 @@ impl Runner {
 
     /// Lets those go on whose barrier is complete; whether there were any.
     fn release(&mut self, barriers: &mut [Barrier; BARRIERS], program: &Program) -> bool {
-        let alive: u32 = self.warps.iter().map(|warp| warp.alive.count_ones()).sum();
+        let alive: u32 = self
+            .warps
+            .iter()
+            .map(|warp| warp.state.alive.count_ones())
+            .sum();
         let mut released = false;
         for (number, barrier) in (0..).zip(barriers.iter_mut()) {
             let needed = if barrier.expected == 0 {

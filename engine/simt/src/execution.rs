@@ -56,14 +56,18 @@ fn within(address: u64, size: u64, length: usize) -> Option<usize> {
     (end <= length as u64 && address & (size - 1) == 0).then_some(address as usize)
 }
 
-/// Whether all lanes access words side by side, in order: most do.
+/// How many lanes access words side by side, in order: most do, all of a warp or
+/// the first ones. `None` where they do not.
 #[inline(always)]
-fn neighbours(offsets: &[u64; LANES], mask: u32) -> bool {
-    let mut apart = !mask;
-    for (offset, distance) in offsets.iter().zip((0u64..).step_by(4)) {
-        apart |= u32::from(*offset != offsets[0].wrapping_add(distance));
+fn neighbours(offsets: &[u64; LANES], mask: u32) -> Option<usize> {
+    let mut apart = 0;
+    for (lane, offset) in offsets.iter().enumerate() {
+        let wanted = mask >> lane & 1;
+        let expected = offsets[0].wrapping_add(4 * lane as u64);
+        apart |= u32::from(*offset != expected) & wanted;
     }
-    apart == 0
+    let first = mask.wrapping_add(1) & mask == 0;
+    (first && apart == 0).then_some(mask.count_ones() as usize)
 }
 
 impl<'a> Execution<'a> {
@@ -192,11 +196,17 @@ impl<'a> Execution<'a> {
                 let mut values = [L::default(); LANES];
                 if size == 4 && size_of::<L>() == 4 {
                     let mut words = [0u32; LANES];
-                    if count == 1 && neighbours(&offsets, mask) {
-                        from.load_words(offsets[0], &mut words);
-                    } else {
-                        for lane in 0..LANES {
-                            words[lane] = from.load_32(offsets[lane] + step);
+                    let side_by_side = match count {
+                        1 => neighbours(&offsets, mask),
+                        _ => None,
+                    };
+                    match side_by_side {
+                        Some(LANES) => from.load_words(offsets[0], &mut words),
+                        Some(lanes) => from.load_words(offsets[0], &mut words[..lanes]),
+                        None => {
+                            for lane in 0..LANES {
+                                words[lane] = from.load_32(offsets[lane] + step);
+                            }
                         }
                     }
                     for lane in 0..LANES {
@@ -248,12 +258,18 @@ impl<'a> Execution<'a> {
                 let step = index as u64 * u64::from(size);
                 if size == 4 {
                     let values: [u32; LANES] = self.state.read(i.operands[index]);
-                    if count == 1 && neighbours(&offsets, mask) {
-                        to.store_words(offsets[0], &values);
-                        return Ok(());
-                    }
-                    for lane in lanes(mask) {
-                        to.store_32(offsets[lane] + step, values[lane]);
+                    let side_by_side = match count {
+                        1 => neighbours(&offsets, mask),
+                        _ => None,
+                    };
+                    match side_by_side {
+                        Some(LANES) => to.store_words(offsets[0], &values),
+                        Some(lanes) => to.store_words(offsets[0], &values[..lanes]),
+                        None => {
+                            for lane in lanes(mask) {
+                                to.store_32(offsets[lane] + step, values[lane]);
+                            }
+                        }
                     }
                 } else {
                     let values: [u64; LANES] = self.state.read(i.operands[index]);

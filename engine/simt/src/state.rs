@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) predicates: Vec<u32>,
     /// The carry flag of each lane.
     pub(crate) carry: u32,
+    /// Lanes that have not exited. Nobody reads the registers of the others.
+    pub(crate) alive: u32,
     pub(crate) base: Base,
     pub(crate) identity: Identity,
 }
@@ -124,9 +126,11 @@ impl State {
         }
     }
 
-    /// Writes the lanes of `mask`.
+    /// Writes the lanes of `mask`, and may write those that have exited, or that
+    /// a block of no whole warps never had: all at once is faster.
     #[inline(always)]
     pub(crate) fn write<L: Lane>(&mut self, operand: Operand, values: &[L; LANES], mask: u32) {
+        let mask = mask | !self.alive;
         match operand {
             Operand::Narrow(index) => {
                 let to = &mut self.narrow[(self.base.narrow + index) as usize];

@@ -74,8 +74,6 @@ pub(crate) struct Warp {
     pub(crate) state: State,
     pub(crate) local: Vec<Vec<u8>>,
     pub(crate) groups: Vec<Group>,
-    /// Lanes that have not exited.
-    pub(crate) alive: u32,
     pub(crate) lane_instructions: u64,
 }
 
@@ -106,7 +104,7 @@ impl Warp {
             local.clear();
             local.resize(body.local as usize, 0);
         }
-        self.alive = lanes;
+        self.state.alive = lanes;
         self.groups.clear();
         self.groups.push(Group {
             at: body.start.unwrap_or(0),
@@ -129,7 +127,7 @@ impl Warp {
                     let i = &program.code[group.at as usize];
                     let (lanes, base) = (group.lanes, group.base);
                     self.state.base = base;
-                    if missing(&self.state, i, lanes, self.alive) == 0 {
+                    if missing(&self.state, i, lanes, self.state.alive) == 0 {
                         self.groups[index].status = Status::Ready;
                     }
                 }
@@ -268,7 +266,7 @@ impl Warp {
                         group.at += 1;
                         continue;
                     }
-                    if missing(&self.state, i, mask, self.alive) != 0 {
+                    if missing(&self.state, i, mask, self.state.alive) != 0 {
                         if self.merge(group, Status::Lanes) {
                             // Those that waited here run it with this group.
                             *turn += 1;
@@ -328,7 +326,7 @@ impl Warp {
                         horizon = self.horizon(group, in_order);
                     }
                     Flow::Return | Flow::Exit => {
-                        self.alive &= !mask;
+                        self.state.alive &= !mask;
                         group.lanes &= !mask;
                         if group.lanes == 0 {
                             return Ok(Stop::Gone);

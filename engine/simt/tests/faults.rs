@@ -226,10 +226,7 @@ fn what_the_table_does_not_have_is_named() {
             "mma.sync.aligned.m16n8k8 %r1, %r2;",
             "unknown form `mma.sync.aligned.m16n8k8`",
         ),
-        (
-            "sqrt.approx.f64 %l0, %l1;",
-            "unknown form `sqrt.approx.f64`",
-        ),
+        ("sin.approx.f64 %l0, %l1;", "unknown form `sin.approx.f64`"),
         ("add.s32 %r1, %r2;", "`add.s32`: operand 3: missing"),
         (
             "add.s32 %r1, %r2, %l1;",

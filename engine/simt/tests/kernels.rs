@@ -64,6 +64,54 @@ fn a_histogram_by_atomics() {
     }
 }
 
+/// Blocks that are no whole warps, of which every third thread exits early and
+/// every other goes its own way: nobody's work is another's, and what lies around
+/// is not touched.
+#[test]
+fn threads_that_are_not_there_do_nothing() {
+    const KERNEL: &str = ".version 7.0\n.target sm_70\n.address_size 64
+.visible .entry parts(.param .u64 from, .param .u64 to) {
+    .reg .b32 %r<8>; .reg .b64 %rd<6>; .reg .pred %p<3>;
+    ld.param.u64 %rd1, [from];
+    ld.param.u64 %rd2, [to];
+    mov.u32 %r1, %tid.x;
+    mul.wide.u32 %rd3, %r1, 4;
+    add.s64 %rd4, %rd1, %rd3;
+    add.s64 %rd5, %rd2, %rd3;
+    ld.global.u32 %r2, [%rd4];
+    rem.u32 %r3, %r1, 3;
+    setp.eq.u32 %p1, %r3, 2;
+    @%p1 exit;
+    and.b32 %r4, %r1, 1;
+    setp.eq.u32 %p2, %r4, 1;
+    mov.u32 %r5, 100;
+    @%p2 add.u32 %r5, %r5, %r2;
+    @%p2 bra odd;
+    mul.lo.u32 %r5, %r2, 7;
+odd:
+    st.global.u32 [%rd5], %r5;
+    ret;
+}";
+    for threads in [1, 7, 8, 16, 20, 31, 32, 40] {
+        let mut device = Device::new(KERNEL);
+        let numbers: Vec<u32> = (0..64).map(|n| n * n + 3).collect();
+        let from = device.buffer(&bytes_of(&numbers, |n| n.to_le_bytes()));
+        let to = device.buffer(&[0xff; 256]);
+        let parameters = pointers(&[from, to], None);
+        device
+            .launch("parts", 1, threads, &parameters)
+            .expect("runs");
+        let expected: Vec<u32> = (0..64)
+            .map(|n| match n {
+                n if n >= threads || n % 3 == 2 => u32::MAX,
+                n if n % 2 == 1 => 100 + numbers[n as usize],
+                n => 7 * numbers[n as usize],
+            })
+            .collect();
+        assert_eq!(device.words(to, 64), expected, "{threads} threads");
+    }
+}
+
 /// Each lane leaves its loop at another time.
 #[test]
 fn loops_that_diverge() {

@@ -19,6 +19,10 @@ pub(super) const FORMS: &[Form] = &[
     form!("sqrt.approx{.ftz}.f32 d, a", "9.7.3.15", |_| {
         Some(lanes1!(m, f32 => f32, |a| m.give(m.take(a).sqrt())))
     }),
+    // Not in the ISA's table, but what tinygrad writes for doubles.
+    form!("sqrt.approx.f64 d, a", "9.7.3.15", |_| {
+        Some(lanes1!(_, f64 => f64, |a: f64| a.sqrt()))
+    }),
     form!("rsqrt.approx{.ftz}.f32 d, a", "9.7.3.16", |_| {
         Some(lanes1!(m, f32 => f32, |a| m.give((1.0 / f64::from(m.take(a)).sqrt()) as f32)))
     }),
