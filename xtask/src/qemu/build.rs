@@ -13,8 +13,8 @@ use vgpu_testbed::steps::{Step, Steps};
 
 use super::apply::device_file;
 use super::tree::{BuildSystem, Tree, Version};
+use crate::pypi::{self, PYTHON};
 
-const PYTHON: &str = "/usr/bin/python3";
 /// What PyPI is asked for, at least, where Debian's Meson is older than QEMU needs.
 const MESON: Version = Version(1, 9);
 
@@ -242,7 +242,9 @@ fn choose_python(configure: &mut Command, cache: &Cache, tree: &Tree, step: &Ste
         .parse()?;
     let mut meson = PathBuf::from("/usr/bin/meson");
     if debian < needed {
-        let venv = meson_from_pypi(cache, needed.max(MESON), step)?;
+        let version = needed.max(MESON);
+        let (name, package) = (format!("meson-{version}"), format!("meson=={version}.0"));
+        let venv = pypi::environment(cache, &name, &[package], "meson", step)?;
         configure.env("PYTHON", venv.join("bin/python3"));
         meson = venv.join("bin/meson");
     }
@@ -257,27 +259,6 @@ fn choose_python(configure: &mut Command, cache: &Cache, tree: &Tree, step: &Ste
 fn needed_meson(meson_build: &str) -> Option<Version> {
     let (_, version) = meson_build.split_once("meson_version: '>=")?;
     version.split_once('\'')?.0.parse().ok()
-}
-
-/// A virtual environment with Meson in it.
-fn meson_from_pypi(cache: &Cache, version: Version, step: &Step) -> Result<PathBuf> {
-    let venv = cache.path().join(format!("meson-{version}"));
-    let _lock = cache.lock("meson")?;
-    // Its script is what pip makes last, and a Python that has gone since does not run it.
-    let works = Command::new(venv.join("bin/meson"))
-        .arg("--version")
-        .output();
-    if !works.is_ok_and(|output| output.status.success()) {
-        step.run(
-            Command::new(PYTHON)
-                .args(["-m", "venv", "--clear"])
-                .arg(&venv),
-        )?;
-        let mut pip = Command::new(venv.join("bin/pip"));
-        step.run(pip.args(["install", &format!("meson=={version}.0")]))
-            .mend("Check that PyPI can be reached.")?;
-    }
-    Ok(venv)
 }
 
 #[cfg(test)]
