@@ -75,7 +75,11 @@ fn build(steps: &Steps) -> Result<()> {
     let library = steps.step("Build libcuda", |step| {
         // It looks for zig on the path.
         let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths([venv.join("bin")].into_iter().chain(env::split_paths(&path)))?;
+        let path = env::join_paths(
+            [venv.join("bin")]
+                .into_iter()
+                .chain(env::split_paths(&path)),
+        )?;
         let target = format!("x86_64-unknown-linux-gnu.{GLIBC}");
         let mut cargo = process::cargo();
         cargo
