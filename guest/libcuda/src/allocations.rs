@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use vgpu_cuda_wire::CUresult;
 use vgpu_transport::Region;
 
-use crate::session::lock;
+use crate::lock::lock;
 
 /// A piece of device memory.
 #[derive(Clone, Copy, Debug)]

@@ -10,7 +10,7 @@ use vgpu_cuda_wire::{CUcontext, CUresult};
 
 use crate::Done;
 use crate::handles::Table;
-use crate::session::lock;
+use crate::lock::lock;
 
 /// Limits that a context has: the sizes of a thread's stack, of the buffer of
 /// `printf`, and of the kernels' heap, in bytes.

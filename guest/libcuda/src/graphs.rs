@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use vgpu_cuda_wire::{CUDA_MEMCPY3D, CUresult, CopySide};
 
 use crate::Done;
+use crate::allocations::Allocations;
+use crate::connection::Connection;
 use crate::handles::Table;
 use crate::launch::Launch;
-use crate::session::Session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -34,10 +35,10 @@ pub(crate) struct Graphs {
 }
 
 impl Node {
-    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
+    pub(crate) fn send(&self, connection: &Connection, stream: u64) -> Done {
         match self {
-            Self::Kernel(launch) => launch.send(session, stream),
-            Self::Copy(copy) => copy.send(session, stream),
+            Self::Kernel(launch) => launch.send(connection, stream),
+            Self::Copy(copy) => copy.send(connection, stream),
         }
     }
 }
@@ -63,7 +64,10 @@ pub(crate) struct Copy {
 
 impl Copy {
     /// Checks a copy: both sides are in one allocation each.
-    pub(crate) fn new(session: &Session, copy: &CUDA_MEMCPY3D) -> Result<Self, CUresult> {
+    pub(crate) fn new<M>(
+        allocations: &Allocations<M>,
+        copy: &CUDA_MEMCPY3D,
+    ) -> Result<Self, CUresult> {
         let [width, rows, slices] = [copy.width, copy.height, copy.depth].map(|size| size as u64);
         let side = |side: &CopySide| {
             // CU_MEMORYTYPE_DEVICE and _UNIFIED; then there are _HOST and _ARRAY.
@@ -97,7 +101,7 @@ impl Copy {
             let last = [offset(slices - 1, slice)?, offset(rows - 1, row)?, width];
             let length = last.into_iter().try_fold(0, sum).ok_or(INVALID)?;
             let length = usize::try_from(length).map_err(|_| INVALID)?;
-            session.allocations.check(start, length)?;
+            allocations.check(start, length)?;
             Ok(Side { start, row, slice })
         };
         if rows == 0 || slices == 0 || rows.checked_mul(slices).is_none() {
@@ -112,9 +116,9 @@ impl Copy {
         })
     }
 
-    fn send(&self, session: &Session, stream: u64) -> Done {
+    fn send(&self, connection: &Connection, stream: u64) -> Done {
         let packed = |side: &Side| side.row == self.width && side.slice == self.width * self.rows;
-        let client = session.client();
+        let client = connection.client();
         if packed(&self.to) && packed(&self.from) {
             let size = self.width * self.rows * self.slices;
             return client.copy(self.to.start, self.from.start, size, stream);

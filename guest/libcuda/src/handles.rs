@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use vgpu_cuda_wire::CUresult;
 
-use crate::session::lock;
+use crate::lock::lock;
 
 /// A kind of handles: never 0, never used again.
 #[derive(Debug)]

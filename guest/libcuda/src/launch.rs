@@ -6,9 +6,9 @@ use std::sync::atomic::Ordering;
 use vgpu_cuda_wire::{Attribute, CUresult};
 
 use crate::Done;
+use crate::connection::Connection;
 use crate::modules::Function;
 use crate::pointers::{Arguments, KernelNode};
-use crate::session::Session;
 
 /// A launch, with all that it needs.
 #[derive(Clone, Debug)]
@@ -24,7 +24,7 @@ impl Launch {
     /// Checks a launch, and takes its arguments.
     #[inline]
     pub(crate) fn new(
-        session: &Session,
+        connection: &Connection,
         function: Arc<Function>,
         grid: [u32; 3],
         block: [u32; 3],
@@ -34,7 +34,7 @@ impl Launch {
     ) -> Result<Self, CUresult> {
         let about = &function.about;
         let fits = |sides: [u32; 3], first: Attribute| {
-            let most: [_; 3] = session.attributes(first);
+            let most: [_; 3] = connection.attributes(first);
             sides
                 .iter()
                 .zip(most)
@@ -61,9 +61,9 @@ impl Launch {
     }
 
     #[inline]
-    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
+    pub(crate) fn send(&self, connection: &Connection, stream: u64) -> Done {
         let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (self.grid, self.block);
-        session.client().launch(
+        connection.client().launch(
             self.function.module,
             self.function.index,
             grid_x,
@@ -78,11 +78,15 @@ impl Launch {
         )
     }
 
-    /// The launch of a graph's node.
-    pub(crate) fn of(session: &Session, node: &KernelNode) -> Result<Self, CUresult> {
+    /// The launch of a graph's node, of a function that was looked up.
+    pub(crate) fn of(
+        connection: &Connection,
+        function: Arc<Function>,
+        node: &KernelNode,
+    ) -> Result<Self, CUresult> {
         Self::new(
-            session,
-            session.modules.functions.get(node.function)?,
+            connection,
+            function,
             node.grid,
             node.block,
             node.shared,

@@ -6,11 +6,13 @@
 
 mod allocations;
 mod calls;
+mod connection;
 mod contexts;
 mod exports;
 mod graphs;
 mod handles;
 mod launch;
+mod lock;
 mod modules;
 mod pointers;
 mod pools;

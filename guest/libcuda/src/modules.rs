@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 
 use vgpu_cuda_wire::{CUcontext, CUresult, FunctionDescription};
 
+use crate::connection::Connection;
 use crate::handles::Table;
 use crate::pointers::Logs;
-use crate::session::Session;
 
 /// A loaded module.
 #[derive(Debug)]
@@ -55,13 +55,13 @@ impl Modules {
     /// Loads an image for a context, or for none.
     pub(crate) fn load(
         &self,
-        session: &Session,
+        connection: &Connection,
         image: &[u8],
         context: CUcontext,
     ) -> Result<*mut c_void, CUresult> {
         let handle = self.modules.mint();
         let number = handle.addr() as u64;
-        let described = session.load(number, image)?;
+        let described = connection.load(number, image)?;
         let functions = described
             .functions
             .into_iter()

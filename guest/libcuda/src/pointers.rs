@@ -134,7 +134,7 @@ pub(crate) unsafe fn optional_text<'a>(
 }
 
 /// A place for a value, or of one, whose type the call's other parameters say.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Untyped(NonNull<c_void>);
 
 /// A place for a value of any type.

@@ -8,7 +8,7 @@ use vgpu_cuda_wire::{CUmemoryPool, CUresult};
 
 use crate::allocations::Device;
 use crate::handles::Table;
-use crate::session::lock;
+use crate::lock::lock;
 
 /// A pool.
 #[derive(Debug, Default)]

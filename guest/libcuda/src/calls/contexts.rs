@@ -3,53 +3,14 @@
 use std::ffi::{c_int, c_uint};
 
 use vgpu_cuda_wire::{CUcontext, CUctxCreateParams, CUdevice, CUlimit, CUresult};
-use vgpu_transport::Transport;
 
 use super::devices::{check_flags, on};
 use super::in_context;
 use crate::Done;
 use crate::contexts::{LIMITS, current, pop, push};
-use crate::session::{Session, session};
+use crate::session::session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
-
-/// Ends all that belongs to a context. Gives the first error, and goes on.
-pub(super) fn clear(session: &Session, context: CUcontext) -> Done {
-    let (client, context) = (session.client(), context.addr());
-    let mut first = Ok(());
-    let mut note = |done: Done| first = first.and(done);
-    for module in session.modules.drain(context) {
-        note(client.module_unload(module));
-    }
-    for (event, _) in session
-        .contexts
-        .events
-        .drain(|event| event.context == context)
-    {
-        note(client.event_destroy(event.addr() as u64));
-    }
-    for (stream, _) in session
-        .contexts
-        .streams
-        .drain(|stream| stream.context == context)
-    {
-        note(client.stream_destroy(stream.addr() as u64));
-    }
-    for (address, allocation) in session.allocations.remove_of(context) {
-        session.pools.give(&allocation);
-        note(client.memory_free(address));
-    }
-    let regions = session.allocations.unpin_of(context);
-    if !regions.is_empty() {
-        // The worker has done what names a region when it answers.
-        note(client.synchronize());
-    }
-    for region in regions {
-        let removed = session.transport().remove_region(region.id);
-        note(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));
-    }
-    first
-}
 
 pub(crate) fn cuCtxCreate_v2(context: &mut CUcontext, flags: c_uint, device: CUdevice) -> Done {
     let session = on(device)?;
@@ -74,7 +35,7 @@ pub(crate) fn cuCtxCreate_v4(
 pub(crate) fn cuCtxDestroy_v2(context: CUcontext) -> Done {
     let session = session()?;
     session.contexts.destroy(context)?;
-    clear(session, context)
+    session.clear(context)
 }
 
 pub(crate) fn cuCtxGetCurrent(context: &mut CUcontext) -> Done {
@@ -118,7 +79,7 @@ pub(crate) fn cuCtxGetDevice_v2(device: &mut CUdevice, context: CUcontext) -> Do
 }
 
 pub(crate) fn cuCtxSynchronize() -> Done {
-    in_context()?.client().synchronize()
+    in_context()?.connection.client().synchronize()
 }
 
 pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
@@ -127,7 +88,7 @@ pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
     }
     let session = session()?;
     session.contexts.check(context)?;
-    session.client().synchronize()
+    session.connection.client().synchronize()
 }
 
 /// There is one priority.

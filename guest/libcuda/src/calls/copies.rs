@@ -12,7 +12,7 @@ use crate::Done;
 pub(crate) fn cuMemcpyHtoD_v2(to: CUdeviceptr, from: &[u8], _size: usize) -> Done {
     let session = in_context()?;
     session.allocations.check(to, from.len())?;
-    session.upload(to, 0, from)
+    session.connection.upload(to, 0, from)
 }
 
 pub(crate) fn cuMemcpyDtoH_v2(into: &mut [u8], from: CUdeviceptr, size: usize) -> Done {
@@ -35,10 +35,10 @@ pub(crate) fn cuMemcpyHtoDAsync_v2(
     let place = from.as_ptr().addr();
     match session.allocations.pinned(place, from.len()) {
         Some((region, offset)) => {
-            let client = session.client();
+            let client = session.connection.client();
             client.write_from(to, stream, region, offset, from.len() as u64)
         }
-        None => session.upload(to, stream, from),
+        None => session.connection.upload(to, stream, from),
     }
 }
 
@@ -54,10 +54,10 @@ pub(crate) fn cuMemcpyDtoHAsync_v2(
     let place = into.as_ptr().addr();
     match session.allocations.pinned(place, into.len()) {
         Some((region, offset)) => {
-            let client = session.client();
+            let client = session.connection.client();
             client.read_into(from, stream, region, offset, into.len() as u64)
         }
-        None => session.download(from, stream, into),
+        None => session.connection.download(from, stream, into),
     }
 }
 
@@ -71,7 +71,10 @@ pub(crate) fn cuMemcpyDtoDAsync_v2(
     session.allocations.check(to, size)?;
     session.allocations.check(from, size)?;
     let stream = stream(session, of)?;
-    session.client().copy(to, from, size as u64, stream)
+    session
+        .connection
+        .client()
+        .copy(to, from, size as u64, stream)
 }
 
 /// Fills with units of a width in bytes.
@@ -81,6 +84,7 @@ fn fill(to: CUdeviceptr, value: u32, width: u8, count: usize, of: CUstream) -> D
     session.allocations.check(to, size)?;
     let stream = stream(session, of)?;
     session
+        .connection
         .client()
         .fill(to, value, width, count as u64, stream)
 }

@@ -5,7 +5,6 @@ use std::ffi::{c_int, c_uint};
 
 use vgpu_cuda_wire::{Attribute, CUcontext, CUdevice, CUdevice_attribute, CUresult, CUuuid};
 
-use super::contexts::clear;
 use crate::Done;
 use crate::session::{Session, session};
 
@@ -33,7 +32,7 @@ pub(crate) fn cuDeviceGetCount(count: &mut c_int) -> Done {
 }
 
 pub(crate) fn cuDeviceGetName(name: &mut [u8], _length: c_int, device: CUdevice) -> Done {
-    let own = &on(device)?.hello().name;
+    let own = &on(device)?.connection.hello().name;
     let length = own.iter().position(|&byte| byte == 0).unwrap_or(own.len());
     let Some((last, room)) = name.split_last_mut() else {
         return Err(INVALID);
@@ -46,7 +45,7 @@ pub(crate) fn cuDeviceGetName(name: &mut [u8], _length: c_int, device: CUdevice)
 }
 
 pub(crate) fn cuDeviceGetUuid(uuid: &mut CUuuid, device: CUdevice) -> Done {
-    uuid.bytes = on(device)?.hello().uuid;
+    uuid.bytes = on(device)?.connection.hello().uuid;
     Ok(())
 }
 
@@ -55,7 +54,7 @@ pub(crate) fn cuDeviceGetUuid_v2(uuid: &mut CUuuid, device: CUdevice) -> Done {
 }
 
 pub(crate) fn cuDeviceTotalMem_v2(bytes: &mut usize, device: CUdevice) -> Done {
-    let memory = on(device)?.hello().memory;
+    let memory = on(device)?.connection.hello().memory;
     *bytes = usize::try_from(memory).unwrap_or(usize::MAX);
     Ok(())
 }
@@ -65,7 +64,7 @@ pub(crate) fn cuDeviceGetAttribute(
     attribute: CUdevice_attribute,
     device: CUdevice,
 ) -> Done {
-    let attributes = &on(device)?.hello().attributes;
+    let attributes = &on(device)?.connection.hello().attributes;
     let attribute = attributes.get(attribute as usize).filter(|_| attribute > 0);
     *value = *attribute.ok_or(INVALID)?;
     Ok(())
@@ -89,7 +88,7 @@ pub(crate) fn cuDevicePrimaryCtxRetain(context: &mut CUcontext, device: CUdevice
 pub(crate) fn cuDevicePrimaryCtxRelease_v2(device: CUdevice) -> Done {
     let session = on(device)?;
     match session.contexts.release()? {
-        Some(context) => clear(session, context),
+        Some(context) => session.clear(context),
         None => Ok(()),
     }
 }
@@ -116,7 +115,7 @@ pub(crate) fn cuDevicePrimaryCtxSetFlags_v2(device: CUdevice, flags: c_uint) -> 
 pub(crate) fn cuDevicePrimaryCtxReset_v2(device: CUdevice) -> Done {
     let session = on(device)?;
     match session.contexts.active_primary() {
-        Some(context) => clear(session, context),
+        Some(context) => session.clear(context),
         None => Ok(()),
     }
 }

@@ -12,8 +12,9 @@ use super::{in_context, stream};
 use crate::Done;
 use crate::graphs::{Copy, Graph, Node};
 use crate::launch::Launch;
+use crate::lock::lock;
 use crate::pointers::KernelNode;
-use crate::session::{Session, lock, session};
+use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -28,6 +29,11 @@ pub(crate) fn cuGraphCreate(graph: &mut CUgraph, flags: c_uint) -> Done {
 
 pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
     session()?.graphs.graphs.remove(graph).map(|_| ())
+}
+
+fn launch(session: &Session, node: &KernelNode) -> Result<Launch, CUresult> {
+    let function = session.modules.functions.get(node.function)?;
+    Launch::of(&session.connection, function, node)
 }
 
 /// Adds a node that depends on others of its graph.
@@ -68,7 +74,7 @@ pub(crate) fn cuGraphAddKernelNode(
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let launch = Node::Kernel(Launch::of(session, &kernel)?);
+    let launch = Node::Kernel(launch(session, &kernel)?);
     *node = add(session, graph, dependencies, launch)?;
     Ok(())
 }
@@ -93,7 +99,7 @@ pub(crate) fn cuGraphAddMemcpyNode(
 ) -> Done {
     let session = session()?;
     session.contexts.check(context)?;
-    let copy = Node::Copy(Copy::new(session, copy)?);
+    let copy = Node::Copy(Copy::new(&session.allocations, copy)?);
     *node = add(session, graph, dependencies, copy)?;
     Ok(())
 }
@@ -134,7 +140,7 @@ pub(crate) fn cuGraphExecKernelNodeSetParams(
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let launch = Launch::of(session, &kernel)?;
+    let launch = launch(session, &kernel)?;
     set(session, executable, node, Node::Kernel(launch))
 }
 
@@ -146,7 +152,7 @@ pub(crate) fn cuGraphExecMemcpyNodeSetParams(
 ) -> Done {
     let session = session()?;
     session.contexts.check(context)?;
-    let copy = Copy::new(session, copy)?;
+    let copy = Copy::new(&session.allocations, copy)?;
     set(session, executable, node, Node::Copy(copy))
 }
 
@@ -165,5 +171,5 @@ pub(crate) fn cuGraphLaunch(executable: CUgraphExec, of: CUstream) -> Done {
     let nodes = lock(&executable);
     nodes
         .values()
-        .try_for_each(|node| node.send(session, stream))
+        .try_for_each(|node| node.send(&session.connection, stream))
 }

@@ -62,7 +62,9 @@ pub(crate) fn cuFuncSetAttribute(
     let function = session.modules.functions.get(function)?;
     match attribute {
         SHARED_LIMIT => {
-            let [optin] = session.attributes(Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
+            let [optin] = session
+                .connection
+                .attributes(Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
             let most = optin.saturating_sub(function.about.shared_size);
             if !u32::try_from(value).is_ok_and(|value| value <= most) {
                 return Err(INVALID);
@@ -128,7 +130,16 @@ pub(crate) fn cuLaunchKernel(
     let function = session.modules.functions.get(function)?;
     let stream = stream(session, of)?;
     let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
-    Launch::new(session, function, grid, block, shared, parameters, extra)?.send(session, stream)
+    Launch::new(
+        &session.connection,
+        function,
+        grid,
+        block,
+        shared,
+        parameters,
+        extra,
+    )?
+    .send(&session.connection, stream)
 }
 
 /// What an attribute of a launch asks for, where it is more than advice.
@@ -163,5 +174,14 @@ pub(crate) fn cuLaunchKernelEx(
     let stream = stream(session, config.stream)?;
     config.attributes.iter().try_for_each(attribute_of_launch)?;
     let (grid, block, shared) = (config.grid, config.block, config.shared);
-    Launch::new(session, function, grid, block, shared, parameters, extra)?.send(session, stream)
+    Launch::new(
+        &session.connection,
+        function,
+        grid,
+        block,
+        shared,
+        parameters,
+        extra,
+    )?
+    .send(&session.connection, stream)
 }

@@ -25,7 +25,7 @@ pub(crate) fn cuLinkCreate_v2(
         image: OnceLock::new(),
     };
     *link = session.modules.links.add(Arc::new(state));
-    session.client().link_create(link.addr() as u64)
+    session.connection.client().link_create(link.addr() as u64)
 }
 
 /// Adds an image. Options of one input are advice for a compiler that is not here.
@@ -37,8 +37,10 @@ fn add(link: CUlinkState, kind: CUjitInputType, image: &[u8], name: &CStr) -> Do
     if kind >= KINDS || image.is_empty() || state.image.get().is_some() {
         return Err(INVALID);
     }
-    let added = session.link_add(link.addr() as u64, kind, image, name.to_bytes());
-    session.tell(&state.logs, added)
+    let added = session
+        .connection
+        .link_add(link.addr() as u64, kind, image, name.to_bytes());
+    session.connection.tell(&state.logs, added)
 }
 
 pub(crate) fn cuLinkAddData_v2(
@@ -75,8 +77,8 @@ pub(crate) fn cuLinkComplete(
     let session = in_context()?;
     let state = session.modules.links.get(link)?;
     if state.image.get().is_none() {
-        let linked = session.link_complete(link.addr() as u64);
-        let mut linked = session.tell(&state.logs, linked)?;
+        let linked = session.connection.link_complete(link.addr() as u64);
+        let mut linked = session.connection.tell(&state.logs, linked)?;
         // Text for `cuModuleLoadData` ends so.
         linked.push(0);
         let _ = state.image.set(linked);
@@ -92,5 +94,5 @@ pub(crate) fn cuLinkComplete(
 pub(crate) fn cuLinkDestroy(link: CUlinkState) -> Done {
     let session = in_context()?;
     session.modules.links.remove(link)?;
-    session.client().link_destroy(link.addr() as u64)
+    session.connection.client().link_destroy(link.addr() as u64)
 }

@@ -30,7 +30,7 @@ pub(super) fn allocate(
     if !pool.is_null() {
         session.pools.take(pool, allocation.size)?;
     }
-    let allocated = session.client().memory_allocate(allocation.size);
+    let allocated = session.connection.client().memory_allocate(allocation.size);
     match allocated {
         Ok(address) => session.allocations.add(address, allocation),
         Err(_) => session.pools.give(&allocation),
@@ -49,11 +49,11 @@ pub(crate) fn cuMemFree_v2(pointer: CUdeviceptr) -> Done {
         return Ok(());
     }
     session.pools.give(&session.allocations.remove(pointer)?);
-    session.client().memory_free(pointer)
+    session.connection.client().memory_free(pointer)
 }
 
 pub(crate) fn cuMemGetInfo_v2(free: Option<&mut usize>, total: Option<&mut usize>) -> Done {
-    let (now, all) = in_context()?.client().memory_info()?;
+    let (now, all) = in_context()?.connection.client().memory_info()?;
     for (place, value) in [(free, now), (total, all)] {
         if let Some(place) = place {
             *place = usize::try_from(value).unwrap_or(usize::MAX);
@@ -73,7 +73,10 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     let whole = size
         .checked_next_multiple_of(4096)
         .filter(|&whole| whole > 0);
-    let added = session.transport().add_region(whole.ok_or(INVALID)?);
+    let added = session
+        .connection
+        .transport()
+        .add_region(whole.ok_or(INVALID)?);
     let region = added.map_err(|error| match error {
         vgpu_transport::Error::Lost(_) => CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE,
         _ => CUresult::CUDA_ERROR_OUT_OF_MEMORY,
@@ -94,8 +97,8 @@ pub(crate) fn cuMemFreeHost(pointer: *mut c_void) -> Done {
     let session = in_context()?;
     let region = session.allocations.unpin(pointer.addr())?;
     // The worker has done what names the region when it answers.
-    session.client().synchronize()?;
-    let removed = session.transport().remove_region(region.id);
+    session.connection.client().synchronize()?;
+    let removed = session.connection.transport().remove_region(region.id);
     removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE)
 }
 

@@ -27,8 +27,8 @@ fn load(
 ) -> Result<CUmodule, CUresult> {
     let session = session()?;
     let logs = Logs::new(options, values);
-    let loaded = session.modules.load(session, image, context);
-    session.tell(&logs, loaded)
+    let loaded = session.modules.load(&session.connection, image, context);
+    session.connection.tell(&logs, loaded)
 }
 
 /// Loads an image for the current context.
@@ -80,7 +80,7 @@ pub(crate) fn cuModuleLoadDataEx(
 pub(crate) fn cuModuleUnload(module: CUmodule) -> Done {
     let session = in_context()?;
     let number = session.modules.remove(module)?;
-    session.client().module_unload(number)
+    session.connection.client().module_unload(number)
 }
 
 fn find(module: CUmodule, name: &CStr) -> Result<CUfunction, CUresult> {
@@ -150,7 +150,7 @@ pub(crate) fn cuLibraryLoadFromFile(
 pub(crate) fn cuLibraryUnload(library: CUlibrary) -> Done {
     let session = session()?;
     let number = session.modules.remove(library)?;
-    session.client().module_unload(number)
+    session.connection.client().module_unload(number)
 }
 
 /// There is one device: a library is its module.

@@ -9,8 +9,9 @@ use super::devices::on;
 use super::memory::{allocate, cuMemFree_v2};
 use super::{in_context, stream};
 use crate::Done;
+use crate::lock::lock;
 use crate::pointers::Untyped;
-use crate::session::{lock, session};
+use crate::session::session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 

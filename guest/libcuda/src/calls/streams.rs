@@ -40,25 +40,31 @@ pub(crate) fn cuStreamCreateWithPriority(
         priority: 0,
     });
     let number = stream.addr() as u64;
-    session.client().stream_create(number, flags, priority)
+    session
+        .connection
+        .client()
+        .stream_create(number, flags, priority)
 }
 
 pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
     let session = in_context()?;
     session.contexts.streams.remove(stream)?;
-    session.client().stream_destroy(stream.addr() as u64)
+    session
+        .connection
+        .client()
+        .stream_destroy(stream.addr() as u64)
 }
 
 pub(crate) fn cuStreamSynchronize(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
-    session.client().stream_synchronize(number)
+    session.connection.client().stream_synchronize(number)
 }
 
 pub(crate) fn cuStreamQuery(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
-    ready(session.client().stream_query(number)?)
+    ready(session.connection.client().stream_query(number)?)
 }
 
 pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> Done {
@@ -68,7 +74,7 @@ pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> 
     }
     let number = stream(session, of)?;
     let event = session.contexts.events.number(event)?;
-    session.client().stream_wait(number, event)
+    session.connection.client().stream_wait(number, event)
 }
 
 /// What a stream is; the default ones are the current context's.
@@ -116,20 +122,26 @@ pub(crate) fn cuEventCreate(event: &mut CUevent, flags: c_uint) -> Done {
         context: current().addr(),
         flags,
     });
-    session.client().event_create(event.addr() as u64, flags)
+    session
+        .connection
+        .client()
+        .event_create(event.addr() as u64, flags)
 }
 
 pub(crate) fn cuEventDestroy_v2(event: CUevent) -> Done {
     let session = in_context()?;
     session.contexts.events.remove(event)?;
-    session.client().event_destroy(event.addr() as u64)
+    session
+        .connection
+        .client()
+        .event_destroy(event.addr() as u64)
 }
 
 pub(crate) fn cuEventRecord(event: CUevent, of: CUstream) -> Done {
     let session = in_context()?;
     let event = session.contexts.events.number(event)?;
     let number = stream(session, of)?;
-    session.client().event_record(event, number)
+    session.connection.client().event_record(event, number)
 }
 
 pub(crate) fn cuEventRecordWithFlags(event: CUevent, of: CUstream, flags: c_uint) -> Done {
@@ -144,13 +156,13 @@ pub(crate) fn cuEventRecordWithFlags(event: CUevent, of: CUstream, flags: c_uint
 pub(crate) fn cuEventQuery(event: CUevent) -> Done {
     let session = in_context()?;
     let number = session.contexts.events.number(event)?;
-    ready(session.client().event_query(number)?)
+    ready(session.connection.client().event_query(number)?)
 }
 
 pub(crate) fn cuEventSynchronize(event: CUevent) -> Done {
     let session = in_context()?;
     let number = session.contexts.events.number(event)?;
-    session.client().event_synchronize(number)
+    session.connection.client().event_synchronize(number)
 }
 
 pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CUevent) -> Done {
@@ -161,7 +173,7 @@ pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CU
         }
     }
     let (start, end) = (start.addr() as u64, end.addr() as u64);
-    let nanoseconds = session.client().event_elapsed(start, end)?;
+    let nanoseconds = session.connection.client().event_elapsed(start, end)?;
     *milliseconds = (nanoseconds as f64 / 1e6) as f32;
     Ok(())
 }
