@@ -5,10 +5,10 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use vgpu_bench::Median;
 use vgpu_bed::failure::Mend;
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
+use vgpu_bench::Median;
 
 use super::EXAMPLES;
 use super::conditions::Conditions;
