@@ -73,10 +73,11 @@ fn run(options: &Options) -> Result<()> {
     let time = Duration::from_secs(options.seconds);
     if let Some(act) = options.under_load {
         under_load::run(device, act, (processors, time), &registers)?;
+        let restored = registers.restore(&mut config);
         return match config.read(0x00, 4) {
-            // Gone, by this guest or by its host.
+            // Gone, by this guest or by its host, and perhaps just now.
             Some(u32::MAX) => Ok(()),
-            _ => registers.restore(&mut config),
+            _ => restored,
         };
     }
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
