@@ -3,6 +3,7 @@
 mod acceptance;
 mod bench;
 mod book;
+mod cuda;
 mod demo;
 mod fuzz;
 mod package;
@@ -33,6 +34,7 @@ enum Task {
     Acceptance(acceptance::Options),
     Bench(bench::Options),
     Book(book::Options),
+    Cuda(cuda::Options),
     Demo(demo::Options),
     Package(package::Options),
     Fuzz(fuzz::Options),
@@ -60,6 +62,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Acceptance(options) => acceptance::run(options, &steps),
         Task::Bench(options) => bench::run(options, &steps),
         Task::Book(options) => book::run(options, &steps),
+        Task::Cuda(options) => cuda::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),

@@ -1,0 +1,95 @@
+//! `cargo xtask cuda`: the command `vgpu` with its library, and programs that use them.
+
+mod build;
+mod programs;
+mod python;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use vgpu_testbed::cache::Cache;
+use vgpu_testbed::steps::Steps;
+
+use crate::checkout;
+pub(crate) use build::{Installed, Profile};
+pub(crate) use python::Python;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask cuda build                the command vgpu and its library, in target/cuda
+  cargo xtask cuda build --out ~/.local
+  cargo xtask cuda equality             100 steps of two trainings of tinygrad, each step held against its CPU backend
+  cargo xtask cuda equality --steps 5   for a short time
+  cargo xtask cuda programs             which programs of others there are
+  cargo xtask cuda programs taichi      run one
+
+Exit code: 0 if all that was asked for went well, 1 otherwise.";
+
+/// Build the command vgpu, and run programs of others with it
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Build the command vgpu and its library, with manual pages and completions
+    Build {
+        /// The folder, as it might be /usr/local
+        #[arg(long, value_name = "FOLDER", default_value = "target/cuda")]
+        out: PathBuf,
+
+        /// Build sooner what is slower
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Hold tinygrad's gradients against those of its CPU backend
+    Equality {
+        /// How many steps of each training
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// Run programs of others
+    Programs(programs::Options),
+}
+
+/// Runs the command.
+pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    match &options.task {
+        Task::Build { out, quick } => {
+            let profile = match quick {
+                true => Profile::Quick,
+                false => Profile::Release,
+            };
+            let installed = build::build(profile, &checkout().join(out), steps)?;
+            println!("{}", installed.vgpu().display());
+            Ok(())
+        }
+        Task::Equality { steps: count } => {
+            let installed = quick(steps)?;
+            programs::equality(&installed, *count, &Cache::open()?, steps)
+        }
+        Task::Programs(options) => programs::run(options, steps),
+    }
+}
+
+/// The command and its library, soon.
+///
+/// # Errors
+///
+/// They do not build.
+pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
+    build::build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
+}
+
+/// Holds a few steps of a training against tinygrad's CPU backend.
+///
+/// # Errors
+///
+/// They are not equal, or could not be made.
+pub(crate) fn briefly(steps: &Steps) -> Result<()> {
+    programs::equality(&quick(steps)?, 4, &Cache::open()?, steps)
+}
