@@ -8,16 +8,12 @@ use vgpu_testbed::steps::Steps;
 
 use super::{Installed, Python, quick};
 
-/// Run programs of others: Taichi, and, where it is wished, what brings NVIDIA's libraries
+/// Run programs of others
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// Which; without it, all are listed
     #[arg(value_name = "NAME")]
     names: Vec<String>,
-
-    /// NVIDIA's licence for the wheels that the program needs is accepted: pip fetches them into the cache
-    #[arg(long)]
-    accept_nvidia_licence: bool,
 }
 
 struct Program {
@@ -26,33 +22,14 @@ struct Program {
     about: &'static str,
     script: &'static str,
     engine: &'static str,
-    /// Whether wheels under NVIDIA's licence are among its packages.
-    nvidia: bool,
 }
 
-const PROGRAMS: [Program; 3] = [
-    Program {
-        name: "taichi",
-        about: "Taichi 1.7.4: a field is filled, and summed up",
-        script: "taichi_fields.py",
-        engine: "cpu",
-        nvidia: false,
-    },
-    Program {
-        name: "numba-cuda",
-        about: "numba-cuda, to its end, on the null engine; fetches NVIDIA's compiler libraries",
-        script: "numba_add.py",
-        engine: "null",
-        nvidia: true,
-    },
-    Program {
-        name: "cuda-core",
-        about: "cuda-core, to its end, on the null engine; fetches NVIDIA's compiler libraries",
-        script: "cuda_core_add.py",
-        engine: "null",
-        nvidia: true,
-    },
-];
+const PROGRAMS: [Program; 1] = [Program {
+    name: "taichi",
+    about: "Taichi 1.7.4: a field is filled, and summed up",
+    script: "taichi_fields.py",
+    engine: "cpu",
+}];
 
 fn list() -> String {
     let lines = PROGRAMS.iter();
@@ -74,15 +51,6 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
             .mend(format!("Name one of these:\n{}", list().trim_end()))
     };
     let programs: Vec<_> = options.names.iter().map(named).collect::<Result<_>>()?;
-    if let Some(program) = programs.iter().find(|program| program.nvidia)
-        && !options.accept_nvidia_licence
-    {
-        return Err(anyhow!(
-            "{} needs libraries of NVIDIA's, which have a licence of their own",
-            program.name
-        ))
-        .mend("Read it (docs.nvidia.com/cuda/eula), and add --accept-nvidia-licence where you accept it.");
-    }
     let cache = Cache::open()?;
     let vgpu = quick(steps)?;
     for program in programs {
