@@ -1,46 +1,36 @@
-//! `cargo xtask cuda build`: libcuda for old systems.
+//! `cargo xtask cuda`: the command `vgpu` with its library, and programs that use them.
 
-use std::collections::BTreeSet;
-use std::env;
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+mod build;
+mod glibc;
+mod programs;
+mod python;
 
-use anyhow::{Context, Result, anyhow};
+use std::path::PathBuf;
+
+use anyhow::Result;
 use clap::{Args, Subcommand};
-use object::Endianness;
-use object::elf::FileHeader64;
-use object::read::elf::FileHeader;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
-use vgpu_bed::host_packages::{self, Package};
-use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
-use crate::pypi;
+pub(crate) use build::{Installed, Profile};
+pub(crate) use python::Python;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask cuda build                then LD_LIBRARY_PATH=$PWD/target/cuda PROGRAM
+  cargo xtask cuda build                the command vgpu and its library, in target/cuda
+  cargo xtask cuda build --out ~/.local
+  cargo xtask cuda equality             100 steps of two trainings of tinygrad, each step held against its CPU backend
+  cargo xtask cuda equality --steps 5   for a short time
+  cargo xtask cuda programs             which programs of others there are
+  cargo xtask cuda programs taichi      run one
 
-The first time downloads a linker from PyPI into the cache, 100 MB.
+The library that `build` makes loads on glibc 2.17 and later. The first time downloads a linker for that from PyPI into the
+cache, 100 MB; with --quick it is linked for this machine.
 
-Exit code: 0 if the library loads on glibc 2.17 and later, 1 otherwise.";
+Exit code: 0 if all that was asked for went well, 1 otherwise.";
 
-/// What links for an old glibc: zig, and cargo's way to it.
-const ZIG: &str = "0.17.1";
-const CARGO_ZIGBUILD: &str = "0.24.1";
-
-const PACKAGES: &[Package] = &[
-    Package::program("python3", "python3"),
-    Package::python_module("python3-venv", "ensurepip"),
-];
-
-/// The oldest glibc that the library loads on.
-const GLIBC: Version = Version([2, 17, 0]);
-
-/// Build what CUDA programs load
+/// Build the command vgpu, and run programs of others with it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
@@ -50,178 +40,60 @@ pub(crate) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Task {
-    /// Build libcuda.so.1 for glibc 2.17 and later, in target/cuda
-    Build,
+    /// Build the command vgpu and its library, with manual pages and completions
+    Build {
+        /// The folder, as it might be /usr/local
+        #[arg(long, value_name = "FOLDER", default_value = "target/cuda")]
+        out: PathBuf,
+
+        /// Build sooner what is slower
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Hold tinygrad's gradients against those of its CPU backend
+    Equality {
+        /// How many steps of each training
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+    },
+    /// Run programs of others
+    Programs(programs::Options),
 }
 
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
-    match options.task {
-        Task::Build => build(steps),
-    }
-}
-
-fn build(steps: &Steps) -> Result<()> {
-    host_packages::ensure(PACKAGES, steps)?;
-    let cache = Cache::open()?;
-    let name = format!("zig-{ZIG}-{CARGO_ZIGBUILD}");
-    let packages = [
-        format!("ziglang=={ZIG}"),
-        format!("cargo-zigbuild=={CARGO_ZIGBUILD}"),
-    ];
-    let venv = steps.step("Install the linker", |step| {
-        pypi::environment(&cache, &name, &packages, "cargo-zigbuild", step)
-    })?;
-    let library = steps.step("Build libcuda", |step| {
-        // It looks for zig on the path.
-        let path = env::var_os("PATH").unwrap_or_default();
-        let path = env::join_paths(
-            [venv.join("bin")]
-                .into_iter()
-                .chain(env::split_paths(&path)),
-        )?;
-        let target = format!("x86_64-unknown-linux-gnu.{GLIBC}");
-        let mut cargo = process::cargo();
-        cargo
-            .args(["zigbuild", "--locked", "--release", "-p", "vgpu-libcuda"])
-            .args(["--target", &target])
-            .env("PATH", path)
-            .current_dir(checkout());
-        step.run(&mut cargo)?;
-        Ok(checkout().join("target/x86_64-unknown-linux-gnu/release/libcuda.so"))
-    })?;
-    check(&library)?;
-    let folder = install(&library, &checkout().join("target/cuda"))?;
-    println!("{}", folder.display());
-    Ok(())
-}
-
-/// Puts the library into a folder under both of its names.
-fn install(library: &Path, folder: &Path) -> Result<PathBuf> {
-    let made = || -> std::io::Result<()> {
-        fs::create_dir_all(folder)?;
-        let file = tempfile::NamedTempFile::new_in(folder)?;
-        fs::copy(library, file.path())?;
-        // A program that has the old one open keeps it.
-        file.persist(folder.join("libcuda.so.1"))?;
-        let short = folder.join("libcuda.so");
-        let _ = fs::remove_file(&short);
-        symlink("libcuda.so.1", short)
-    };
-    made().with_context(|| format!("cannot write {}", folder.display()))?;
-    Ok(folder.to_owned())
-}
-
-/// A version of glibc, such as 2.17 or 2.2.5.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Version([u32; 3]);
-
-impl std::fmt::Display for Version {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [major, minor, patch] = self.0;
-        write!(f, "{major}.{minor}")?;
-        match patch {
-            0 => Ok(()),
-            patch => write!(f, ".{patch}"),
+    match &options.task {
+        Task::Build { out, quick } => {
+            let profile = match quick {
+                true => Profile::Quick,
+                false => Profile::Release,
+            };
+            let installed = build::build(profile, &checkout().join(out), steps)?;
+            println!("{}", installed.vgpu().display());
+            Ok(())
         }
+        Task::Equality { steps: count } => {
+            let installed = quick(steps)?;
+            programs::equality(&installed, *count, &Cache::open()?, steps)
+        }
+        Task::Programs(options) => programs::run(options, steps),
     }
 }
 
-impl Version {
-    /// Of what a symbol's version is called; `None` for those of other libraries.
-    fn of(name: &str) -> Option<Self> {
-        let mut version = [0; 3];
-        let mut parts = name.strip_prefix("GLIBC_")?.split('.');
-        for number in &mut version {
-            match parts.next() {
-                Some(part) => *number = part.parse().ok()?,
-                None => break,
-            }
-        }
-        Some(Self(version))
-    }
+/// The command and its library, soon.
+///
+/// # Errors
+///
+/// They do not build.
+pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
+    build::build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
 }
 
-/// The versions of symbols that an ELF file needs of other libraries.
-fn needs(file: &Path) -> Result<BTreeSet<String>> {
-    let data = fs::read(file)?;
-    let header = FileHeader64::<Endianness>::parse(&*data)?;
-    let endian = header.endian()?;
-    let sections = header.sections(endian, &*data)?;
-    let mut names = BTreeSet::new();
-    let Some((mut libraries, link)) = sections.gnu_verneed(endian, &*data)? else {
-        return Ok(names);
-    };
-    let strings = sections.strings(endian, &*data, link)?;
-    while let Some((_, mut versions)) = libraries.next()? {
-        while let Some(version) = versions.next()? {
-            let name = version.name(endian, strings)?;
-            names.insert(String::from_utf8_lossy(name).into_owned());
-        }
-    }
-    Ok(names)
-}
-
-/// Checks that a library loads on the oldest glibc.
-fn check(library: &Path) -> Result<()> {
-    let needs = needs(library).with_context(|| format!("cannot read {}", library.display()))?;
-    // What glibc keeps to itself has no number.
-    let fits = |name: &&String| match name.strip_prefix("GLIBC_") {
-        Some(_) => Version::of(name).is_some_and(|version| version <= GLIBC),
-        None => true,
-    };
-    let above: Vec<_> = needs.iter().filter(|name| !fits(name)).cloned().collect();
-    if needs.is_empty() || !above.is_empty() {
-        let what = match needs.is_empty() {
-            true => "says of no library what it needs".into(),
-            false => format!("needs {}, above glibc {GLIBC}", above.join(", ")),
-        };
-        return Err(anyhow!("{} {what}", library.display()))
-            .mend("Build it by `cargo xtask cuda build`, with a linker for that glibc.");
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn versions_have_an_order() {
-        let of = |name| Version::of(name).unwrap();
-        assert!(of("GLIBC_2.2.5") < of("GLIBC_2.17"));
-        assert!(of("GLIBC_2.17") == GLIBC && of("GLIBC_2.34") > GLIBC);
-        assert_eq!(of("GLIBC_2.2.5").to_string(), "2.2.5");
-        assert_eq!(GLIBC.to_string(), "2.17");
-        for other in ["GLIBC_PRIVATE", "GCC_3.0", "GLIBC_2.x"] {
-            assert_eq!(Version::of(other), None);
-        }
-    }
-
-    /// This program is linked for the glibc of this machine, which is newer.
-    #[test]
-    fn what_needs_a_newer_glibc_is_refused() {
-        let own = env::current_exe().unwrap();
-        assert!(needs(&own).unwrap().contains("GLIBC_2.34"));
-        let error = format!("{:#}", check(&own).unwrap_err());
-        assert!(error.contains("GLIBC_2.34"), "{error}");
-        assert!(!error.contains("GLIBC_2.2.5"), "{error}");
-        assert!(check(Path::new("/etc/hostname")).is_err());
-    }
-
-    #[test]
-    fn a_library_is_installed_under_both_names() {
-        let folder = tempfile::tempdir().unwrap();
-        let library = folder.path().join("built");
-        let installed = folder.path().join("cuda");
-        for text in ["first", "second"] {
-            fs::write(&library, text).unwrap();
-            install(&library, &installed).unwrap();
-            for name in ["libcuda.so", "libcuda.so.1"] {
-                let found = fs::read_to_string(installed.join(name)).unwrap();
-                assert_eq!(found, text, "{name}");
-            }
-            assert_eq!(fs::read_dir(&installed).unwrap().count(), 2);
-        }
-    }
+/// Holds a few steps of a training against tinygrad's CPU backend.
+///
+/// # Errors
+///
+/// They are not equal, or could not be made.
+pub(crate) fn briefly(steps: &Steps) -> Result<()> {
+    programs::equality(&quick(steps)?, 4, &Cache::open()?, steps)
 }

@@ -1,6 +1,7 @@
-//! `cargo xtask demo`: a virtual machine that finds the device.
+//! `cargo xtask demo`: a virtual machine that finds the device; a CUDA program that runs.
 
 pub(crate) mod attachment;
+mod cuda;
 mod xen;
 
 use std::fs;
@@ -29,8 +30,10 @@ Examples:
   cargo xtask demo --attachment xen     on a real Xen, started by xl
   cargo xtask demo --suite trixie       with the device built into the QEMU of Debian 13
   cargo xtask demo --shell              look around in the guest yourself
+  cargo xtask demo cuda                 no machine: unmodified tinygrad trains a net on processors
 
-Exit code: 0 if the guest finds the device and every criterion holds, 1 otherwise.";
+Exit code: 0 if the guest finds the device and every criterion holds, or the net learns as on tinygrad's CPU backend; 1
+otherwise.";
 
 const LSPCI: &str = "lspci -nnvvv -d 1af4:1111";
 const CHECK: &str = "vgpu-stub check";
@@ -39,6 +42,10 @@ const CHECK: &str = "vgpu-stub check";
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Options {
+    /// What is shown
+    #[arg(value_enum, default_value_t = Subject::Device, hide_default_value = true)]
+    subject: Subject,
+
     /// How the device gets into the machine [default: vfio-user where this machine's QEMU can do it, else qemu]
     #[arg(long, value_enum)]
     attachment: Option<Attachment>,
@@ -60,6 +67,14 @@ pub(crate) struct Options {
     keep: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Subject {
+    /// The device in a guest
+    Device,
+    /// A CUDA program without a guest
+    Cuda,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Board {
     /// Conventional PCI
@@ -79,6 +94,17 @@ impl From<Board> for MachineType {
 
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    if options.subject == Subject::Cuda {
+        let with_guest = options.attachment.is_some()
+            || options.machine.is_some()
+            || options.suite.is_some()
+            || options.shell
+            || options.keep;
+        if with_guest {
+            return Err(anyhow!("there is no guest in this one")).mend("Leave out all options.");
+        }
+        return cuda::demonstrate(steps);
+    }
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if options.shell && !terminal {
         return Err(anyhow!("there is no terminal for the shell")).mend("Leave out --shell.");

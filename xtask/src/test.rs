@@ -20,6 +20,7 @@ use vgpu_bed::stock_qemu::StockQemu;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::cuda;
 use crate::fuzz;
 use crate::package;
 use crate::qemu::{self, Source, Variant};
@@ -172,6 +173,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         tests(&["--workspace"], &[] as &[(&str, &Path)])
     });
     summary.add("Fuzz for a short time", || fuzz::briefly(5, steps));
+    summary.add("tinygrad for a short time", || cuda::briefly(steps));
     machines(options, steps, &mut summary);
     summary.skip(
         "The device in XCP-ng's QEMU 4.2.1",

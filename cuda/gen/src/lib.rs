@@ -3,12 +3,14 @@
 //! generated code is committed.
 #![forbid(unsafe_code)]
 
+mod coverage;
 mod exports;
 mod idl;
 mod wire;
 
+pub use coverage::coverage;
 pub use exports::exports;
-pub use idl::{Class, Function, Idl, Kind, Message, Parameter};
+pub use idl::{Class, Function, Idl, Kind, Message, Parameter, Symbol};
 pub use wire::wire;
 
 use std::path::{Path, PathBuf};

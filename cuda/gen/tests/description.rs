@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use syn::{FnArg, Item, ItemFn, Type, Visibility};
-use vgpu_cuda_gen::{Class, Idl, Kind, exports, folder, wire};
+use vgpu_cuda_gen::{Class, Idl, Kind, coverage, exports, folder, wire};
 
 fn idl() -> Idl {
     Idl::read(&folder()).unwrap()
@@ -220,4 +220,20 @@ fn an_error_names_its_line() {
     std::fs::write(folder_of_test.join("driver/start.rs"), wrong).unwrap();
     let error = Idl::read(&folder_of_test).unwrap_err();
     assert_eq!(error.to_string(), "driver/start.rs:4:5: unknown attribute");
+}
+
+/// `UPDATE=1` writes the page anew.
+#[test]
+fn the_books_page_is_what_is_described() {
+    let page = folder().join("../../docs/cuda-functions.md");
+    let text = coverage(&idl());
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&page, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(page).unwrap_or_default();
+    let hint = "run with UPDATE=1 to write it anew";
+    assert!(
+        written == text,
+        "docs/cuda-functions.md is out of date: {hint}"
+    );
 }

@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod log;
+pub mod program;
 mod worker;
 
 use std::ffi::OsString;

@@ -251,6 +251,28 @@ fn what_the_table_does_not_have_is_named() {
 }
 
 #[test]
+fn a_check_names_all_that_is_not_taken() {
+    let check = |body: &str, most| {
+        let text = format!(
+            "{HEAD}.global .b8 g[64];\n.visible .entry k() {{\n.reg .b32 %r<9>;\n{body}\nret;\n}}"
+        );
+        let module = vgpu_ptx::parse(&text).expect("grammar");
+        let mut memory = vgpu_device_memory::Memory::new(1 << 32, 1 << 40, 1 << 20);
+        let errors = vgpu_simt::Program::check(&module, &mut memory, most).expect("looked at");
+        assert_eq!(memory.count(), 0, "nothing is left");
+        errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let body = "add.s32 %r1, %r2, %r3;\nmma.sync %r1, %r2;\nend: add.s32 %r1, %r2;";
+    let all = [
+        "line 8, column 1: unknown form `mma.sync`",
+        "line 9, column 6: `add.s32`: operand 3: missing",
+    ];
+    assert_eq!(check(body, 9), all);
+    assert_eq!(check(body, 1), all[..1]);
+    assert!(check("add.s32 %r1, %r2, %r3;", 9).is_empty());
+}
+
+#[test]
 fn what_would_take_too_much_is_refused() {
     let many: String = (0..70_000).map(|i| format!("mov.u32 %r{i}, 1;")).collect();
     let text = format!("{HEAD}.visible .entry k() {{ .reg .b32 %r<70000>; {many} }}");

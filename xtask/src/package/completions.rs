@@ -4,7 +4,7 @@ use clap::Command;
 use clap_complete::Shell;
 
 /// The shell's completions for the command, without what its help hides.
-pub(super) fn of(command: &Command, shell: Shell) -> Vec<u8> {
+pub(crate) fn of(command: &Command, shell: Shell) -> Vec<u8> {
     let version = command.get_version().unwrap_or_default().to_owned();
     let mut visible = visible(command).version(version).propagate_version(true);
     let mut text = Vec::new();

@@ -11,31 +11,33 @@ use clap_mangen::Man;
 /// # Errors
 ///
 /// A page cannot be made.
-pub(super) fn pages(command: Command) -> Result<Vec<(String, Vec<u8>)>> {
+pub(crate) fn pages(command: Command) -> Result<Vec<(String, Vec<u8>)>> {
     let mut command = command.disable_help_subcommand(true);
     command.build();
     let mut pages = Vec::new();
-    collect(&command, None, &mut pages)?;
+    let program = command.get_name().to_owned();
+    collect(&command, &program, None, &mut pages)?;
     Ok(pages)
 }
 
 fn collect(
     command: &Command,
+    program: &str,
     parent: Option<&str>,
     pages: &mut Vec<(String, Vec<u8>)>,
 ) -> Result<()> {
     let name = command.get_display_name().unwrap_or(command.get_name());
-    pages.push((name.to_owned(), page(command, parent)?));
+    pages.push((name.to_owned(), page(command, program, parent)?));
     for command in command.get_subcommands().filter(|it| !it.is_hide_set()) {
-        collect(command, Some(name), pages)?;
+        collect(command, program, Some(name), pages)?;
     }
     Ok(())
 }
 
-fn page(command: &Command, parent: Option<&str>) -> Result<Vec<u8>> {
+fn page(command: &Command, program: &str, parent: Option<&str>) -> Result<Vec<u8>> {
     let man = Man::new(command.clone())
-        .source(concat!("vgpu-stub ", env!("CARGO_PKG_VERSION")))
-        .manual("vgpu-stub");
+        .source(format!("{program} {}", env!("CARGO_PKG_VERSION")))
+        .manual(program);
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
@@ -123,9 +125,11 @@ mod tests {
 
     #[test]
     fn each_page_shows_how_and_how_it_ends() {
-        let pages = pages(vgpu_stub::command()).unwrap();
-        assert!(pages.len() > 15);
-        for (name, page) in pages {
+        let stub = pages(vgpu_stub::command()).unwrap();
+        assert!(stub.len() > 15);
+        let vgpu = pages(vgpu_command::command()).unwrap();
+        assert_eq!(vgpu.len(), 6);
+        for (name, page) in stub.into_iter().chain(vgpu) {
             let page = String::from_utf8(page).unwrap();
             for section in ["SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"] {
                 assert_eq!(

@@ -1,9 +1,9 @@
 //! `cargo xtask package`: packages for the hosts of VMs.
 
 mod clean_debian;
-mod completions;
+pub(crate) mod completions;
 mod contents;
-mod manual;
+pub(crate) mod manual;
 
 use std::fs;
 use std::path::{Path, PathBuf};

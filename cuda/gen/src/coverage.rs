@@ -1,0 +1,82 @@
+//! The book's page of what is covered.
+
+use std::fmt::Write;
+
+use crate::idl::{Class, Function, Idl};
+
+/// Each class, as the page calls it, and what a call of it costs.
+const CLASSES: [(Class, &str, &str); 4] = [
+    (Class::Local, "local", "sends nothing"),
+    (
+        Class::Asynchronous,
+        "asynchronous",
+        "sends a message, and does not wait",
+    ),
+    (
+        Class::Shadow,
+        "shadow",
+        "makes a handle in the program, sends a message, and does not wait",
+    ),
+    (Class::Sync, "sync", "waits for the answer"),
+];
+
+const HEAD: &str = "\
+# Functions of the CUDA driver
+
+What `libcuda.so.1` [of this project](cuda.md) exports. This page is generated from the description of the interface, `cuda/idl/`: a
+test holds it against that, and `UPDATE=1 cargo nextest run -p vgpu-cuda-gen` writes it anew. What an engine makes of a call is
+[its own affair](cuda.md#the-engines).
+";
+
+const UNSUPPORTED: &str = "\
+## Not supported
+
+These names resolve; a call gives `CUDA_ERROR_NOT_SUPPORTED`, and is named once on standard error.
+";
+
+/// The page, in Markdown.
+#[must_use]
+pub fn coverage(idl: &Idl) -> String {
+    let mut page = format!("{HEAD}\n");
+    // Written to a String, which takes all.
+    let _ = writeln!(page, "| class | a call | functions |\n|---|---|---|");
+    let of = |class: Class| {
+        idl.functions
+            .iter()
+            .filter(move |function| function.class == class)
+    };
+    for (class, name, about) in CLASSES {
+        let _ = writeln!(page, "| {name} | {about} | {} |", of(class).count());
+    }
+    let refused = idl.unsupported.len();
+    let _ = writeln!(page, "| not supported | says so | {refused} |\n");
+    let _ = writeln!(
+        page,
+        "## Supported\n\nFor functions with a variant per thread, both are there.\n\n\
+         | function | class | CUDA since | per thread |\n|---|---|---|---|"
+    );
+    let mut functions: Vec<_> = idl.functions.iter().collect();
+    functions.sort_by_key(|function| &function.name);
+    for function in functions {
+        let _ = writeln!(page, "{}", row(function));
+    }
+    let mut names: Vec<_> = idl.unsupported.iter().map(|(name, _)| name).collect();
+    names.sort();
+    let _ = writeln!(page, "\n{UNSUPPORTED}");
+    for name in names {
+        let _ = writeln!(page, "- `{name}`");
+    }
+    page
+}
+
+fn row(function: &Function) -> String {
+    let class = CLASSES.iter().find(|(class, ..)| *class == function.class);
+    let class = class.map_or("", |(_, name, _)| name);
+    let (major, minor) = (function.since / 1000, function.since % 1000 / 10);
+    let suffix = function.per_thread.iter();
+    let suffix: String = suffix.map(|suffix| format!("`_{suffix}`")).collect();
+    format!(
+        "| `{}` | {class} | {major}.{minor} | {suffix} |",
+        function.name
+    )
+}

@@ -1,0 +1,114 @@
+//! The command `vgpu` and its library, laid out as they are installed.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap_complete::Shell;
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::process;
+use vgpu_bed::steps::Steps;
+
+use crate::checkout;
+use crate::cuda::glibc;
+use crate::package::{completions, manual};
+
+/// How it is built.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Profile {
+    /// For use.
+    Release,
+    /// For a demonstration or a test that waits for it.
+    Quick,
+}
+
+impl Profile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Quick => "quick",
+        }
+    }
+}
+
+/// A folder with the command.
+#[derive(Debug)]
+pub(crate) struct Installed(PathBuf);
+
+impl Installed {
+    /// The command.
+    pub(crate) fn vgpu(&self) -> PathBuf {
+        self.0.join("bin/vgpu")
+    }
+}
+
+/// Where each shell looks for completions, below the folder.
+const COMPLETIONS: [(Shell, &str); 3] = [
+    (Shell::Bash, "share/bash-completion/completions/vgpu"),
+    (Shell::Zsh, "share/zsh/site-functions/_vgpu"),
+    (Shell::Fish, "share/fish/vendor_completions.d/vgpu.fish"),
+];
+
+/// Builds all, and lays it out in a folder.
+///
+/// # Errors
+///
+/// It does not build, or the folder cannot be written.
+pub(super) fn build(profile: Profile, folder: &Path, steps: &Steps) -> Result<Installed> {
+    host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
+    steps.step("Build vgpu and its library", |step| {
+        let mut cargo = process::cargo();
+        cargo
+            .current_dir(checkout())
+            .args(["build", "--profile", profile.name()])
+            .args(["--package", "vgpu-command", "--package", "vgpu-libcuda"]);
+        step.run(&mut cargo)
+    })?;
+    let built = process::target(checkout()).join(profile.name());
+    let library = match profile {
+        Profile::Release => glibc::library(steps)?,
+        Profile::Quick => built.join("libcuda.so"),
+    };
+    copy(&built.join("vgpu"), &folder.join("bin/vgpu"))?;
+    copy(&library, &folder.join("lib/vgpu/libcuda.so"))?;
+    let link = folder.join("lib/vgpu/libcuda.so.1");
+    remove(&link)?;
+    symlink("libcuda.so", &link).with_context(|| link.display().to_string())?;
+    let command = vgpu_command::command();
+    for (shell, path) in COMPLETIONS {
+        write(&folder.join(path), &completions::of(&command, shell))?;
+    }
+    for (name, page) in manual::pages(command)? {
+        write(&folder.join(format!("share/man/man1/{name}.1")), &page)?;
+    }
+    Ok(Installed(folder.to_path_buf()))
+}
+
+/// Takes a file away that may be in use.
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| path.display().to_string())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn parent(path: &Path) -> Result<()> {
+    let parent = path.parent().context("a file without a folder")?;
+    fs::create_dir_all(parent).with_context(|| parent.display().to_string())
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    parent(to)?;
+    remove(to)?;
+    fs::copy(from, to).with_context(|| to.display().to_string())?;
+    Ok(())
+}
+
+fn write(to: &Path, content: &[u8]) -> Result<()> {
+    parent(to)?;
+    fs::write(to, content).with_context(|| to.display().to_string())
+}

@@ -1,0 +1,90 @@
+//! Programs of others, on the engines.
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use vgpu_bed::cache::Cache;
+use vgpu_bed::failure::Mend;
+use vgpu_bed::steps::Steps;
+
+use super::{Installed, Python, quick};
+
+/// Run programs of others
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Which; without it, all are listed
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+}
+
+struct Program {
+    /// Its name, and that of its list of packages.
+    name: &'static str,
+    about: &'static str,
+    script: &'static str,
+    engine: &'static str,
+}
+
+const PROGRAMS: [Program; 1] = [Program {
+    name: "taichi",
+    about: "Taichi 1.7.4: a field is filled, and summed up",
+    script: "taichi_fields.py",
+    engine: "cpu",
+}];
+
+fn list() -> String {
+    let lines = PROGRAMS.iter();
+    lines
+        .map(|program| format!("  {:12} {}\n", program.name, program.about))
+        .collect()
+}
+
+/// Runs the command.
+pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    if options.names.is_empty() {
+        print!("{}", list());
+        return Ok(());
+    }
+    let named = |name: &String| {
+        let found = PROGRAMS.iter().find(|program| program.name == name);
+        found
+            .ok_or_else(|| anyhow!("there is no program {name:?}"))
+            .mend(format!("Name one of these:\n{}", list().trim_end()))
+    };
+    let programs: Vec<_> = options.names.iter().map(named).collect::<Result<_>>()?;
+    let cache = Cache::open()?;
+    let vgpu = quick(steps)?;
+    for program in programs {
+        let python = Python::with(program.name, &cache, steps)?;
+        let options = ["--engine", program.engine];
+        let output = steps
+            .step(&format!("Run {}", program.name), |step| {
+                step.output(&mut python.script_on(&vgpu, &options, program.script))
+            })
+            .mend("See what it says above, and what it calls: vgpu trace.")?;
+        print!("{output}");
+    }
+    Ok(())
+}
+
+/// Holds so many steps of tinygrad's trainings against its CPU backend.
+///
+/// # Errors
+///
+/// A step is not equal.
+pub(super) fn equality(vgpu: &Installed, count: u32, cache: &Cache, steps: &Steps) -> Result<()> {
+    let python = Python::tinygrad(cache, steps)?;
+    for net in ["mlp", "convnet"] {
+        let mut script = python.script_on(vgpu, &[], "tinygrad_equality.py");
+        script
+            .args([net, &count.to_string()])
+            .env("DEV", "CUDA:PTX");
+        let output = steps
+            .step(
+                &format!("Hold tinygrad's {net} against its CPU backend"),
+                |step| step.output(&mut script),
+            )
+            .context("the engine's results are not those of the CPU backend")?;
+        print!("{output}");
+    }
+    Ok(())
+}
