@@ -186,19 +186,8 @@ impl Engine for NullEngine {
     }
 
     fn module_load(&mut self, image: &[u8]) -> Result<ModuleInfo> {
-        let end = image
-            .iter()
-            .position(|byte| *byte == 0)
-            .unwrap_or(image.len());
-        let text = image
-            .get(..end)
-            .and_then(|text| std::str::from_utf8(text).ok());
-        let text = text.ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidImage,
-                "the null engine reads PTX text alone",
-            )
-        })?;
+        let text = vgpu_ptx::image::text(image)
+            .map_err(|error| Error::new(ErrorKind::InvalidImage, error.to_string()))?;
         let invalid = |error: vgpu_ptx::Error| Error::new(ErrorKind::InvalidPtx, error.to_string());
         let module = vgpu_ptx::parse(text).map_err(invalid)?;
         let (major, minor) = module.version;
