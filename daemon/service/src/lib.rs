@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod call;
+mod engines;
 mod hello;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,14 +15,10 @@ use std::time::Instant;
 
 use vgpu_cuda_wire::{CUresult, dispatch};
 use vgpu_engine::{Engine, ModuleInfo};
-use vgpu_engine_cpu::{Config, CpuEngine};
-use vgpu_worker::{Context, Fatal, Options, Request, Service, log, serve};
+use vgpu_worker::{Context, Fatal, Request, Service};
 
 use call::Call;
-
-/// Makes an engine whose device memory has addresses from the first on, and up
-/// to the second.
-type MakeEngine = Box<dyn FnOnce((u64, u64)) -> Box<dyn Engine>>;
+pub use engines::{ENGINES, EngineKind, MakeEngine};
 
 /// A session's device.
 pub struct Cuda {
@@ -78,25 +75,8 @@ impl Service for Cuda {
     }
 }
 
-/// A worker of a daemon, with the engine on processors, from its socket to its
-/// end; gives the process's status.
+/// A worker of a daemon, with the default engine: see [`EngineKind::worker`].
+#[must_use]
 pub fn worker(socket: OwnedFd, daemon: i32) -> i32 {
-    let options = Options {
-        parent: rustix::process::Pid::from_raw(daemon),
-        ..Options::default()
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let service = Cuda::new(Box::new(move |addresses| {
-        let config = Config {
-            addresses,
-            threads,
-            ..Config::default()
-        };
-        Box::new(CpuEngine::new(&config))
-    }));
-    let served = serve(socket, &options, service);
-    if let Err(error) = &served {
-        log(error);
-    }
-    i32::from(served.is_err())
+    ENGINES[0].worker(socket, daemon)
 }

@@ -5,12 +5,12 @@
 //! may be anything, and nothing worse.
 
 use std::fmt;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use rustix::fs::SealFlags;
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use vgpu_ring::Memory;
 
@@ -53,6 +53,21 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Window {
+    /// Makes a memory file of `len` bytes that stays as long as it is, and maps
+    /// it. It has no name in any file system.
+    ///
+    /// # Errors
+    /// `len` is no multiple of 4096, or 0; the system has no room.
+    pub fn create(len: usize) -> Result<(OwnedFd, Self), Error> {
+        let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+        let memory = memfd_create(c"vgpu", flags)?;
+        ftruncate(&memory, len as u64)?;
+        let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+        fcntl_add_seals(&memory, seals)?;
+        let window = Self::map(memory.as_fd(), len)?;
+        Ok((memory, window))
+    }
+
     /// Maps `len` bytes of a memory file, from its start.
     ///
     /// # Errors
@@ -200,10 +215,7 @@ impl fmt::Debug for Window {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsFd, OwnedFd};
     use std::sync::atomic::Ordering;
-
-    use rustix::fs::{MemfdFlags, fcntl_add_seals, ftruncate, memfd_create};
 
     use super::*;
 

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 use vgpu_ring::Park;
@@ -63,17 +62,6 @@ impl AsFd for Listener {
     }
 }
 
-/// Memory that a program will share, made and sealed here.
-fn shared(size: usize) -> Result<(OwnedFd, Window), Error> {
-    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let memory = memfd_create(c"vgpu", flags)?;
-    ftruncate(&memory, size as u64)?;
-    let seals = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
-    fcntl_add_seals(&memory, seals)?;
-    let window = Window::map(memory.as_fd(), size)?;
-    Ok((memory, window))
-}
-
 /// A session that waits for its program. It is made before the worker gives up
 /// its rights, and nothing of the program is read before [`Offer::open`].
 #[derive(Debug)]
@@ -99,7 +87,7 @@ impl Offer {
     /// # Errors
     /// The system refuses.
     pub fn new(slice_size: usize) -> Result<Self, Error> {
-        let (memory, slice) = shared(slice_size)?;
+        let (memory, slice) = Window::create(slice_size)?;
         Ok(Self {
             memory,
             slice,
@@ -182,7 +170,10 @@ impl Session {
     /// # Errors
     /// The size is no multiple of 4096, or the system has not so much.
     pub fn region(&self, size: usize) -> Result<(OwnedFd, Window), Error> {
-        shared(size)
+        Window::create(size).map_err(|error| match error {
+            vgpu_window::Error::System(errno) => errno.into(),
+            other => other.into(),
+        })
     }
 
     /// Answers that a region was added.
