@@ -9,13 +9,13 @@ use crate::attempt::Argument::{File, Number, Own, Parent, Text, Zeros};
 use crate::attempt::{Argument, Attempt, OnXen};
 use crate::{Act, Outcome};
 
-/// An act that ends either process.
+/// An act that ends each process.
 const fn ended(what: &'static str, number: i64, arguments: &'static [Argument]) -> Act {
-    both(what, Outcome::Ended, number, arguments)
+    all(what, Outcome::Ended, number, arguments)
 }
 
-/// An act of which the same comes in either process.
-const fn both(
+/// An act of which the same comes in each process.
+const fn all(
     what: &'static str,
     outcome: Outcome,
     number: i64,
@@ -26,7 +26,14 @@ const fn both(
         attempt: Attempt::Call(number, arguments),
         xen: outcome,
         vfio_user: outcome,
+        worker: outcome,
     }
+}
+
+/// An act that ends the device's processes, and may be done by a CUDA worker, or
+/// comes to something else there.
+const fn but_in_a_worker(act: Act, worker: Outcome) -> Act {
+    Act { worker, ..act }
 }
 
 /// An act of the process that answers a guest of Xen.
@@ -40,6 +47,7 @@ const fn on_xen(
         attempt: Attempt::OnXen(attempt),
         xen: outcome,
         vfio_user: Outcome::Nothing,
+        worker: Outcome::Nothing,
     }
 }
 
@@ -50,8 +58,17 @@ const SHARED: Argument = Number((libc::MAP_SHARED | libc::MAP_ANONYMOUS) as i64)
 const READ_WRITE: i64 = (libc::PROT_READ | libc::PROT_WRITE) as i64;
 const EXECUTE: i64 = libc::PROT_EXEC as i64;
 const PAGE: Argument = Number(4096);
-/// More than either process may have, and no more than it would get.
+/// More than the device's processes may have, and no more than they would get.
 const TOO_MUCH: Argument = Number(2 << 30);
+
+/// More addresses than any of them may have, which it would get.
+const FAR_TOO_MUCH: Argument = Number(128 << 30);
+const NOT_RESERVED: Argument =
+    Number((libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as i64);
+
+/// Linux refuses it: a thread shares its process's user namespace.
+const THREAD_ELSEWHERE: i64 =
+    (libc::CLONE_VM | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_NEWUSER) as i64;
 
 const PTRACE_SEIZE: i64 = 0x4206;
 const PIDFD_GETFD: i64 = 438;
@@ -70,11 +87,11 @@ const X32: i64 = 0x4000_0000;
 #[rustfmt::skip] // A table.
 pub const ACTS: &[Act] = &[
     // Files.
-    both("open a file", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/etc/passwd"), Number(0)]),
+    all("open a file", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/etc/passwd"), Number(0)]),
     ended("open a file by the older call", libc::SYS_open, &[Text(c"/etc/passwd"), Number(0)]),
     ended("open a file by the newest call", libc::SYS_openat2, &[HERE, Text(c"/etc/passwd"), Zeros, Number(24)]),
     ended("open a file by its handle", libc::SYS_open_by_handle_at, &[HERE, Zeros, Number(0)]),
-    both("read /proc", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/proc/self/environ"), Number(0)]),
+    all("read /proc", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/proc/self/environ"), Number(0)]),
     ended("see where a descriptor leads", libc::SYS_readlinkat, &[HERE, Text(c"/proc/self/fd/0"), Zeros, PAGE]),
     ended("list a folder", libc::SYS_getdents64, &[File, Zeros, PAGE]),
     ended("look for a file", libc::SYS_newfstatat, &[HERE, Text(c"/etc"), Zeros, Number(0)]),
@@ -87,7 +104,7 @@ pub const ACTS: &[Act] = &[
     ended("remove a file", libc::SYS_unlinkat, &[HERE, Text(c"/nonexistent/x"), Number(0)]),
     ended("change a file's mode", libc::SYS_fchmodat, &[HERE, Text(c"/nonexistent/x"), Number(0)]),
     ended("change a file's owner", libc::SYS_fchown, &[File, Number(0), Number(0)]),
-    ended("cut an open file", libc::SYS_ftruncate, &[File, PAGE]),
+    but_in_a_worker(ended("cut an open file", libc::SYS_ftruncate, &[File, PAGE]), Outcome::Works),
     ended("take room in an open file", libc::SYS_fallocate, &[File, Number(0), Number(0), PAGE]),
     ended("write in the middle of an open file", libc::SYS_pwrite64, &[File, Zeros, PAGE, Number(0)]),
     // The server that is started by hand has a log that may be a file.
@@ -96,6 +113,7 @@ pub const ACTS: &[Act] = &[
         attempt: Attempt::Call(libc::SYS_write, &[File, Zeros, PAGE]),
         xen: Outcome::OverLimit,
         vfio_user: Outcome::Works,
+        worker: Outcome::Works,
     },
     // Out of its place.
     ended("leave the root folder", libc::SYS_chroot, &[Text(c"/")]),
@@ -113,11 +131,13 @@ pub const ACTS: &[Act] = &[
     ended("fork", libc::SYS_fork, &[]),
     ended("fork by clone", libc::SYS_clone, &[Number(libc::SIGCHLD as i64), Number(0), Number(0), Number(0), Number(0)]),
     ended("clone into a user namespace", libc::SYS_clone, &[Number((libc::CLONE_NEWUSER | libc::SIGCHLD) as i64), Number(0), Number(0), Number(0), Number(0)]),
+    ended("start a thread in a user namespace", libc::SYS_clone, &[Number(THREAD_ELSEWHERE), Number(0), Number(0), Number(0), Number(0)]),
     Act {
         what: "clone by the newer call, whose flags no filter sees",
         attempt: Attempt::Call(libc::SYS_clone3, &[Zeros, Number(64)]),
         xen: Outcome::Ended,
         vfio_user: Outcome::Refused,
+        worker: Outcome::Refused,
     },
     ended("trace another process", libc::SYS_ptrace, &[Number(PTRACE_SEIZE), Parent, Number(0), Number(0)]),
     ended("read another process's memory", libc::SYS_process_vm_readv, &[Parent, Zeros, Number(1), Zeros, Number(1), Number(0)]),
@@ -150,14 +170,16 @@ pub const ACTS: &[Act] = &[
     ended("share memory", libc::SYS_shmget, &[Number(0), PAGE, Number(0)]),
     ended("lock all memory", libc::SYS_mlockall, &[Number(0)]),
     ended("handle page faults", libc::SYS_userfaultfd, &[Number(0)]),
-    both("take too much memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]),
-    both("take too much shared memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), SHARED, NONE, Number(0)]),
-    both("take a page of memory", Outcome::Works, libc::SYS_mmap, &[Number(0), PAGE, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]),
+    but_in_a_worker(all("take too much memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]), Outcome::Works),
+    but_in_a_worker(all("take too much shared memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), TOO_MUCH, Number(READ_WRITE), SHARED, NONE, Number(0)]), Outcome::Works),
+    all("take far too much memory", Outcome::Refused, libc::SYS_mmap, &[Number(0), FAR_TOO_MUCH, Number(READ_WRITE), NOT_RESERVED, NONE, Number(0)]),
+    all("take a page of memory", Outcome::Works, libc::SYS_mmap, &[Number(0), PAGE, Number(READ_WRITE), ANONYMOUS, NONE, Number(0)]),
     Act {
         what: "give memory back",
         attempt: Attempt::GiveMemoryBack,
         xen: Outcome::Works,
         vfio_user: Outcome::Works,
+        worker: Outcome::Works,
     },
     // The kernel.
     ended("load a kernel module", libc::SYS_finit_module, &[File, Text(c""), Number(0)]),

@@ -1,5 +1,5 @@
-//! A process that answers a guest, taken over by it: what it tries, and what
-//! comes of it in the sandbox that such a process has.
+//! A process that answers a guest or serves a program, taken over by it: what it
+//! tries, and what comes of it in the sandbox that such a process has.
 //!
 //! [`ACTS`] is the list. The program of this crate tries each act in a process
 //! of its own, which closes the sandbox of production before; it is in no
@@ -28,6 +28,8 @@ pub struct Act {
     xen: Outcome,
     /// And in the vfio-user server.
     vfio_user: Outcome,
+    /// And in the worker of a CUDA program.
+    worker: Outcome,
 }
 
 /// What comes of it.
@@ -52,6 +54,8 @@ pub enum Process {
     Xen,
     /// The vfio-user server's.
     VfioUser,
+    /// That of a CUDA program's worker, as where the kernel has no Landlock.
+    Worker,
     /// Nobody's: to see that the sandbox makes the difference.
     None,
 }
@@ -60,7 +64,7 @@ impl Process {
     /// By the words of the command line.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Xen, Self::VfioUser, Self::None];
+        let all = [Self::Xen, Self::VfioUser, Self::Worker, Self::None];
         all.into_iter().find(|process| process.name() == name)
     }
 
@@ -68,6 +72,7 @@ impl Process {
         match self {
             Self::Xen => "xen",
             Self::VfioUser => "vfio-user",
+            Self::Worker => "worker",
             Self::None => "none",
         }
     }
@@ -79,6 +84,7 @@ impl Act {
         match process {
             Process::Xen => outcome == self.xen,
             Process::VfioUser => outcome == self.vfio_user,
+            Process::Worker => outcome == self.worker,
             // What a limit refuses works without it; the rest may fail for a
             // reason of its own.
             Process::None => match self.xen {
@@ -92,6 +98,7 @@ impl Act {
         let expected = match process {
             Process::Xen | Process::None => self.xen,
             Process::VfioUser => self.vfio_user,
+            Process::Worker => self.worker,
         };
         let needs_xen = matches!(self.attempt, Attempt::OnXen(_));
         expected != Outcome::Nothing && (!needs_xen || on_xen && process == Process::Xen)

@@ -8,15 +8,17 @@ use crate::{Act, Outcome};
 /// The table of the book's page, in Markdown.
 #[must_use]
 pub fn page() -> String {
-    let mut page = String::from("| a process tries to | Xen | vfio-user |\n|---|---|---|\n");
+    let mut page =
+        String::from("| a process tries to | Xen | vfio-user | CUDA worker |\n|---|---|---|---|\n");
     for act in ACTS {
         let Act { what, .. } = act;
         // Writing to a string does not fail.
         let _ = writeln!(
             page,
-            "| {what} | {} | {} |",
+            "| {what} | {} | {} | {} |",
             word(act.xen),
-            word(act.vfio_user)
+            word(act.vfio_user),
+            word(act.worker)
         );
     }
     page

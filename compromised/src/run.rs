@@ -113,6 +113,7 @@ pub fn act(process: Process, index: usize, domains: Option<Domains>) -> Result<(
     let policy = match process {
         Process::Xen => Some(&vgpu_xen_attachment::POLICY),
         Process::VfioUser => Some(&vgpu_vfio_user::POLICY),
+        Process::Worker => Some(&vgpu_worker::POLICY),
         Process::None => None,
     };
     let sandbox = match process {

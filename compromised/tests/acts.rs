@@ -30,6 +30,11 @@ fn of_the_vfio_user_server() {
     assert_eq!(tried(Process::VfioUser), "");
 }
 
+#[test]
+fn of_a_cuda_programs_worker() {
+    assert_eq!(tried(Process::Worker), "");
+}
+
 /// It is the sandbox that ends them.
 #[test]
 fn without_a_sandbox_none_is_ended() {

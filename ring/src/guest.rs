@@ -3,9 +3,9 @@
 use core::sync::atomic::Ordering;
 
 use crate::memory::{Memory, Slice, Word};
-use crate::record::{Header, NO_SLOT, Record};
+use crate::record::{Header, NO_SLOT};
 use crate::reply::{Replies, Reply};
-use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
+use crate::spsc::{Producer, PushError};
 use crate::wait::{Park, Spin, Wake, wait, wake};
 
 /// What is sent: a record's header without its length and number.
@@ -134,8 +134,7 @@ impl<M: Memory> Answers<M> {
         self.replies.poll(slot, seq)
     }
 
-    /// Waits until something is there: an answer, room in the ring, a value on
-    /// the timeline.
+    /// Waits until something is there: an answer, or room in the ring.
     ///
     /// # Errors
     /// The host is gone.
@@ -169,29 +168,5 @@ impl<M: Memory> Answers<M> {
     #[inline]
     pub const fn slice(&self) -> &Slice<M> {
         &self.slice
-    }
-}
-
-/// The notices' consumer.
-#[derive(Debug)]
-pub struct Notices<M> {
-    consumer: Consumer<M>,
-}
-
-impl<M: Memory> Notices<M> {
-    /// The consumer of a new session.
-    pub const fn new(slice: Slice<M>) -> Self {
-        let ring = slice.layout().notices;
-        Self {
-            consumer: Consumer::new(slice, ring),
-        }
-    }
-
-    /// Copies the next notice.
-    ///
-    /// # Errors
-    /// The host broke the protocol.
-    pub fn next(&mut self, into: &mut Record) -> Result<Next, Fault> {
-        self.consumer.next(into)
     }
 }

@@ -3,9 +3,9 @@
 use core::sync::atomic::Ordering;
 
 use crate::memory::{Memory, Slice, Word};
-use crate::record::{Header, NO_SLOT, Record};
+use crate::record::Record;
 use crate::reply::{NoRoom, Replies};
-use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
+use crate::spsc::{Consumer, Fault, Next};
 use crate::wait::{Park, Spin, Wake, wait, wake};
 
 /// What the host does in a session: it takes commands, and answers them.
@@ -14,7 +14,6 @@ pub struct Host<M, K> {
     slice: Slice<M>,
     commands: Consumer<M>,
     answers: Answerer<M, K>,
-    notices: Producer<M>,
 }
 
 /// What answers calls; clones may do so on other threads.
@@ -38,24 +37,6 @@ impl<M: Memory, K: Wake> Answerer<M, K> {
         Ok(())
     }
 
-    /// Answers a call with what was written to the arena.
-    ///
-    /// # Errors
-    /// [`NoRoom`]: the guest's record names no slot of this session.
-    #[inline]
-    pub fn reply_in_arena(
-        &self,
-        slot: u8,
-        seq: u32,
-        status: i32,
-        offset: u32,
-        len: u32,
-    ) -> Result<(), NoRoom> {
-        self.replies.post_in_arena(slot, seq, status, offset, len)?;
-        self.wake_guest();
-        Ok(())
-    }
-
     /// Sets the session's fault; the first one stays.
     pub fn fault(&self, status: i32, seq: u32) {
         let word = self.slice.word(self.slice.layout().fault);
@@ -64,14 +45,6 @@ impl<M: Memory, K: Wake> Answerer<M, K> {
             word.store(value, Ordering::Release);
         }
         self.wake_guest();
-    }
-
-    /// Sets a timeline word. Nothing happens where there is no such word.
-    pub fn signal(&self, index: usize, value: u64) {
-        if let Some(word) = self.slice.timeline(index) {
-            word.store(value, Ordering::Release);
-            self.wake_guest();
-        }
     }
 
     /// Wakes the guest's threads where some are parked.
@@ -87,7 +60,6 @@ impl<M: Memory, K: Wake + Clone> Host<M, K> {
         let layout = slice.layout();
         Self {
             commands: Consumer::new(slice.clone(), layout.commands),
-            notices: Producer::new(slice.clone(), layout.notices),
             answers: Answerer {
                 slice: slice.clone(),
                 replies: Replies::new(slice.clone()),
@@ -119,22 +91,6 @@ impl<M: Memory, K: Wake + Clone> Host<M, K> {
     pub fn wait<P: Park>(&self, park: &P, spin: impl Spin) -> Result<(), P::Lost> {
         let flag = self.slice.word(self.slice.layout().parked);
         wait(flag, park, spin, || self.commands.ready().then_some(()))
-    }
-
-    /// Tells the guest something it did not ask for.
-    ///
-    /// # Errors
-    /// [`PushError`]; it was not sent.
-    pub fn notice(&mut self, op: u16, aux: u32, data: &[u8]) -> Result<(), PushError> {
-        let header = Header {
-            op,
-            aux,
-            slot: NO_SLOT,
-            ..Header::default()
-        };
-        self.notices.push(header, &[], data)?;
-        self.answers.wake_guest();
-        Ok(())
     }
 
     /// What answers.

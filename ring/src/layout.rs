@@ -1,4 +1,10 @@
 //! Where everything lies in a session's slice. Offsets and sizes are in bytes.
+//!
+//! What lies in no part is reserved, and 0. Nothing comes from the host but
+//! answers and the fault: commands are done in their order, so that the command
+//! ring's head tells the progress of every stream, and no command has anything
+//! to say later. An engine for which either does not hold needs words for
+//! streams, or a second ring; they are to lie in what is reserved.
 
 /// The bytes of a cache line, times two: the prefetcher of x86-64 fetches pairs.
 pub const LINE: usize = 128;
@@ -12,8 +18,6 @@ pub const ARENA_PIECE: usize = 512 << 10;
 pub const SLOTS: usize = 64;
 /// The bytes of a reply that fit into its slot.
 pub const INLINE_REPLY: usize = 112;
-/// The number of timeline words.
-pub const TIMELINE_WORDS: usize = 512;
 
 /// The slice's magic, its first four bytes: "VGPU".
 pub const MAGIC: u32 = 0x5550_4756;
@@ -32,18 +36,8 @@ pub const HOST_PARKED: usize = 0x0180;
 pub const GUEST_WAITERS: usize = 0x0200;
 /// The sticky fault of the session.
 pub const HOST_FAULT: usize = 0x0280;
-/// Free-running count of the notice bytes that the host has published.
-pub const NOTICE_TAIL: usize = 0x0300;
-/// Free-running count of the notice bytes that the guest has consumed.
-pub const NOTICE_HEAD: usize = 0x0380;
 /// The reply slots.
 pub const REPLIES: usize = 0x1000;
-/// The timeline words.
-pub const TIMELINE: usize = 0x4000;
-/// The notice ring.
-pub const NOTICE_RING: usize = 0x1_0000;
-/// The size of the notice ring.
-pub const NOTICE_SIZE: usize = 64 << 10;
 /// The command ring.
 pub const COMMAND_RING: usize = 0x4_0000;
 /// The size of the command ring.
@@ -79,8 +73,6 @@ impl Ring {
 pub struct Layout {
     /// From the guest to the host.
     pub commands: Ring,
-    /// From the host to the guest.
-    pub notices: Ring,
     /// See [`HOST_PARKED`].
     pub parked: usize,
     /// See [`GUEST_WAITERS`].
@@ -91,10 +83,6 @@ pub struct Layout {
     pub replies: usize,
     /// The number of reply slots, at most 255.
     pub slots: usize,
-    /// The first timeline word.
-    pub timeline: usize,
-    /// The number of timeline words.
-    pub timeline_words: usize,
     /// Where the arena begins: the least size of a slice.
     pub arena: usize,
 }
@@ -107,19 +95,11 @@ pub const SESSION: Layout = Layout {
         data: COMMAND_RING,
         size: COMMAND_SIZE,
     },
-    notices: Ring {
-        tail: NOTICE_TAIL,
-        head: NOTICE_HEAD,
-        data: NOTICE_RING,
-        size: NOTICE_SIZE,
-    },
     parked: HOST_PARKED,
     waiters: GUEST_WAITERS,
     fault: HOST_FAULT,
     replies: REPLIES,
     slots: SLOTS,
-    timeline: TIMELINE,
-    timeline_words: TIMELINE_WORDS,
     arena: ARENA,
 };
 
@@ -132,8 +112,6 @@ pub enum Writer {
     Guest,
     /// The host.
     Host,
-    /// The host, or the GPU itself.
-    HostOrGpu,
     /// Both.
     Both,
 }
@@ -159,11 +137,7 @@ pub const PARTS: &[Part] = &[
     part("host parked", HOST_PARKED, LINE, Writer::Host),
     part("guest waiters", GUEST_WAITERS, LINE, Writer::Guest),
     part("fault", HOST_FAULT, LINE, Writer::Host),
-    part("notice tail", NOTICE_TAIL, LINE, Writer::Host),
-    part("notice head", NOTICE_HEAD, LINE, Writer::Guest),
     part("reply slots", REPLIES, SLOTS * LINE, Writer::Host),
-    part("timeline", TIMELINE, TIMELINE_WORDS * 8, Writer::HostOrGpu),
-    part("notice ring", NOTICE_RING, NOTICE_SIZE, Writer::Host),
     part("command ring", COMMAND_RING, COMMAND_SIZE, Writer::Guest),
     part("arena", ARENA, SLICE_SIZE - ARENA, Writer::Both),
 ];
@@ -194,10 +168,9 @@ mod tests {
 
     #[test]
     fn a_record_and_its_pad_fit_a_ring() {
-        for ring in [SESSION.commands, SESSION.notices] {
-            assert!(ring.size.is_power_of_two());
-            assert!(2 * ring.longest_record() <= ring.size);
-        }
-        assert_eq!(SESSION.commands.longest_record(), 64 << 10);
+        let ring = SESSION.commands;
+        assert!(ring.size.is_power_of_two());
+        assert!(2 * ring.longest_record() <= ring.size);
+        assert_eq!(ring.longest_record(), 64 << 10);
     }
 }

@@ -1,7 +1,7 @@
 //! The shared memory of one session between a guest's program and the host.
 //!
-//! A *slice* holds one command ring, 64 reply slots, one notice ring, a timeline
-//! and an arena, where [`layout`] puts them. The guest's half is in [`guest`],
+//! A *slice* holds one command ring, 64 reply slots and an arena, where
+//! [`layout`] puts them. The guest's half is in [`guest`],
 //! the host's in [`host`]. Both treat the other as hostile: an index is read
 //! once, a record is copied once, all arithmetic is checked, and an inconsistent
 //! value ends the channel ([`Fault`]), never the process.

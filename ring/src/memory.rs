@@ -163,14 +163,6 @@ impl<M: Memory> Slice<M> {
         &self.memory.words()[offset / 8..(offset + len) / 8]
     }
 
-    /// A timeline word, which a stream's progress is written to. Gives `None`
-    /// where there is no such word.
-    #[inline]
-    pub fn timeline(&self, index: usize) -> Option<&M::Word> {
-        let known = index < self.layout.timeline_words;
-        known.then(|| self.word(self.layout.timeline + index * 8))
-    }
-
     /// The bytes of the arena.
     pub fn arena_size(&self) -> usize {
         self.memory.words().len() * 8 - self.layout.arena

@@ -21,8 +21,6 @@ pub struct Reply {
     pub status: i32,
     /// The bytes of the answer, as the host states them.
     pub len: u32,
-    /// Where an answer that is too long for the slot lies in the arena.
-    pub offset: u32,
     inline: [u64; WORDS],
 }
 
@@ -95,7 +93,6 @@ impl<M: Memory> Replies<M> {
         Some(Reply {
             status: (first >> 32) as i32,
             len,
-            offset: (second >> 32) as u32,
             inline,
         })
     }
@@ -116,32 +113,9 @@ impl<M: Memory> Replies<M> {
             whole[..bytes.len()].copy_from_slice(bytes);
             word.store(u64::from_le_bytes(whole), Ordering::Relaxed);
         }
-        self.complete(words, seq, status, answer.len() as u32, 0);
-        Ok(())
-    }
-
-    /// The host's side: answers a call with what it wrote to the arena.
-    ///
-    /// # Errors
-    /// There is no such slot.
-    #[inline]
-    pub fn post_in_arena(
-        &self,
-        slot: u8,
-        seq: u32,
-        status: i32,
-        offset: u32,
-        len: u32,
-    ) -> Result<(), NoRoom> {
-        let words = self.slot(slot).ok_or(NoRoom)?;
-        self.complete(words, seq, status, len, offset);
-        Ok(())
-    }
-
-    #[inline]
-    fn complete(&self, words: &[M::Word], seq: u32, status: i32, len: u32, offset: u32) {
-        words[1].store(u64::from(len) | u64::from(offset) << 32, Ordering::Relaxed);
+        words[1].store(answer.len() as u64, Ordering::Relaxed);
         let first = u64::from(seq) | u64::from(status as u32) << 32;
         words[0].store(first, Ordering::Release);
+        Ok(())
     }
 }

@@ -20,19 +20,11 @@ static SMALL: Layout = Layout {
         data: 64,
         size: 64,
     },
-    notices: Ring {
-        tail: 16,
-        head: 24,
-        data: 128,
-        size: 64,
-    },
     parked: 32,
     waiters: 40,
     fault: 48,
     replies: 192,
     slots: 1,
-    timeline: 56,
-    timeline_words: 1,
     arena: 320,
 };
 

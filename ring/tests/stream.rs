@@ -5,10 +5,12 @@ use std::thread;
 
 use proptest::collection;
 use proptest::prelude::*;
-use vgpu_ring::guest::{Answers, Command, Commands, Notices};
+use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::{ARENA, COMMAND_HEAD, COMMAND_TAIL, SESSION};
-use vgpu_ring::{Memory, Next, PushError, Record, Replies, Slice, Wake};
+use vgpu_ring::{
+    HEADER_SIZE, LONGEST_RECORD, Memory, Next, PushError, Record, Replies, Slice, Wake,
+};
 
 /// A new slice with a small arena.
 fn memory() -> Vec<AtomicU64> {
@@ -157,14 +159,9 @@ fn calls_are_answered_in_any_order() {
         (reply.status, reply.inline()),
         (-7, &b"later, but first"[..])
     );
-    host.answers()
-        .reply_in_arena(0, first, 0, 4096, 70_000)
-        .unwrap();
+    host.answers().reply(0, first, 0, &[7; 112]).unwrap();
     let reply = answers.poll(0, first).unwrap();
-    assert_eq!(
-        (reply.offset, reply.len, reply.inline().len()),
-        (4096, 70_000, 112)
-    );
+    assert_eq!((reply.status, reply.inline()), (0, &[7; 112][..]));
     assert!(host.answers().reply(64, second, 0, b"").is_err());
     assert!(host.answers().reply(0, second, 0, &[0; 113]).is_err());
 }
@@ -187,28 +184,34 @@ fn an_old_answer_is_never_taken_for_a_new_one() {
 }
 
 #[test]
-fn notices_faults_and_the_timeline_reach_the_guest() {
+fn a_record_that_is_too_long_is_not_sent() {
     let memory = memory();
     let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
-    let mut host = Host::new(slice, Nobody);
-    let (mut notices, answers) = (Notices::new(slice), Answers::new(slice));
-    let mut got = Record::boxed();
-    assert_eq!(notices.next(&mut got), Ok(Next::Empty));
-    host.notice(9, 4, b"printf").unwrap();
-    assert_eq!(notices.next(&mut got), Ok(Next::Record));
-    assert_eq!((got.header().op, &got.payload()[..6]), (9, &b"printf"[..]));
-    let too_long = vec![0; 17 << 10];
-    assert_eq!(host.notice(9, 4, &too_long), Err(PushError::TooLong));
+    let mut commands = Commands::new(slice);
+    let command = Command {
+        op: 5,
+        flags: 0,
+        aux: 0,
+    };
+    let longest = vec![0; LONGEST_RECORD - HEADER_SIZE];
+    assert_eq!(
+        commands.send(command, &[0; 8], &longest, &Nobody),
+        Err(PushError::TooLong)
+    );
+    assert_eq!(commands.position(), 0);
+    commands.send(command, &[], &longest, &Nobody).unwrap();
+}
 
+#[test]
+fn the_first_fault_reaches_the_guest() {
+    let memory = memory();
+    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let host = Host::new(slice, Nobody);
+    let answers = Answers::new(slice);
     assert_eq!(answers.fault(), None);
     host.answers().fault(700, 12);
     host.answers().fault(719, 13);
     assert_eq!(answers.fault(), Some((700, 12)));
-
-    host.answers().signal(511, 77);
-    host.answers().signal(512, 78);
-    assert_eq!(slice.timeline(511).unwrap().load(Ordering::Relaxed), 77);
-    assert!(slice.timeline(512).is_none());
 }
 
 #[test]

@@ -46,6 +46,12 @@ impl Threads {
         Ok(Self(threads))
     }
 
+    /// How many there were.
+    #[cfg(feature = "landlock")]
+    pub(crate) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether each thread is in the sandbox: as `user`, where the process has
     /// become one.
     pub(crate) fn check(self, user: Option<u32>) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! System calls that every policy has.
+//! System calls that several policies have.
 
 use crate::Value::{Is, OwnProcess, Without};
 use crate::call::Call;
@@ -51,4 +51,28 @@ pub const COMMON: &[Call] = &[
     Call::any(libc::SYS_getrandom),
     Call::any(libc::SYS_exit),
     Call::any(libc::SYS_exit_group),
+];
+
+/// How the C library starts a thread (`CLONE_VM` and so on): nothing else, such
+/// as a process or a namespace, is made so.
+const THREAD: u32 = (libc::CLONE_VM
+    | libc::CLONE_FS
+    | libc::CLONE_FILES
+    | libc::CLONE_SYSVSEM
+    | libc::CLONE_SIGHAND
+    | libc::CLONE_THREAD
+    | libc::CLONE_SETTLS
+    | libc::CLONE_PARENT_SETTID
+    | libc::CLONE_CHILD_CLEARTID)
+    .cast_unsigned();
+
+/// What it takes to start threads. `clone3` has to be absent ([`crate::Policy`]):
+/// seccomp does not see what it is to start, and the C library goes back to
+/// `clone`.
+pub const THREADS: &[Call] = &[
+    Call::when(libc::SYS_clone, 0, Is(THREAD)),
+    Call::any(libc::SYS_set_robust_list),
+    Call::any(libc::SYS_rseq),
+    Call::any(libc::SYS_sched_getaffinity),
+    Call::when(libc::SYS_prctl, 0, Is(libc::PR_SET_NAME.cast_unsigned())),
 ];

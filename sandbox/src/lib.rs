@@ -27,6 +27,8 @@ mod call;
 mod check;
 mod common;
 mod error;
+#[cfg(feature = "landlock")]
+mod files;
 mod user;
 
 use std::os::fd::OwnedFd;
@@ -35,7 +37,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 
 pub use call::{Argument, Call, Value};
-pub use common::COMMON;
+pub use common::{COMMON, THREADS};
 pub use error::Error;
 
 use crate::check::Threads;
@@ -60,6 +62,8 @@ pub struct Sandbox {
     tasks: OwnedFd,
     /// What this process has become.
     user: Option<u32>,
+    #[cfg(feature = "landlock")]
+    deny_files: bool,
 }
 
 /// The proof that a sandbox is closed, and was found so.
@@ -76,6 +80,8 @@ impl Sandbox {
         Ok(Self {
             tasks: check::tasks()?,
             user: None,
+            #[cfg(feature = "landlock")]
+            deny_files: false,
         })
     }
 
@@ -95,6 +101,10 @@ impl Sandbox {
         let threads = Threads::open(&self.tasks)?;
         // It leads out of an empty root folder.
         drop(self.tasks);
+        #[cfg(feature = "landlock")]
+        if self.deny_files {
+            files::deny(&threads)?;
+        }
         for filter in filters {
             seccompiler::apply_filter_all_threads(&filter)?;
         }

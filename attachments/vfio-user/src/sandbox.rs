@@ -2,20 +2,7 @@
 
 use rustix::process::Resource;
 use vgpu_sandbox::Value::Is;
-use vgpu_sandbox::{COMMON, Call, Policy};
-
-/// How the C library starts a thread (`CLONE_VM` and so on): nothing else, such
-/// as a process or a namespace, is made so.
-const THREAD: u32 = (libc::CLONE_VM
-    | libc::CLONE_FS
-    | libc::CLONE_FILES
-    | libc::CLONE_SYSVSEM
-    | libc::CLONE_SIGHAND
-    | libc::CLONE_THREAD
-    | libc::CLONE_SETTLS
-    | libc::CLONE_PARENT_SETTID
-    | libc::CLONE_CHILD_CLEARTID)
-    .cast_unsigned();
+use vgpu_sandbox::{COMMON, Call, Policy, THREADS};
 
 /// Its clients, each of which has a thread.
 const CLIENTS: &[Call] = &[
@@ -36,12 +23,6 @@ const CLIENTS: &[Call] = &[
         2,
         Is(libc::SO_SNDTIMEO.cast_unsigned()),
     ),
-    // A thread's start.
-    Call::when(libc::SYS_clone, 0, Is(THREAD)),
-    Call::any(libc::SYS_set_robust_list),
-    Call::any(libc::SYS_rseq),
-    Call::any(libc::SYS_sched_getaffinity),
-    Call::when(libc::SYS_prctl, 0, Is(libc::PR_SET_NAME.cast_unsigned())),
     // The guard's end.
     Call::any(libc::SYS_wait4),
 ];
@@ -49,9 +30,8 @@ const CLIENTS: &[Call] = &[
 /// The policy. Whoever starts the server by hand has no user to spare for it,
 /// and may have sent its log to a file; so it has no limit on either.
 pub static POLICY: Policy = Policy {
-    calls: &[COMMON, CLIENTS],
-    // seccomp does not see what clone3 is to start; the C library goes back to
-    // clone. Its malloc opens a file of /proc before it gives memory back.
+    calls: &[COMMON, THREADS, CLIENTS],
+    // The C library's malloc opens a file of /proc before it gives memory back.
     absent: &[libc::SYS_clone3, libc::SYS_openat],
     limits: &[
         (Resource::Core, 0),

@@ -1,7 +1,7 @@
 //! What a host is, in one message at a session's start: all that programs ask
 //! of a device is answered from it.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 /// The number of device attributes that fit.
 const ATTRIBUTES: usize = 256;
@@ -20,6 +20,31 @@ pub struct Hello {
     pub name: [u8; 128],
     /// Its attributes, by `CUdevice_attribute`.
     pub attributes: [i32; ATTRIBUTES],
+}
+
+impl Hello {
+    /// What a program knows of a host that it has not greeted yet.
+    #[must_use]
+    pub fn unknown() -> Self {
+        let mut hello = Self::new_zeroed();
+        hello.add(crate::message::Hello::OP);
+        hello
+    }
+
+    /// Says that the host knows an operation.
+    pub fn add(&mut self, op: u16) {
+        if let Some(word) = self.operations.get_mut(usize::from(op) / 64) {
+            *word |= 1 << (op % 64);
+        }
+    }
+
+    /// Whether the host knows an operation.
+    #[inline]
+    #[must_use]
+    pub fn knows(&self, op: u16) -> bool {
+        let word = self.operations.get(usize::from(op) / 64);
+        word.is_some_and(|word| word >> (op % 64) & 1 == 1)
+    }
 }
 
 macro_rules! attributes {

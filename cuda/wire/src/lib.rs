@@ -124,18 +124,6 @@ fn data(op: u16, rest: &[u8], length: u64) -> Result<&[u8], Malformed> {
     data.ok_or(Malformed::Short(op))
 }
 
-/// A bit for each operation that this build knows, as [`Hello`] carries them.
-#[must_use]
-pub fn operation_bits() -> [u64; 64] {
-    let mut bits = [0; 64];
-    for &(op, _) in OPERATIONS {
-        if let Some(word) = bits.get_mut(usize::from(op) / 64) {
-            *word |= 1 << (op % 64);
-        }
-    }
-    bits
-}
-
 /// What a fuzzer calls: decodes and explains any bytes.
 ///
 /// # Panics

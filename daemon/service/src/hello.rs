@@ -1,6 +1,6 @@
 //! What a worker says of its engine's device.
 
-use vgpu_cuda_wire::{Attribute, Hello, operation_bits};
+use vgpu_cuda_wire::{Attribute, Hello, OPERATIONS};
 use vgpu_engine::Properties;
 use zerocopy::FromZeros;
 
@@ -10,7 +10,9 @@ const UUID: [u8; 16] = *b"vgpu processors.";
 
 pub(crate) fn hello(properties: &Properties) -> Hello {
     let mut hello = Hello::new_zeroed();
-    hello.operations = operation_bits();
+    for &(op, _) in OPERATIONS {
+        hello.add(op);
+    }
     hello.memory = properties.total_memory;
     hello.uuid = UUID;
     let name = properties.name.as_bytes();

@@ -1,8 +1,9 @@
 //! Programs, workers and the daemon, as real processes: what each gets when
-//! another ends or misbehaves. The workers are this program, started again.
+//! another ends or misbehaves. The workers are `examples/echo-worker.rs`.
+
+mod common;
 
 use std::fs;
-use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,6 @@ use vgpu_ring::layout::{COMMAND_TAIL, SESSION};
 use vgpu_ring::{Memory, Reply, Slice, Wake};
 use vgpu_transport::local::{Local, Name};
 use vgpu_transport::{Error, Lost, SpinFor, Transport};
-use vgpu_worker::{Context, Fatal, Options, Request, Service};
 use vgpud::Daemon;
 
 const ECHO: u16 = 1;
@@ -24,57 +24,6 @@ const LOOP: u16 = 3;
 const REGION: u16 = 4;
 const DENIED: u16 = 5;
 const PROCESS: u16 = 6;
-
-struct Echo;
-
-impl Service for Echo {
-    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
-        match request.header.op {
-            ECHO => {
-                let length = request.payload.len().min(112);
-                session.reply(&request, 7, &request.payload[..length])
-            }
-            ABORT => std::process::abort(),
-            LOOP => loop {
-                std::hint::spin_loop();
-            },
-            REGION => {
-                let region = session.regions.get(request.header.aux);
-                let mut bytes = [0; 8];
-                let read = region.is_some_and(|region| region.read(4088, &mut bytes));
-                session.reply(&request, i32::from(!read), &bytes)
-            }
-            DENIED => {
-                let _ = std::os::unix::net::UnixStream::pair();
-                session.reply(&request, 0, &[])
-            }
-            PROCESS => session.reply(&request, 0, &std::process::id().to_le_bytes()),
-            op => Err(Fatal::protocol(&format!("unknown op {op}"))),
-        }
-    }
-}
-
-/// Not a test: the worker's process.
-#[test]
-fn worker() {
-    let Some(parent) = std::env::args()
-        .next_back()
-        .and_then(|last| last.parse().ok())
-    else {
-        return;
-    };
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let options = Options {
-        parent: Pid::from_raw(parent),
-        regions: 1 << 20,
-        ..Options::default()
-    };
-    let served = vgpu_worker::serve(socket, &options, Echo);
-    if let Err(error) = &served {
-        eprintln!("{error}");
-    }
-    std::process::exit(i32::from(served.is_err()));
-}
 
 /// A daemon on a thread of its own.
 struct Running {
@@ -85,14 +34,19 @@ struct Running {
 
 impl Running {
     fn new() -> Self {
+        Self::with(&[])
+    }
+
+    /// With arguments for its workers.
+    fn with(arguments: &'static [&str]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (send, receive) = std::sync::mpsc::channel();
         let thread = thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
-                let program = std::env::current_exe().unwrap().into();
-                let arguments = ["--exact", "worker", "--nocapture", "--test-threads=1"];
-                let command = std::iter::once(program).chain(arguments.map(Into::into));
+                let worker = common::example("echo-worker");
+                let command = std::iter::once(worker.into());
+                let command = command.chain(arguments.iter().map(Into::into));
                 let mut daemon = Daemon::new(command.collect()).unwrap();
                 send.send(daemon.name()).unwrap();
                 while !stop.load(Ordering::Relaxed) {
@@ -355,6 +309,12 @@ fn a_worker_is_sandboxed() {
     }
     // It cannot make a socket: it ends where it tries.
     assert_eq!(program.call(DENIED, 0, &[]), Err(Lost));
+}
+
+#[test]
+fn nobody_is_served_outside_of_the_sandbox() {
+    let daemon = Running::with(&["second-thread"]);
+    assert!(matches!(Local::open(daemon.name), Err(Error::Lost(_))));
 }
 
 #[test]

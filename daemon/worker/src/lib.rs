@@ -5,11 +5,12 @@
 //! What commands mean is the [`Service`]'s.
 
 mod regions;
-pub mod sandbox;
+mod sandbox;
 mod serve;
 mod service;
 
 pub use regions::Regions;
+pub use sandbox::POLICY;
 pub use serve::{Error, Options, serve};
 pub use service::{Context, Fatal, Request, Service};
 

@@ -10,11 +10,11 @@ use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::{SESSION, SLICE_SIZE};
 use vgpu_ring::{Next, Record, Slice};
+use vgpu_sandbox::Policy;
 use vgpu_transport::local::{self, Offer, Session};
 use vgpu_transport::{HostSpin, Lost};
 
-use crate::sandbox::{self, Limits, Sandboxed};
-use crate::{Context, Fatal, Regions, Request, Service};
+use crate::{Context, Fatal, POLICY, Regions, Request, Service, sandbox};
 
 /// What a worker's session may have.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ pub struct Options {
     pub slice_size: usize,
     /// Bytes of all other regions.
     pub regions: u64,
-    /// What the process may use.
-    pub limits: Limits,
+    /// What the process may do.
+    pub policy: &'static Policy,
 }
 
 impl Default for Options {
@@ -35,7 +35,7 @@ impl Default for Options {
             parent: None,
             slice_size: SLICE_SIZE,
             regions: 1 << 30,
-            limits: Limits::default(),
+            policy: &POLICY,
         }
     }
 }
@@ -48,7 +48,7 @@ pub enum Error {
     Orphan,
     /// The sandbox is not in force.
     #[error(transparent)]
-    Sandbox(#[from] sandbox::Error),
+    Sandbox(#[from] vgpu_sandbox::Error),
     /// The session could not be opened.
     #[error(transparent)]
     Transport(#[from] vgpu_transport::Error),
@@ -65,7 +65,7 @@ pub enum Error {
 
 /// Serves the session of the program behind a socket, until it ends. To be
 /// called while the process has one thread. The process is of no other use
-/// afterwards: it may do nothing that [`sandbox`] does not allow.
+/// afterwards: it may do nothing that the policy does not allow.
 ///
 /// `service` is made before the sandbox is in force, for what it has to load.
 ///
@@ -79,8 +79,8 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         }
     }
     let offer = Offer::new(options.slice_size)?;
-    let sandboxed = sandbox::enter(&options.limits)?;
-    let session = Arc::new(open(&sandboxed, offer, socket)?);
+    let sandboxed = sandbox::close(options.policy)?;
+    let session = Arc::new(offer.open(socket, sandboxed)?);
     let regions = Arc::new(Regions::new(options.regions));
     thread::Builder::new().name("requests".into()).spawn({
         let (session, regions) = (Arc::clone(&session), Arc::clone(&regions));
@@ -92,11 +92,6 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         Err(Stop::Fatal(fatal)) => Err(fatal.into()),
         Ok(never) => match never {},
     }
-}
-
-/// Reads the first byte of the program's: not without the sandbox.
-fn open(_: &Sandboxed, offer: Offer, socket: OwnedFd) -> Result<Session, vgpu_transport::Error> {
-    offer.open(socket)
 }
 
 enum Stop {

@@ -61,7 +61,7 @@ pub trait Service {
 /// What a service reaches of its session.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// Answers calls, sets the fault and the timeline.
+    /// Answers calls, and sets the fault.
     pub answers: &'a Answerer<Window, Event>,
     /// The slice, for its arena.
     pub slice: &'a Slice<Window>,

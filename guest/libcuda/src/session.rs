@@ -105,7 +105,7 @@ impl Session {
             answers: Answers::new(slice),
             slots: AtomicU64::new(u64::MAX),
             pieces: Mutex::new(vec![Piece::Free; pieces]),
-            hello: Hello::read_from_bytes(&[0; size_of::<Hello>()]).map_err(|_| unknown)?,
+            hello: Hello::unknown(),
             allocations: Allocations::default(),
             contexts: Contexts::default(),
             modules: Modules::default(),
@@ -164,8 +164,12 @@ impl Session {
         waited.map_err(|lost| self.lost(lost))
     }
 
-    /// Sends a record, where need be when there is room.
+    /// Sends a record, where need be when there is room. An operation that the
+    /// worker does not know would end the session.
     fn push(&self, op: u16, slot: u8, message: &[u8], data: &[u8]) -> Result<u32, CUresult> {
+        if !self.hello.knows(op) {
+            return Err(CUresult::CUDA_ERROR_NOT_SUPPORTED);
+        }
         let mut commands = lock(&self.commands);
         let command = Command {
             op,

@@ -6,6 +6,7 @@
 //! when both processes are gone, so is everything.
 
 mod guest;
+#[cfg(feature = "host")]
 mod host;
 mod message;
 
@@ -17,6 +18,7 @@ use rustix::net::SocketAddrUnix;
 use crate::Error;
 
 pub use guest::Local;
+#[cfg(feature = "host")]
 pub use host::{Listener, Offer, Request, Session};
 
 /// The variable of the environment that names the session's socket.

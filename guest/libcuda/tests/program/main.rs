@@ -1,12 +1,11 @@
 //! Programs on our libcuda, over a real daemon and a real worker.
 //!
 //! A test starts a daemon, and this program again as the CUDA program; the
-//! daemon starts it as the worker.
+//! daemon starts `examples/cuda-worker.rs`.
 
 #![allow(unsafe_code)]
 
 use std::ffi::{CString, c_char, c_int, c_void};
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -39,20 +38,6 @@ impl Drop for Installed {
     }
 }
 
-/// Not a test: the worker's process.
-#[test]
-fn worker() {
-    let Some(parent) = std::env::args()
-        .next_back()
-        .and_then(|last| last.parse().ok())
-    else {
-        return;
-    };
-    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let code = vgpu_service::worker(socket, parent);
-    std::process::exit(code);
-}
-
 type Test = fn();
 
 const PROGRAMS: &[(&str, Test)] = &[
@@ -68,6 +53,7 @@ const PROGRAMS: &[(&str, Test)] = &[
     ("threads", threads),
     ("fork", fork),
     ("lost", lost),
+    ("older", workers::older),
 ];
 
 /// Not a test: the CUDA program's process.
@@ -82,9 +68,14 @@ fn program() {
 
 /// Runs a program with a daemon, or with none.
 fn run(name: &str, served: bool) -> ExitStatus {
+    run_with(name, served, &[])
+}
+
+/// The same, with arguments for its worker.
+fn run_with(name: &str, served: bool, arguments: &[&str]) -> ExitStatus {
     let own = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "worker", "--nocapture", "--test-threads=1"];
-    let command = std::iter::once(own.clone().into()).chain(arguments.map(Into::into));
+    let worker = own.with_file_name("../examples/cuda-worker");
+    let command = std::iter::once(worker.into()).chain(arguments.iter().map(Into::into));
     let mut daemon = Daemon::new(command.collect()).unwrap();
     let installed = Installed::new();
     let mut program = Command::new(own);
@@ -135,6 +126,11 @@ programs! {
 }
 
 #[test]
+fn an_older_worker_is_asked_for_nothing_that_it_does_not_know() {
+    assert!(run_with("older", true, &["older"]).success());
+}
+
+#[test]
 fn without_a_daemon_there_is_no_device() {
     assert!(run("nothing", false).success());
 }
@@ -159,6 +155,7 @@ macro_rules! call {
 }
 
 mod kernels;
+mod workers;
 
 fn open(name: &str) -> libloading::Library {
     // SAFETY: it is our own library, whose start runs nothing.

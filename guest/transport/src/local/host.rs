@@ -7,6 +7,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 use vgpu_ring::Park;
 use vgpu_ring::layout::SESSION_ABI;
+use vgpu_sandbox::Sandboxed;
 use vgpu_window::Window;
 
 use super::Name;
@@ -96,11 +97,13 @@ impl Offer {
         })
     }
 
-    /// Reads the program's greeting, and hands the session over.
+    /// Reads the program's greeting, and hands the session over. The slice is
+    /// reached by nothing else: no byte of a program's is read outside of a
+    /// sandbox.
     ///
     /// # Errors
     /// It greets in another version, or not at all.
-    pub fn open(self, socket: OwnedFd) -> Result<Session, Error> {
+    pub fn open(self, socket: OwnedFd, _: Sandboxed) -> Result<Session, Error> {
         let (hello, _) = Message::receive(&socket)?;
         if hello.kind != kind::HELLO || hello.id != SESSION_ABI {
             let refused = Message {

@@ -1,0 +1,53 @@
+//! A worker for tests, which have more threads than a worker may have when it
+//! closes its sandbox. With the word `older` it is one that knows no
+//! `synchronize`.
+
+use std::mem::offset_of;
+use std::os::fd::AsFd;
+
+use rustix::process::Pid;
+use vgpu_cuda_wire::{Hello, OPERATIONS};
+use vgpu_engine_null::NullEngine;
+use vgpu_service::Cuda;
+use vgpu_worker::{Context, Fatal, Options, Request, Service};
+
+struct Older(Cuda);
+
+impl Service for Older {
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        let named = OPERATIONS.iter().find(|(op, _)| *op == request.header.op);
+        match named {
+            Some((_, "synchronize")) => Err(Fatal::protocol("unknown operation")),
+            // All operations that it has are in the first word.
+            Some((op, "hello")) => {
+                let place = offset_of!(Hello, operations);
+                let handled = self.0.handle(request, session);
+                let mut word = [0; 8];
+                assert!(session.slice.arena_read(place, &mut word));
+                let without = u64::from_le_bytes(word) & !(1 << (op + 1));
+                assert!(session.slice.arena_write(place, &without.to_le_bytes()));
+                handled
+            }
+            _ => self.0.handle(request, session),
+        }
+    }
+}
+
+fn main() {
+    let daemon = std::env::args().next_back();
+    let daemon = daemon.and_then(|last| last.parse().ok()).unwrap_or(0);
+    let socket = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    if !std::env::args().any(|word| word == "older") {
+        std::process::exit(vgpu_service::worker(socket, daemon));
+    }
+    let options = Options {
+        parent: Pid::from_raw(daemon),
+        ..Options::default()
+    };
+    let service = Older(Cuda::new(Box::new(|(first, last)| {
+        Box::new(NullEngine::new(1 << 30, first, last))
+    })));
+    std::process::exit(i32::from(
+        vgpu_worker::serve(socket, &options, service).is_err(),
+    ));
+}
