@@ -39,9 +39,7 @@ impl Device {
     ///
     /// There is no driver, it is older than CUDA 12.4, or the device does not work.
     pub fn open(config: &Config) -> std::result::Result<Self, OpenError> {
-        if !config.control.exists() {
-            return Err(OpenError::NoControl(config.control.clone()));
-        }
+        config.check()?;
         let driver = Driver::load(&config.library)?;
         let failed = |what| {
             move |error: Error| OpenError::Driver {

@@ -24,6 +24,20 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether there is a driver at all, before anything is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NoControl`].
+    pub fn check(&self) -> Result<(), OpenError> {
+        match self.control.exists() {
+            true => Ok(()),
+            false => Err(OpenError::NoControl(self.control.clone())),
+        }
+    }
+}
+
 /// Why there is no device: a line with the cause, and one that says what helps.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -103,6 +103,7 @@ exports! {
         with(|_| Ok(()))
     }
     cuMemGetInfo_v2(free: *mut usize, total: *mut usize) {
+        crate::tries::all()?;
         with(|state| {
             // SAFETY: as above.
             unsafe { put(free, (CAPACITY - state.used()) as usize) }?;

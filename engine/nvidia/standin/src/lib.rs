@@ -8,8 +8,10 @@
 //! the driver API states.
 //!
 //! The environment says how it differs, for tests of what follows:
-//! `STANDIN_HINT=ignored` reserves other addresses than asked for.
+//! `STANDIN_HINT=ignored` reserves other addresses than asked for;
+//! `STANDIN_TRIES=1` has `cuMemGetInfo` try whether a sandbox is in force.
 #![allow(non_snake_case)]
 
 mod exports;
 mod state;
+mod tries;
