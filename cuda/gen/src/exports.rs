@@ -5,57 +5,42 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 use syn::Type;
 
-use crate::idl::{Function, Idl, Kind, Parameter, base};
+use crate::idl::{Function, Idl, Kind, Parameter, Symbol};
 
 /// The code of the crate vgpu-libcuda: each symbol turns pointers into
 /// references, and calls the function of its name in `crate::calls`.
 #[must_use]
 pub fn exports(idl: &Idl) -> TokenStream {
-    let functions = idl.functions.iter().map(|function| export(function, None));
-    let variants = idl.functions.iter().filter_map(|function| {
-        let suffix = function.per_thread.as_deref()?;
-        Some(export(function, Some(suffix)))
-    });
-    let unsupported = idl.unsupported.iter().map(|(name, _)| {
-        let symbol = format_ident!("{name}");
-        quote! {
-            #[unsafe(no_mangle)]
-            pub extern "C" fn #symbol() -> CUresult {
-                crate::unsupported(#name)
-            }
+    let functions = idl.symbols().enumerate().map(|(number, symbol)| {
+        let number = u16::try_from(number).unwrap_or(u16::MAX);
+        match symbol.function {
+            Some(function) => export(number, &symbol, function),
+            None => refuse(number, &symbol),
         }
     });
-    let rows = idl.functions.iter().flat_map(|function| {
-        let (base, since) = (function.base(), function.since);
-        let own = row(base, &function.name, since, false);
-        let variant = function
-            .per_thread
-            .iter()
-            .map(move |suffix| row(base, &format!("{}_{suffix}", function.name), since, true));
-        std::iter::once(own).chain(variant)
-    });
-    let refused = idl
-        .unsupported
-        .iter()
-        .map(|(name, since)| row(base(name), name, *since, false));
+    let rows = idl.symbols().map(|symbol| row(&symbol));
     quote! {
         #(#functions)*
-        #(#variants)*
-        #(#unsupported)*
 
         /// All symbols.
         pub(crate) fn symbols() -> impl Iterator<Item = Symbol> {
-            [#(#rows,)* #(#refused,)*].into_iter()
+            [#(#rows,)*].into_iter()
         }
     }
 }
 
-fn row(base: &str, symbol: &str, since: u32, per_thread: bool) -> TokenStream {
-    let address = format_ident!("{symbol}");
+fn row(symbol: &Symbol<'_>) -> TokenStream {
+    let Symbol {
+        name,
+        since,
+        per_thread,
+        ..
+    } = symbol;
+    let (base, address) = (symbol.base(), format_ident!("{name}"));
     quote! {
         Symbol {
             base: #base,
-            name: #symbol,
+            name: #name,
             since: #since,
             per_thread: #per_thread,
             address: #address as *mut ::core::ffi::c_void,
@@ -63,12 +48,19 @@ fn row(base: &str, symbol: &str, since: u32, per_thread: bool) -> TokenStream {
     }
 }
 
-fn export(function: &Function, suffix: Option<&str>) -> TokenStream {
+fn refuse(number: u16, symbol: &Symbol<'_>) -> TokenStream {
+    let name = &symbol.name;
+    let symbol = format_ident!("{name}");
+    quote! {
+        #[unsafe(no_mangle)]
+        pub extern "C" fn #symbol() -> CUresult {
+            crate::answer(#number, || Err(crate::unsupported(#name)))
+        }
+    }
+}
+
+fn export(number: u16, symbol: &Symbol<'_>, function: &Function) -> TokenStream {
     let call = format_ident!("{}", function.name);
-    let symbol = match suffix {
-        Some(suffix) => format_ident!("{call}_{suffix}"),
-        None => call.clone(),
-    };
     let parameters = function
         .parameters
         .iter()
@@ -79,16 +71,16 @@ fn export(function: &Function, suffix: Option<&str>) -> TokenStream {
     let conversions = function
         .parameters
         .iter()
-        .map(|parameter| convert(parameter, suffix.is_some()));
+        .map(|parameter| convert(parameter, symbol.per_thread));
     let arguments = function
         .parameters
         .iter()
         .map(|parameter| format_ident!("{}", parameter.name));
-    let name = symbol.to_string();
+    let symbol = format_ident!("{}", symbol.name);
     quote! {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn #symbol(#(#parameters),*) -> CUresult {
-            crate::answer(#name, || {
+            crate::answer(#number, || {
                 #(#conversions)*
                 crate::calls::#call(#(#arguments),*)
             })

@@ -54,6 +54,19 @@ pub struct Function {
     pub parameters: Vec<Parameter>,
 }
 
+/// A name that `libcuda.so.1` exports.
+#[derive(Clone, Debug)]
+pub struct Symbol<'a> {
+    /// The name.
+    pub name: String,
+    /// The CUDA version that brought it, as [`Function::since`].
+    pub since: u32,
+    /// Whether it takes the stream 0 for the thread's own.
+    pub per_thread: bool,
+    /// What it calls; `None` where it only resolves.
+    pub function: Option<&'a Function>,
+}
+
 /// A parameter of a function.
 #[derive(Clone, Debug)]
 pub struct Parameter {
@@ -149,6 +162,31 @@ impl Idl {
     }
 }
 
+impl Idl {
+    /// All exported symbols: functions with their variants, then what is not
+    /// supported. A symbol's place here is its number in a trace.
+    pub fn symbols(&self) -> impl Iterator<Item = Symbol<'_>> {
+        let functions = self.functions.iter().flat_map(|function| {
+            let variant = function.per_thread.iter();
+            let variant = variant.map(|suffix| (format!("{}_{suffix}", function.name), true));
+            let names = std::iter::once((function.name.clone(), false)).chain(variant);
+            names.map(move |(name, per_thread)| Symbol {
+                name,
+                since: function.since,
+                per_thread,
+                function: Some(function),
+            })
+        });
+        let unsupported = self.unsupported.iter().map(|(name, since)| Symbol {
+            name: name.clone(),
+            since: *since,
+            per_thread: false,
+            function: None,
+        });
+        functions.chain(unsupported)
+    }
+}
+
 /// An error with its place.
 fn at(error: &syn::Error) -> anyhow::Error {
     let start = error.span().start();
@@ -197,6 +235,14 @@ fn arguments(method: &TraitItemFn) -> syn::Result<Vec<(Vec<Attribute>, String, T
     method.sig.inputs.iter().map(argument).collect()
 }
 
+impl Symbol<'_> {
+    /// Its name without the version: as `cuGetProcAddress` wants it.
+    #[must_use]
+    pub fn base(&self) -> &str {
+        base(self.function.map_or(&self.name, |function| &function.name))
+    }
+}
+
 impl Function {
     fn parse(method: &TraitItemFn) -> syn::Result<Self> {
         let missing = |what| syn::Error::new(method.sig.ident.span(), what);
@@ -225,16 +271,10 @@ impl Function {
             parameters: parameters.collect::<syn::Result<_>>()?,
         })
     }
-
-    /// Its name without the version: as `cuGetProcAddress` wants it.
-    #[must_use]
-    pub fn base(&self) -> &str {
-        base(&self.name)
-    }
 }
 
 /// A name without `_v` and a number at its end.
-pub(crate) fn base(name: &str) -> &str {
+fn base(name: &str) -> &str {
     match name.rsplit_once("_v") {
         Some((base, version)) if version.bytes().all(|digit| digit.is_ascii_digit()) => base,
         _ => name,

@@ -8,7 +8,7 @@ mod idl;
 mod wire;
 
 pub use exports::exports;
-pub use idl::{Class, Function, Idl, Kind, Message, Parameter};
+pub use idl::{Class, Function, Idl, Kind, Message, Parameter, Symbol};
 pub use wire::wire;
 
 use std::path::{Path, PathBuf};

@@ -6,7 +6,7 @@ use proc_macro2::{Literal, TokenStream};
 use quote::{format_ident, quote};
 use syn::Type;
 
-use crate::idl::{Idl, Message};
+use crate::idl::{Class, Idl, Message};
 use crate::type_name;
 
 /// The code of the crate vgpu-cuda-wire.
@@ -22,8 +22,23 @@ pub fn wire(idl: &Idl) -> TokenStream {
         let (op, name) = (message.op, &message.name);
         quote!((#op, #name))
     });
+    let functions = idl.symbols().map(|symbol| {
+        let class = match symbol.function.map(|function| function.class) {
+            Some(Class::Local) => quote!(Some(Class::Local)),
+            Some(Class::Asynchronous) => quote!(Some(Class::Asynchronous)),
+            Some(Class::Shadow) => quote!(Some(Class::Shadow)),
+            Some(Class::Sync) => quote!(Some(Class::Sync)),
+            None => quote!(None),
+        };
+        let name = symbol.name;
+        quote!((#name, #class))
+    });
     quote! {
         #errors
+
+        /// All symbols of `libcuda.so.1`: a name, and what a call costs; `None`
+        /// where it is not supported. A symbol's place is its number in a trace.
+        pub const SYMBOLS: &[(&str, Option<Class>)] = &[#(#functions),*];
 
         /// The messages as they travel.
         pub mod message {

@@ -3,6 +3,6 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{Answer, CUresult, Caller, Client, Malformed, data, narrow};
+use crate::{Answer, CUresult, Caller, Class, Client, Malformed, data, narrow};
 
 include!(concat!(env!("OUT_DIR"), "/wire.rs"));

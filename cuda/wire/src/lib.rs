@@ -20,6 +20,19 @@ pub use types::*;
 /// The words of an answer.
 pub type Words = [u64; 14];
 
+/// What a call of the driver API costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Sends nothing.
+    Local,
+    /// Sends, and does not wait.
+    Asynchronous,
+    /// Makes a handle in the program, sends, and does not wait.
+    Shadow,
+    /// Waits for the answer.
+    Sync,
+}
+
 /// Carries messages to the host.
 pub trait Caller {
     /// Why a message was not carried, or what the host answered.

@@ -6,6 +6,7 @@
 //! its program is killed.
 #![forbid(unsafe_code)]
 
+pub mod program;
 mod worker;
 
 use std::ffi::OsString;

@@ -1,18 +1,13 @@
-//! `vgpud run -- PROGRAM`: a daemon for one program.
+//! `vgpud run -- PROGRAM`: a daemon for one program, with the default engine and
+//! nothing else. The tests here run it; people have `vgpu run`.
 #![forbid(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
-use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use rustix::process::{Pid, Signal};
-use signal_hook::consts::SIGTERM;
-use vgpu_transport::local::VARIABLE;
-use vgpud::Daemon;
+use vgpud::{Daemon, program};
 
 const USAGE: &str = "usage: vgpud run -- PROGRAM [ARGUMENT ...]";
 
@@ -44,32 +39,11 @@ fn start(arguments: Vec<OsString>) -> anyhow::Result<u8> {
     }
 }
 
-/// Runs a program with a daemon of its own; gives the program's status, or 128
-/// and the number of the signal that ended it.
+/// Runs a program with a daemon of its own; gives its exit code.
 fn run(program: &OsStr, arguments: impl Iterator<Item = OsString>) -> anyhow::Result<u8> {
     // The same file, even where another was installed in its place.
     let mut daemon = Daemon::new(vec!["/proc/self/exe".into(), "worker".into()])?;
-    let mut child = Command::new(program)
-        .args(arguments)
-        .env(VARIABLE, daemon.name().to_string())
-        .spawn()
+    let status = program::run(&mut daemon, Command::new(program).args(arguments))
         .with_context(|| format!("cannot start {}", program.display()))?;
-    // The program is to end as it would without a daemon.
-    let asked = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(SIGTERM, Arc::clone(&asked))?;
-    daemon.wake_on(SIGTERM)?;
-    let status = loop {
-        if asked.swap(false, Ordering::Relaxed) {
-            let process = Pid::from_child(&child);
-            let _ = rustix::process::kill_process(process, Signal::TERM);
-        }
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        daemon.turn();
-    };
-    let code = status
-        .code()
-        .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
-    Ok(u8::try_from(code).unwrap_or(u8::MAX))
+    Ok(program::code(status))
 }

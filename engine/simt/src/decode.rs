@@ -20,7 +20,13 @@ pub(crate) struct Decoded {
     pub(crate) kernels: Vec<Kernel>,
 }
 
-pub(crate) fn module(module: &Module<'_>, layout: &Layout) -> Result<Decoded, Error> {
+/// Decodes a module; `failed` says of an instruction's error whether it is the
+/// end.
+pub(crate) fn module(
+    module: &Module<'_>,
+    layout: &Layout,
+    mut failed: impl FnMut(Error) -> Result<(), Error>,
+) -> Result<Decoded, Error> {
     let mut decoded = Decoded::default();
     for (index, function) in module.functions.iter().enumerate() {
         let mut decoder = Decoder {
@@ -42,7 +48,10 @@ pub(crate) fn module(module: &Module<'_>, layout: &Layout) -> Result<Decoded, Er
         if function.defined {
             body.start = Some(decoder.start);
             for source in &function.instructions {
-                decoded.code.push(decoder.instruction(source)?);
+                match decoder.instruction(source) {
+                    Ok(instruction) => decoded.code.push(instruction),
+                    Err(error) => failed(error)?,
+                }
             }
             decoded.code.push(end(function.position.line));
         }

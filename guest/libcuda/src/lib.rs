@@ -11,6 +11,7 @@ mod exports;
 mod modules;
 mod pointers;
 mod session;
+mod trace;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -20,9 +21,10 @@ use vgpu_cuda_wire::CUresult;
 /// What a call gives.
 type Done = Result<(), CUresult>;
 
-/// What an exported symbol gives.
-fn answer(_name: &'static str, call: impl FnOnce() -> Done) -> CUresult {
-    call().err().unwrap_or(CUresult::CUDA_SUCCESS)
+/// What an exported symbol gives, by its number in `vgpu_cuda_wire::SYMBOLS`.
+#[inline]
+fn answer(symbol: u16, call: impl FnOnce() -> Done) -> CUresult {
+    trace::call(symbol, || call().err().unwrap_or(CUresult::CUDA_SUCCESS))
 }
 
 /// What a symbol gives that only resolves; says so once.

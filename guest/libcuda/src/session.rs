@@ -8,6 +8,7 @@ use vgpu_cuda_wire::{CUresult, Caller, Client, Hello, ModuleDescription, Words, 
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
+use vgpu_trace::Reason;
 use vgpu_transport::local::{Local, Name, VARIABLE};
 use vgpu_transport::{Error, Lost, SpinFor, Transport};
 use vgpu_window::Window;
@@ -18,6 +19,7 @@ use crate::allocations::Allocations;
 use crate::contexts::Contexts;
 use crate::modules::Modules;
 use crate::pointers::{ForkMark, reserve};
+use crate::trace;
 
 /// Addresses for device memory: more than any device has.
 const ADDRESSES: usize = 1 << 40;
@@ -124,6 +126,7 @@ impl Session {
             return Err(unknown);
         }
         session.hello = Hello::read_from_bytes(&bytes).map_err(|_| unknown)?;
+        trace::device(&session.hello.name);
         MARK.set()?;
         Ok(session)
     }
@@ -159,8 +162,13 @@ impl Session {
     }
 
     /// Waits until there is something.
-    fn wait<T>(&self, ready: impl FnMut() -> Option<T>) -> Result<T, CUresult> {
-        let waited = self.answers.wait(&self.transport, SpinFor::GUEST, ready);
+    fn wait<T>(&self, reason: Reason, mut ready: impl FnMut() -> Option<T>) -> Result<T, CUresult> {
+        if let Some(found) = ready() {
+            return Ok(found);
+        }
+        let waited = trace::wait(&self.transport, reason, |park| {
+            self.answers.wait(park, SpinFor::GUEST, ready)
+        });
         waited.map_err(|lost| self.lost(lost))
     }
 
@@ -181,13 +189,15 @@ impl Session {
             slot => commands.call(command, slot, message, data, &self.transport),
         };
         let pushed = match push() {
-            Err(PushError::Full) => self.wait(|| match push() {
+            Err(PushError::Full) => self.wait(Reason::Room, || match push() {
                 Err(PushError::Full) => None,
                 other => Some(other),
             })?,
             other => other,
         };
-        pushed.map_err(|_| CUresult::CUDA_ERROR_UNKNOWN)
+        let seq = pushed.map_err(|_| CUresult::CUDA_ERROR_UNKNOWN)?;
+        trace::message(op, message.len() + data.len());
+        Ok(seq)
     }
 
     /// A reply slot of this thread's own, until it is given back.
@@ -215,14 +225,14 @@ impl Session {
         let slot = self.take_slot();
         let reply = self
             .push(op, slot, message, data)
-            .and_then(|seq| self.wait(|| self.answers.poll(slot, seq)));
+            .and_then(|seq| self.wait(Reason::Answer, || self.answers.poll(slot, seq)));
         self.give_slot(slot);
         reply
     }
 
     /// A piece of the arena: its number.
     fn take_piece(&self) -> Result<usize, CUresult> {
-        self.wait(|| {
+        self.wait(Reason::Arena, || {
             let mut pieces = lock(&self.pieces);
             let commands = lock(&self.commands);
             let free = pieces.iter().position(|piece| match *piece {

@@ -24,7 +24,7 @@ pub struct Lost;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens.
-    #[error("no vgpu daemon at {name}: {cause}; start the program with `vgpud run`")]
+    #[error("no vgpu daemon at {name}: {cause}; start the program with `vgpu run`")]
     NoDaemon {
         /// Where it was looked for.
         name: String,

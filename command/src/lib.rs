@@ -1,0 +1,98 @@
+//! The `vgpu` command. Each subcommand has its own module.
+//!
+//! It is a library so that manual pages and shell completions are made of its
+//! own definition.
+#![forbid(unsafe_code)]
+
+mod failure;
+mod library;
+mod program;
+mod ptx;
+mod run;
+mod trace;
+
+use std::env;
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::failure::Failure;
+
+const EXAMPLES: &str = "\
+Examples:
+  vgpu run -- python3 train.py                      a program with a CUDA device of this machine's processors
+  vgpu trace -- python3 train.py                    and what it called, sent and waited for
+  vgpu ptx check kernel.ptx                         whether the processors' engine takes a kernel
+
+Exit code: each command's help has its own.";
+
+/// CUDA programs on a machine without a GPU.
+#[derive(Parser)]
+#[command(
+    after_help = EXAMPLES,
+    name = "vgpu",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Run(run::Args),
+    Trace(trace::Args),
+    Ptx(ptx::Args),
+}
+
+/// Does what the arguments of this process ask for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let mut arguments = env::args_os().skip(1);
+    let first = arguments.next().unwrap_or_default();
+    if let Some((_, role)) = program::ROLES.iter().find(|(name, _)| first == *name) {
+        return role(&arguments.collect::<Vec<_>>());
+    }
+    let result = match Cli::try_parse() {
+        Ok(cli) => match cli.command {
+            Command::Run(args) => run::run(args),
+            Command::Trace(args) => trace::run(args),
+            Command::Ptx(args) => ptx::run(&args),
+        },
+        Err(error) => Err(misused(&error, &first)),
+    };
+    result.unwrap_or_else(|failure| failure.report())
+}
+
+/// Prints help or the version where these were asked for, and ends; else,
+/// clap's report in two lines.
+fn misused(error: &clap::Error, subcommand: &OsStr) -> Failure {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let report = error.to_string();
+    let (cause, rest) = report.split_once("\n\n").unwrap_or((&report, ""));
+    let cause: Vec<_> = cause.split_whitespace().collect();
+    let cause = cause.join(" ");
+    let tip = rest
+        .lines()
+        .find_map(|line| line.trim_start().strip_prefix("tip: "));
+    let failure = Failure::new(
+        cause.trim_start_matches("error: "),
+        tip.unwrap_or("add --help to the command, and see what it takes"),
+    );
+    match subcommand.to_str() {
+        Some("run" | "trace") => failure.of_a_program(),
+        _ => failure,
+    }
+}
+
+/// The definition of the command line.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,112 @@
+//! One program with a device of its own: a daemon in this process, a worker for
+//! each process that opens the device, and nothing left after them.
+
+use std::env;
+use std::ffi::OsString;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, ExitStatus};
+
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use vgpu_service::EngineKind;
+use vgpud::Daemon;
+
+use crate::failure::Failure;
+
+/// What this program is where it starts itself.
+type Role = fn(&[OsString]) -> ExitCode;
+
+/// Its first argument there.
+pub(crate) const ROLES: [(&str, Role); 2] = [(WORKER, worker), (PROGRAM, program)];
+
+/// Serves a session: the engine's name and the daemon's number follow.
+const WORKER: &str = "vgpu:worker";
+/// Becomes the program: the daemon's number and the program follow.
+const PROGRAM: &str = "vgpu:program";
+/// The same file, even where another was installed in its place.
+const SELF: &str = "/proc/self/exe";
+
+/// What a program is to have.
+#[derive(Debug)]
+pub(crate) struct Device {
+    pub(crate) engine: &'static EngineKind,
+    /// A variable of its environment, beside the device's own.
+    pub(crate) environment: (&'static str, OsString),
+    /// A trace's memory.
+    pub(crate) trace: Option<OwnedFd>,
+}
+
+/// Runs a program, and waits for its end.
+///
+/// # Errors
+/// It could not be started.
+pub(crate) fn run(words: &[OsString], device: &Device) -> Result<ExitStatus, Failure> {
+    let failed = |what: &str, error: &dyn std::fmt::Display| {
+        let cause = format!("cannot {what}: {error}");
+        let mend = "see whether this user has processes and descriptors left (ulimit -a)";
+        Failure::new(cause, mend)
+    };
+    let worker = vec![SELF.into(), WORKER.into(), device.engine.name.into()];
+    let mut daemon = Daemon::new(worker).map_err(|error| failed("open a socket", &error))?;
+    let mut command = Command::new(SELF);
+    let (name, value) = &device.environment;
+    command
+        .args([PROGRAM, &std::process::id().to_string()])
+        .args(words)
+        .env(name, value);
+    match &device.trace {
+        Some(memory) => {
+            let path = format!("/proc/{}/fd/{}", std::process::id(), memory.as_raw_fd());
+            command.env(vgpu_trace::VARIABLE, path)
+        }
+        None => command.env_remove(vgpu_trace::VARIABLE),
+    };
+    vgpud::program::run(&mut daemon, &mut command)
+        .map_err(|error| failed("start a process", &error))
+}
+
+fn worker(arguments: &[OsString]) -> ExitCode {
+    let [engine, daemon] = arguments else {
+        return ExitCode::FAILURE;
+    };
+    let engine = engine.to_str().and_then(EngineKind::named);
+    let daemon = daemon.to_str().and_then(|number| number.parse().ok());
+    let socket = std::io::stdin().as_fd().try_clone_to_owned();
+    match (engine, daemon, socket) {
+        // Not by returning: threads of the session may still run.
+        (Some(engine), Some(daemon), Ok(socket)) => {
+            std::process::exit(engine.worker(socket, daemon))
+        }
+        _ => ExitCode::FAILURE,
+    }
+}
+
+/// Has the program killed with its daemon, and becomes it.
+fn program(arguments: &[OsString]) -> ExitCode {
+    let [daemon, program, rest @ ..] = arguments else {
+        return ExitCode::FAILURE;
+    };
+    let daemon = daemon.to_str().and_then(|number| number.parse().ok());
+    let bound = set_parent_process_death_signal(Some(Signal::KILL));
+    if bound.is_err() || getppid().map(Pid::as_raw_pid) != daemon {
+        return ExitCode::FAILURE;
+    }
+    let error = Command::new(program).args(rest).exec();
+    let name = program.display();
+    let failure = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let path = env::var_os("PATH").unwrap_or_default();
+            let mend = match program.as_encoded_bytes().contains(&b'/') {
+                true => "name a file that is there; a script also needs the interpreter in its first line".to_owned(),
+                false => format!("name one that is in PATH ({})", path.display()),
+            };
+            Failure::new(format!("there is no program {name}"), mend).code(127)
+        }
+        _ => Failure::new(
+            format!("cannot start {name}: {error}"),
+            "name a program that this user may execute",
+        )
+        .code(126),
+    };
+    failure.report()
+}

@@ -1,0 +1,147 @@
+//! Counts calls, messages and waits where `vgpu trace` asks for it; nothing
+//! otherwise.
+#![forbid(unsafe_code)]
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use vgpu_cuda_wire::CUresult;
+use vgpu_ring::Park;
+use vgpu_trace::{Call, Reason, Trace, VARIABLE, Waits};
+
+use crate::pointers::ForkMark;
+
+static TRACE_OF_PROCESS: OnceLock<Option<Trace>> = OnceLock::new();
+/// A child of fork has no part in the memory.
+static MARK: ForkMark = ForkMark::new();
+
+thread_local! {
+    /// What this thread's call has done so far.
+    static CALL: Cell<Call> = const {
+        Cell::new(Call {
+            start: 0,
+            nanoseconds: 0,
+            status: 0,
+            thread: 0,
+            messages: 0,
+            waits: Waits {
+                count: 0,
+                nanoseconds: 0,
+                sleeps: 0,
+            },
+        })
+    };
+}
+
+fn open() -> Option<Trace> {
+    let path = std::env::var_os(VARIABLE)?;
+    match Trace::open(Path::new(&path)) {
+        Ok(trace) => MARK.set().ok().map(|()| trace),
+        Err(error) => {
+            eprintln!("vgpu: not traced: {}: {error}", path.display());
+            None
+        }
+    }
+}
+
+#[inline]
+fn trace() -> Option<&'static Trace> {
+    let trace = TRACE_OF_PROCESS.get_or_init(open).as_ref();
+    trace.filter(|_| MARK.is_set())
+}
+
+/// Makes a call of a symbol, and counts it.
+#[inline]
+pub(crate) fn call(symbol: u16, call: impl FnOnce() -> CUresult) -> CUresult {
+    match trace() {
+        None => call(),
+        Some(trace) => traced(trace, symbol, call),
+    }
+}
+
+fn traced(trace: &Trace, symbol: u16, call: impl FnOnce() -> CUresult) -> CUresult {
+    let start = trace.now();
+    CALL.set(Call::default());
+    let result = call();
+    let done = Call {
+        start,
+        nanoseconds: trace.now().saturating_sub(start),
+        status: result.0,
+        thread: rustix::thread::gettid().as_raw_pid().cast_unsigned(),
+        ..CALL.get()
+    };
+    trace.count_call(symbol, &done);
+    result
+}
+
+/// Counts a message that was sent.
+#[inline]
+pub(crate) fn message(op: u16, bytes: usize) {
+    if let Some(trace) = trace() {
+        trace.count_message(op, bytes);
+        let call = CALL.get();
+        let messages = call.messages.saturating_add(1);
+        CALL.set(Call { messages, ..call });
+    }
+}
+
+/// Notes the device's name.
+pub(crate) fn device(name: &[u8]) {
+    if let Some(trace) = trace() {
+        trace.name_device(name);
+    }
+}
+
+/// Waits by a way to sleep, and counts it.
+#[inline]
+pub(crate) fn wait<P: Park, T>(
+    park: &P,
+    reason: Reason,
+    wait: impl FnOnce(&Sleeps<'_, P>) -> T,
+) -> T {
+    let sleeps = Sleeps {
+        park,
+        count: Cell::new(0),
+    };
+    let Some(trace) = trace() else {
+        return wait(&sleeps);
+    };
+    let start = trace.now();
+    let waited = wait(&sleeps);
+    let now = Waits {
+        count: 1,
+        nanoseconds: trace.now().saturating_sub(start),
+        sleeps: sleeps.count.get(),
+    };
+    trace.count_wait(reason, now);
+    let call = CALL.get();
+    let waits = Waits {
+        count: call.waits.count + 1,
+        nanoseconds: call.waits.nanoseconds + now.nanoseconds,
+        sleeps: call.waits.sleeps + now.sleeps,
+    };
+    CALL.set(Call { waits, ..call });
+    waited
+}
+
+/// Counts how often it sleeps.
+#[derive(Debug)]
+pub(crate) struct Sleeps<'a, P> {
+    park: &'a P,
+    count: Cell<u64>,
+}
+
+impl<P: Park> Park for Sleeps<'_, P> {
+    type Ticket = P::Ticket;
+    type Lost = P::Lost;
+
+    fn ticket(&self) -> P::Ticket {
+        self.park.ticket()
+    }
+
+    fn park(&self, ticket: P::Ticket) -> Result<(), P::Lost> {
+        self.count.set(self.count.get() + 1);
+        self.park.park(ticket)
+    }
+}
