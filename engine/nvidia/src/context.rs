@@ -390,6 +390,11 @@ impl Context {
             (&raw mut length).cast(),
             ptr::without_provenance_mut(sys::CU_LAUNCH_PARAM_END_AS_INT as usize),
         ];
+        // A kernel without parameters takes no list either.
+        let extra = match length {
+            0 => ptr::null_mut(),
+            _ => extra.as_mut_ptr(),
+        };
         let ([x, y, z], [width, height, depth]) = (shape.grid, shape.block);
         let shared: c_uint = shape.shared;
         // The list of options ends as the driver API states it, and the block
@@ -409,7 +414,7 @@ impl Context {
                 shared,
                 ptr::null_mut(),
                 ptr::null_mut(),
-                extra.as_mut_ptr(),
+                extra,
             )
         )
     }

@@ -30,6 +30,11 @@ fn program() {
     match std::env::var("PROGRAM").as_deref() {
         Ok("vadd") => vadd(),
         Ok("fault") => fault(),
+        Ok("ioctl") => {
+            let _context = CudaContext::new(0).unwrap();
+            let error = cudarc::driver::result::mem_get_info().unwrap_err();
+            assert_eq!(error.0 as u32, 46, "CUDA_ERROR_DEVICE_UNAVAILABLE");
+        }
         Ok("without") => {
             let error = CudaContext::new(0).unwrap_err();
             assert_eq!(error.0 as u32, 100, "CUDA_ERROR_NO_DEVICE");
@@ -103,11 +108,11 @@ fn installed() -> tempfile::TempDir {
     folder
 }
 
-fn run(name: &str, control: &str) {
+fn run(name: &str, control: &str, tries: &str) {
     let own = std::env::current_exe().unwrap();
     let command: [OsString; 5] = [
         "/usr/bin/env".into(),
-        "STANDIN_TRIES=1".into(),
+        format!("STANDIN_TRIES={tries}").into(),
         beside_this_test("../examples/driver-worker").into(),
         beside_this_test("libstandin_driver.so").into(),
         control.into(),
@@ -137,15 +142,20 @@ fn run(name: &str, control: &str) {
 
 #[test]
 fn a_kernel_runs_by_a_drivers_library() {
-    run("vadd", "/dev/null");
+    run("vadd", "/dev/null", "1");
 }
 
 #[test]
 fn a_fault_comes_back() {
-    run("fault", "/dev/null");
+    run("fault", "/dev/null", "");
+}
+
+#[test]
+fn what_no_driver_asks_of_a_device_ends_the_worker() {
+    run("ioctl", "/dev/null", "ioctl");
 }
 
 #[test]
 fn without_a_driver_there_is_no_device() {
-    run("without", "/nonexistent/nvidiactl");
+    run("without", "/nonexistent/nvidiactl", "");
 }

@@ -284,6 +284,10 @@ exports! {
         if stream != 0 || !parameters.is_null() {
             return Err(BAD_HANDLE);
         }
+        let (grid, threads) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
+        if extra.is_null() {
+            return with(|state| state.launch(function, grid, threads, shared, &[]));
+        }
         // SAFETY: as above: two options with their values, and the end.
         let extra = unsafe { slice::from_raw_parts(extra, 5) };
         let options = [extra[0].addr(), extra[2].addr(), extra[4].addr()];
@@ -294,7 +298,6 @@ exports! {
         let size = unsafe { *extra[3].cast::<usize>() };
         // SAFETY: as above, for so many bytes.
         let block = unsafe { slice::from_raw_parts(extra[1].cast(), size) };
-        let (grid, threads) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
         with(|state| state.launch(function, grid, threads, shared, block))
     }
 }

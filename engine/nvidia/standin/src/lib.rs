@@ -9,7 +9,8 @@
 //!
 //! The environment says how it differs, for tests of what follows:
 //! `STANDIN_HINT=ignored` reserves other addresses than asked for;
-//! `STANDIN_TRIES=1` has `cuMemGetInfo` try whether a sandbox is in force.
+//! `STANDIN_TRIES=1` has `cuMemGetInfo` try whether a sandbox is in force, and
+//! `STANDIN_TRIES=ioctl` make one that no driver makes.
 #![allow(non_snake_case)]
 
 mod exports;
