@@ -11,9 +11,9 @@ use std::time::Instant;
 use libloading::Library;
 
 /// Calls of a burst: their records fit the ring.
-const BURST: u32 = 500;
+const BURST: u32 = 200;
 /// Bursts; the median of them counts.
-const BURSTS: usize = 101;
+const BURSTS: usize = 51;
 
 const KERNEL: &CStr = c".version 6.0\n.target sm_50\n.address_size 64\n\
     .visible .entry nothing(.param .u64 p, .param .u32 n) { ret; }\n";
