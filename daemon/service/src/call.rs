@@ -194,7 +194,8 @@ impl Handler for Call<'_> {
         let end = base.checked_add(size).filter(|_| base > 0).ok_or(INVALID)?;
         // Once: a session has one device.
         let make = self.cuda.make.take().ok_or(INVALID)?;
-        let engine = self.cuda.engine.insert(make((base, end)));
+        let engine = make((base, end)).map_err(told)?;
+        let engine = self.cuda.engine.insert(engine);
         let hello = hello(engine.properties());
         let bytes = hello.as_bytes();
         let offset = usize::try_from(arena).map_err(|_| INVALID)?;

@@ -5,13 +5,33 @@ use std::os::fd::OwnedFd;
 use vgpu_engine::Engine;
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_engine_null::NullEngine;
-use vgpu_worker::{Options, log, serve};
+use vgpu_engine_nvidia::{Config as DriverConfig, Device};
+use vgpu_sandbox::Policy;
+use vgpu_worker::{DRIVER_POLICY, FilesKept, Options, POLICY, keep_driver_files, log, serve};
 
 use crate::Cuda;
 
 /// Makes an engine whose device memory has addresses from the first on, and up
 /// to the second.
-pub type MakeEngine = Box<dyn FnOnce((u64, u64)) -> Box<dyn Engine>>;
+pub type MakeEngine = Box<dyn FnOnce((u64, u64)) -> vgpu_engine::Result<Box<dyn Engine>>>;
+
+/// What makes an engine, and what its process may do then.
+struct Prepared {
+    make: MakeEngine,
+    policy: &'static Policy,
+    files: Option<FilesKept>,
+}
+
+impl Prepared {
+    /// For an engine that opens nothing.
+    fn alone(make: MakeEngine) -> Self {
+        Self {
+            make,
+            policy: &POLICY,
+            files: None,
+        }
+    }
+}
 
 /// A kind of engine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +43,7 @@ pub struct EngineKind {
     /// Gets ready to make one, in a worker that is not in its sandbox yet: here
     /// libraries are loaded and devices are opened. The error says why there is
     /// none. `None` where this build has no such engine.
-    prepare: Option<fn() -> Result<MakeEngine, String>>,
+    prepare: Option<fn() -> Result<Prepared, String>>,
 }
 
 /// All kinds; the first is the default.
@@ -36,7 +56,7 @@ pub const ENGINES: [EngineKind; 3] = [
     EngineKind {
         name: "nvidia",
         about: "an NVIDIA GPU, by the driver of this machine",
-        prepare: None,
+        prepare: Some(|| nvidia(&DriverConfig::default())),
     },
     EngineKind {
         name: "null",
@@ -48,21 +68,67 @@ pub const ENGINES: [EngineKind; 3] = [
 /// Device memory of the null engine, in bytes: as a large GPU has.
 const NULL_MEMORY: u64 = 80 << 30;
 
-fn cpu() -> Result<MakeEngine, String> {
+fn cpu() -> Result<Prepared, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Box::new(move |addresses| {
-        Box::new(CpuEngine::new(&Config {
+    Ok(Prepared::alone(Box::new(move |addresses| {
+        Ok(Box::new(CpuEngine::new(&Config {
             addresses,
             threads,
             ..Config::default()
-        }))
-    }))
+        })))
+    })))
 }
 
-fn null() -> Result<MakeEngine, String> {
-    Ok(Box::new(|(first, last)| {
-        Box::new(NullEngine::new(NULL_MEMORY, first, last))
-    }))
+fn null() -> Result<Prepared, String> {
+    Ok(Prepared::alone(Box::new(|(first, last)| {
+        Ok(Box::new(NullEngine::new(NULL_MEMORY, first, last)))
+    })))
+}
+
+/// Opens the device while files can be opened, but no others than the driver's.
+fn nvidia(config: &DriverConfig) -> Result<Prepared, String> {
+    config.check().map_err(|error| error.to_string())?;
+    let files = keep_driver_files(&config.library).map_err(|error| {
+        format!("{error}\na worker with NVIDIA's driver needs it; use the CPU engine elsewhere")
+    })?;
+    let device = Device::open(config).map_err(|error| error.to_string())?;
+    Ok(Prepared {
+        make: Box::new(move |addresses| {
+            let engine = device.engine(addresses)?;
+            engine.remarks().iter().for_each(log);
+            Ok(Box::new(engine))
+        }),
+        policy: &DRIVER_POLICY,
+        files: Some(files),
+    })
+}
+
+/// A worker with a driver that is elsewhere than [`ENGINES`] looks for it;
+/// otherwise as [`EngineKind::worker`].
+#[must_use]
+pub fn worker_with_driver(socket: OwnedFd, daemon: i32, config: &DriverConfig) -> i32 {
+    run(nvidia(config), socket, daemon)
+}
+
+fn run(prepared: Result<Prepared, String>, socket: OwnedFd, daemon: i32) -> i32 {
+    let prepared = match prepared {
+        Ok(prepared) => prepared,
+        Err(why) => {
+            log(why);
+            return 1;
+        }
+    };
+    let options = Options {
+        parent: rustix::process::Pid::from_raw(daemon),
+        policy: prepared.policy,
+        files: prepared.files,
+        ..Options::default()
+    };
+    let served = serve(socket, &options, Cuda::new(prepared.make));
+    if let Err(error) = &served {
+        log(error);
+    }
+    i32::from(served.is_err())
 }
 
 impl EngineKind {
@@ -82,27 +148,12 @@ impl EngineKind {
     /// status. `daemon` is the number of the process that started this one.
     #[must_use]
     pub fn worker(&self, socket: OwnedFd, daemon: i32) -> i32 {
-        let prepared = self.prepare.map(|prepare| prepare());
-        let make = match prepared {
-            Some(Ok(make)) => make,
-            Some(Err(why)) => {
-                log(why);
-                return 1;
-            }
-            None => {
-                log(format_args!("this build has no engine `{}`", self.name));
-                return 1;
-            }
-        };
-        let options = Options {
-            parent: rustix::process::Pid::from_raw(daemon),
-            ..Options::default()
-        };
-        let served = serve(socket, &options, Cuda::new(make));
-        if let Err(error) = &served {
-            log(error);
-        }
-        i32::from(served.is_err())
+        let missing = || Err(format!("this build has no engine `{}`", self.name));
+        run(
+            self.prepare.map_or_else(missing, |prepare| prepare()),
+            socket,
+            daemon,
+        )
     }
 }
 

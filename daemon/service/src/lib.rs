@@ -18,7 +18,7 @@ use vgpu_engine::{Engine, LinkId, ModuleInfo};
 use vgpu_worker::{Context, Fatal, Request, Service};
 
 use call::Call;
-pub use engines::{ENGINES, EngineKind, MakeEngine};
+pub use engines::{ENGINES, EngineKind, MakeEngine, worker_with_driver};
 
 /// Images that are linked.
 struct Link {

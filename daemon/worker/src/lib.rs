@@ -4,11 +4,13 @@
 //! need, checks that they are gone, and only then reads what the program sends.
 //! What commands mean is the [`Service`]'s.
 
+mod driver;
 mod regions;
 mod sandbox;
 mod serve;
 mod service;
 
+pub use driver::{DRIVER_POLICY, FilesKept, keep_driver_files};
 pub use regions::Regions;
 pub use sandbox::POLICY;
 pub use serve::{Error, Options, serve};

@@ -4,11 +4,13 @@ use rustix::process::{DumpableBehavior, Resource, set_dumpable_behavior};
 use vgpu_sandbox::Value::Is;
 use vgpu_sandbox::{COMMON, Call, Error, Policy, Sandbox, Sandboxed, THREADS};
 
+use crate::Options;
+
 /// The flags of the memory that it makes: none that lets it become a program.
 const MEMORY: u32 = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
 
 /// Its session.
-const SESSION: &[Call] = &[
+pub(crate) const SESSION: &[Call] = &[
     Call::any(libc::SYS_recvmsg),
     Call::any(libc::SYS_sendmsg),
     // The regions that it makes and seals.
@@ -37,8 +39,8 @@ pub static POLICY: Policy = Policy {
     ],
 };
 
-/// Closes the sandbox, while the process has one thread.
-pub(crate) fn close(policy: &Policy) -> Result<Sandboxed, Error> {
+/// Closes the sandbox, while the process has one thread, beside those of a driver.
+pub(crate) fn close(options: &Options) -> Result<Sandboxed, Error> {
     // To other processes of the user, too, its program's data is closed.
     let refused = |errno: rustix::io::Errno| Error::System {
         action: "keep its memory from others",
@@ -46,6 +48,8 @@ pub(crate) fn close(policy: &Policy) -> Result<Sandboxed, Error> {
     };
     let mut sandbox = Sandbox::prepare()?;
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused)?;
-    sandbox.deny_files();
-    sandbox.close(policy)
+    if options.files.is_none() {
+        sandbox.deny_files();
+    }
+    sandbox.close(options.policy)
 }

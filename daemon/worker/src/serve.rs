@@ -14,7 +14,7 @@ use vgpu_sandbox::Policy;
 use vgpu_transport::local::{self, Offer, Session};
 use vgpu_transport::{HostSpin, Lost};
 
-use crate::{Context, Fatal, POLICY, Regions, Request, Service, sandbox};
+use crate::{Context, Fatal, FilesKept, POLICY, Regions, Request, Service, sandbox};
 
 /// What a worker's session may have.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +27,9 @@ pub struct Options {
     pub regions: u64,
     /// What the process may do.
     pub policy: &'static Policy,
+    /// Where an engine has a driver, which opens files later: that it opens no
+    /// others. Without that, the process opens no file at all.
+    pub files: Option<FilesKept>,
 }
 
 impl Default for Options {
@@ -36,6 +39,7 @@ impl Default for Options {
             slice_size: SLICE_SIZE,
             regions: 1 << 30,
             policy: &POLICY,
+            files: None,
         }
     }
 }
@@ -64,7 +68,7 @@ pub enum Error {
 }
 
 /// Serves the session of the program behind a socket, until it ends. To be
-/// called while the process has one thread. The process is of no other use
+/// called while the process has one thread, beside those of a driver. The process is of no other use
 /// afterwards: it may do nothing that the policy does not allow.
 ///
 /// `service` is made before the sandbox is in force, for what it has to load.
@@ -79,7 +83,7 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         }
     }
     let offer = Offer::new(options.slice_size)?;
-    let sandboxed = sandbox::close(options.policy)?;
+    let sandboxed = sandbox::close(options)?;
     let session = Arc::new(offer.open(socket, sandboxed)?);
     let regions = Arc::new(Regions::new(options.regions));
     thread::Builder::new().name("requests".into()).spawn({

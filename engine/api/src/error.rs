@@ -31,6 +31,9 @@ pub enum ErrorKind {
     /// The device has no memory left.
     #[error("CUDA_ERROR_OUT_OF_MEMORY")]
     OutOfMemory = 2,
+    /// The device is gone, or does not answer.
+    #[error("CUDA_ERROR_DEVICE_UNAVAILABLE")]
+    DeviceUnavailable = 46,
     /// The image is none that can be read.
     #[error("CUDA_ERROR_INVALID_IMAGE")]
     InvalidImage = 200,
@@ -40,6 +43,9 @@ pub enum ErrorKind {
     /// The PTX is not taken.
     #[error("CUDA_ERROR_INVALID_PTX")]
     InvalidPtx = 218,
+    /// The PTX is of a later version than the driver takes.
+    #[error("CUDA_ERROR_UNSUPPORTED_PTX_VERSION")]
+    UnsupportedPtxVersion = 222,
     /// No such module.
     #[error("CUDA_ERROR_INVALID_HANDLE")]
     InvalidHandle = 400,
@@ -76,13 +82,46 @@ pub enum ErrorKind {
     /// The engine does not do this.
     #[error("CUDA_ERROR_NOT_SUPPORTED")]
     NotSupported = 801,
+    /// What no other kind is for: the text says more.
+    #[error("CUDA_ERROR_UNKNOWN")]
+    Unknown = 999,
 }
+
+/// Every kind.
+const KINDS: [ErrorKind; 20] = [
+    ErrorKind::InvalidValue,
+    ErrorKind::OutOfMemory,
+    ErrorKind::DeviceUnavailable,
+    ErrorKind::InvalidImage,
+    ErrorKind::NoBinaryForGpu,
+    ErrorKind::InvalidPtx,
+    ErrorKind::UnsupportedPtxVersion,
+    ErrorKind::InvalidHandle,
+    ErrorKind::NotFound,
+    ErrorKind::IllegalAddress,
+    ErrorKind::LaunchOutOfResources,
+    ErrorKind::LaunchTimeout,
+    ErrorKind::Assert,
+    ErrorKind::HardwareStackError,
+    ErrorKind::IllegalInstruction,
+    ErrorKind::MisalignedAddress,
+    ErrorKind::InvalidPc,
+    ErrorKind::LaunchFailed,
+    ErrorKind::NotSupported,
+    ErrorKind::Unknown,
+];
 
 impl ErrorKind {
     /// The `CUresult`.
     #[must_use]
     pub fn code(self) -> u32 {
         self as u32
+    }
+
+    /// The kind of a `CUresult`, where there is one.
+    #[must_use]
+    pub fn from_code(code: u32) -> Option<Self> {
+        KINDS.into_iter().find(|kind| kind.code() == code)
     }
 
     /// Whether CUDA gives every later call of the context the same answer.

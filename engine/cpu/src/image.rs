@@ -21,18 +21,8 @@ pub(crate) fn text(image: &[u8], capability: (u32, u32)) -> Result<&str> {
              Let the program hand over PTX, or use an engine with a GPU",
         ));
     }
-    // A program hands over a string as C has it.
-    let end = image
-        .iter()
-        .position(|byte| *byte == 0)
-        .unwrap_or(image.len());
-    let bytes = image.get(..end).unwrap_or_default();
-    let text = std::str::from_utf8(bytes).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidImage,
-            "this image is neither PTX text nor a known binary",
-        )
-    })?;
+    let text = vgpu_ptx::image::text(image)
+        .map_err(|error| Error::new(ErrorKind::InvalidImage, error.to_string()))?;
     if text.trim().is_empty() {
         return Err(Error::new(ErrorKind::InvalidImage, "this image is empty"));
     }

@@ -117,14 +117,10 @@ fn count(counter: &mut u64, by: u64) {
     *counter = counter.saturating_add(by);
 }
 
-/// The text of an image, which may end in a 0 byte.
+/// The text of an image.
 fn text(image: &[u8]) -> Result<&str> {
-    let mut parts = image.split(|byte| *byte == 0);
-    let text = parts.next().and_then(|text| std::str::from_utf8(text).ok());
-    text.ok_or_else(|| {
-        let text = "the null engine reads PTX text alone";
-        Error::new(ErrorKind::InvalidImage, text)
-    })
+    let text = vgpu_ptx::image::text(image);
+    text.map_err(|error| Error::new(ErrorKind::InvalidImage, error.to_string()))
 }
 
 #[allow(clippy::needless_pass_by_value)]

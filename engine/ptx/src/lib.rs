@@ -24,6 +24,7 @@
 
 mod error;
 mod function;
+pub mod image;
 mod lexer;
 mod linker;
 mod module;

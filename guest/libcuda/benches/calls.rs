@@ -100,7 +100,7 @@ fn worker(daemon: &str) {
         ..Options::default()
     };
     let cuda = Cuda::new(Box::new(|(first, last)| {
-        Box::new(NullEngine::new(1 << 30, first, last))
+        Ok(Box::new(NullEngine::new(1 << 30, first, last)) as _)
     }));
     let served = vgpu_worker::serve(socket, &options, Measured(cuda));
     std::process::exit(i32::from(served.is_err()));

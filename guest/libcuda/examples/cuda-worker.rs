@@ -45,7 +45,7 @@ fn main() {
         ..Options::default()
     };
     let service = Older(Cuda::new(Box::new(|(first, last)| {
-        Box::new(NullEngine::new(1 << 30, first, last))
+        Ok(Box::new(NullEngine::new(1 << 30, first, last)))
     })));
     std::process::exit(i32::from(
         vgpu_worker::serve(socket, &options, service).is_err(),

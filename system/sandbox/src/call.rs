@@ -35,6 +35,8 @@ pub enum Value {
     Is(u32),
     /// Without any of these bits.
     Without(u32),
+    /// Of the bits of the first number, those of the second and no others.
+    Bits(u32, u32),
     /// The process's own number.
     OwnProcess,
 }
@@ -64,6 +66,7 @@ impl Argument {
         let (operator, value) = match self.value {
             Value::Is(number) => (SeccompCmpOp::Eq, number),
             Value::Without(bits) => (SeccompCmpOp::MaskedEq(bits.into()), 0),
+            Value::Bits(mask, bits) => (SeccompCmpOp::MaskedEq(mask.into()), bits),
             Value::OwnProcess => (SeccompCmpOp::Eq, getpid().as_raw_pid().unsigned_abs()),
         };
         let length = SeccompCmpArgLen::Dword;

@@ -39,6 +39,8 @@ use rustix::thread::set_no_new_privs;
 pub use call::{Argument, Call, Value};
 pub use common::{COMMON, THREADS};
 pub use error::Error;
+#[cfg(feature = "landlock")]
+pub use files::{FilesKept, keep_files};
 
 use crate::check::Threads;
 
