@@ -42,8 +42,8 @@ pub struct EngineKind {
     pub about: &'static str,
     /// Gets ready to make one, in a worker that is not in its sandbox yet: here
     /// libraries are loaded and devices are opened. The error says why there is
-    /// none. `None` where this build has no such engine.
-    prepare: Option<fn() -> Result<Prepared, String>>,
+    /// none.
+    prepare: fn() -> Result<Prepared, String>,
 }
 
 /// All kinds; the first is the default.
@@ -51,17 +51,17 @@ pub const ENGINES: [EngineKind; 3] = [
     EngineKind {
         name: "cpu",
         about: "executes PTX on all processors, and checks every access to memory",
-        prepare: Some(cpu),
+        prepare: cpu,
     },
     EngineKind {
         name: "nvidia",
         about: "an NVIDIA GPU, by the driver of this machine",
-        prepare: Some(|| nvidia(&DriverConfig::default())),
+        prepare: || nvidia(&DriverConfig::default()),
     },
     EngineKind {
         name: "null",
         about: "memory is real, kernels do nothing: for tests and measurements",
-        prepare: Some(null),
+        prepare: null,
     },
 ];
 
@@ -138,22 +138,11 @@ impl EngineKind {
         ENGINES.iter().find(|kind| kind.name == name)
     }
 
-    /// Whether this build has it.
-    #[must_use]
-    pub const fn is_built(&self) -> bool {
-        self.prepare.is_some()
-    }
-
     /// A worker of a daemon, from its socket to its end; gives the process's
     /// status. `daemon` is the number of the process that started this one.
     #[must_use]
     pub fn worker(&self, socket: OwnedFd, daemon: i32) -> i32 {
-        let missing = || Err(format!("this build has no engine `{}`", self.name));
-        run(
-            self.prepare.map_or_else(missing, |prepare| prepare()),
-            socket,
-            daemon,
-        )
+        run((self.prepare)(), socket, daemon)
     }
 }
 
@@ -162,12 +151,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_a_name_of_its_own_and_the_default_is_built() {
+    fn each_has_a_name_of_its_own() {
         for kind in &ENGINES {
             let named = ENGINES.iter().filter(|other| other.name == kind.name);
             assert_eq!(named.count(), 1, "{}", kind.name);
         }
-        assert!(ENGINES[0].is_built());
         assert!(EngineKind::named("cuda").is_none());
     }
 }
