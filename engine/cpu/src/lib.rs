@@ -15,7 +15,7 @@ mod answer;
 mod fatbin;
 mod image;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -62,7 +62,7 @@ pub struct CpuEngine {
     properties: Properties,
     memory: Memory,
     /// Addresses of modules' variables, which `free` does not take.
-    globals: std::collections::HashSet<u64>,
+    globals: HashSet<u64>,
     modules: BTreeMap<ModuleId, Arc<Program>>,
     next_module: u64,
     links: BTreeMap<LinkId, Linker>,
@@ -92,7 +92,7 @@ impl CpuEngine {
                 multiprocessors: threads.max(1),
             },
             memory: Memory::new(first, last, config.memory),
-            globals: std::collections::HashSet::new(),
+            globals: HashSet::new(),
             modules: BTreeMap::new(),
             next_module: 1,
             links: BTreeMap::new(),
@@ -196,8 +196,9 @@ impl Engine for CpuEngine {
         self.next_module = self.next_module.saturating_add(1);
         let (major, minor) = module.version;
         let info = info(id, &program, major.saturating_mul(10).saturating_add(minor));
+        let globals = program.globals().iter();
         self.globals
-            .extend(info.globals.iter().map(|global| global.address));
+            .extend(globals.map(|(_, global)| global.address));
         self.modules.insert(id, Arc::new(program));
         self.counters.modules = self.counters.modules.saturating_add(1);
         Ok(info)
@@ -206,7 +207,7 @@ impl Engine for CpuEngine {
     fn module_unload(&mut self, module: ModuleId) -> Result<()> {
         let program = self.program(module)?.clone();
         self.modules.remove(&module);
-        for global in program.globals().values() {
+        for (_, global) in program.globals() {
             self.globals.remove(&global.address);
         }
         program.unload(&mut self.memory);
@@ -294,9 +295,12 @@ fn info(id: ModuleId, program: &Program, ptx_version: u32) -> ModuleInfo {
         max_threads: kernel.max_threads.unwrap_or(BLOCK_MAX).min(BLOCK_MAX),
         ptx_version,
     };
-    let mut globals: Vec<_> = program
+    let mut known = HashSet::new();
+    let first = program
         .globals()
         .iter()
+        .filter(|(name, _)| known.insert(name));
+    let mut globals: Vec<_> = first
         .map(|(name, global)| GlobalInfo {
             name: name.clone(),
             address: global.address,

@@ -203,6 +203,32 @@ fn fat_binaries_that_are_refused_say_why() {
     }
 }
 
+/// Each linked module may have one that it alone sees; a program finds the first by its name.
+#[test]
+fn variables_of_one_name_are_apart_and_the_host_finds_the_first() {
+    let mut engine = engine();
+    let link = engine.link_create().expect("begins");
+    for number in 0..100 {
+        let text =
+            format!(".version 7.0\n.target sm_70\n.address_size 64\n.global .u32 x = {number};\n");
+        let added = engine.link_add(link, LinkInput::Ptx, "one", text.as_bytes());
+        added.expect("is PTX");
+    }
+    let image = engine.link_complete(link).expect("linked");
+    let module = engine.module_load(&image).expect("loads");
+    let names: Vec<_> = module.globals.iter().map(|global| &*global.name).collect();
+    assert_eq!(names, ["x"]);
+    let mut value = [0xff; 4];
+    engine
+        .read(module.globals[0].address, &mut value)
+        .expect("is there");
+    assert_eq!(value, [0; 4]);
+    let used = engine.memory_info();
+    assert!(used.total - used.free >= 400, "{used:?}");
+    engine.module_unload(module.id).expect("ends");
+    assert_eq!(engine.memory_info().free, 1 << 20);
+}
+
 #[test]
 fn a_link_checks_what_it_is_given() {
     let mut engine = engine();

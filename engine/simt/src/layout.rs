@@ -1,7 +1,5 @@
 //! Where variables lie.
 
-use std::collections::HashMap;
-
 use vgpu_device_memory::Memory;
 use vgpu_ptx::{
     Error, ErrorKind, Function, Initializer, Linkage, Module, Position, Space, Symbol, Variable,
@@ -52,7 +50,7 @@ pub(crate) struct Frame {
 pub(crate) struct Layout {
     variables: Vec<Home>,
     frames: Vec<Frame>,
-    pub(crate) globals: HashMap<String, Global>,
+    pub(crate) globals: Vec<(String, Global)>,
 }
 
 /// Gives out offsets up to a limit.
@@ -100,7 +98,7 @@ impl Layout {
         let mut layout = Self {
             variables: Vec::new(),
             frames: Vec::new(),
-            globals: HashMap::new(),
+            globals: Vec::new(),
         };
         match layout.fill(module, memory) {
             Ok(()) => Ok(layout),
@@ -112,7 +110,7 @@ impl Layout {
     }
 
     pub(crate) fn free(&self, memory: &mut Memory) {
-        for global in self.globals.values() {
+        for (_, global) in &self.globals {
             let _ = memory.free(global.address);
         }
     }
@@ -134,13 +132,8 @@ impl Layout {
                     let size = variable.size.max(1);
                     let address = memory.alloc(size)?;
                     let size = variable.size;
-                    // Of those of linked modules that see only their own, the
-                    // host finds the first.
-                    let mut name = variable.name.to_owned();
-                    while self.globals.contains_key(&name) {
-                        name.push('\'');
-                    }
-                    self.globals.insert(name, Global { address, size });
+                    let global = Global { address, size };
+                    self.globals.push((variable.name.to_owned(), global));
                     Home::Memory(address)
                 }
                 _ => {

@@ -1,7 +1,5 @@
 //! A module that is loaded: its code, its kernels, its variables in memory.
 
-use std::collections::HashMap;
-
 use vgpu_device_memory::{AllocError, Memory};
 use vgpu_ptx::Module;
 
@@ -116,7 +114,7 @@ pub struct Program {
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
     kernels: Vec<Kernel>,
-    globals: HashMap<String, Global>,
+    globals: Vec<(String, Global)>,
 }
 
 impl Program {
@@ -183,15 +181,17 @@ impl Program {
         self.kernels.iter().find(|kernel| kernel.name == name)
     }
 
-    /// Its `.global` and `.const` variables by name.
+    /// Its `.global` and `.const` variables with their names, in the order of
+    /// the text. Modules that were linked may each have one of a name that only
+    /// they see: a program means the first.
     #[must_use]
-    pub fn globals(&self) -> &HashMap<String, Global> {
+    pub fn globals(&self) -> &[(String, Global)] {
         &self.globals
     }
 
     /// Gives the memory of its variables back.
     pub fn unload(&self, memory: &mut Memory) {
-        for global in self.globals.values() {
+        for (_, global) in &self.globals {
             // It was allocated by `load`, and the host cannot free it.
             let _ = memory.free(global.address);
         }

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use rustix::process::Pid;
 use vgpu_cuda_wire::{Hello, OPERATIONS};
 use vgpu_engine_null::NullEngine;
+use vgpu_ring::{Header, NO_SLOT};
 use vgpu_service::Cuda;
 use vgpu_worker::{Context, Fatal, Options, Request, Service};
 
@@ -21,12 +22,22 @@ impl Service for Older {
             // All operations that it has are in the first word.
             Some((op, "hello")) => {
                 let place = offset_of!(Hello, operations);
-                let handled = self.0.handle(request, session);
+                // The program reads it as soon as it is answered: that comes last.
+                let header = Header {
+                    slot: NO_SLOT,
+                    ..*request.header
+                };
+                let unanswered = Request {
+                    header: &header,
+                    ..request
+                };
+                self.0.handle(unanswered, session)?;
                 let mut word = [0; 8];
                 assert!(session.slice.arena_read(place, &mut word));
                 let without = u64::from_le_bytes(word) & !(1 << (op + 1));
                 assert!(session.slice.arena_write(place, &without.to_le_bytes()));
-                handled
+                let length = size_of::<Hello>() as u64;
+                session.reply(&request, 0, &length.to_le_bytes())
             }
             _ => self.0.handle(request, session),
         }

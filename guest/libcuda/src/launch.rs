@@ -8,7 +8,7 @@ use vgpu_cuda_wire::{Attribute, CUresult};
 use crate::Done;
 use crate::connection::Connection;
 use crate::modules::Function;
-use crate::pointers::{Arguments, KernelNode};
+use crate::pointers::KernelCall;
 
 /// A launch, with all that it needs.
 #[derive(Clone, Debug)]
@@ -26,12 +26,15 @@ impl Launch {
     pub(crate) fn new(
         connection: &Connection,
         function: Arc<Function>,
-        grid: [u32; 3],
-        block: [u32; 3],
-        shared: u32,
-        parameters: Arguments,
-        extra: Arguments,
+        call: KernelCall,
     ) -> Result<Self, CUresult> {
+        let KernelCall {
+            grid,
+            block,
+            shared,
+            parameters,
+            extra,
+        } = call;
         let about = &function.about;
         let fits = |sides: [u32; 3], first: Attribute| {
             let most: [_; 3] = connection.attributes(first);
@@ -75,23 +78,6 @@ impl Launch {
             self.shared,
             stream,
             &self.parameters,
-        )
-    }
-
-    /// The launch of a graph's node, of a function that was looked up.
-    pub(crate) fn of(
-        connection: &Connection,
-        function: Arc<Function>,
-        node: &KernelNode,
-    ) -> Result<Self, CUresult> {
-        Self::new(
-            connection,
-            function,
-            node.grid,
-            node.block,
-            node.shared,
-            node.parameters,
-            node.extra,
         )
     }
 }

@@ -13,7 +13,7 @@ use vgpu_cuda_wire::{CUresult, CUstream};
 use zerocopy::FromBytes;
 
 pub(crate) use arguments::{
-    Arguments, KernelNode, LaunchConfig, arguments, kernel_node, launch_config,
+    Arguments, KernelCall, KernelNode, LaunchConfig, arguments, kernel_node, launch_config,
 };
 pub(crate) use image::image;
 pub(crate) use logs::Logs;

@@ -17,8 +17,10 @@ impl Registers {
     /// These registers.
     #[must_use]
     pub fn new(values: &[(Register, u32)]) -> Self {
-        let field = |register| field(register);
-        Self(values.iter().map(|&(r, value)| (field(r), value)).collect())
+        let fields = values
+            .iter()
+            .map(|&(register, value)| (field(register), value));
+        Self(fields.collect())
     }
 
     /// The value of a register; a server names each.

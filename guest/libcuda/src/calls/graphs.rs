@@ -33,7 +33,7 @@ pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
 
 fn launch(session: &Session, node: &KernelNode) -> Result<Launch, CUresult> {
     let function = session.modules.functions.get(node.function)?;
-    Launch::of(&session.connection, function, node)
+    Launch::new(&session.connection, function, node.call)
 }
 
 /// Adds a node that depends on others of its graph.

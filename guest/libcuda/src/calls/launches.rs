@@ -13,7 +13,7 @@ use super::{in_context, stream};
 use crate::Done;
 use crate::launch::Launch;
 use crate::modules::Function;
-use crate::pointers::{Arguments, LaunchConfig};
+use crate::pointers::{Arguments, KernelCall, LaunchConfig};
 use crate::session::session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -129,17 +129,14 @@ pub(crate) fn cuLaunchKernel(
     let session = in_context()?;
     let function = session.modules.functions.get(function)?;
     let stream = stream(session, of)?;
-    let (grid, block) = ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]);
-    Launch::new(
-        &session.connection,
-        function,
-        grid,
-        block,
+    let call = KernelCall {
+        grid: [grid_x, grid_y, grid_z],
+        block: [block_x, block_y, block_z],
         shared,
         parameters,
         extra,
-    )?
-    .send(&session.connection, stream)
+    };
+    Launch::new(&session.connection, function, call)?.send(&session.connection, stream)
 }
 
 /// What an attribute of a launch asks for, where it is more than advice.
@@ -173,15 +170,12 @@ pub(crate) fn cuLaunchKernelEx(
     let function = session.modules.functions.get(function)?;
     let stream = stream(session, config.stream)?;
     config.attributes.iter().try_for_each(attribute_of_launch)?;
-    let (grid, block, shared) = (config.grid, config.block, config.shared);
-    Launch::new(
-        &session.connection,
-        function,
-        grid,
-        block,
-        shared,
+    let call = KernelCall {
+        grid: config.grid,
+        block: config.block,
+        shared: config.shared,
         parameters,
         extra,
-    )?
-    .send(&session.connection, stream)
+    };
+    Launch::new(&session.connection, function, call)?.send(&session.connection, stream)
 }

@@ -96,15 +96,22 @@ impl Arguments {
     }
 }
 
-/// A kernel node of a graph.
+/// How a kernel is called, whoever calls it: threads, dynamic shared memory in
+/// bytes, and arguments in one of two forms.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct KernelNode {
-    pub(crate) function: CUfunction,
+pub(crate) struct KernelCall {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) shared: u32,
     pub(crate) parameters: Arguments,
     pub(crate) extra: Arguments,
+}
+
+/// A kernel node of a graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KernelNode {
+    pub(crate) function: CUfunction,
+    pub(crate) call: KernelCall,
 }
 
 /// A kernel node of a graph.
@@ -118,11 +125,13 @@ pub(crate) unsafe fn kernel_node(
     let node = unsafe { input(pointer) }?;
     Ok(KernelNode {
         function: node.function,
-        grid: node.grid,
-        block: node.block,
-        shared: node.shared,
-        parameters: Arguments(node.parameters),
-        extra: Arguments(node.extra),
+        call: KernelCall {
+            grid: node.grid,
+            block: node.block,
+            shared: node.shared,
+            parameters: Arguments(node.parameters),
+            extra: Arguments(node.extra),
+        },
     })
 }
 
