@@ -309,7 +309,13 @@ impl State {
 
     pub(crate) fn global(&self, module: u64, name: &str) -> Done<(u64, u64)> {
         let loaded = self.modules.get(&module).ok_or(BAD_HANDLE)?;
-        let global = loaded.program.globals().get(name).ok_or(NOT_FOUND)?;
+        let global = loaded
+            .program
+            .globals()
+            .iter()
+            .find(|(of, _)| of == name)
+            .ok_or(NOT_FOUND)?
+            .1;
         Ok((global.address, global.size))
     }
 
