@@ -48,6 +48,9 @@ pub struct Function {
     /// The CUDA version that brought it, as 1000 times the major number plus 10
     /// times the minor one.
     pub since: u32,
+    /// The CUDA version that brought its first name, the one without a number, where
+    /// that means the same.
+    pub first: Option<u32>,
     /// The suffix of its variant for per-thread default streams.
     pub per_thread: Option<String>,
     /// Its parameters.
@@ -179,12 +182,16 @@ impl Idl {
     /// supported. A symbol's place here is its number in a trace.
     pub fn symbols(&self) -> impl Iterator<Item = Symbol<'_>> {
         let functions = self.functions.iter().flat_map(|function| {
+            let Function { name, since, .. } = function;
             let variant = function.per_thread.iter();
-            let variant = variant.map(|suffix| (format!("{}_{suffix}", function.name), true));
-            let names = std::iter::once((function.name.clone(), false)).chain(variant);
-            names.map(move |(name, per_thread)| Symbol {
+            let variant = variant.map(move |suffix| (format!("{name}_{suffix}"), *since, true));
+            let first = function.first.iter();
+            let first = first.map(move |first| (base(name).to_owned(), *first, false));
+            let names = std::iter::once((name.clone(), *since, false));
+            let names = names.chain(variant).chain(first);
+            names.map(move |(name, since, per_thread)| Symbol {
                 name,
-                since: function.since,
+                since,
                 per_thread,
                 function: Some(function),
             })
@@ -277,7 +284,7 @@ impl Symbol<'_> {
 impl Function {
     fn parse(group: &str, method: &TraitItemFn) -> syn::Result<Self> {
         let missing = |what| syn::Error::new(method.sig.ident.span(), what);
-        let (mut class, mut since, mut per_thread) = (None, None, None);
+        let (mut class, mut since, mut first, mut per_thread) = (None, None, None, None);
         for attribute in &method.attrs {
             let name = attribute.path().require_ident()?.to_string();
             match name.as_str() {
@@ -286,6 +293,7 @@ impl Function {
                 "shadow" => class = Some(Class::Shadow),
                 "sync" => class = Some(Class::Sync),
                 "since" => since = Some(attribute.parse_args::<LitInt>()?.base10_parse()?),
+                "first" => first = Some(attribute.parse_args::<LitInt>()?.base10_parse()?),
                 "per_thread" => {
                     per_thread = Some(attribute.parse_args::<syn::Ident>()?.to_string());
                 }
@@ -299,6 +307,7 @@ impl Function {
             name: method.sig.ident.to_string(),
             class: class.ok_or_else(|| missing("a function without a class"))?,
             since: since.ok_or_else(|| missing("a function without #[since]"))?,
+            first,
             per_thread,
             parameters: parameters.collect::<syn::Result<_>>()?,
         })

@@ -13,6 +13,7 @@ pub trait Contexts {
     );
     #[local]
     #[since(4000)]
+    #[first(2000)]
     fn cuCtxDestroy_v2(ctx: CUcontext);
     #[local]
     #[since(4000)]
@@ -22,9 +23,11 @@ pub trait Contexts {
     fn cuCtxSetCurrent(ctx: CUcontext);
     #[local]
     #[since(4000)]
+    #[first(2000)]
     fn cuCtxPushCurrent_v2(ctx: CUcontext);
     #[local]
     #[since(4000)]
+    #[first(2000)]
     fn cuCtxPopCurrent_v2(
         #[out]
         #[optional]

@@ -29,6 +29,7 @@ pub trait Devices {
     fn cuDevicePrimaryCtxRetain(#[out] pctx: *mut CUcontext, dev: CUdevice);
     #[local]
     #[since(11000)]
+    #[first(7000)]
     fn cuDevicePrimaryCtxRelease_v2(dev: CUdevice);
     #[local]
     #[since(7000)]
@@ -39,9 +40,11 @@ pub trait Devices {
     );
     #[local]
     #[since(11000)]
+    #[first(7000)]
     fn cuDevicePrimaryCtxSetFlags_v2(dev: CUdevice, flags: c_uint);
     #[local]
     #[since(11000)]
+    #[first(7000)]
     fn cuDevicePrimaryCtxReset_v2(dev: CUdevice);
     #[local]
     #[since(4000)]

@@ -5,6 +5,7 @@ pub trait Events {
     fn cuEventCreate(#[out] phEvent: *mut CUevent, Flags: c_uint);
     #[asynchronous]
     #[since(4000)]
+    #[first(2000)]
     fn cuEventDestroy_v2(hEvent: CUevent);
     #[asynchronous]
     #[since(2000)]

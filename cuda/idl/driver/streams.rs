@@ -8,6 +8,7 @@ pub trait Streams {
     fn cuStreamCreateWithPriority(#[out] phStream: *mut CUstream, flags: c_uint, priority: c_int);
     #[asynchronous]
     #[since(4000)]
+    #[first(2000)]
     fn cuStreamDestroy_v2(hStream: CUstream);
     #[sync]
     #[since(2000)]
