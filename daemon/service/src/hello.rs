@@ -24,7 +24,7 @@ pub(crate) fn hello(properties: &Properties) -> Hello {
     hello
 }
 
-fn attributes(properties: &Properties) -> [(Attribute, u32); 20] {
+fn attributes(properties: &Properties) -> [(Attribute, u32); 21] {
     let [block_x, block_y, block_z] = properties.max_block;
     let [grid_x, grid_y, grid_z] = properties.max_grid;
     let (major, minor) = properties.compute_capability;
@@ -56,5 +56,6 @@ fn attributes(properties: &Properties) -> [(Attribute, u32); 20] {
         (Attribute::COMPUTE_CAPABILITY_MINOR, minor),
         (Attribute::MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, optin),
         (Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, optin),
+        (Attribute::MAX_BLOCKS_PER_MULTIPROCESSOR, 32),
     ]
 }
