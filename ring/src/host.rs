@@ -6,7 +6,7 @@ use crate::memory::{Memory, Slice, Word};
 use crate::record::Record;
 use crate::reply::{NoRoom, Replies};
 use crate::spsc::{Consumer, Fault, Next};
-use crate::wait::{Park, Spin, Wake, wait, wake};
+use crate::wait::{Park, Spin, Wake, publish, wait, wake};
 
 /// What the host does in a session: it takes commands, and answers them.
 #[derive(Debug)]
@@ -42,14 +42,14 @@ impl<M: Memory, K: Wake> Answerer<M, K> {
         let word = self.slice.word(self.slice.layout().fault);
         if word.load(Ordering::Relaxed) == 0 {
             let value = u64::from(status as u32) | u64::from(seq) << 32;
-            word.store(value, Ordering::Release);
+            publish(word, value);
         }
         self.wake_guest();
     }
 
     /// Wakes the guest's threads where some are parked.
     #[inline]
-    pub fn wake_guest(&self) {
+    fn wake_guest(&self) {
         wake(self.slice.word(self.slice.layout().waiters), &self.guest);
     }
 }

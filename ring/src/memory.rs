@@ -11,6 +11,8 @@ pub trait Word {
     fn load(&self, order: Ordering) -> u64;
     /// Writes it.
     fn store(&self, value: u64, order: Ordering);
+    /// Writes it; gives what it was.
+    fn swap(&self, value: u64, order: Ordering) -> u64;
     /// Adds to it, wrapping; gives what it was.
     fn fetch_add(&self, value: u64, order: Ordering) -> u64;
     /// Orders what is before it against what is after it, for all words.
@@ -26,6 +28,11 @@ impl Word for AtomicU64 {
     #[inline]
     fn store(&self, value: u64, order: Ordering) {
         Self::store(self, value, order);
+    }
+
+    #[inline]
+    fn swap(&self, value: u64, order: Ordering) -> u64 {
+        Self::swap(self, value, order)
     }
 
     #[inline]

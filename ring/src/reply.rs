@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 
 use crate::layout::{INLINE_REPLY, LINE};
 use crate::memory::{Memory, Slice, Word};
+use crate::wait::publish;
 
 /// The number of words of a slot that hold the reply itself.
 const WORDS: usize = INLINE_REPLY / 8;
@@ -115,7 +116,7 @@ impl<M: Memory> Replies<M> {
         }
         words[1].store(answer.len() as u64, Ordering::Relaxed);
         let first = u64::from(seq) | u64::from(status as u32) << 32;
-        words[0].store(first, Ordering::Release);
+        publish(&words[0], first);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use core::sync::atomic::Ordering;
 use crate::layout::{ALIGN, Ring};
 use crate::memory::{Memory, Slice, Word};
 use crate::record::{HEADER_SIZE, Header, PAD, Record};
+use crate::wait::publish;
 
 /// What the other side did against the protocol. It ends the ring for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +97,7 @@ impl<M: Memory> Producer<M> {
     /// Writes a record and publishes it. Its length is set here. `fixed`, of a
     /// multiple of 8 bytes, and `data` follow the header.
     ///
-    /// The peer must be woken where it sleeps: see [`crate::wait::wake`].
+    /// The peer must be woken where it sleeps: see [`crate::wait`].
     ///
     /// # Errors
     /// [`PushError`]; nothing was published.
@@ -134,9 +135,7 @@ impl<M: Memory> Producer<M> {
         store_bytes(first, fixed);
         store_bytes(second, data);
         self.tail = self.tail.wrapping_add((len + pad) as u64);
-        self.slice
-            .word(self.ring.tail)
-            .store(self.tail, Ordering::Release);
+        publish(self.slice.word(self.ring.tail), self.tail);
         Ok(())
     }
 
@@ -187,15 +186,22 @@ fn store<W: Word>(words: &[W], values: &[u64]) {
 #[inline]
 fn store_bytes<W: Word>(words: &[W], bytes: &[u8]) {
     let (whole, rest) = bytes.as_chunks::<8>();
-    let (first, last) = words.split_at(whole.len().min(words.len()));
-    for (word, bytes) in first.iter().zip(whole) {
+    let mut words = words.iter();
+    for (bytes, word) in whole.iter().zip(&mut words) {
         word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
     }
-    let mut ending = [0; 8];
-    ending[..rest.len()].copy_from_slice(rest);
-    let endings = core::iter::once(u64::from_le_bytes(ending)).chain(core::iter::repeat(0));
-    for (word, value) in last.iter().zip(endings) {
-        word.store(value, Ordering::Relaxed);
+    // A few bytes: a copy into a word would be a call.
+    let ending = rest
+        .iter()
+        .rev()
+        .fold(0, |word, &byte| word << 8 | u64::from(byte));
+    if !rest.is_empty()
+        && let Some(word) = words.next()
+    {
+        word.store(ending, Ordering::Relaxed);
+    }
+    for word in words {
+        word.store(0, Ordering::Relaxed);
     }
 }
 
@@ -353,9 +359,7 @@ impl<M: Memory> Consumer<M> {
     fn publish(&mut self) {
         if self.published != self.head {
             self.published = self.head;
-            self.slice
-                .word(self.ring.head)
-                .store(self.head, Ordering::Release);
+            publish(self.slice.word(self.ring.head), self.head);
         }
     }
 

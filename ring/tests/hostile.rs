@@ -2,20 +2,24 @@
 //! nor reads outside the ring, nor looks at more than one record's words per
 //! call, and a broken protocol is a fault that stays.
 
+mod common;
+
 use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
+use common::{LAYOUT, LONGEST, RING};
 use vgpu_ring::host::Host;
-use vgpu_ring::layout::{ARENA, COMMAND_RING, COMMAND_SIZE, COMMAND_TAIL, SESSION};
-use vgpu_ring::{Fault, Header, LONGEST_RECORD, Memory, Next, Record, Slice, Wake, Word};
-use zerocopy::{FromBytes, IntoBytes};
+use vgpu_ring::{Fault, Header, Memory, Next, Record, Slice, Wake, Word};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 thread_local! {
     static LOADS: Cell<usize> = const { Cell::new(0) };
 }
 
 /// A word that counts how often its thread reads any.
+#[derive(FromZeros)]
+#[repr(transparent)]
 struct Counted(AtomicU64);
 
 impl Word for Counted {
@@ -26,6 +30,10 @@ impl Word for Counted {
 
     fn store(&self, value: u64, order: Ordering) {
         self.0.store(value, order);
+    }
+
+    fn swap(&self, value: u64, order: Ordering) -> u64 {
+        self.0.swap(value, order)
     }
 
     fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
@@ -45,7 +53,7 @@ impl Wake for Ignored {
 }
 
 fn memory() -> Vec<Counted> {
-    (0..ARENA / 8).map(|_| Counted(AtomicU64::new(0))).collect()
+    Counted::new_vec_zeroed(LAYOUT.arena / 8).unwrap()
 }
 
 fn put(memory: &[Counted], offset: usize, header: Header) {
@@ -58,14 +66,14 @@ fn put(memory: &[Counted], offset: usize, header: Header) {
 /// What the consumer makes of a tail and of the record at the ring's start.
 fn verdict(tail: u64, header: Header) -> Result<Next, Fault> {
     let memory = memory();
-    put(&memory, COMMAND_RING, header);
-    memory[COMMAND_TAIL / 8].store(tail, Ordering::Relaxed);
-    let mut host = Host::new(Slice::new(memory.as_slice(), &SESSION).unwrap(), Ignored);
+    put(&memory, RING.data, header);
+    memory[RING.tail / 8].store(tail, Ordering::Relaxed);
+    let mut host = Host::new(Slice::new(memory.as_slice(), &LAYOUT).unwrap(), Ignored);
     let mut record = Record::boxed();
     let first = host.next(&mut record);
     if first.is_err() {
         // It stays, whatever comes.
-        memory[COMMAND_TAIL / 8].store(0, Ordering::Relaxed);
+        memory[RING.tail / 8].store(0, Ordering::Relaxed);
         assert_eq!(host.next(&mut record), first);
     }
     first
@@ -79,14 +87,14 @@ fn each_inconsistency_is_a_fault() {
         ..Header::default()
     };
     assert_eq!(verdict(32, of(32, 1)), Ok(Next::Record));
-    let ring = COMMAND_SIZE as u64;
+    let ring = RING.size as u64;
     for tail in [8, 17, ring + 16, 1 << 40, u64::MAX - 15, u64::MAX] {
         assert!(
             matches!(verdict(tail, of(32, 1)), Err(Fault::Index { .. })),
             "{tail:#x}"
         );
     }
-    let longest = LONGEST_RECORD as u32;
+    let longest = LONGEST as u32;
     for len in [
         0,
         1,
@@ -115,24 +123,24 @@ fn each_inconsistency_is_a_fault() {
 #[test]
 fn a_record_may_not_reach_past_the_end() {
     let memory = memory();
-    let tail = &memory[COMMAND_TAIL / 8];
-    let mut host = Host::new(Slice::new(memory.as_slice(), &SESSION).unwrap(), Ignored);
+    let tail = &memory[RING.tail / 8];
+    let mut host = Host::new(Slice::new(memory.as_slice(), &LAYOUT).unwrap(), Ignored);
     let mut record = Record::boxed();
-    let part = LONGEST_RECORD - 16;
+    let part = LONGEST - 16;
     for n in 0..4 {
         let header = Header {
             len: part as u32,
             op: 1,
             ..Header::default()
         };
-        put(&memory, COMMAND_RING + n * part, header);
+        put(&memory, RING.data + n * part, header);
         tail.store(((n + 1) * part) as u64, Ordering::Relaxed);
         assert_eq!(host.next(&mut record), Ok(Next::Record));
     }
     // 64 bytes are left before the end, and there is room for more behind it.
     put(
         &memory,
-        COMMAND_RING + 4 * part,
+        RING.data + 4 * part,
         Header {
             len: 128,
             op: 1,
@@ -147,19 +155,19 @@ fn a_record_may_not_reach_past_the_end() {
 fn scribble(memory: &[Counted], random: &mut fastrand::Rng) {
     match random.u8(..8) {
         0 => memory[random.usize(..memory.len())].store(random.u64(..), Ordering::Relaxed),
-        1 => memory[COMMAND_TAIL / 8].store(random.u64(..), Ordering::Relaxed),
+        1 => memory[RING.tail / 8].store(random.u64(..), Ordering::Relaxed),
         2..7 => {
-            let tail = memory[COMMAND_TAIL / 8].0.load(Ordering::Relaxed);
-            let offset = (tail as usize % COMMAND_SIZE) & !15;
-            let left = COMMAND_SIZE - offset;
-            let (len, op) = match random.usize(1..256) * 16 {
+            let tail = memory[RING.tail / 8].0.load(Ordering::Relaxed);
+            let offset = (tail as usize % RING.size) & !15;
+            let left = RING.size - offset;
+            let (len, op) = match random.usize(1..LONGEST.min(4096) / 16) * 16 {
                 len if len <= left => (len, random.u16(1..3)),
                 _ => (left, 0),
             };
             let slot = random.u8(..);
             put(
                 memory,
-                COMMAND_RING + offset,
+                RING.data + offset,
                 Header {
                     len: len as u32,
                     op,
@@ -167,13 +175,13 @@ fn scribble(memory: &[Counted], random: &mut fastrand::Rng) {
                     ..Header::default()
                 },
             );
-            memory[COMMAND_TAIL / 8].store(tail.wrapping_add(len as u64), Ordering::Relaxed);
+            memory[RING.tail / 8].store(tail.wrapping_add(len as u64), Ordering::Relaxed);
         }
         _ => {
-            let offset = random.usize(..COMMAND_SIZE / 16) * 16;
+            let offset = random.usize(..RING.size / 16) * 16;
             let len = match random.bool() {
                 true => random.u32(..64) * 16,
-                false => (COMMAND_SIZE - offset) as u32,
+                false => (RING.size - offset) as u32,
             };
             let header = Header {
                 len,
@@ -181,7 +189,7 @@ fn scribble(memory: &[Counted], random: &mut fastrand::Rng) {
                 slot: random.u8(..),
                 ..Header::default()
             };
-            put(memory, COMMAND_RING + offset, header);
+            put(memory, RING.data + offset, header);
         }
     }
 }
@@ -199,16 +207,16 @@ fn a_thread_that_writes_everywhere_harms_nobody_else() {
                 scribble(&memory, &mut random);
             }
         });
-        let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+        let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
         let mut record = Record::boxed();
         while records.min(faults) < enough {
-            memory[COMMAND_TAIL / 8].store(0, Ordering::Relaxed);
+            memory[RING.tail / 8].store(0, Ordering::Relaxed);
             let mut host = Host::new(slice, Ignored);
             for _ in 0..200 {
                 LOADS.set(0);
                 let found = host.next(&mut record);
                 // Two headers, the words of a record, an index, a flag.
-                assert!(LOADS.get() <= LONGEST_RECORD / 8 + 8, "{}", LOADS.get());
+                assert!(LOADS.get() <= LONGEST / 8 + 8, "{}", LOADS.get());
                 match found {
                     Ok(Next::Record) => {
                         records += 1;
@@ -236,16 +244,16 @@ fn memory_is_never_reached_past_its_end() {
     let slice = memory.as_slice();
     let mut bytes = [1; 24];
     for (offset, len) in [
-        (ARENA, 1),
-        (ARENA - 8, 9),
+        (LAYOUT.arena, 1),
+        (LAYOUT.arena - 8, 9),
         (usize::MAX, 1),
         (usize::MAX - 7, 16),
     ] {
         assert!(!slice.read(offset, &mut bytes[..len]), "{offset:#x}");
         assert!(!slice.write(offset, &bytes[..len]), "{offset:#x}");
     }
-    assert!(slice.read(ARENA, &mut []));
-    assert!(slice.write(ARENA - 1, &[5]));
-    assert!(slice.read(ARENA - 2, &mut bytes[..2]));
+    assert!(slice.read(LAYOUT.arena, &mut []));
+    assert!(slice.write(LAYOUT.arena - 1, &[5]));
+    assert!(slice.read(LAYOUT.arena - 2, &mut bytes[..2]));
     assert_eq!(bytes[..2], [0, 5]);
 }

@@ -28,11 +28,21 @@ static SMALL: Layout = Layout {
     arena: 320,
 };
 
+/// The checker takes an access that is sequentially consistent for one that is
+/// not; its fences are what they should be, so one follows the exchange.
 struct LoomWord(AtomicU64);
 
 impl Word for LoomWord {
     fn load(&self, order: Ordering) -> u64 {
         self.0.load(order)
+    }
+
+    fn swap(&self, value: u64, order: Ordering) -> u64 {
+        let before = self.0.swap(value, order);
+        if order == Ordering::SeqCst {
+            Self::fence(order);
+        }
+        before
     }
 
     fn store(&self, value: u64, order: Ordering) {

@@ -1,20 +1,21 @@
 //! What is sent is what arrives: random records, through wraparound and pads.
 
+mod common;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
+use common::{LAYOUT, LONGEST, RING};
 use proptest::collection;
 use proptest::prelude::*;
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::host::Host;
-use vgpu_ring::layout::{ARENA, COMMAND_HEAD, COMMAND_TAIL, SESSION};
-use vgpu_ring::{
-    HEADER_SIZE, LONGEST_RECORD, Memory, Next, PushError, Record, Replies, Slice, Wake,
-};
+use vgpu_ring::{HEADER_SIZE, Memory, Next, PushError, Record, Replies, Slice, Wake};
+use zerocopy::FromZeros;
 
 /// A new slice with a small arena.
 fn memory() -> Vec<AtomicU64> {
-    (0..(ARENA + 4096) / 8).map(|_| AtomicU64::new(0)).collect()
+    AtomicU64::new_vec_zeroed((LAYOUT.arena + 4096) / 8).unwrap()
 }
 
 #[derive(Clone, Copy)]
@@ -42,7 +43,7 @@ fn records(longest: usize) -> impl Strategy<Value = Vec<Sent>> {
             collection::vec(any::<u64>(), 0..20),
             data,
         ),
-        1..60,
+        1..if cfg!(miri) { 12 } else { 60 },
     )
 }
 
@@ -68,7 +69,7 @@ proptest! {
     #[test]
     fn records_arrive_as_sent(records in records(if cfg!(miri) { 500 } else { 60_000 }), burst in 1usize..9) {
         let memory = memory();
-        let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+        let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
         let mut commands = Commands::new(slice);
         let mut host = Host::new(slice, Nobody);
         let mut got = Record::boxed();
@@ -100,12 +101,12 @@ proptest! {
 #[test]
 fn a_stream_between_threads_wraps_many_times() {
     let (count, longest) = if cfg!(miri) {
-        (300, 2000)
+        (40, 900)
     } else {
         (20_000, 3000)
     };
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let length = |n: u32| (n.wrapping_mul(2_654_435_761) >> 7) as usize % longest;
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -139,7 +140,7 @@ fn a_stream_between_threads_wraps_many_times() {
 #[test]
 fn calls_are_answered_in_any_order() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let mut commands = Commands::new(slice);
     let answers = Answers::new(slice);
     let host = Host::new(slice, Nobody);
@@ -169,7 +170,7 @@ fn calls_are_answered_in_any_order() {
 #[test]
 fn an_old_answer_is_never_taken_for_a_new_one() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     // What a call 2^32 calls ago left there.
     Replies::new(slice).post(3, 1, 0, b"old").unwrap();
     let command = Command {
@@ -186,14 +187,14 @@ fn an_old_answer_is_never_taken_for_a_new_one() {
 #[test]
 fn a_record_that_is_too_long_is_not_sent() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let mut commands = Commands::new(slice);
     let command = Command {
         op: 5,
         flags: 0,
         aux: 0,
     };
-    let longest = vec![0; LONGEST_RECORD - HEADER_SIZE];
+    let longest = vec![0; LONGEST - HEADER_SIZE];
     assert_eq!(
         commands.send(command, &[0; 8], &longest, &Nobody),
         Err(PushError::TooLong)
@@ -205,7 +206,7 @@ fn a_record_that_is_too_long_is_not_sent() {
 #[test]
 fn the_first_fault_reaches_the_guest() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let host = Host::new(slice, Nobody);
     let answers = Answers::new(slice);
     assert_eq!(answers.fault(), None);
@@ -217,7 +218,7 @@ fn the_first_fault_reaches_the_guest() {
 #[test]
 fn the_arena_ends_where_the_slice_ends() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     assert_eq!(slice.arena_size(), 4096);
     assert!(slice.arena_write(4096 - 3, b"end"));
     let mut end = [0; 3];
@@ -225,14 +226,14 @@ fn the_arena_ends_where_the_slice_ends() {
     assert_eq!(&end, b"end");
     assert!(!slice.arena_write(4096 - 2, b"end"));
     assert!(!slice.arena_read(usize::MAX - 1, &mut end));
-    let words: &[AtomicU64] = &memory[..ARENA / 8 - 1];
-    assert!(Slice::new(words, &SESSION).is_err());
+    let words: &[AtomicU64] = &memory[..LAYOUT.arena / 8 - 1];
+    assert!(Slice::new(words, &LAYOUT).is_err());
 }
 
 #[test]
 fn a_producer_does_not_believe_a_consumer() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let mut commands = Commands::new(slice);
     let command = Command {
         op: 5,
@@ -240,13 +241,13 @@ fn a_producer_does_not_believe_a_consumer() {
         aux: 0,
     };
     let mut fill = || loop {
-        if let Err(refused) = commands.send(command, &[], &[0; 60_000], &Nobody) {
+        if let Err(refused) = commands.send(command, &[], &[0; LONGEST - 64], &Nobody) {
             break refused;
         }
     };
     assert_eq!(fill(), PushError::Full);
-    let head = &slice.memory().words()[COMMAND_HEAD / 8];
-    let tail = slice.memory().words()[COMMAND_TAIL / 8].load(Ordering::Relaxed);
+    let head = &slice.memory().words()[RING.head / 8];
+    let tail = slice.memory().words()[RING.tail / 8].load(Ordering::Relaxed);
     for wrong in [tail + 16, u64::MAX, 1 << 63] {
         head.store(wrong, Ordering::Relaxed);
         assert!(matches!(fill(), PushError::Fault(_)), "{wrong:#x}");
@@ -256,7 +257,7 @@ fn a_producer_does_not_believe_a_consumer() {
 #[test]
 fn a_record_is_consumed_when_the_next_is_asked_for() {
     let memory = memory();
-    let slice = Slice::new(memory.as_slice(), &SESSION).unwrap();
+    let slice = Slice::new(memory.as_slice(), &LAYOUT).unwrap();
     let mut commands = Commands::new(slice);
     let mut host = Host::new(slice, Nobody);
     let mut got = Record::boxed();
@@ -266,7 +267,9 @@ fn a_record_is_consumed_when_the_next_is_asked_for() {
         aux: 0,
     };
     for _ in 0..2 {
-        commands.send(command, &[], &[0; 40_000], &Nobody).unwrap();
+        // So long that its room is given back at once.
+        let data = [0; RING.size / 6];
+        commands.send(command, &[], &data, &Nobody).unwrap();
         let position = commands.position();
         assert_eq!(host.next(&mut got), Ok(Next::Record));
         assert!(!commands.consumed(position));

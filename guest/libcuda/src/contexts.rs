@@ -3,13 +3,15 @@
 
 use std::cell::RefCell;
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Mutex;
 
+use smallvec::SmallVec;
 use vgpu_cuda_wire::{CUcontext, CUresult};
 
 use crate::Done;
-use crate::handles::Table;
+use crate::handles::{Recent, Table};
 use crate::lock::lock;
 
 /// Limits that a context has: the sizes of a thread's stack, of the buffer of
@@ -64,9 +66,23 @@ pub(crate) struct Contexts {
     pub(crate) events: Table<Event>,
 }
 
+/// What a thread has. A program may call until the thread's very end, from
+/// destructors of its own: there is none here, and nothing on the heap but for
+/// who nests contexts deeply.
+struct Thread {
+    /// Its contexts; the last one is current.
+    stack: RefCell<SmallVec<[usize; 4]>>,
+    /// The context that it had at its last call.
+    recent: RefCell<Recent<Context>>,
+}
+
 thread_local! {
-    /// The thread's contexts; the last one is current.
-    static STACK: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static THREAD: ManuallyDrop<Thread> = const {
+        ManuallyDrop::new(Thread {
+            stack: RefCell::new(SmallVec::new_const()),
+            recent: RefCell::new(Recent::new()),
+        })
+    };
 }
 
 fn handle(context: usize) -> *mut c_void {
@@ -76,18 +92,18 @@ fn handle(context: usize) -> *mut c_void {
 /// The thread's current context, or null.
 #[inline]
 pub(crate) fn current() -> CUcontext {
-    let current = STACK.with_borrow(|stack| stack.last().copied());
+    let current = THREAD.with(|thread| thread.stack.borrow().last().copied());
     handle(current.unwrap_or_default())
 }
 
 /// Makes a context the thread's current one, on top of the others.
 pub(crate) fn push(context: CUcontext) {
-    STACK.with_borrow_mut(|stack| stack.push(context.addr()));
+    THREAD.with(|thread| thread.stack.borrow_mut().push(context.addr()));
 }
 
 /// Takes the current context off.
 pub(crate) fn pop() -> Result<CUcontext, CUresult> {
-    let popped = STACK.with_borrow_mut(Vec::pop);
+    let popped = THREAD.with(|thread| thread.stack.borrow_mut().pop());
     popped
         .map(handle)
         .ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)
@@ -130,7 +146,14 @@ impl Contexts {
     /// Checks that the thread has a current context.
     #[inline]
     pub(crate) fn check_current(&self) -> Done {
-        self.check(current())
+        let current = current();
+        THREAD.with(|thread| {
+            let mut recent = thread.recent.borrow_mut();
+            match self.all.get_recent(&mut recent, current) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(self.missing(current)),
+            }
+        })
     }
 
     /// What a context is.

@@ -17,7 +17,8 @@ const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 /// What a node does.
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
-    Kernel(Launch),
+    /// A launch, and its block of parameters.
+    Kernel(Launch, Vec<u8>),
     Copy(Copy),
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct Graphs {
 impl Node {
     pub(crate) fn send(&self, connection: &Connection, stream: u64) -> Done {
         match self {
-            Self::Kernel(launch) => launch.send(connection, stream),
+            Self::Kernel(launch, parameters) => launch.send(connection, stream, parameters),
             Self::Copy(copy) => copy.send(connection, stream),
         }
     }

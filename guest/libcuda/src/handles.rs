@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use vgpu_cuda_wire::CUresult;
 
@@ -15,6 +15,34 @@ use crate::lock::lock;
 pub(crate) struct Table<T> {
     last: AtomicUsize,
     live: Mutex<BTreeMap<usize, T>>,
+    /// How often a value was changed or taken off.
+    changes: AtomicU64,
+}
+
+/// What a thread had last of a table, which it has again without a lock.
+#[derive(Debug)]
+pub(crate) struct Recent<T> {
+    handle: usize,
+    /// The table's changes before it was had.
+    changes: u64,
+    value: Option<T>,
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Recent<T> {
+    /// Nothing yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            handle: 0,
+            changes: 0,
+            value: None,
+        }
+    }
 }
 
 impl<T> Default for Table<T> {
@@ -22,6 +50,7 @@ impl<T> Default for Table<T> {
         Self {
             last: AtomicUsize::new(0),
             live: Mutex::default(),
+            changes: AtomicU64::new(0),
         }
     }
 }
@@ -51,6 +80,38 @@ impl<T: Clone> Table<T> {
         value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
     }
 
+    /// The same, for what a thread asks for again and again.
+    #[inline]
+    pub(crate) fn get_recent<'a>(
+        &self,
+        recent: &'a mut Recent<T>,
+        handle: *mut c_void,
+    ) -> Result<&'a T, CUresult> {
+        let changes = self.changes.load(Ordering::Acquire);
+        if recent.handle != handle.addr() || recent.changes != changes {
+            recent.value = None;
+        }
+        if recent.value.is_none() {
+            let value = Some(self.get(handle)?);
+            let handle = handle.addr();
+            *recent = Recent {
+                handle,
+                changes,
+                value,
+            };
+        }
+        let value = recent.value.as_ref();
+        value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
+    }
+
+    /// What is behind the lock, for a change. Who does not see the count of changes
+    /// grow had the value before.
+    fn change(&self) -> MutexGuard<'_, BTreeMap<usize, T>> {
+        let live = lock(&self.live);
+        self.changes.fetch_add(1, Ordering::Release);
+        live
+    }
+
     /// The number by which messages name what has this handle.
     #[inline]
     pub(crate) fn number(&self, handle: *mut c_void) -> Result<u64, CUresult> {
@@ -66,19 +127,19 @@ impl<T: Clone> Table<T> {
         handle: *mut c_void,
         change: impl FnOnce(&mut T) -> R,
     ) -> Result<R, CUresult> {
-        let mut live = lock(&self.live);
+        let mut live = self.change();
         let value = live.get_mut(&handle.addr());
         value.map(change).ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
     }
 
     pub(crate) fn remove(&self, handle: *mut c_void) -> Result<T, CUresult> {
-        let value = lock(&self.live).remove(&handle.addr());
+        let value = self.change().remove(&handle.addr());
         value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
     }
 
     /// Takes off what is of a kind; gives the handles with their values.
     pub(crate) fn drain(&self, of: impl Fn(&T) -> bool) -> Vec<(*mut c_void, T)> {
-        let mut live = lock(&self.live);
+        let mut live = self.change();
         let (taken, left) = std::mem::take(&mut *live)
             .into_iter()
             .partition(|(_, value)| of(value));

@@ -1,6 +1,5 @@
 //! A kernel's launch.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use vgpu_cuda_wire::{Attribute, CUresult};
@@ -10,29 +9,31 @@ use crate::connection::Connection;
 use crate::modules::Function;
 use crate::pointers::KernelCall;
 
-/// A launch, with all that it needs.
-#[derive(Clone, Debug)]
+/// A launch, but for its parameters.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Launch {
-    function: Arc<Function>,
+    module: u64,
+    /// Of the module's functions, which.
+    index: u32,
     grid: [u32; 3],
     block: [u32; 3],
     shared: u32,
-    parameters: Vec<u8>,
 }
 
 impl Launch {
-    /// Checks a launch, and takes its arguments.
+    /// Checks a launch, and makes its block of parameters, in place of what is there.
     #[inline]
     pub(crate) fn new(
         connection: &Connection,
-        function: Arc<Function>,
+        function: &Function,
         call: KernelCall,
+        parameters: &mut Vec<u8>,
     ) -> Result<Self, CUresult> {
         let KernelCall {
             grid,
             block,
             shared,
-            parameters,
+            arguments,
             extra,
         } = call;
         let about = &function.about;
@@ -53,22 +54,22 @@ impl Launch {
         if shared > limit.cast_unsigned() {
             return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
         }
-        let parameters = parameters.pack(extra, &about.parameters, about.parameter_size)?;
+        arguments.pack(extra, &about.parameters, about.parameter_size, parameters)?;
         Ok(Self {
-            function,
+            module: function.module,
+            index: function.index,
             grid,
             block,
             shared,
-            parameters,
         })
     }
 
     #[inline]
-    pub(crate) fn send(&self, connection: &Connection, stream: u64) -> Done {
+    pub(crate) fn send(&self, connection: &Connection, stream: u64, parameters: &[u8]) -> Done {
         let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (self.grid, self.block);
         connection.client().launch(
-            self.function.module,
-            self.function.index,
+            self.module,
+            self.index,
             grid_x,
             grid_y,
             grid_z,
@@ -77,7 +78,7 @@ impl Launch {
             block_z,
             self.shared,
             stream,
-            &self.parameters,
+            parameters,
         )
     }
 }

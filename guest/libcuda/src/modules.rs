@@ -1,16 +1,17 @@
 //! Modules, functions and links, as this process knows them. Functions are
 //! nothing to the worker: a launch says which of a module's it is.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
 use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, OnceLock};
 
-use vgpu_cuda_wire::{CUcontext, CUresult, FunctionDescription};
+use vgpu_cuda_wire::{CUcontext, CUfunction, CUresult, FunctionDescription};
 
 use crate::connection::Connection;
-use crate::handles::Table;
+use crate::handles::{Recent, Table};
 use crate::pointers::Logs;
 
 /// A loaded module.
@@ -51,7 +52,40 @@ pub(crate) struct Modules {
     pub(crate) links: Table<Arc<Link>>,
 }
 
+/// What a thread keeps from its last launch for its next.
+#[derive(Debug, Default)]
+struct Launched {
+    function: Recent<Arc<Function>>,
+    /// Room for the parameters.
+    parameters: Vec<u8>,
+}
+
+thread_local! {
+    static LAUNCHED: Cell<Launched> = const {
+        Cell::new(Launched {
+            function: Recent::new(),
+            parameters: Vec::new(),
+        })
+    };
+}
+
 impl Modules {
+    /// Does something with a function that is likely the one of the thread's last
+    /// launch, and with room for its parameters.
+    #[inline]
+    pub(crate) fn launching<R>(
+        &self,
+        function: CUfunction,
+        work: impl FnOnce(&Function, &mut Vec<u8>) -> Result<R, CUresult>,
+    ) -> Result<R, CUresult> {
+        // At a thread's very end this is gone, and its calls may go on.
+        let mut launched = LAUNCHED.try_with(Cell::take).unwrap_or_default();
+        let found = self.functions.get_recent(&mut launched.function, function);
+        let done = found.and_then(|function| work(function, &mut launched.parameters));
+        let _ = LAUNCHED.try_with(|place| place.set(launched));
+        done
+    }
+
     /// Loads an image for a context, or for none.
     pub(crate) fn load(
         &self,

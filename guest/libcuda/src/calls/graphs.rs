@@ -31,9 +31,11 @@ pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
     session()?.graphs.graphs.remove(graph).map(|_| ())
 }
 
-fn launch(session: &Session, node: &KernelNode) -> Result<Launch, CUresult> {
+fn kernel(session: &Session, node: &KernelNode) -> Result<Node, CUresult> {
     let function = session.modules.functions.get(node.function)?;
-    Launch::new(&session.connection, function, node.call)
+    let mut parameters = Vec::new();
+    let launch = Launch::new(&session.connection, &function, node.call, &mut parameters)?;
+    Ok(Node::Kernel(launch, parameters))
 }
 
 /// Adds a node that depends on others of its graph.
@@ -74,8 +76,12 @@ pub(crate) fn cuGraphAddKernelNode(
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let launch = Node::Kernel(launch(session, &kernel)?);
-    *node = add(session, graph, dependencies, launch)?;
+    *node = add(
+        session,
+        graph,
+        dependencies,
+        self::kernel(session, &kernel)?,
+    )?;
     Ok(())
 }
 
@@ -140,8 +146,7 @@ pub(crate) fn cuGraphExecKernelNodeSetParams(
     kernel: KernelNode,
 ) -> Done {
     let session = session()?;
-    let launch = launch(session, &kernel)?;
-    set(session, executable, node, Node::Kernel(launch))
+    set(session, executable, node, self::kernel(session, &kernel)?)
 }
 
 pub(crate) fn cuGraphExecMemcpyNodeSetParams(

@@ -14,7 +14,7 @@ use crate::Done;
 use crate::launch::Launch;
 use crate::modules::Function;
 use crate::pointers::{Arguments, KernelCall, LaunchConfig};
-use crate::session::session;
+use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -113,6 +113,13 @@ pub(crate) fn cuFuncGetParamInfo(
     Ok(())
 }
 
+fn launch(session: &Session, function: CUfunction, call: KernelCall, stream: u64) -> Done {
+    let connection = &session.connection;
+    session.modules.launching(function, |function, parameters| {
+        Launch::new(connection, function, call, parameters)?.send(connection, stream, parameters)
+    })
+}
+
 pub(crate) fn cuLaunchKernel(
     function: CUfunction,
     grid_x: c_uint,
@@ -127,16 +134,15 @@ pub(crate) fn cuLaunchKernel(
     extra: Arguments,
 ) -> Done {
     let session = in_context()?;
-    let function = session.modules.functions.get(function)?;
     let stream = stream(session, of)?;
     let call = KernelCall {
         grid: [grid_x, grid_y, grid_z],
         block: [block_x, block_y, block_z],
         shared,
-        parameters,
+        arguments: parameters,
         extra,
     };
-    Launch::new(&session.connection, function, call)?.send(&session.connection, stream)
+    launch(session, function, call, stream)
 }
 
 /// What an attribute of a launch asks for, where it is more than advice.
@@ -167,15 +173,14 @@ pub(crate) fn cuLaunchKernelEx(
     extra: Arguments,
 ) -> Done {
     let session = in_context()?;
-    let function = session.modules.functions.get(function)?;
     let stream = stream(session, config.stream)?;
     config.attributes.iter().try_for_each(attribute_of_launch)?;
     let call = KernelCall {
         grid: config.grid,
         block: config.block,
         shared: config.shared,
-        parameters,
+        arguments: parameters,
         extra,
     };
-    Launch::new(&session.connection, function, call)?.send(&session.connection, stream)
+    launch(session, function, call, stream)
 }

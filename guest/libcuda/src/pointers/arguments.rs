@@ -38,17 +38,20 @@ impl Arguments {
         unsafe { *entry }
     }
 
-    /// Makes a block of parameters. `self` lists pointers, `extra` options;
-    /// `places` are the parameters' offsets and sizes in a block of `size`.
+    /// Makes a block of parameters, in place of what is there. `self` lists pointers,
+    /// `extra` options; `places` are the parameters' offsets and sizes in a block of
+    /// `size`.
     pub(crate) fn pack(
         self,
         extra: Self,
         places: &[(u32, u32)],
         size: u32,
-    ) -> Result<Vec<u8>, CUresult> {
+        block: &mut Vec<u8>,
+    ) -> Result<(), CUresult> {
+        block.clear();
         match (self.0.is_null(), extra.0.is_null()) {
             (false, true) => {
-                let mut block = vec![0; size as usize];
+                block.resize(size as usize, 0);
                 for (n, &(offset, size)) in places.iter().enumerate() {
                     let (offset, size) = (offset as usize, size as usize);
                     let end = offset.checked_add(size).ok_or(INVALID)?;
@@ -57,18 +60,21 @@ impl Arguments {
                     // parameter of the kernel.
                     let argument = unsafe { self.at(n) };
                     // SAFETY: as above, to as many bytes as the parameter has.
-                    into.copy_from_slice(unsafe { bytes(argument.cast(), size) }?);
+                    copy(into, unsafe { bytes(argument.cast(), size) }?);
                 }
-                Ok(block)
+                Ok(())
             }
-            (true, false) => extra.block(),
-            (true, true) if places.is_empty() => Ok(Vec::new()),
+            (true, false) => {
+                block.extend_from_slice(extra.block()?);
+                Ok(())
+            }
+            (true, true) if places.is_empty() => Ok(()),
             _ => Err(INVALID),
         }
     }
 
     /// The block of parameters in a list of options.
-    fn block(self) -> Result<Vec<u8>, CUresult> {
+    fn block(&self) -> Result<&[u8], CUresult> {
         const END: usize = 0;
         const POINTER: usize = 1;
         const SIZE: usize = 2;
@@ -92,7 +98,24 @@ impl Arguments {
         // SAFETY: as above: the size's value points to a size_t.
         let size: usize = *unsafe { input(size.cast()) }?;
         // SAFETY: as above: the block has so many bytes.
-        Ok(unsafe { bytes(pointer.cast(), size) }?.to_vec())
+        unsafe { bytes(pointer.cast(), size) }
+    }
+}
+
+/// Copies as many bytes. Most arguments are a word or half of one, for which a call
+/// would cost more than the copy.
+#[inline]
+fn copy(into: &mut [u8], from: &[u8]) {
+    fn fixed<const N: usize>(into: &mut [u8], from: &[u8]) -> Option<()> {
+        let into: &mut [u8; N] = into.try_into().ok()?;
+        *into = from.try_into().ok()?;
+        Some(())
+    }
+    if fixed::<8>(into, from)
+        .or_else(|| fixed::<4>(into, from))
+        .is_none()
+    {
+        into.copy_from_slice(from);
     }
 }
 
@@ -103,7 +126,7 @@ pub(crate) struct KernelCall {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) shared: u32,
-    pub(crate) parameters: Arguments,
+    pub(crate) arguments: Arguments,
     pub(crate) extra: Arguments,
 }
 
@@ -129,7 +152,7 @@ pub(crate) unsafe fn kernel_node(
             grid: node.grid,
             block: node.block,
             shared: node.shared,
-            parameters: Arguments(node.parameters),
+            arguments: Arguments(node.parameters),
             extra: Arguments(node.extra),
         },
     })

@@ -44,6 +44,7 @@ pub(crate) struct Adder {
     pub(crate) into: u64,
     pub(crate) from: u64,
     pub(crate) function: *mut c_void,
+    module: *mut c_void,
 }
 
 pub(crate) const COUNT: u32 = 1000;
@@ -81,6 +82,7 @@ impl Adder {
             into,
             from,
             function,
+            module,
         }
     }
 
@@ -96,6 +98,17 @@ impl Adder {
         for (i, value) in values.iter().enumerate() {
             assert_eq!(*value, i as f32 * (1.0 + 0.5 * times as f32), "{i}");
         }
+    }
+
+    /// Adds once.
+    pub(crate) fn add(&self) -> u32 {
+        let (mut into, mut from, mut count) = (self.into, self.from, COUNT);
+        let mut parameters: [*mut c_void; 3] = [
+            (&raw mut into).cast(),
+            (&raw mut from).cast(),
+            (&raw mut count).cast(),
+        ];
+        self.launch(128, parameters.as_mut_ptr(), std::ptr::null_mut())
     }
 
     fn launch(&self, block: u32, parameters: Pointers, extra: Pointers) -> u32 {
@@ -198,6 +211,12 @@ pub(crate) fn kernels() {
         0
     );
     adder.check(3);
+    // It goes with its module, also where it was launched just now.
+    assert_eq!(adder.add(), 0);
+    let unload = cu!(cuda, cuModuleUnload(*mut c_void));
+    assert_eq!(call!(unload, adder.module), 0);
+    assert_eq!(adder.add(), 400);
+    adder.check(4);
 }
 
 /// `CUlaunchConfig`.
