@@ -7,6 +7,7 @@
 
 mod generated;
 mod hello;
+pub mod limits;
 mod module;
 mod types;
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription};
+use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription, limits};
 use vgpu_engine::{Engine, Error, Launch, LinkInput, ModuleInfo, Pattern};
 use vgpu_ring::Memory;
 use vgpu_worker::Context;
@@ -11,12 +11,10 @@ use zerocopy::IntoBytes;
 use crate::hello::hello;
 use crate::{Cuda, Link};
 
-/// The most streams, events and modules of a session, of each kind.
-const MOST: usize = 65_536;
+/// The most modules of a session.
+const MOST_MODULES: usize = 65_536;
 /// Bytes that are copied at a time.
 const PART: usize = 1 << 20;
-/// The most links of a session: each holds the text of its images.
-const MOST_LINKS: usize = 64;
 /// The longest image.
 const LONGEST_IMAGE: u64 = 256 << 20;
 
@@ -264,7 +262,7 @@ impl Handler for Call<'_> {
     }
 
     fn stream_create(&mut self, stream: u64, _flags: u32, _priority: i32) -> Done {
-        if stream <= 2 || self.cuda.streams.len() >= MOST {
+        if stream <= 2 || self.cuda.streams.len() >= 2 * limits::STREAMS {
             return Err(INVALID);
         }
         self.cuda.streams.insert(stream);
@@ -293,7 +291,7 @@ impl Handler for Call<'_> {
     }
 
     fn event_create(&mut self, event: u64, _flags: u32) -> Done {
-        if self.cuda.events.len() >= MOST {
+        if self.cuda.events.len() >= 2 * limits::EVENTS {
             return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
         }
         self.cuda.events.insert(event, None);
@@ -335,7 +333,7 @@ impl Handler for Call<'_> {
         size: u64,
     ) -> Result<u64, CUresult> {
         let taken = self.cuda.modules.contains_key(&module);
-        if taken || self.cuda.modules.len() >= MOST {
+        if taken || self.cuda.modules.len() >= MOST_MODULES {
             return Err(INVALID);
         }
         let image = self.image(region, offset, size)?;
@@ -360,7 +358,8 @@ impl Handler for Call<'_> {
     }
 
     fn link_create(&mut self, link: u64) -> Done {
-        if self.cuda.links.contains_key(&link) || self.cuda.links.len() >= MOST_LINKS {
+        let full = self.cuda.links.len() >= 2 * limits::LINKS;
+        if full || self.cuda.links.contains_key(&link) {
             return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
         }
         let id = self.engine()?.link_create().map_err(told)?;

@@ -315,8 +315,14 @@ impl Connection {
         })?;
         let bytes = self.fetch(length, MOST_DESCRIBED, |region, offset, size| {
             client.module_describe(number, region, offset, size)
-        })?;
-        ModuleDescription::decode(&bytes).ok_or(CUresult::CUDA_ERROR_UNKNOWN)
+        });
+        let described = bytes.and_then(|bytes| {
+            ModuleDescription::decode(&bytes).ok_or(CUresult::CUDA_ERROR_UNKNOWN)
+        });
+        if described.is_err() {
+            let _ = client.module_unload(number);
+        }
+        described
     }
 
     /// Adds an image to a link.

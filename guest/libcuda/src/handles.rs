@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use vgpu_cuda_wire::CUresult;
 
+use crate::Done;
 use crate::lock::lock;
 
 /// A kind of handles: never 0, never used again.
@@ -62,6 +63,28 @@ impl<T: Clone> Table<T> {
     /// A handle for nothing yet.
     pub(crate) fn mint(&self) -> *mut c_void {
         ptr::without_provenance_mut(Self::FIRST + self.last.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Adds a value, if there are not `most` already, and has the worker told of its
+    /// number; where that fails, it is not there.
+    pub(crate) fn create(
+        &self,
+        value: T,
+        most: usize,
+        tell: impl FnOnce(u64) -> Done,
+    ) -> Result<*mut c_void, CUresult> {
+        let handle = self.mint();
+        let mut live = lock(&self.live);
+        if live.len() >= most {
+            return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
+        }
+        live.insert(handle.addr(), value);
+        drop(live);
+        if let Err(error) = tell(handle.addr() as u64) {
+            self.change().remove(&handle.addr());
+            return Err(error);
+        }
+        Ok(handle)
     }
 
     pub(crate) fn put(&self, handle: *mut c_void, value: T) {

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_uint, c_void};
 use std::sync::{Arc, OnceLock};
 
-use vgpu_cuda_wire::{CUjit_option, CUjitInputType, CUlinkState, CUresult};
+use vgpu_cuda_wire::{CUjit_option, CUjitInputType, CUlinkState, CUresult, limits};
 
 use super::in_context;
 use super::modules::file;
@@ -24,8 +24,11 @@ pub(crate) fn cuLinkCreate_v2(
         logs: Logs::new(options, values),
         image: OnceLock::new(),
     };
-    *link = session.modules.links.add(Arc::new(state));
-    session.connection.client().link_create(link.addr() as u64)
+    let links = &session.modules.links;
+    *link = links.create(Arc::new(state), limits::LINKS, |number| {
+        session.connection.client().link_create(number)
+    })?;
+    Ok(())
 }
 
 /// Adds an image. Options of one input are advice for a compiler that is not here.

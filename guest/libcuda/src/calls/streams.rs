@@ -3,7 +3,7 @@
 use std::ffi::{c_int, c_uint};
 use std::ptr;
 
-use vgpu_cuda_wire::{CUcontext, CUevent, CUresult, CUstream};
+use vgpu_cuda_wire::{CUcontext, CUevent, CUresult, CUstream, limits};
 
 use super::{in_context, stream};
 use crate::Done;
@@ -33,17 +33,18 @@ pub(crate) fn cuStreamCreateWithPriority(
     if flags > 1 {
         return Err(INVALID);
     }
-    *stream = session.contexts.streams.add(Stream {
+    let new = Stream {
         context: current().addr(),
         flags,
         // There is one priority: any other is brought into that range.
         priority: 0,
-    });
-    let number = stream.addr() as u64;
-    session
-        .connection
-        .client()
-        .stream_create(number, flags, priority)
+    };
+    let streams = &session.contexts.streams;
+    *stream = streams.create(new, limits::STREAMS, |number| {
+        let client = session.connection.client();
+        client.stream_create(number, flags, priority)
+    })?;
+    Ok(())
 }
 
 pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
@@ -118,14 +119,15 @@ pub(crate) fn cuEventCreate(event: &mut CUevent, flags: c_uint) -> Done {
     if flags & INTERPROCESS != 0 {
         return Err(crate::unsupported("an event for other processes"));
     }
-    *event = session.contexts.events.add(Event {
+    let new = Event {
         context: current().addr(),
         flags,
-    });
-    session
-        .connection
-        .client()
-        .event_create(event.addr() as u64, flags)
+    };
+    let events = &session.contexts.events;
+    *event = events.create(new, limits::EVENTS, |number| {
+        session.connection.client().event_create(number, flags)
+    })?;
+    Ok(())
 }
 
 pub(crate) fn cuEventDestroy_v2(event: CUevent) -> Done {

@@ -244,3 +244,29 @@ pub(crate) fn refusals() {
     // Nothing was broken.
     assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
 }
+
+/// More links than there may be: the last one is refused, and breaks nothing.
+pub(crate) fn many() {
+    let cuda = &in_context();
+    let create = cu!(cuda, cuLinkCreate_v2(u32, *const u32, Pointers, Pointers));
+    let mut links = Vec::new();
+    let refused = loop {
+        let mut state = ptr::null_mut();
+        match call!(create, 0, ptr::null(), ptr::null_mut(), &mut state) {
+            0 => links.push(Link { cuda, state }),
+            refused => {
+                assert!(state.is_null(), "there is no link, and yet a handle");
+                break refused;
+            }
+        }
+    };
+    assert_eq!((refused, links.len()), (2, vgpu_cuda_wire::limits::LINKS));
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
+    // There is room again after one has ended.
+    assert_eq!(links.pop().unwrap().destroy(), 0);
+    links.push(Link::new(cuda, &[], ptr::null_mut()));
+    for link in links {
+        assert_eq!(link.destroy(), 0);
+    }
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
+}

@@ -1,7 +1,10 @@
 //! Programs of several threads and processes.
 
+use std::cell::RefCell;
 use std::ffi::{c_int, c_void};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::kernels::Adder;
 use super::{in_context, open, pattern};
 
 pub(crate) fn threads() {
@@ -74,6 +77,37 @@ pub(crate) fn fork() {
     }
     assert_eq!(status, 0, "the child is not refused");
     assert_eq!(call!(count, &mut devices), 0);
+}
+
+/// What a program does in a destructor of its own, at a thread's end.
+struct Late(Option<Adder>);
+
+static LATE: AtomicBool = AtomicBool::new(false);
+
+impl Drop for Late {
+    fn drop(&mut self) {
+        if let Some(adder) = &self.0 {
+            assert_eq!(adder.add(), 0);
+            adder.check(2);
+            LATE.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The last destructor to run is that of what was used first: not one of the
+/// library's.
+pub(crate) fn late() {
+    thread_local! {
+        static FIRST: RefCell<Late> = const { RefCell::new(Late(None)) };
+    }
+    let thread = std::thread::spawn(|| {
+        FIRST.with_borrow_mut(|_| ());
+        let adder = Adder::new();
+        assert_eq!(adder.add(), 0);
+        FIRST.with_borrow_mut(|late| late.0 = Some(adder));
+    });
+    thread.join().unwrap();
+    assert!(LATE.load(Ordering::Relaxed));
 }
 
 /// The other children of this process's parent: the daemon's workers.

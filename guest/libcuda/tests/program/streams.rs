@@ -122,3 +122,19 @@ pub(crate) fn capture() {
     assert_eq!(mode, 2);
     assert_eq!(call!(exchange, &mut 3), 1);
 }
+
+/// More events than there may be: the last one is refused, and breaks nothing.
+pub(crate) fn many_events() {
+    let cuda = &in_context();
+    let make = cu!(cuda, cuEventCreate(*mut *mut c_void, u32));
+    let mut event = ptr::null_mut();
+    for n in 0..vgpu_cuda_wire::limits::EVENTS {
+        assert_eq!(call!(make, &mut event, 2), 0, "{n}");
+    }
+    let last = event;
+    assert_eq!(call!(make, &mut event, 2), 2);
+    assert_eq!(event, last, "there is no event, and yet a handle");
+    assert_eq!(call!(cu!(cuda, cuEventDestroy_v2(*mut c_void)), event), 0);
+    assert_eq!(call!(make, &mut event, 2), 0);
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
+}
