@@ -13,7 +13,7 @@ mod worker;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGCHLD;
@@ -25,6 +25,9 @@ use worker::Worker;
 
 /// The most sessions at a time.
 const SESSIONS: usize = 256;
+/// How long nobody is accepted after the system refused that: who waits would end
+/// each wait at once.
+const REST: Duration = Duration::from_millis(100);
 
 /// The daemon of one user. Workers end with the thread that made it.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Daemon {
     /// The other end of `children`, which signals are written to.
     signalled: UnixStream,
     workers: Vec<Worker>,
+    /// Until when nobody is accepted, while the system refuses that.
+    rest: Option<Instant>,
     log: Log,
     command: Vec<OsString>,
 }
@@ -61,6 +66,7 @@ impl Daemon {
             children,
             signalled,
             workers: Vec::new(),
+            rest: None,
             log: Log::new(),
             command,
         };
@@ -93,13 +99,16 @@ impl Daemon {
     /// process of any kind has ended, and at signals of [`Daemon::wake_on`].
     pub fn turn(&mut self) {
         let now = Instant::now();
+        let rest = self.rest.filter(|&rest| rest > now);
         let deadlines = self.workers.iter().filter_map(Worker::deadline);
-        let wait = deadlines.map(|at| at.saturating_duration_since(now)).min();
-        let full = self.workers.len() >= SESSIONS;
-        let listen = if full {
-            PollFlags::empty()
-        } else {
-            PollFlags::IN
+        let wait = deadlines
+            .chain(rest)
+            .map(|at| at.saturating_duration_since(now))
+            .min();
+        let accepts = self.workers.len() < SESSIONS && rest.is_none();
+        let listen = match accepts {
+            true => PollFlags::IN,
+            false => PollFlags::empty(),
         };
         let mut descriptors = vec![
             PollFd::new(&self.listener, listen),
@@ -112,7 +121,7 @@ impl Daemon {
         let _ = (&self.children).read(&mut [0; 64]);
         self.workers
             .retain_mut(|worker| worker.attend(&mut self.log));
-        if !full {
+        if accepts {
             self.accept();
         }
     }
@@ -121,8 +130,18 @@ impl Daemon {
         let socket = match self.listener.accept() {
             Ok(None) => return,
             Ok(Some(socket)) => socket,
+            Err(Error::System(error)) => {
+                if self.rest.is_none() {
+                    self.log.line(format_args!(
+                        "cannot accept a program: {error}; tried again until that goes well"
+                    ));
+                }
+                self.rest = Some(Instant::now() + REST);
+                return;
+            }
             Err(error) => return self.log.line(format_args!("{error}")),
         };
+        self.rest = None;
         match Worker::start(&self.command, socket) {
             Ok(worker) => self.workers.push(worker),
             Err(error) => self

@@ -4,13 +4,13 @@
 mod common;
 
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use vgpu_ring::guest::{self, Answers, Commands};
 use vgpu_ring::layout::{COMMAND_TAIL, SESSION};
 use vgpu_ring::{Memory, Reply, Slice, Wake};
@@ -338,12 +338,13 @@ fn daemon_process() {
     }
 }
 
-#[test]
-fn workers_end_with_a_killed_daemon() {
+/// A daemon in a process of its own, with its log, and its name.
+fn daemon_with_log(log: impl Into<Stdio>) -> (Child, Name) {
     let mut daemon = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "daemon_process", "--nocapture"])
         .env("DAEMON_PROCESS", "1")
         .stdout(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let lines = std::io::BufRead::lines(std::io::BufReader::new(daemon.stdout.take().unwrap()));
@@ -351,6 +352,49 @@ fn workers_end_with_a_killed_daemon() {
         .map_while(Result::ok)
         .find_map(|line| line.parse::<Name>().ok())
         .unwrap();
+    (daemon, name)
+}
+
+/// The processor time that a process has had.
+fn processor_time(process: u32) -> Duration {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let times = threads.map(|thread| {
+        let text = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        text.split(' ').next().unwrap().parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(times.sum())
+}
+
+#[test]
+fn without_descriptors_programs_wait_and_the_daemon_rests() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let (mut daemon, name) = daemon_with_log(log.reopen().unwrap());
+    let id = daemon.id();
+    let process = Pid::from_raw(id.cast_signed());
+    let before = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(3),
+        ..before.clone()
+    };
+    prlimit(process, Resource::Nofile, none).unwrap();
+    let program = thread::spawn(move || Program::open(name).call(ECHO, 0, &[]).unwrap().status);
+    let said = || fs::read_to_string(log.path()).unwrap();
+    common::eventually("it says why", || said().contains("cannot accept a program"));
+    let (start, spent) = (Instant::now(), processor_time(id));
+    thread::sleep(Duration::from_millis(500));
+    let (spent, passed) = (processor_time(id) - spent, start.elapsed());
+    assert!(spent < passed / 20, "{spent:?} of {passed:?}");
+    assert_eq!(said().lines().count(), 1, "{}", said());
+    // It is served when there are some again.
+    prlimit(process, Resource::Nofile, before).unwrap();
+    assert_eq!(program.join().unwrap(), 7);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn workers_end_with_a_killed_daemon() {
+    let (mut daemon, name) = daemon_with_log(Stdio::inherit());
     let mut program = Program::open(name);
     assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
     let worker = program.worker();
