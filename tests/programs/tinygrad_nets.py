@@ -53,17 +53,17 @@ def first_weights(net):
 class Net:
     """A net on a device."""
 
-    def __init__(self, net, device):
+    def __init__(self, net, device, dtype=dtypes.float32):
         self.forward, self.shapes = NETS[net]
-        self.device = device
+        self.device, self.dtype = device, dtype
         pixels, classes = pictures()
-        self.x = Tensor(pixels, device=device).reshape(BATCH, 1, SIDE, SIDE).contiguous().realize()
+        self.x = Tensor(pixels, device=device, dtype=dtype).reshape(BATCH, 1, SIDE, SIDE).contiguous().realize()
         self.y = Tensor(classes, device=device, dtype=dtypes.int32).realize()
         values = first_weights(net)
         self.weights = {name: self.tensor(name, values[name]) for name in self.shapes}
 
     def tensor(self, name, values):
-        return Tensor(values, device=self.device).reshape(self.shapes[name]).contiguous().realize()
+        return Tensor(values, device=self.device, dtype=self.dtype).reshape(self.shapes[name]).contiguous().realize()
 
     def set(self, values):
         for name, weight in self.weights.items():

@@ -1,5 +1,8 @@
 //! Programs of others, on the engines.
 
+use std::panic::resume_unwind;
+use std::thread;
+
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use vgpu_bed::cache::Cache;
@@ -21,15 +24,29 @@ struct Program {
     name: &'static str,
     about: &'static str,
     script: &'static str,
-    engine: &'static str,
+    engines: &'static [&'static str],
 }
 
-const PROGRAMS: [Program; 1] = [Program {
-    name: "taichi",
-    about: "Taichi 1.7.4: a field is filled, and summed up",
-    script: "taichi_fields.py",
-    engine: "cpu",
-}];
+const PROGRAMS: [Program; 3] = [
+    Program {
+        name: "taichi",
+        about: "Taichi 1.7.4: a field is filled, and summed up",
+        script: "taichi_fields.py",
+        engines: &["cpu"],
+    },
+    Program {
+        name: "cuda-core",
+        about: "cuda-core 1.2.2, without NVRTC: PTX is loaded and launched",
+        script: "cuda_core_launch.py",
+        engines: &["null", "cpu"],
+    },
+    Program {
+        name: "numba-cuda",
+        about: "numba-cuda 0.30.4, without libNVVM: arrays are copied, no kernel is compiled",
+        script: "numba_cuda_arrays.py",
+        engines: &["null", "cpu"],
+    },
+];
 
 fn list() -> String {
     let lines = PROGRAMS.iter();
@@ -55,13 +72,16 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let vgpu = quick(steps)?;
     for program in programs {
         let python = Python::with(program.name, &cache, steps)?;
-        let options = ["--engine", program.engine];
-        let output = steps
-            .step(&format!("Run {}", program.name), |step| {
-                step.output(&mut python.script_on(&vgpu, &options, program.script))
-            })
-            .mend("See what it says above, and what it calls: vgpu trace.")?;
-        print!("{output}");
+        for engine in program.engines {
+            let options = ["--engine", engine];
+            let name = format!("Run {} on the engine {engine}", program.name);
+            let output = steps
+                .step(&name, |step| {
+                    step.output(&mut python.script_on(&vgpu, &options, program.script))
+                })
+                .mend("See what it says above, and what it calls: vgpu trace.")?;
+            print!("{output}");
+        }
     }
     Ok(())
 }
@@ -73,18 +93,30 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
 /// A step is not equal.
 pub(super) fn equality(vgpu: &Installed, count: u32, cache: &Cache, steps: &Steps) -> Result<()> {
     let python = Python::tinygrad(cache, steps)?;
-    for net in ["mlp", "convnet"] {
+    let hold = |net: &str| {
         let mut script = python.script_on(vgpu, &[], "tinygrad_equality.py");
         script
             .args([net, &count.to_string()])
             .env("DEV", "CUDA:PTX");
-        let output = steps
+        steps
             .step(
                 &format!("Hold tinygrad's {net} against its CPU backend"),
                 |step| step.output(&mut script),
             )
-            .context("the engine's results are not those of the CPU backend")?;
-        print!("{output}");
+            .context("the engine's results are not those of the CPU backend")
+    };
+    // Most of it is tinygrad's compiler, on one processor.
+    let outputs = thread::scope(|scope| {
+        let nets = ["mlp", "convnet"].map(|net| {
+            scope.spawn({
+                let hold = &hold;
+                move || hold(net)
+            })
+        });
+        nets.map(|net| net.join().unwrap_or_else(|panic| resume_unwind(panic)))
+    });
+    for output in outputs {
+        print!("{}", output?);
     }
     Ok(())
 }
