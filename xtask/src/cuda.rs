@@ -89,11 +89,12 @@ pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
     build::build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
 }
 
-/// Holds a few steps of a training against tinygrad's CPU backend.
+/// Holds a few steps of a training against tinygrad's CPU backend, on what the tests had built.
 ///
 /// # Errors
 ///
 /// They are not equal, or could not be made.
 pub(crate) fn briefly(steps: &Steps) -> Result<()> {
-    programs::equality(&quick(steps)?, 4, &Cache::open()?, steps)
+    let installed = build::of_tests(&checkout().join("target/cuda-tests"))?;
+    programs::equality(&installed, 4, &Cache::open()?, steps)
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap_complete::Shell;
+use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
@@ -71,8 +72,23 @@ pub(super) fn build(profile: Profile, folder: &Path, steps: &Steps) -> Result<In
         Profile::Release => glibc::library(steps)?,
         Profile::Quick => built.join("libcuda.so"),
     };
-    copy(&built.join("vgpu"), &folder.join("bin/vgpu"))?;
-    copy(&library, &folder.join("lib/vgpu/libcuda.so"))?;
+    lay_out(&built.join("vgpu"), &library, folder)
+}
+
+/// Lays out in a folder what the workspace's tests had built: nothing is optimised, and everything is checked.
+///
+/// # Errors
+///
+/// They have not run, or the folder cannot be written.
+pub(super) fn of_tests(folder: &Path) -> Result<Installed> {
+    let built = process::target(checkout()).join("debug");
+    lay_out(&built.join("vgpu"), &built.join("deps/libcuda.so"), folder)
+        .mend("Run the tests without machines first: cargo xtask test --quick.")
+}
+
+fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {
+    copy(vgpu, &folder.join("bin/vgpu"))?;
+    copy(library, &folder.join("lib/vgpu/libcuda.so"))?;
     let link = folder.join("lib/vgpu/libcuda.so.1");
     remove(&link)?;
     symlink("libcuda.so", &link).with_context(|| link.display().to_string())?;
