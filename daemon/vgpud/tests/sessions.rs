@@ -374,7 +374,7 @@ fn without_descriptors_programs_wait_and_the_daemon_rests() {
     let before = getrlimit(Resource::Nofile);
     let none = Rlimit {
         current: Some(3),
-        ..before.clone()
+        ..before
     };
     prlimit(process, Resource::Nofile, none).unwrap();
     let program = thread::spawn(move || Program::open(name).call(ECHO, 0, &[]).unwrap().status);
