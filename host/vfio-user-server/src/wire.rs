@@ -4,6 +4,44 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+/// What a client may ask for, by its number (specification, "Message
+/// Commands"). Those that only a server sends, and those that this one does not
+/// offer, are none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Version = 1,
+    DmaMap = 2,
+    DmaUnmap = 3,
+    DeviceGetInfo = 4,
+    DeviceGetRegionInfo = 5,
+    DeviceGetIrqInfo = 7,
+    DeviceSetIrqs = 8,
+    RegionRead = 9,
+    RegionWrite = 10,
+    DeviceReset = 13,
+}
+
+impl Command {
+    const ALL: [Self; 10] = [
+        Self::Version,
+        Self::DmaMap,
+        Self::DmaUnmap,
+        Self::DeviceGetInfo,
+        Self::DeviceGetRegionInfo,
+        Self::DeviceGetIrqInfo,
+        Self::DeviceSetIrqs,
+        Self::RegionRead,
+        Self::RegionWrite,
+        Self::DeviceReset,
+    ];
+
+    /// The command that a header names.
+    pub(crate) fn of(header: &Header) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|command| *command as u16 == header.command)
+    }
+}
+
 /// Bit 0 of a header's flags: a reply; none of the four lowest: a command.
 pub(crate) const TYPE_REPLY: u32 = 1;
 /// The bits of a header's flags that hold the type.
