@@ -20,9 +20,10 @@ use xen_dm::device_model::{DeviceModel, ServerId};
 
 use crate::error::{Error, cannot};
 use crate::hypervisor::Hypervisor;
-use crate::kept::{Kept, KeptError, Mapping};
+use crate::kept::{Kept, KeptError};
 use crate::layout::{Folder, Options};
 use crate::machine::{Machine, Placed};
+use crate::mapping::Mapping;
 use crate::request_loop;
 use crate::sandbox::POLICY;
 use crate::xen::Xen;

@@ -13,8 +13,8 @@ use vgpu_pci::Slot;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
-use super::fake::Killed;
 use crate::error::Error;
+use crate::fake::Killed;
 use crate::ioreq_server::{self, IoreqServer};
 use crate::ioreq_servers::{Found, Servers};
 use crate::kept::Kept;
