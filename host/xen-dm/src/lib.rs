@@ -23,6 +23,11 @@ use std::fmt;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DomainId(pub u16);
 
+impl DomainId {
+    /// The first domain, in which a host's toolstack runs, and its device emulators unless somebody wants them elsewhere.
+    pub const DOM0: Self = Self(0);
+}
+
 impl fmt::Display for DomainId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

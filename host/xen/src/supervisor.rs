@@ -24,7 +24,7 @@ use crate::error::{Error, cannot};
 use crate::ioreq_server::IoreqServer;
 use crate::kept::Kept;
 use crate::layout::Options;
-use crate::nodes::{self, Presence};
+use crate::nodes::{Nodes, Presence};
 use crate::record::{Devices, RecordFile, Wanted};
 use crate::run_folder::RunFolder;
 use crate::serve::CONTROL_MODE;
@@ -91,7 +91,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     if has_left {
         log.event("an emulator of this domain was killed; this one goes on with its registers");
     }
-    clean_up_gone(&mut store, options.domain);
+    clean_up_gone(&mut store, nodes(options));
     let mut supervisor = Supervisor {
         options,
         serving: &serving,
@@ -106,6 +106,13 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     supervisor.end();
     log.flush(LAST_LINES);
     result
+}
+
+fn nodes(options: &Options) -> Nodes {
+    Nodes {
+        domain: options.domain,
+        backend: options.backend,
+    }
 }
 
 fn slots(options: &Options) -> impl Iterator<Item = u8> {
@@ -211,9 +218,10 @@ impl Supervisor<'_> {
     fn announce(&mut self) -> Result<(), Error> {
         let domain = self.options.domain;
         if let Some(store) = &mut self.store {
-            let made = match nodes::are_there(store, domain) {
+            let nodes = nodes(self.options);
+            let made = match nodes.are_there(store) {
                 Ok(true) => Ok(()),
-                Ok(false) => nodes::make(store, domain, self.options.devices.len()),
+                Ok(false) => nodes.make(store, self.options.devices.len()),
                 Err(error) => Err(error),
             };
             made.map_err(|source| Error::Xenstore {
@@ -324,7 +332,7 @@ impl Supervisor<'_> {
             ));
         }
         let removed = match store.map_or_else(Xenstore::connect, Ok) {
-            Ok(mut store) => nodes::remove(&mut store, domain),
+            Ok(mut store) => nodes(options).remove(&mut store),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = removed {
