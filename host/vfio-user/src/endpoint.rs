@@ -37,7 +37,7 @@ impl Device for Endpoint {
     /// Clients do not reconnect to a device in use, so this is a new VM, which
     /// must find nothing of the last one's.
     fn connected(&mut self, _: &Interrupts) {
-        act(self.emulator.connected());
+        act(&self.emulator.connected());
     }
 
     fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
@@ -53,21 +53,21 @@ impl Device for Endpoint {
 
     fn write(&mut self, region: RegionIndex, offset: u64, data: &[u8]) -> Result<(), Errno> {
         match region {
-            RegionIndex::Config => act(self.emulator.config_write(config_offset(offset)?, data)),
-            RegionIndex::Bar0 => act(self.emulator.bar0_write(offset, data)),
+            RegionIndex::Config => act(&self.emulator.config_write(config_offset(offset)?, data)),
+            RegionIndex::Bar0 => act(&self.emulator.bar0_write(offset, data)),
             _ => return Err(Errno::INVAL),
         }
         Ok(())
     }
 
     fn reset(&mut self) -> Result<(), Errno> {
-        act(self.emulator.reset());
+        act(&self.emulator.reset());
         Ok(())
     }
 }
 
 /// Does what follows from a change of the device: nothing yet.
-fn act(effects: Effects) {
+fn act(effects: &Effects) {
     let Effects {
         // The client maps it, by its own copy of config space.
         bar0: _,
