@@ -13,7 +13,7 @@ use xen_dm::abi::PAGE_SIZE;
 use xen_dm::device_model::ServerId;
 use xen_dm::ioreq::{Kind, Request};
 
-use super::memory_file;
+use super::memory_file::memory_file;
 use super::script::Script;
 use crate::fake::devices::{SLOTS, Told, restored, states};
 use crate::fake::page::{SLOT, SharedPage};

@@ -12,7 +12,7 @@ use vgpu_runtime::{Emulator, Keep};
 use xen_dm::device_model::ServerId;
 use xen_dm::ioreq::{Kind, Request};
 
-use super::memory_file;
+use super::memory_file::memory_file;
 use super::script::Script;
 use crate::fake::devices::{LOG, SLOTS, new_device, restored};
 use crate::fake::page::SharedPage;

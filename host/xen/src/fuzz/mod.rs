@@ -13,20 +13,8 @@
 
 mod ioreq;
 mod kept;
+mod memory_file;
 mod script;
-
-use std::fs::File;
-use std::os::fd::AsRawFd;
-use std::path::PathBuf;
-
-use rustix::fs::{MemfdFlags, memfd_create};
 
 pub use ioreq::run as ioreq;
 pub use kept::run as kept;
-
-/// A file in memory, and a path that opens it.
-fn memory_file() -> (File, PathBuf) {
-    let file = File::from(memfd_create("fuzz", MemfdFlags::CLOEXEC).unwrap());
-    let path = format!("/proc/self/fd/{}", file.as_raw_fd()).into();
-    (file, path)
-}
