@@ -6,12 +6,13 @@ use vfio_bindings::bindings::vfio::{
 };
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::device::{Device, InterruptIndex, Region, RegionIndex};
+use crate::device::Device;
 use crate::dma::DmaMaps;
 use crate::files::Files;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{InterruptIndex, Interrupts};
 use crate::limits::MAX_DATA;
 use crate::receive::Message;
+use crate::region::{Region, RegionIndex};
 use crate::reply::Reply;
 use crate::wire::{self, Command};
 
@@ -24,7 +25,7 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(device: &'a mut dyn Device) -> Self {
-        let interrupts = Interrupts::new(device);
+        let interrupts = Interrupts::new(|index| device.interrupt_count(index));
         device.connected(&interrupts);
         Self {
             device,

@@ -2,6 +2,7 @@
 //! order (vfio-user specification, "Protocol Specification"). Those after the
 //! header are a message's payload.
 
+use rustix::io::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// What a client may ask for, by its number (specification, "Message
@@ -136,4 +137,9 @@ pub(crate) struct RegionAccess {
     pub(crate) offset: u64,
     pub(crate) region: u32,
     pub(crate) count: u32,
+}
+
+/// What has this number on the wire, of all that there are.
+pub(crate) fn numbered<T: Copy>(all: &[T], index: u32) -> Result<T, Errno> {
+    all.get(index as usize).copied().ok_or(Errno::INVAL)
 }
