@@ -18,3 +18,19 @@ mod script;
 
 pub use ioreq::run as ioreq;
 pub use kept::run as kept;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    proptest! {
+        /// A few inputs without a fuzzer, as it is not there in each run of the tests.
+        #[test]
+        fn whatever_the_bytes_are_the_rules_hold(
+            bytes in prop::collection::vec(any::<u8>(), 0..256),
+        ) {
+            super::ioreq(&bytes);
+            super::kept(&bytes);
+        }
+    }
+}
