@@ -1,7 +1,7 @@
 //! A Xen of the tests' own, for unit tests and for fuzzing: one domain with one ioreq server, on a real page of requests.
 //!
 //! It keeps to Xen's rules, sees that the server does, and kills the server at any step. What the domain's vCPUs do
-//! meanwhile is a [`Guest`].
+//! meanwhile is a [`Guest`]. How a supervisor makes and ends servers has its part in `servers`.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
@@ -16,6 +16,8 @@ mod domain;
 mod memory;
 pub(crate) mod page;
 mod ranges;
+#[cfg(test)]
+pub(crate) mod servers;
 mod steps;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
