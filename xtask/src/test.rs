@@ -50,11 +50,11 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("vgpu-stub", "vgpu-stub"),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
-    ("xen-dm", "ioreq-server"),
-    ("xen-dm", "reach"),
-    ("xen-dm", "hold-open"),
-    ("vgpu-xen", "linux-4-19"),
-    ("vgpu-xen", "without-seccomp"),
+    ("vgpu-dom0", "ioreq-server"),
+    ("vgpu-dom0", "reach"),
+    ("vgpu-dom0", "hold-open"),
+    ("vgpu-dom0", "linux-4-19"),
+    ("vgpu-dom0", "without-seccomp"),
     ("vgpu-compromised", "vgpu-compromised"),
 ];
 

@@ -104,9 +104,14 @@ impl Emulator {
         effects
     }
 
-    /// A guest's read of BAR0; 0 where the device takes no such access.
+    /// A guest's read of BAR0; 0 where the device takes no such access. Where
+    /// the guest has switched memory decode off, nobody answers on the bus: it
+    /// reads all ones, and nothing is counted or shown.
     pub fn bar0_read(&self, offset: u64, data: &mut [u8]) {
         let mut state = self.lock();
+        if !state.device.memory_decoded() {
+            return data.fill(0xff);
+        }
         count(&mut state.counters.bar0_reads);
         let read = state.device.bar0_read(offset, data.len());
         if read.is_err() {
@@ -121,9 +126,12 @@ impl Emulator {
     }
 
     /// A guest's write to BAR0; changes nothing where the device takes no such
-    /// access.
+    /// access, or the guest has switched memory decode off.
     pub fn bar0_write(&self, offset: u64, data: &[u8]) -> Effects {
         let mut state = self.lock();
+        if !state.device.memory_decoded() {
+            return Effects::default();
+        }
         count(&mut state.counters.bar0_writes);
         let written = state.device.bar0_write(offset, data.len(), value(data));
         match written {
@@ -150,12 +158,6 @@ impl Emulator {
     pub fn connected(&self) -> Effects {
         count(&mut self.lock().counters.connections);
         self.reset()
-    }
-
-    /// Whether the guest lets the device answer memory accesses.
-    #[must_use]
-    pub fn memory_decoded(&self) -> bool {
-        self.lock().device.memory_decoded()
     }
 
     /// Size of BAR0 in bytes.

@@ -12,6 +12,8 @@ fn allocations(trace: bool) -> u64 {
     let measured = allocation_counter::measure(|| {
         let mut data = [0; 8];
         for offset in (0..0x420).step_by(2) {
+            // It answers in BAR0, also after a reset.
+            let _ = emulator.config_write(0x04, &[2]);
             emulator.bar0_read(offset.into(), &mut data);
             let _ = emulator.bar0_write(offset.into(), &data);
             emulator.config_read(offset, &mut data[..4]);

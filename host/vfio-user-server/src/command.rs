@@ -4,17 +4,17 @@ use rustix::io::Errno;
 use vfio_bindings::bindings::vfio::{
     VFIO_DEVICE_FLAGS_PCI, VFIO_DEVICE_FLAGS_RESET, VFIO_IRQ_INFO_EVENTFD,
 };
-use vfio_user::Command;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
 
-use crate::device::{Device, InterruptIndex, Region, RegionIndex};
+use crate::device::Device;
 use crate::dma::DmaMaps;
 use crate::files::Files;
-use crate::interrupts::Interrupts;
+use crate::interrupts::{InterruptIndex, Interrupts};
 use crate::limits::MAX_DATA;
 use crate::receive::Message;
+use crate::region::{Region, RegionIndex};
 use crate::reply::Reply;
-use crate::wire;
+use crate::wire::{self, Command};
 
 /// A device and what one client has set up with it.
 pub(crate) struct Session<'a> {
@@ -25,7 +25,7 @@ pub(crate) struct Session<'a> {
 
 impl<'a> Session<'a> {
     pub(crate) fn new(device: &'a mut dyn Device) -> Self {
-        let interrupts = Interrupts::new(device);
+        let interrupts = Interrupts::new(|index| device.interrupt_count(index));
         device.connected(&interrupts);
         Self {
             device,
@@ -59,26 +59,27 @@ impl<'a> Session<'a> {
             // A reply, but this server asks for nothing.
             return Err(Errno::INVAL);
         }
-        match Command::n(header.command) {
+        let command = Command::of(header);
+        match command {
             Some(Command::DmaMap) => return self.dma_map(payload, files),
-            Some(Command::SetIrqs) => return self.set_irqs(payload, files),
+            Some(Command::DeviceSetIrqs) => return self.set_irqs(payload, files),
             _ if !files.is_empty() => return Err(Errno::INVAL),
             _ => {}
         }
-        match Command::n(header.command) {
+        match command {
             Some(Command::RegionRead) => self.region_read(payload, reply),
             Some(Command::RegionWrite) => self.region_write(payload, reply),
             Some(Command::DmaUnmap) => self.dma_unmap(payload, reply),
             Some(Command::DeviceGetInfo) => device_info(payload, reply),
             Some(Command::DeviceGetRegionInfo) => self.region_info(payload, reply),
-            Some(Command::GetIrqInfo) => self.irq_info(payload, reply),
+            Some(Command::DeviceGetIrqInfo) => self.irq_info(payload, reply),
             Some(Command::DeviceReset) => {
                 nothing(payload)?;
                 self.device.reset()
             }
             // Once is enough.
             Some(Command::Version) => Err(Errno::INVAL),
-            _ => Err(Errno::NOTSUP),
+            Some(Command::DmaMap | Command::DeviceSetIrqs) | None => Err(Errno::NOTSUP),
         }
     }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use thiserror::Error;
-use vfio_user::Command;
 
 use crate::close;
 use crate::closer::Closer;
@@ -19,7 +18,7 @@ use crate::patience::Patience;
 use crate::receive::{Receiver, Stopped};
 use crate::reply::{self, Reply};
 use crate::version;
-use crate::wire::{Header, NO_REPLY, TYPE_MASK};
+use crate::wire::{Command, Header, NO_REPLY, TYPE_MASK};
 
 /// A connection to a client, not begun yet.
 ///
@@ -118,7 +117,7 @@ impl Connection {
     fn begin(&self, receiver: &mut Receiver, reply: &mut Reply) -> Result<(), End> {
         let message = receiver.next(&self.stream)?;
         let proposal = message.header.flags & TYPE_MASK == 0
-            && matches!(Command::n(message.header.command), Some(Command::Version))
+            && Command::of(&message.header) == Some(Command::Version)
             && message.files.is_empty();
         let agreed = if proposal {
             version::negotiate(message.payload, reply)

@@ -10,30 +10,8 @@ use vfio_bindings::bindings::vfio::{
 use crate::device::Device;
 use crate::files::Files;
 use crate::limits::{MAX_DMA_MAPS, PAGE_SIZE};
-use crate::memory::{Memory, MemoryFiles};
+use crate::memory::{DmaMap, Memory, MemoryFiles};
 use crate::wire;
-
-/// A part of the client's memory: guest-physical addresses, unless the guest
-/// has an IOMMU.
-#[derive(Debug)]
-pub struct DmaMap {
-    /// The first address.
-    pub address: u64,
-    /// Size in bytes, not 0; the last address is no higher than `u64::MAX`.
-    pub size: u64,
-    /// Whether the device may write there, not only read.
-    pub writable: bool,
-    /// The memory itself, to map; `None` where the client cannot share it.
-    pub memory: Option<Memory>,
-}
-
-impl DmaMap {
-    /// The last address.
-    #[must_use]
-    pub fn last(&self) -> u64 {
-        self.address.saturating_add(self.size.saturating_sub(1))
-    }
-}
 
 /// All that is mapped, by first address. No two overlap.
 #[derive(Debug, Default)]

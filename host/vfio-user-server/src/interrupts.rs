@@ -12,9 +12,30 @@ use vfio_bindings::bindings::vfio::{
     VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_TYPE_MASK,
 };
 
-use crate::device::{Device, InterruptIndex};
 use crate::files::Files;
 use crate::wire;
+
+/// The interrupt types of a PCI device that have vectors
+/// (`VFIO_PCI_*_IRQ_INDEX` of linux/vfio.h). Those of errors and of requests
+/// to give a device back are for physical ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InterruptIndex {
+    /// The function's pin, of which there is one.
+    Intx,
+    /// MSI: up to 32 vectors.
+    Msi,
+    /// MSI-X: up to 2048 vectors.
+    Msix,
+}
+
+impl InterruptIndex {
+    /// All types in the order of their numbers on the wire.
+    pub const ALL: [Self; 3] = [Self::Intx, Self::Msi, Self::Msix];
+
+    pub(crate) fn from_wire(index: u32) -> Result<Self, Errno> {
+        wire::numbered(&Self::ALL, index)
+    }
+}
 
 /// Raises interrupts in the client; a clone is another handle for the same
 /// connection. It raises nothing once the client has left.
@@ -40,10 +61,11 @@ impl Vectors {
 }
 
 impl Interrupts {
-    pub(crate) fn new(device: &dyn Device) -> Self {
+    /// As many of each type as `count` says; nobody hears of any yet.
+    pub(crate) fn new(count: impl Fn(InterruptIndex) -> u16) -> Self {
         let none = |index| {
             let mut vectors = Vec::new();
-            vectors.resize_with(device.interrupt_count(index).into(), || None);
+            vectors.resize_with(count(index).into(), || None);
             vectors
         };
         Self(Arc::new(Mutex::new(Vectors {

@@ -1,44 +1,27 @@
 //! The server's side of vfio-user: a PCI device in a process of its own, for
 //! QEMU, Cloud Hypervisor, or any other client that is not trusted.
 //!
-//! Implement [`Device`], accept a UNIX stream, and call
-//! [`Connection::serve`] in a thread of its own; [`Connection::stop_handle`]
-//! ends it from another. Where several clients may come, hear each one's
-//! [`Connection::proposal`] first, then serve it or refuse it. There is no
-//! runtime, no global state, and no code that is unsafe.
+//! # Concepts
+//!
+//! vfio-user is VFIO over a UNIX socket: the *client*, a virtual machine monitor, asks what Linux' VFIO would be asked for a
+//! physical device (its regions, their sizes, an access, interrupts, a reset), and the *server* is the device. The client
+//! decides where the device is on the VM's buses, emulates the BARs' mapping, and passes on each access that the guest makes;
+//! the vCPU waits for the reply. Guest memory is shared by descriptors that the client sends ([`DmaMap`]), interrupts are
+//! eventfds ([`Interrupts`]).
+//!
+//! Implement [`Device`], accept a UNIX stream, and call [`Connection::serve`] in a thread of its own;
+//! [`Connection::stop_handle`] ends it from another. Where several clients may come, hear each one's
+//! [`Connection::proposal`] first, then serve it or refuse it. There is no runtime and no global state.
+//!
+//! # Example
+//!
+//! `examples/scratch.rs`, whole: a device whose BAR0 is plain storage.
 //!
 //! ```no_run
-//! use std::os::unix::net::UnixListener;
-//! use vfio_user_server::{Connection, Device, Errno, Region, RegionIndex};
-//!
-//! struct Scratch([u8; 256]);
-//!
-//! impl Device for Scratch {
-//!     fn region(&self, index: RegionIndex) -> Region {
-//!         match index {
-//!             RegionIndex::Config => Region::new(self.0.len() as u64),
-//!             _ => Region::ABSENT,
-//!         }
-//!     }
-//!     fn read(&mut self, _: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
-//!         data.copy_from_slice(&self.0[offset as usize..][..data.len()]);
-//!         Ok(())
-//!     }
-//!     fn write(&mut self, _: RegionIndex, offset: u64, data: &[u8]) -> Result<(), Errno> {
-//!         self.0[offset as usize..][..data.len()].copy_from_slice(data);
-//!         Ok(())
-//!     }
-//!     fn reset(&mut self) -> Result<(), Errno> {
-//!         self.0.fill(0);
-//!         Ok(())
-//!     }
-//! }
-//!
-//! let listener = UnixListener::bind("/run/scratch.sock")?;
-//! let (stream, _) = listener.accept()?;
-//! Connection::new(stream).serve(&mut Scratch([0; 256]))?;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+#![doc = include_str!("../examples/scratch.rs")]
 //! ```
+//!
+//! # Hostile clients
 //!
 //! A client can make this server neither panic, nor wait for anything but the
 //! client itself, nor hold more than a fixed amount of memory and of file
@@ -51,6 +34,12 @@
 //! room for it, and in the close of a stream that holds unread ones. Such a
 //! thread goes on by itself, late; what it has of the device should be taken
 //! from it once its client has gone ([`Stop::client_has_left`]).
+//!
+//! # Errors and panics
+//!
+//! A connection that ends other than by its client's leaving tells why, as [`Broken`]. What a [`Device`] refuses by an
+//! [`Errno`] goes to the client. Nothing here panics; a panic of the device's own ends the thread that serves it, and the
+//! client reads the end of the stream.
 //!
 //! What a client asks for and may not have is answered by the reply's error
 //! number:
@@ -71,12 +60,20 @@
 //! | another version, or a command before the version | `EINVAL`, and the connection ends |
 //! | more time for a message than [`MESSAGE_LIMIT`] | the connection ends |
 //!
-//! Not offered: commands from server to client (`DMA_READ`, `DMA_WRITE`),
+//! # Not offered
+//!
+//! Commands from server to client (`DMA_READ`, `DMA_WRITE`),
 //! regions that the client maps, I/O by file descriptors, migration.
 //!
-//! Source: vfio-user specification (QEMU, `docs/interop/vfio-user.rst`),
-//! linux/vfio.h.
+//! # Sources
+//!
+//! | what | where |
+//! |---|---|
+//! | messages, their order and errors | vfio-user specification, version 0.9 (QEMU, `docs/interop/vfio-user.rst`): "Message Format", "Device Initialization", "Protocol Specification" |
+//! | regions, interrupts, DMA flags and their numbers | Linux `include/uapi/linux/vfio.h`: `VFIO_PCI_*_REGION_INDEX`, `VFIO_PCI_*_IRQ_INDEX`, `struct vfio_irq_set` |
+//! | how many descriptors one message carries | Linux `include/net/scm.h`, `SCM_MAX_FD` |
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 // No value from a client may panic.
 #![cfg_attr(
     not(test),
@@ -100,14 +97,15 @@ mod limits;
 mod memory;
 mod patience;
 mod receive;
+mod region;
 mod reply;
 mod version;
 mod wire;
 
 pub use connection::{Broken, Connection, Proposal, Stop};
-pub use device::{Device, InterruptIndex, Region, RegionIndex};
-pub use dma::DmaMap;
-pub use interrupts::Interrupts;
+pub use device::Device;
+pub use interrupts::{InterruptIndex, Interrupts};
 pub use limits::{MAX_DATA, MAX_DMA_FILES, MAX_DMA_MAPS, MAX_FILES, MESSAGE_LIMIT, PAGE_SIZE};
-pub use memory::Memory;
+pub use memory::{DmaMap, Memory};
+pub use region::{Region, RegionIndex};
 pub use rustix::io::Errno;

@@ -1,4 +1,4 @@
-//! The files that hold a client's memory.
+//! A client's memory, and the files that hold it.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Weak};
@@ -8,6 +8,28 @@ use rustix::io::Errno;
 
 use crate::files::Files;
 use crate::limits::MAX_DMA_FILES;
+
+/// A part of the client's memory: guest-physical addresses, unless the guest
+/// has an IOMMU.
+#[derive(Debug)]
+pub struct DmaMap {
+    /// The first address.
+    pub address: u64,
+    /// Size in bytes, not 0; the last address is no higher than `u64::MAX`.
+    pub size: u64,
+    /// Whether the device may write there, not only read.
+    pub writable: bool,
+    /// The memory itself, to map; `None` where the client cannot share it.
+    pub memory: Option<Memory>,
+}
+
+impl DmaMap {
+    /// The last address.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.address.saturating_add(self.size.saturating_sub(1))
+    }
+}
 
 /// Memory that a client shares.
 #[derive(Debug, Clone)]

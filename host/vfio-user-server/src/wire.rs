@@ -2,7 +2,46 @@
 //! order (vfio-user specification, "Protocol Specification"). Those after the
 //! header are a message's payload.
 
+use rustix::io::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// What a client may ask for, by its number (specification, "Message
+/// Commands"). Those that only a server sends, and those that this one does not
+/// offer, are none of these.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Version = 1,
+    DmaMap = 2,
+    DmaUnmap = 3,
+    DeviceGetInfo = 4,
+    DeviceGetRegionInfo = 5,
+    DeviceGetIrqInfo = 7,
+    DeviceSetIrqs = 8,
+    RegionRead = 9,
+    RegionWrite = 10,
+    DeviceReset = 13,
+}
+
+impl Command {
+    const ALL: [Self; 10] = [
+        Self::Version,
+        Self::DmaMap,
+        Self::DmaUnmap,
+        Self::DeviceGetInfo,
+        Self::DeviceGetRegionInfo,
+        Self::DeviceGetIrqInfo,
+        Self::DeviceSetIrqs,
+        Self::RegionRead,
+        Self::RegionWrite,
+        Self::DeviceReset,
+    ];
+
+    /// The command that a header names.
+    pub(crate) fn of(header: &Header) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|command| *command as u16 == header.command)
+    }
+}
 
 /// Bit 0 of a header's flags: a reply; none of the four lowest: a command.
 pub(crate) const TYPE_REPLY: u32 = 1;
@@ -98,4 +137,9 @@ pub(crate) struct RegionAccess {
     pub(crate) offset: u64,
     pub(crate) region: u32,
     pub(crate) count: u32,
+}
+
+/// What has this number on the wire, of all that there are.
+pub(crate) fn numbered<T: Copy>(all: &[T], index: u32) -> Result<T, Errno> {
+    all.get(index as usize).copied().ok_or(Errno::INVAL)
 }

@@ -17,13 +17,13 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
 };
 use vfio_user_server::Connection;
+use vgpu_poll::is_readable;
 use vgpu_runtime::ending_signals;
 use vgpu_socket::SocketFile;
 
@@ -31,10 +31,7 @@ use crate::ending::Ending;
 use crate::error::{Error, cannot};
 
 /// How long it may take to start.
-const START: Timespec = Timespec {
-    tv_sec: 5,
-    tv_nsec: 0,
-};
+const START: Duration = Duration::from_secs(5);
 
 /// How long it may take to end.
 const END: Duration = Duration::from_secs(1);
@@ -64,9 +61,7 @@ impl Guard {
             .stderr(Stdio::null())
             .spawn()?;
         let guard = Self { child, socket };
-        let mut fds = [PollFd::new(&guard, PollFlags::IN)];
-        let in_time = poll(&mut fds, Some(&START))? > 0;
-        if in_time && recv(&guard, &mut [0], RecvFlags::DONTWAIT)?.1 == 1 {
+        if is_readable(&guard, START)? && recv(&guard, &mut [0], RecvFlags::DONTWAIT)?.1 == 1 {
             return Ok(guard);
         }
         guard.end();

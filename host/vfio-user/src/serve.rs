@@ -9,12 +9,12 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::io::Errno;
+use rustix::event::{EventfdFlags, eventfd};
 use vfio_user_server::{Broken, Connection};
 use vgpu_control::Devices;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
+use vgpu_poll::{Poll, is_readable};
 use vgpu_runtime::{Emulator, Log, ending_signals};
 use vgpu_sandbox::Sandbox;
 use vgpu_socket::Listener;
@@ -142,6 +142,24 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     result
 }
 
+/// What the server waits for, in the order in which that is dealt with.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A signal asks for the end.
+    Signal,
+    /// The client that has the device has closed its side. It is heard before the news, after which another client may have
+    /// the device.
+    Holder,
+    /// A client has something to say.
+    News,
+    /// The guard has ended.
+    Guard,
+    /// Somebody connects.
+    Listener,
+    /// The control socket has something to do.
+    Control,
+}
+
 struct Server {
     listener: ManuallyDrop<Listener>,
     control_socket: ManuallyDrop<Option<vgpu_control::Server>>,
@@ -171,86 +189,43 @@ impl Server {
     /// Runs until somebody asks for the end.
     fn run(&mut self) -> Result<(), Error> {
         while !self.control.shutdown_requested() {
-            let ready = self.wait()?;
-            if ready.signalled {
-                break;
-            }
-            // Before the news, after which another client may have the device.
-            if ready.left {
-                self.leaving = Some(Instant::now());
-            }
-            if ready.news {
-                self.hear();
+            for source in self.wait()? {
+                match source {
+                    Source::Signal => return Ok(()),
+                    Source::Holder => self.leaving = Some(Instant::now()),
+                    Source::News => self.hear(),
+                    Source::Guard => self.guard_ended(),
+                    Source::Listener => self.accept()?,
+                    Source::Control => {
+                        if let Some(socket) = &mut *self.control_socket {
+                            socket.ready(&self.control);
+                        }
+                    }
+                }
             }
             if self.leaving.is_some_and(|since| since.elapsed() >= LEAVING) {
                 self.take_back();
-            }
-            if ready.unguarded {
-                self.guard_ended();
-            }
-            if ready.connecting {
-                self.accept()?;
-            }
-            if ready.control
-                && let Some(socket) = &mut *self.control_socket
-            {
-                socket.ready(&self.control);
             }
         }
         Ok(())
     }
 
-    fn wait(&mut self) -> Result<Ready, Error> {
+    fn wait(&mut self) -> Result<Vec<Source>, Error> {
         self.paused = self.paused.filter(|until| *until > Instant::now());
-        let listened = match self.paused {
-            Some(_) => PollFlags::empty(),
-            None => PollFlags::IN,
-        };
         let leaving = self.leaving.and_then(|since| since.checked_add(LEAVING));
         let next = self.paused.into_iter().chain(leaving).min();
-        let limit = next.and_then(|at| {
-            let left = at.saturating_duration_since(Instant::now());
-            Timespec::try_from(left).ok()
-        });
-        let none = PollFd::new(&self.signalled, PollFlags::empty());
-        let mut fds = [
-            PollFd::new(&self.signalled, PollFlags::IN),
-            PollFd::new(&*self.news, PollFlags::IN),
-            PollFd::new(&*self.listener, listened),
-            // Where there is none of these, one more of another.
-            match &*self.control_socket {
-                Some(socket) => PollFd::new(socket, PollFlags::IN),
-                None => none.clone(),
-            },
-            match &self.guard {
-                Some(guard) => PollFd::new(guard, PollFlags::IN),
-                None => none.clone(),
-            },
-            match self.clients.holder() {
-                Some(client) if self.leaving.is_none() => {
-                    PollFd::new(&*client.stream, PollFlags::RDHUP)
-                }
-                _ => none,
-            },
-        ];
-        match poll(&mut fds, limit.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(cannot("wait for events")(errno)),
-        }
-        let [.., holder] = &fds;
-        let left = holder
-            .revents()
-            .intersects(PollFlags::HUP | PollFlags::RDHUP);
-        let [signalled, news, connecting, control, unguarded, _] =
-            fds.map(|fd| fd.revents().contains(PollFlags::IN));
-        Ok(Ready {
-            signalled,
-            news,
-            left,
-            connecting,
-            control,
-            unguarded,
-        })
+        let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
+        let holder = self.clients.holder().filter(|_| self.leaving.is_none());
+        let listener = self.paused.is_none().then_some(&*self.listener);
+        Poll::new()
+            .readable(Source::Signal, &self.signalled)
+            .hung_up(Source::Holder, holder.map(|client| &*client.stream))
+            .readable(Source::News, &*self.news)
+            .readable(Source::Guard, self.guard.as_ref())
+            .readable(Source::Listener, listener)
+            .readable(Source::Control, self.control_socket.as_ref())
+            .wait(limit)
+            .map_err(cannot("wait for events"))
     }
 
     /// Hears the next client, where there is room.
@@ -397,14 +372,12 @@ impl Server {
         let since = Instant::now();
         while !self.clients.is_empty() {
             let left = LAST_REPLY.saturating_sub(since.elapsed());
-            let Ok(left) = Timespec::try_from(left) else {
-                break;
-            };
-            let mut fds = [PollFd::new(&*self.news, PollFlags::IN)];
-            if poll(&mut fds, Some(&left)) == Ok(0) {
+            if left.is_zero() {
                 break;
             }
-            self.hear();
+            if let Ok(true) = is_readable(&*self.news, left) {
+                self.hear();
+            }
         }
         self.ending
             .finish(LAST_REPLY.saturating_sub(since.elapsed()));
@@ -447,16 +420,4 @@ impl Server {
     fn say_of_guest(&self, text: impl Into<String>) {
         self.emulator.log().guest_event(text);
     }
-}
-
-/// What there is to do.
-struct Ready {
-    signalled: bool,
-    /// A client has something to say.
-    news: bool,
-    /// The client that has the device has closed its side.
-    left: bool,
-    connecting: bool,
-    control: bool,
-    unguarded: bool,
 }

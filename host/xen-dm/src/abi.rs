@@ -4,6 +4,7 @@
 //! Sources: Linux `include/uapi/xen/privcmd.h`, `evtchn.h`; Xen
 //! `xen/include/public/hvm/dm_op.h`, `hvm/ioreq.h`, `memory.h`.
 
+use std::ffi::c_void;
 use std::mem::offset_of;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -49,7 +50,7 @@ pub struct DmOpCall {
 #[repr(C)]
 pub struct DmOpBuffer {
     /// First byte.
-    pub address: *mut libc::c_void,
+    pub address: *mut c_void,
     /// Size in bytes.
     pub size: usize,
 }

@@ -1,13 +1,18 @@
 //! Pages that another party writes to as well.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::ffi::c_void;
+use std::os::fd::AsFd;
 use std::ptr::{self, NonNull};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use rustix::io::Errno;
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use crate::abi::PAGE_SIZE;
+
+/// Both parties read and write.
+const ACCESS: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
 
 /// A page of address space for a file of Xen's to map something into.
 #[derive(Debug)]
@@ -25,27 +30,34 @@ impl Page {
     /// A page that belongs to `file`. Until something is mapped into it, an
     /// access faults, so whoever makes one maps something or drops it.
     pub(crate) fn reserve(file: impl AsFd) -> Result<Self, Errno> {
-        Self::map(libc::MAP_SHARED, file.as_fd().as_raw_fd())
+        // SAFETY: a new mapping at an address of the kernel's choice touches
+        // no memory that is in use.
+        let start = unsafe {
+            mmap(
+                ptr::null_mut(),
+                PAGE_SIZE,
+                ACCESS,
+                MapFlags::SHARED,
+                file,
+                0,
+            )
+        }?;
+        Self::at(start)
     }
 
     /// A page of memory that nobody else has.
     #[cfg(test)]
     pub(crate) fn private() -> Self {
-        Self::map(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1).unwrap()
+        let flags = MapFlags::PRIVATE;
+        // SAFETY: as above.
+        let start =
+            unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), PAGE_SIZE, ACCESS, flags) };
+        Self::at(start.unwrap()).unwrap()
     }
 
-    fn map(flags: libc::c_int, file: RawFd) -> Result<Self, Errno> {
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: a new mapping at an address of the kernel's choice touches
-        // no memory that is in use.
-        let start = unsafe { libc::mmap(ptr::null_mut(), PAGE_SIZE, access, flags, file, 0) };
-        if start == libc::MAP_FAILED {
-            let errno = std::io::Error::last_os_error().raw_os_error();
-            return Err(Errno::from_raw_os_error(errno.unwrap_or(libc::ENOMEM)));
-        }
-        NonNull::new(start.cast())
-            .map(|start| Self { start })
-            .ok_or(Errno::NOMEM)
+    fn at(start: *mut c_void) -> Result<Self, Errno> {
+        let start = NonNull::new(start.cast()).ok_or(Errno::NOMEM)?;
+        Ok(Self { start })
     }
 
     /// The address of the first byte.
@@ -89,9 +101,8 @@ impl Page {
 impl Drop for Page {
     fn drop(&mut self) {
         // SAFETY: the mapping is this page's own, and nothing borrows from it.
-        unsafe {
-            libc::munmap(self.start.as_ptr().cast(), PAGE_SIZE);
-        }
+        let unmapped = unsafe { munmap(self.start.as_ptr().cast(), PAGE_SIZE) };
+        debug_assert!(unmapped.is_ok(), "{unmapped:?}");
     }
 }
 

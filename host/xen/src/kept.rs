@@ -26,7 +26,7 @@ use xen_dm::device_model::ServerId;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::layout::Folder;
-use crate::machine::Journal;
+use crate::mapping::{Journal, Mapping};
 
 const MAGIC: [u8; 8] = *b"vgpuxen1";
 
@@ -68,14 +68,6 @@ struct Entry {
 }
 
 const STATE_OFFSET: usize = std::mem::offset_of!(Entry, state);
-
-/// A change of what Xen sends to a device: `old` is being replaced by `new`,
-/// or, without `old`, has been.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Mapping {
-    pub(crate) old: Option<Range<u64>>,
-    pub(crate) new: Option<Range<u64>>,
-}
 
 /// The file cannot be used.
 #[derive(Debug, Error)]

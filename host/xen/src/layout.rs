@@ -11,6 +11,8 @@ use xen_dm::DomainId;
 pub struct Options {
     /// The domain.
     pub domain: DomainId,
+    /// The domain that the emulator runs in, whose backends xenstore has the devices among.
+    pub backend: DomainId,
     /// Its devices, each in a slot of its own.
     pub devices: Vec<DeviceConfig>,
     /// Where the host's side connects.

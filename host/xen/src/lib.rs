@@ -15,7 +15,16 @@
 mod clean_up;
 mod deaths;
 mod error;
-#[cfg(feature = "fuzz")]
+#[cfg(any(test, feature = "fuzz"))]
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the unit tests use more of it than the fuzz targets"
+    )
+)]
+mod fake;
+#[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
 mod hypervisor;
 mod ioreq_server;
@@ -23,6 +32,7 @@ mod ioreq_servers;
 mod kept;
 mod layout;
 mod machine;
+mod mapping;
 mod nodes;
 mod record;
 mod relay;

@@ -11,13 +11,13 @@ use xen_dm::device_model::Range as IoRange;
 use xen_dm::ioreq::{Kind, Request};
 
 use crate::hypervisor::Hypervisor;
-use crate::kept::Mapping;
+use crate::mapping::{Journal, Mapping};
 
 /// What a read gives that nobody answers.
 const NOBODY: u64 = u64::MAX;
 
 /// Repeats of one request, at most: Xen makes them within a page.
-const MAX_COUNT: u32 = 4096;
+pub(crate) const MAX_COUNT: u32 = 4096;
 
 /// The devices of a domain.
 #[derive(Debug)]
@@ -36,12 +36,6 @@ pub(crate) struct Placed {
     mapped: bool,
     /// Where the change of a mapping is written down while it is made.
     journal: Box<dyn Journal>,
-}
-
-/// A note of what is mapped, for whoever takes over in the middle of a change.
-pub(crate) trait Journal: Send + std::fmt::Debug {
-    /// `old` is being replaced by `new`.
-    fn note(&mut self, mapping: &Mapping);
 }
 
 impl Placed {

@@ -8,11 +8,10 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use vgpu_control::Devices;
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
+use vgpu_poll::{Poll, is_hung_up};
 use vgpu_runtime::{Emulator, Log, ending_signals};
 use vgpu_sandbox::{Sandbox, Sandboxed};
 use vgpu_socket::Listener;
@@ -20,9 +19,10 @@ use xen_dm::device_model::{DeviceModel, ServerId};
 
 use crate::error::{Error, cannot};
 use crate::hypervisor::Hypervisor;
-use crate::kept::{Kept, KeptError, Mapping};
+use crate::kept::{Kept, KeptError};
 use crate::layout::{Folder, Options};
 use crate::machine::{Machine, Placed};
+use crate::mapping::Mapping;
 use crate::request_loop;
 use crate::sandbox::POLICY;
 use crate::xen::Xen;
@@ -37,10 +37,7 @@ pub(crate) const CONTROL_MODE: u32 = 0o600;
 const STACK: usize = 128 * 1024;
 
 /// How often a process without a supervisor looks whether the domain is alive.
-const LOOK: Timespec = Timespec {
-    tv_sec: 5,
-    tv_nsec: 0,
-};
+const LOOK: Duration = Duration::from_secs(5);
 
 /// How long requests that are under way may take to be answered.
 const UNDER_WAY: Duration = Duration::from_millis(100);
@@ -89,6 +86,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         signalled,
         domain,
         server: id,
+        supervised: true,
     };
     let result = process.run(&serving);
     log.flush(LAST_LINES);
@@ -101,10 +99,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
 /// Whether the supervisor was killed before this process could begin. Another
 /// one may have begun to answer, which does not know of this.
 fn is_left_alone() -> bool {
-    let supervisor = io::stdin();
-    let mut fds = [PollFd::new(&supervisor, PollFlags::empty())];
-    let hung_up = poll(&mut fds, Some(&Timespec::default()));
-    hung_up.is_ok_and(|hung_up| hung_up > 0)
+    is_hung_up(&io::stdin()).unwrap_or(false)
 }
 
 fn control_socket(options: &Options) -> Result<vgpu_control::Server, Error> {
@@ -210,67 +205,58 @@ struct Process {
     /// To look whether the domain is alive.
     domain: DeviceModel,
     server: ServerId,
+    supervised: bool,
+}
+
+/// What it waits for, in the order in which that is dealt with.
+#[derive(Debug, Clone, Copy)]
+enum Source {
+    /// A signal asks for the end.
+    Signal,
+    /// The thread that answers has something to say, or has ended.
+    Serving,
+    /// The control socket has something to do.
+    Control,
+    /// The supervisor has ended.
+    Supervisor,
 }
 
 impl Process {
     /// Runs until somebody asks for the end, or the domain is gone. `serving`
     /// speaks once when the guest is answered, and closes when it is no more.
     fn run(&mut self, serving: &UnixStream) -> Result<(), Error> {
-        let supervisor = io::stdin();
-        let mut supervised = true;
-        while !self.control.shutdown_requested() {
-            let hangup = if supervised {
-                PollFlags::IN
-            } else {
-                PollFlags::empty()
-            };
-            let mut fds = [
-                PollFd::new(&self.signalled, PollFlags::IN),
-                PollFd::new(serving, PollFlags::IN),
-                // Where there is none of these two, one more of another.
-                match &self.control_socket {
-                    Some(socket) => PollFd::new(socket, PollFlags::IN),
-                    None => PollFd::new(&self.signalled, PollFlags::empty()),
-                },
-                if supervised {
-                    PollFd::new(&supervisor, hangup)
-                } else {
-                    PollFd::new(&self.signalled, PollFlags::empty())
-                },
-            ];
-            match poll(&mut fds, (!supervised).then_some(&LOOK)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(cannot("wait for events")(errno)),
-            }
-            let any = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-            let [signalled, answers, control, left_alone] =
-                fds.map(|fd| fd.revents().intersects(any));
-            if signalled {
-                break;
-            }
-            if answers {
-                let mut said = [0];
-                match (&*serving).read(&mut said) {
-                    // The supervisor tells the world.
-                    Ok(1) => {
-                        let _ = io::stdout().write_all(READY.as_bytes());
-                        let _ = io::stdout().flush();
-                    }
-                    _ => return Err(Error::Serving("it lost its event channels".into())),
-                }
-            }
-            if let (true, Some(socket)) = (control, &mut self.control_socket) {
-                socket.ready(&self.control);
-            }
-            supervised = supervised && !left_alone;
-            if !supervised && self.domain.set_enabled(self.server, true).is_err() {
-                break;
-            }
-        }
-        if !supervised {
+        while self.turn(serving)? {}
+        if !self.supervised {
             self.withdraw();
         }
         Ok(())
+    }
+
+    /// Waits for something to do, and does it; returns whether to go on.
+    fn turn(&mut self, serving: &UnixStream) -> Result<bool, Error> {
+        let supervisor = io::stdin();
+        let ready = Poll::new()
+            .readable(Source::Signal, &self.signalled)
+            .readable(Source::Serving, serving)
+            .readable(Source::Control, self.control_socket.as_ref())
+            .readable(Source::Supervisor, self.supervised.then_some(&supervisor))
+            .wait((!self.supervised).then_some(LOOK))
+            .map_err(cannot("wait for events"))?;
+        for source in ready {
+            match source {
+                Source::Signal => return Ok(false),
+                Source::Serving => hear(serving)?,
+                Source::Control => {
+                    if let Some(socket) = &mut self.control_socket {
+                        socket.ready(&self.control);
+                    }
+                }
+                // It says nothing, so it has ended.
+                Source::Supervisor => self.supervised = false,
+            }
+        }
+        let has_domain = self.supervised || self.domain.set_enabled(self.server, true).is_ok();
+        Ok(has_domain && !self.control.shutdown_requested())
     }
 
     /// Takes the ioreq server away, as a supervisor would: a vCPU waits for ever for one that nobody answers for.
@@ -281,5 +267,18 @@ impl Process {
             thread::sleep(UNDER_WAY);
             let _ = self.domain.destroy_server(self.server);
         }
+    }
+}
+
+/// Hears from the thread that answers that the guest is answered.
+fn hear(mut serving: &UnixStream) -> Result<(), Error> {
+    match serving.read(&mut [0]) {
+        // The supervisor tells the world.
+        Ok(1) => {
+            let _ = io::stdout().write_all(READY.as_bytes());
+            let _ = io::stdout().flush();
+            Ok(())
+        }
+        _ => Err(Error::Serving("it lost its event channels".into())),
     }
 }

@@ -1,13 +1,12 @@
 //! The process that answers the guest, as its supervisor holds it.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, kill_process};
+use vgpu_poll::Poll;
 use vgpu_socket::LineReader;
 
 use crate::error::{Error, cannot};
@@ -93,13 +92,12 @@ impl ServingProcess {
         self.deadline
     }
 
-    /// To be polled. It says nothing once it is ready; its end is still heard.
-    pub(crate) fn poll_fd(&self) -> PollFd<'_> {
-        let events = match self.deadline {
-            Some(_) => PollFlags::IN,
-            None => PollFlags::empty(),
-        };
-        PollFd::from_borrowed_fd(self.stdout.as_fd(), events)
+    /// Has a loop wait for it by this name. It says nothing once it is ready; its end is still heard.
+    pub(crate) fn add_to<'a, S>(&'a self, poll: Poll<'a, S>, name: S) -> Poll<'a, S> {
+        match self.deadline {
+            Some(_) => poll.readable(name, &self.stdout),
+            None => poll.hung_up(name, &self.stdout),
+        }
     }
 
     /// What it says, without waiting. `heard` is whether a poll has told of
@@ -183,8 +181,6 @@ impl Drop for ServingProcess {
 
 #[cfg(test)]
 mod tests {
-    use rustix::event::{Timespec, poll};
-
     use super::*;
 
     fn start(script: &str) -> ServingProcess {
@@ -202,10 +198,8 @@ mod tests {
         loop {
             let until = serving.deadline().unwrap_or(limit);
             let left = until.saturating_duration_since(Instant::now());
-            let mut fds = [serving.poll_fd()];
-            poll(&mut fds, Some(&Timespec::try_from(left).unwrap())).unwrap();
-            let heard = !fds[0].revents().is_empty();
-            match serving.news(heard) {
+            let ready = serving.add_to(Poll::new(), ()).wait(Some(left)).unwrap();
+            match serving.news(!ready.is_empty()) {
                 News::None => assert!(Instant::now() < limit),
                 news => return news,
             }

@@ -4,16 +4,14 @@
 //! gone.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
 use sd_notify::NotifyState;
 use vgpu_device::Device;
 use vgpu_pci::capability::PortType;
+use vgpu_poll::{Poll, is_readable};
 use vgpu_runtime::{Log, ending_signals};
 use vgpu_socket::Listener;
 use xen_dm::device_model::DeviceModel;
@@ -26,7 +24,7 @@ use crate::error::{Error, cannot};
 use crate::ioreq_server::IoreqServer;
 use crate::kept::Kept;
 use crate::layout::Options;
-use crate::nodes::{self, Presence};
+use crate::nodes::{Nodes, Presence};
 use crate::record::{Devices, RecordFile, Wanted};
 use crate::run_folder::RunFolder;
 use crate::serve::CONTROL_MODE;
@@ -34,10 +32,7 @@ use crate::serving_process::{End, News, ServingProcess};
 
 /// How long to wait where the process cannot be started: what it lacks may be
 /// there again.
-const SHORTAGE: Timespec = Timespec {
-    tv_sec: 0,
-    tv_nsec: 500_000_000,
-};
+const SHORTAGE: Duration = Duration::from_millis(500);
 
 /// How often Xen is asked for the domain, where xenstore does not tell.
 const LOOK: Duration = Duration::from_secs(5);
@@ -96,7 +91,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     if has_left {
         log.event("an emulator of this domain was killed; this one goes on with its registers");
     }
-    clean_up_gone(&mut store, options.domain);
+    clean_up_gone(&mut store, nodes(options));
     let mut supervisor = Supervisor {
         options,
         serving: &serving,
@@ -111,6 +106,13 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     supervisor.end();
     log.flush(LAST_LINES);
     result
+}
+
+fn nodes(options: &Options) -> Nodes {
+    Nodes {
+        domain: options.domain,
+        backend: options.backend,
+    }
 }
 
 fn slots(options: &Options) -> impl Iterator<Item = u8> {
@@ -144,6 +146,17 @@ struct Supervisor<'a> {
     presence: Presence,
     deaths: Deaths,
     log: Log,
+}
+
+/// What the supervisor waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// A signal asks for the end.
+    Signal,
+    /// The serving process has something to say, or has ended.
+    Serving,
+    /// Something has changed in xenstore.
+    Xenstore,
 }
 
 /// Why the supervisor stops waiting.
@@ -205,9 +218,10 @@ impl Supervisor<'_> {
     fn announce(&mut self) -> Result<(), Error> {
         let domain = self.options.domain;
         if let Some(store) = &mut self.store {
-            let made = match nodes::are_there(store, domain) {
+            let nodes = nodes(self.options);
+            let made = match nodes.are_there(store) {
                 Ok(true) => Ok(()),
-                Ok(false) => nodes::make(store, domain, self.options.devices.len()),
+                Ok(false) => nodes.make(store, self.options.devices.len()),
                 Err(error) => Err(error),
             };
             made.map_err(|source| Error::Xenstore {
@@ -241,34 +255,25 @@ impl Supervisor<'_> {
     /// It has failed to start. Waits a moment before the next try; returns whether somebody asks for the end.
     fn failed(&mut self, error: &Error) -> bool {
         self.log.event(error.to_string());
-        let mut fds = [PollFd::new(&self.signalled, PollFlags::IN)];
-        let asked = poll(&mut fds, Some(&SHORTAGE)).is_ok_and(|ready| ready > 0);
+        let asked = is_readable(&self.signalled, SHORTAGE).unwrap_or(false);
         self.deaths.failed_to_start(Instant::now());
         asked
     }
 
     fn wait(&mut self, serving: &mut ServingProcess) -> Result<Woken, Error> {
         loop {
-            let mut fds = [
-                PollFd::new(&self.signalled, PollFlags::IN),
-                serving.poll_fd(),
-                // Where there is none, one more of another.
-                match &self.store {
-                    Some(store) => PollFd::from_borrowed_fd(store.as_fd(), PollFlags::IN),
-                    None => PollFd::new(&self.signalled, PollFlags::empty()),
-                },
-            ];
-            if !self.store.as_ref().is_some_and(Xenstore::has_event) {
-                match poll(&mut fds, self.limit(serving).as_ref()) {
-                    Ok(_) | Err(Errno::INTR) => {}
-                    Err(errno) => return Err(cannot("wait for events")(errno)),
-                }
-            }
-            let [signalled, heard, changed] = fds.map(|fd| !fd.revents().is_empty());
-            if signalled || !self.is_there(changed) {
+            let poll = Poll::new()
+                .readable(Source::Signal, &self.signalled)
+                .readable(Source::Xenstore, self.store.as_ref());
+            let ready = serving
+                .add_to(poll, Source::Serving)
+                .wait(self.limit(serving))
+                .map_err(cannot("wait for events"))?;
+            let is_ready = |source| ready.contains(&source);
+            if is_ready(Source::Signal) || !self.is_there(is_ready(Source::Xenstore)) {
                 return Ok(Woken::End);
             }
-            match serving.news(heard) {
+            match serving.news(is_ready(Source::Serving)) {
                 News::None => {}
                 News::Ready => return Ok(Woken::Ready),
                 News::End => return Ok(Woken::Ended),
@@ -277,14 +282,16 @@ impl Supervisor<'_> {
     }
 
     /// How long to wait at most; without end where something else will tell.
-    fn limit(&self, serving: &ServingProcess) -> Option<Timespec> {
+    fn limit(&self, serving: &ServingProcess) -> Option<Duration> {
+        if self.store.as_ref().is_some_and(Xenstore::has_event) {
+            return Some(Duration::ZERO);
+        }
         let now = Instant::now();
         let late = serving
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
         let look = self.store.is_none().then_some(LOOK);
-        let limit = late.into_iter().chain(look).min()?;
-        Timespec::try_from(limit).ok()
+        late.into_iter().chain(look).min()
     }
 
     /// Whether the domain is there: by xenstore where that is `readable` or
@@ -325,7 +332,7 @@ impl Supervisor<'_> {
             ));
         }
         let removed = match store.map_or_else(Xenstore::connect, Ok) {
-            Ok(mut store) => nodes::remove(&mut store, domain),
+            Ok(mut store) => nodes(options).remove(&mut store),
             Err(error) => Err(error.into()),
         };
         if let Err(error) = removed {

@@ -9,17 +9,21 @@ use rustix::fs::ftruncate;
 use rustix::io::Errno;
 use vgpu_device::STATE_SIZE;
 use vgpu_runtime::{Emulator, Keep};
-use xen_dm::device_model::{Range, ServerId};
+use xen_dm::device_model::ServerId;
 use xen_dm::ioreq::{Kind, Request};
 
+use super::memory_file::memory_file;
 use super::script::Script;
-use super::{LOG, SLOTS, memory_file, new_device, restored};
-use crate::hypervisor::Hypervisor;
-use crate::kept::{Kept, Mapping};
-use crate::machine::{Journal, Machine, Placed};
+use crate::fake::devices::{LOG, SLOTS, new_device, restored};
+use crate::fake::page::SharedPage;
+use crate::fake::{Domain, Fake, Guest};
+use crate::kept::Kept;
+use crate::machine::{Machine, Placed};
+use crate::mapping::{Journal, Mapping};
 
 thread_local! {
     static FILE: (File, PathBuf) = memory_file();
+    static PAGE: Arc<SharedPage> = Arc::new(SharedPage::new());
 }
 
 const HEAD: usize = 16;
@@ -41,7 +45,7 @@ pub fn run(bytes: &[u8]) {
 
 /// A file of this program's, with some bytes of other values.
 fn damaged(path: &Path, file: &File, devices: usize, mut script: Script<'_>) -> Vec<u8> {
-    let state = new_device().save();
+    let state = new_device(SLOTS[0]).save();
     drop(Kept::create(path, ServerId(1), &vec![state; devices]).unwrap());
     let mut contents = whole(file);
     while !script.is_over() {
@@ -84,7 +88,7 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
         let entry = HEAD + index * ENTRY;
         let (state, mapping) = kept.device(index);
         assert_eq!(state, contents[entry + 32..entry + ENTRY]);
-        let Some((device, told)) = restored(&state) else {
+        let Some((device, told)) = restored(SLOTS[0], &state) else {
             return;
         };
         // What is taken is what is there.
@@ -96,10 +100,11 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
         left.push(mapping);
     }
     // What goes on from it answers, and has no more than one range a device.
-    let mut xen = Xen(Vec::new());
+    let page = PAGE.with(Arc::clone);
+    let mut xen = Fake::with_guest(Domain::new(page, 0, kept.clone()), Idle);
     let mut machine = Machine::new(placed);
     machine.take_over(&mut xen, &left);
-    assert!(xen.0.len() <= devices);
+    assert!(xen.world().domain.ranges().as_slice().len() <= devices);
     let read = machine.answer(
         &mut xen,
         &Request {
@@ -137,44 +142,11 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
     }
 }
 
-/// Xen's ranges, and nothing else.
-struct Xen(Vec<(u64, u64)>);
+/// A guest that does nothing.
+struct Idle;
 
-impl Hypervisor for Xen {
-    fn map(&mut self, range: Range, mapped: bool) -> Result<(), Errno> {
-        let Range::Memory { first, last } = range else {
-            panic!("PCI functions are the supervisor's");
-        };
-        assert!(first <= last);
-        if !mapped {
-            let at = self.0.iter().position(|known| *known == (first, last));
-            self.0.swap_remove(at.ok_or(Errno::NOENT)?);
-        } else if self
-            .0
-            .iter()
-            .any(|known| known.0 <= last && first <= known.1)
-        {
-            return Err(Errno::EXIST);
-        } else {
-            self.0.push((first, last));
-        }
-        Ok(())
-    }
-    fn vcpus(&self) -> usize {
-        0
-    }
-    fn wait(&mut self, _: &mut Vec<usize>) -> Result<(), Errno> {
+impl Guest for Idle {
+    fn events(&mut self, _: &mut Domain, _: &mut Vec<usize>) -> Result<(), Errno> {
         Err(Errno::CANCELED)
-    }
-    fn take(&mut self, _: usize) -> Option<Request> {
-        None
-    }
-    fn complete(&mut self, _: usize, _: Option<u64>) {}
-    fn notify(&mut self, _: usize) {}
-    fn read_guest(&mut self, _: u64, _: &mut [u8]) -> Result<(), Errno> {
-        Err(Errno::FAULT)
-    }
-    fn write_guest(&mut self, _: u64, _: &[u8]) -> Result<(), Errno> {
-        Err(Errno::FAULT)
     }
 }

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use xen_dm::ioreq::{Kind, Request};
 
-use super::fake::{Fake, config, memory, place, request};
+use super::vcpus::{Fake, config, memory, place, request};
 
 const HOME: u64 = 0xf100_0000;
 
@@ -12,7 +12,7 @@ fn answers(requests: Vec<Request>) -> Vec<Option<u64>> {
     let fake = Fake::new(vec![requests]);
     assert!(!fake.serve());
     assert!(fake.is_done());
-    fake.world().answers[0].clone()
+    fake.answers().swap_remove(0)
 }
 
 /// The same after BAR0 is placed.
@@ -95,7 +95,7 @@ fn requests_of_other_kinds_are_completed() {
     assert!(!fake.serve() && fake.is_done());
     let ones = Some(u64::MAX);
     let expected = [None, None, ones, None, None, ones, ones, ones, None, ones];
-    assert_eq!(fake.world().answers[0], expected);
+    assert_eq!(fake.answers()[0], expected);
 }
 
 /// A string instruction: the guest's memory is the other side.
@@ -139,20 +139,17 @@ fn repeated_accesses_copy_guest_memory() {
         memory(HOME + 0x68, 4, None),
     ]);
     let fake = Fake::new(vec![requests]);
-    for offset in 0..16u8 {
-        fake.world()
-            .memory
-            .insert(BUFFER + u64::from(offset), offset);
-        fake.world().memory.insert(0x9000 + u64::from(offset), 0xee);
-    }
+    let add = |address, bytes| fake.world().domain.memory().add(address, bytes);
+    add(BUFFER, (0..16).collect());
+    add(0x9000, vec![0xee; 16]);
     assert!(!fake.serve() && fake.is_done());
-    let world = fake.world();
-    let got = &world.answers[0][3..];
+    let got = &fake.answers()[0][3..];
     assert_eq!(got[1], Some(0x0706_0504_0302_0100));
     assert_eq!(got[2], Some(0x0f0e_0d0c_0b0a_0908));
     // What was read is in memory; the request's own data stays an address.
     assert_eq!((got[3], got[5]), (None, None));
-    let copied: Vec<u8> = (0..16).map(|at| world.memory[&(0x9000 + at)]).collect();
+    let mut world = fake.world();
+    let copied = world.domain.memory().bytes(0x9000, 16).unwrap();
     assert_eq!(copied, (0..16).collect::<Vec<u8>>());
     let low = |value: Option<u64>| value.unwrap() & 0xffff_ffff;
     assert_eq!(low(got[6]), 0xffff_ffff);
@@ -200,7 +197,7 @@ proptest! {
         let fake = Fake::new(script);
         prop_assert!(!fake.serve());
         prop_assert!(fake.is_done());
-        let answered: Vec<_> = fake.world().answers.iter().map(Vec::len).collect();
+        let answered: Vec<_> = fake.answers().iter().map(Vec::len).collect();
         prop_assert_eq!(answered, counts);
     }
 }

@@ -2,7 +2,7 @@
 
 use xen_dm::ioreq::Request;
 
-use super::fake::{Fake, config, memory, place};
+use super::vcpus::{Fake, config, memory, place};
 
 const HOME: u64 = 0xf100_0000;
 const AWAY: u64 = 0xf200_0000;
@@ -51,11 +51,9 @@ fn undisturbed() -> (Vec<Vec<u64>>, Vec<(u64, u64)>) {
     let fake = Fake::new(script());
     assert!(!fake.serve());
     assert!(fake.is_done());
-    let world = fake.world();
-    assert_eq!(world.refused, 0, "Xen had a reason to complain");
-    let mut ranges = world.ranges.clone();
-    ranges.sort_unstable();
-    (without_upper(&world.answers), ranges)
+    let refused = fake.world().domain.refused;
+    assert_eq!(refused, 0, "Xen had a reason to complain");
+    (without_upper(&fake.answers()), fake.ranges())
 }
 
 /// Kills a server after `first` steps and, where `second` says so, its
@@ -75,12 +73,9 @@ fn killed_after(first: usize, second: Option<usize>) -> bool {
         assert!(!fake.serve());
     }
     assert!(fake.is_done(), "a vCPU hangs: {first} {second:?}");
-    let world = fake.world();
-    let answers = without_upper(&world.answers);
+    let answers = without_upper(&fake.answers());
     assert_eq!(answers, expected, "killed after {first}, {second:?}");
-    let mut left = world.ranges.clone();
-    left.sort_unstable();
-    assert_eq!(left, ranges, "killed after {first}, {second:?}");
+    assert_eq!(fake.ranges(), ranges, "killed after {first}, {second:?}");
     killed
 }
 
@@ -105,10 +100,10 @@ fn killed_in_the_takeover_it_is_taken_over_again() {
 fn a_takeover_unmaps_nothing() {
     let fake = Fake::new(script());
     assert!(!fake.serve());
-    let before = fake.world().unmapped;
+    let before = fake.world().domain.unmapped;
     assert!(!fake.serve());
-    let world = fake.world();
-    assert_eq!((world.unmapped, world.ranges.len()), (before, 2));
+    let unmapped = fake.world().domain.unmapped;
+    assert_eq!((unmapped, fake.ranges().len()), (before, 2));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use xen_dm::ioreq::Request;
 
-use super::fake::{Fake, LARGE, World, config, memory, place};
+use super::vcpus::{Fake, config, memory, place};
+use crate::fake::devices::LARGE;
 
 const HOME: u64 = 0xf100_0000;
 const AWAY: u64 = 0xf200_0000;
@@ -18,8 +19,9 @@ fn answered(requests: Vec<Request>, steps: usize) -> (Fake, bool) {
 }
 
 /// What the guest has read.
-fn read(world: &World) -> Vec<u64> {
-    let values = world.answers[0].iter().flatten();
+fn read(fake: &Fake) -> Vec<u64> {
+    let answers = fake.answers();
+    let values = answers[0].iter().flatten();
     values.map(|value| value & 0xffff_ffff).collect()
 }
 
@@ -49,13 +51,12 @@ fn survived_and_mended(first: u8, second: u8, steps: usize) -> bool {
         memory(HOME + 0x10, 4, None),
     ]);
     let (fake, killed) = answered(requests, steps);
-    let world = fake.world();
-    let got = read(&world);
+    let got = read(&fake);
     let what = format!("{first:#x} under {second:#x}, killed after {steps}");
     // Whoever takes over from a killed one may let the other one answer.
     assert!(got[0] == 0x18 || killed && got[0] == 0, "{what}");
     assert_eq!(got[1..], [0, 0x19, 0x18, 0xffff_ffff], "{what}");
-    assert_eq!(world.ranges, [(AWAY, AWAY + 0xfff)], "{what}");
+    assert_eq!(fake.ranges(), [(AWAY, AWAY + 0xfff)], "{what}");
     killed
 }
 
@@ -80,10 +81,9 @@ fn nothing_is_left(first: u8, second: u8, steps: usize) -> bool {
         requests.push(config(slot, 0x04, 2, Some(0)));
     }
     let (fake, killed) = answered(requests, steps);
-    let world = fake.world();
     let what = format!("{first:#x}, then {second:#x}, killed after {steps}");
-    assert_eq!(read(&world).last(), Some(&0x1a), "{what}");
-    assert_eq!(world.ranges, [], "{what}");
+    assert_eq!(read(&fake).last(), Some(&0x1a), "{what}");
+    assert_eq!(fake.ranges(), [], "{what}");
     killed
 }
 

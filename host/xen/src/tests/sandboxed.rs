@@ -11,7 +11,7 @@ use vgpu_sandbox::Sandbox;
 use xen_dm::device_model::Range;
 use xen_dm::ioreq::Request;
 
-use super::fake::{Fake, config};
+use super::vcpus::{Fake, config};
 use crate::hypervisor::Hypervisor;
 use crate::serve::answer_sandboxed;
 
@@ -82,7 +82,7 @@ fn in_a_process_of_its_own() {
     let ((), mut serving) = answer_sandboxed(sandbox, hypervisor, devices).unwrap();
     let status = see.recv().unwrap();
     serving.read_exact(&mut [0]).unwrap();
-    assert_eq!(fake.world().answers, [[Some(0x1111_1af4)]]);
+    assert_eq!(fake.answers(), [[Some(0x1111_1af4)]]);
     std::io::stdout().write_all(status.as_bytes()).unwrap();
     std::process::exit(0);
 }

@@ -22,6 +22,9 @@ use xen_dm::DomainId;
 use crate::device_properties::DeviceProperties;
 use crate::failure::Failure;
 
+/// The domain that this program runs in.
+const BACKEND: DomainId = DomainId::DOM0;
+
 const EXAMPLES: &str = "\
 Examples:
   vgpu-stub xen --domid 5
@@ -165,7 +168,7 @@ enum Trace {
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let domain = DomainId(args.domid);
     if args.clean_up {
-        clean_up(domain).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
+        clean_up(domain, BACKEND).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
         return Ok(ExitCode::SUCCESS);
     }
     let done = emulate(args, domain);
@@ -182,6 +185,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 fn emulate(args: &Args, domain: DomainId) -> Result<(), Failure> {
     let options = Options {
         domain,
+        backend: BACKEND,
         devices: devices(&args.device)?,
         control: args.control.clone().unwrap_or_else(|| control_path(domain)),
         trace: args.trace.is_some(),
