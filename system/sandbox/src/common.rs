@@ -1,7 +1,7 @@
 //! System calls that several policies have.
 
+use crate::Call;
 use crate::Value::{Is, OwnProcess, Without};
-use crate::call::Call;
 
 const PROT_EXEC: u32 = libc::PROT_EXEC.unsigned_abs();
 
