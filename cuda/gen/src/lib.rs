@@ -40,12 +40,3 @@ pub fn write_generated(name: &str, code: &proc_macro2::TokenStream) -> anyhow::R
     let code = prettyplease::unparse(&syn::parse2(code.clone())?);
     Ok(std::fs::write(Path::new(&folder).join(name), code)?)
 }
-
-/// A name as Rust writes types: `memory_free` is `MemoryFree`.
-fn type_name(name: &str) -> syn::Ident {
-    let words = name.split('_').map(|word| {
-        let (first, rest) = word.split_at(1);
-        first.to_uppercase() + rest
-    });
-    quote::format_ident!("{}", words.collect::<String>())
-}

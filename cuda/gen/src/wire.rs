@@ -7,7 +7,6 @@ use quote::{format_ident, quote};
 use syn::Type;
 
 use crate::idl::{Class, Idl, Message};
-use crate::type_name;
 
 /// The code of the crate vgpu-cuda-wire.
 #[must_use]
@@ -307,4 +306,13 @@ fn description(message: &Message) -> TokenStream {
             Ok(format!(#text, #(#fields,)* #data))
         }
     }
+}
+
+/// A name as Rust writes types: `memory_free` is `MemoryFree`.
+fn type_name(name: &str) -> syn::Ident {
+    let words = name.split('_').map(|word| {
+        let (first, rest) = word.split_at(1);
+        first.to_uppercase() + rest
+    });
+    quote::format_ident!("{}", words.collect::<String>())
 }

@@ -2,7 +2,10 @@
 
 use vgpu_cuda_wire::{OPERATIONS, SYMBOLS};
 
-use crate::{CALLS, Reason};
+use crate::reason::Reason;
+
+/// The most calls that are kept one by one: the last ones.
+pub const CALLS: usize = 1 << 16;
 
 /// Words that belong together.
 #[derive(Clone, Copy, Debug)]

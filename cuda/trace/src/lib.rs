@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod layout;
+mod reason;
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -23,11 +24,11 @@ use vgpu_cuda_wire::{CUresult, Class, OPERATIONS, SYMBOLS};
 use vgpu_ring::Memory;
 use vgpu_window::Window;
 
+pub use layout::CALLS;
+pub use reason::Reason;
+
 /// The environment's variable with the path of the memory file.
 pub const VARIABLE: &str = "VGPU_TRACE";
-
-/// The most calls that are kept one by one: the last ones.
-pub const CALLS: usize = 1 << 16;
 
 /// Why there is no trace.
 #[derive(Debug, thiserror::Error)]
@@ -41,32 +42,6 @@ pub enum Error {
     /// It is none of this build's.
     #[error("it was made by another version of vgpu; use `vgpu` and `libcuda.so.1` of one build")]
     Version,
-}
-
-/// What a call waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    /// The answer to a message.
-    Answer,
-    /// Room in the ring.
-    Room,
-    /// A free piece of the arena.
-    Arena,
-}
-
-impl Reason {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Answer, Self::Room, Self::Arena];
-
-    /// What it is called.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Answer => "answer",
-            Self::Room => "room in the ring",
-            Self::Arena => "room in the arena",
-        }
-    }
 }
 
 /// Waits: how many, how long, and how often a thread slept.

@@ -3,6 +3,7 @@
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::{Answer, CUresult, Caller, Class, Client, Malformed, data, narrow};
+use crate::record::{data, narrow};
+use crate::{Answer, CUresult, Caller, Class, Client, Malformed};
 
 include!(concat!(env!("OUT_DIR"), "/wire.rs"));

@@ -2,32 +2,12 @@
 //! enumeration is a number here: a program may pass any.
 #![allow(non_camel_case_types)]
 
-use core::ffi::{CStr, c_int, c_uint, c_ulonglong, c_void};
-
-use crate::generated::ERRORS;
+use core::ffi::{c_int, c_uint, c_ulonglong, c_void};
 
 /// How a call went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(transparent)]
 pub struct CUresult(pub u32);
-
-impl CUresult {
-    /// Its name, where it has one.
-    #[must_use]
-    pub fn name(self) -> Option<&'static CStr> {
-        self.row().map(|row| row.1)
-    }
-
-    /// What it means, where that is known.
-    #[must_use]
-    pub fn text(self) -> Option<&'static CStr> {
-        self.row().map(|row| row.2)
-    }
-
-    fn row(self) -> Option<&'static (u32, &'static CStr, &'static CStr)> {
-        ERRORS.iter().find(|row| row.0 == self.0)
-    }
-}
 
 macro_rules! types {
     ($($name:ident = $type:ty),* $(,)?) => {

@@ -26,10 +26,12 @@ mod error;
 mod function;
 pub mod image;
 mod lexer;
+mod limits;
 mod linker;
 mod module;
 mod number;
 mod operand;
+mod parse;
 mod parser;
 mod producer;
 mod scope;
@@ -37,37 +39,12 @@ mod types;
 mod variable;
 
 pub use error::{Error, ErrorKind, Position};
+pub use limits::{INSTRUCTIONS_MAX, TEXT_MAX};
 pub use linker::Linker;
 pub use module::{
     Component, Function, FunctionIndex, Guard, Initializer, Instruction, Linkage, Module, Operand,
     Register, RegisterIndex, Space, Symbol, Variable, VariableIndex,
 };
+pub use parse::parse;
 pub use producer::{Producer, producer};
 pub use types::{Class, Type};
-
-/// The longest text that [`parse`] takes, in bytes.
-pub const TEXT_MAX: usize = 16 << 20;
-
-/// The most instructions of a module.
-pub const INSTRUCTIONS_MAX: u32 = 1 << 20;
-
-/// Reads one PTX module, or several that were linked: each begins with
-/// `.version`, and sees of the others what is `.visible`, `.weak` or `.common`.
-///
-/// # Errors
-///
-/// Text that is no PTX, names what nothing declared, or passes a limit; with
-/// the line and the column.
-///
-/// ```
-/// let module = vgpu_ptx::parse(
-///     ".version 7.0\n.target sm_70\n.address_size 64\n\
-///      .visible .entry f(.param .u32 n) { .reg .u32 %r<2>; ld.param.u32 %r1, [n]; ret; }",
-/// )?;
-/// assert_eq!(module.functions[0].name, "f");
-/// assert_eq!(module.functions[0].instructions[0].form(), "ld.param.u32");
-/// # Ok::<(), vgpu_ptx::Error>(())
-/// ```
-pub fn parse(text: &str) -> Result<Module<'_>, Error> {
-    parser::Parser::new(text)?.module()
-}

@@ -2,7 +2,7 @@
 //! Lanes of other groups may have the same rows of registers in use: each
 //! lane has its own of each row.
 
-use crate::block::Around;
+use crate::around::Around;
 use crate::execution::CODE_WINDOW;
 use crate::fault::{Cause, Failure};
 use crate::layout::{LOCAL_MAX, REGISTERS_MAX};

@@ -1,12 +1,13 @@
 //! A launch: a grid of blocks over threads of the host.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vgpu_device_memory::View;
 
 use crate::block::Runner;
-use crate::fault::{Cause, Fault};
+use crate::fault::Fault;
+use crate::grid::{Grid, Statistics};
 use crate::layout::SHARED_MAX;
 use crate::pool::Pool;
 use crate::program::{Kernel, Program};
@@ -51,84 +52,6 @@ pub enum LaunchError {
     Fault(#[from] Fault),
 }
 
-/// What was executed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Statistics {
-    /// Blocks.
-    pub blocks: u64,
-    /// Instructions of warps.
-    pub instructions: u64,
-    /// Instructions of lanes: of each warp's, those for which it was.
-    pub lane_instructions: u64,
-}
-
-/// A grid in work.
-#[derive(Debug)]
-pub(crate) struct Grid {
-    pub(crate) program: Arc<Program>,
-    pub(crate) view: View,
-    kernel: usize,
-    pub(crate) id: u64,
-    pub(crate) blocks: [u32; 3],
-    pub(crate) threads: [u32; 3],
-    pub(crate) dynamic_shared: u32,
-    pub(crate) shared_size: u32,
-    pub(crate) parameters: Vec<u8>,
-    pub(crate) instructions_max: u64,
-    pub(crate) stop: Arc<AtomicBool>,
-    next: AtomicU64,
-    failed: AtomicBool,
-    result: Mutex<(Statistics, Option<(u64, Fault)>)>,
-}
-
-impl Grid {
-    pub(crate) fn kernel(&self) -> &Kernel {
-        &self.program.kernels()[self.kernel]
-    }
-
-    /// Executes blocks until none is left, or one has failed.
-    pub(crate) fn work(&self, runner: &mut Runner) {
-        let [x, y, z] = self.blocks.map(u64::from);
-        let count = x * y * z;
-        while !self.failed.load(Relaxed) {
-            let index = self.next.fetch_add(1, Relaxed);
-            if index >= count {
-                break;
-            }
-            let block = [index % x, index / x % y, index / (x * y)].map(|axis| axis as u32);
-            if let Err(fault) = runner.block(self, block) {
-                self.failed.store(true, Relaxed);
-                let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-                let earlier = result.1.as_ref().is_some_and(|(before, _)| *before < index);
-                if !earlier {
-                    result.1 = Some((index, fault));
-                }
-            }
-            if self.stop.load(Relaxed) && index + 1 < count {
-                self.stopped(index);
-            }
-        }
-        let done = std::mem::take(&mut runner.statistics);
-        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        result.0.blocks += done.blocks;
-        result.0.instructions += done.instructions;
-        result.0.lane_instructions += done.lane_instructions;
-    }
-
-    fn stopped(&self, index: u64) {
-        self.failed.store(true, Relaxed);
-        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
-        let fault = Fault {
-            cause: Cause::Stopped(0),
-            kernel: self.kernel().name.clone(),
-            block: [0; 3],
-            thread: [0; 3],
-            line: 0,
-        };
-        result.1.get_or_insert((index, fault));
-    }
-}
-
 /// Executes launches, on one thread or on several.
 #[derive(Debug)]
 pub struct Executor {
@@ -144,7 +67,7 @@ impl Executor {
     /// blocks run in the order of their indices, and two runs do the same.
     ///
     /// A launch in which a block executes more than `instructions_max`
-    /// instructions ends with [`Cause::Stopped`].
+    /// instructions ends with [`Cause::Stopped`](crate::Cause::Stopped).
     #[must_use]
     pub fn new(threads: usize, instructions_max: u64) -> Self {
         Self {

@@ -54,6 +54,7 @@
     clippy::redundant_closure_for_method_calls
 )]
 
+mod around;
 mod block;
 mod calls;
 mod code;
@@ -63,16 +64,20 @@ mod expected;
 mod fault;
 mod form;
 mod forms;
+mod grid;
 mod launch;
 mod layout;
+mod load;
 mod pool;
 mod program;
 mod round;
 mod state;
 mod value;
 mod warp;
+mod work;
 
 pub use fault::{Cause, Fault};
 pub use form::{Form, all as forms, counts, coverage};
-pub use launch::{BLOCK_MAX, Executor, Launch, LaunchError, Statistics};
+pub use grid::Statistics;
+pub use launch::{BLOCK_MAX, Executor, Launch, LaunchError};
 pub use program::{Global, Kernel, LoadError, Parameter, Program};

@@ -4,7 +4,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use crate::block::Runner;
-use crate::launch::Grid;
+use crate::grid::Grid;
 
 /// Says that one helper is done, however it ends.
 struct Done(Arc<(Mutex<usize>, Condvar)>);

@@ -1,11 +1,8 @@
 //! A module that is loaded: its code, its kernels, its variables in memory.
 
 use vgpu_device_memory::{AllocError, Memory};
-use vgpu_ptx::Module;
 
 use crate::code::{Instruction, Operand};
-use crate::decode;
-use crate::layout::Layout;
 
 /// Why a module is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,62 +110,11 @@ pub struct Program {
     pub(crate) code: Vec<Instruction>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
-    kernels: Vec<Kernel>,
-    globals: Vec<(String, Global)>,
+    pub(crate) kernels: Vec<Kernel>,
+    pub(crate) globals: Vec<(String, Global)>,
 }
 
 impl Program {
-    /// Gives the variables of `module` a place in `memory`, and decodes its code.
-    ///
-    /// # Errors
-    ///
-    /// A form that the table does not have, an operand that it does not take,
-    /// or no room. Nothing is then left in `memory`.
-    pub fn load(module: &Module<'_>, memory: &mut Memory) -> Result<Self, LoadError> {
-        let layout = Layout::new(module, memory)?;
-        match decode::module(module, &layout, Err) {
-            Ok(decoded) => Ok(Self {
-                code: decoded.code,
-                bodies: decoded.bodies,
-                calls: decoded.calls,
-                kernels: decoded.kernels,
-                globals: layout.globals,
-            }),
-            Err(error) => {
-                layout.free(memory);
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Why a module is not taken: an error for each instruction that is not, at
-    /// most `most` of them. Nothing where [`load`](Self::load) takes it.
-    ///
-    /// # Errors
-    ///
-    /// What keeps it from being looked at: its variables have no room, or a
-    /// function is too large.
-    pub fn check(
-        module: &Module<'_>,
-        memory: &mut Memory,
-        most: usize,
-    ) -> Result<Vec<vgpu_ptx::Error>, LoadError> {
-        let layout = Layout::new(module, memory)?;
-        let mut errors = Vec::new();
-        let looked = decode::module(module, &layout, |error| {
-            errors.push(error.clone());
-            match errors.len() < most {
-                true => Ok(()),
-                false => Err(error),
-            }
-        });
-        layout.free(memory);
-        match looked {
-            Err(error) if errors.is_empty() => Err(error.into()),
-            _ => Ok(errors),
-        }
-    }
-
     /// Its kernels, in the order of the text.
     #[must_use]
     pub fn kernels(&self) -> &[Kernel] {

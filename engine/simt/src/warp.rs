@@ -5,7 +5,7 @@
 //! the two become one. As a group may wait in a loop for what another does, one
 //! that went around often enough makes way for the next.
 
-use crate::block::Around;
+use crate::around::Around;
 use crate::code::{Action, Flow, Instruction, Operand};
 use crate::execution::Execution;
 use crate::fault::{Cause, Failure};

@@ -1,0 +1,125 @@
+//! What records are made of, and who carries them.
+
+use zerocopy::IntoBytes;
+
+use crate::CUresult;
+
+/// The words of an answer.
+pub type Words = [u64; 14];
+
+/// What a call of the driver API costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Sends nothing.
+    Local,
+    /// Sends, and does not wait.
+    Asynchronous,
+    /// Makes a handle in the program, sends, and does not wait.
+    Shadow,
+    /// Waits for the answer.
+    Sync,
+}
+
+/// Carries messages to the host.
+pub trait Caller {
+    /// Why a message was not carried, or what the host answered.
+    type Error;
+
+    /// Sends a message that nobody waits for.
+    ///
+    /// # Errors
+    /// It was not sent.
+    fn send(&self, op: u16, message: &[u8], data: &[u8]) -> Result<(), Self::Error>;
+
+    /// Sends a message, and waits for its answer.
+    ///
+    /// # Errors
+    /// It was not sent, or the host answers with an error.
+    fn call(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Words, Self::Error>;
+}
+
+/// The program's side: one method for each message.
+#[derive(Clone, Copy, Debug)]
+pub struct Client<C>(pub C);
+
+/// A record that is no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    /// There is no such operation.
+    #[error("unknown operation {0:#06x}")]
+    Operation(u16),
+    /// It ends before its fields, or before its data.
+    #[error("operation {0:#06x} is cut off")]
+    Short(u16),
+    /// A field's value is not one of its type.
+    #[error("operation {op:#06x} has a field of {value:#x}")]
+    Range {
+        /// The operation.
+        op: u16,
+        /// The value.
+        value: u64,
+    },
+}
+
+/// What a handled message gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether the program waits for it.
+    pub awaited: bool,
+    /// How it went.
+    pub status: CUresult,
+    words: Words,
+    count: usize,
+}
+
+impl Answer {
+    pub(crate) fn silent(result: Result<(), CUresult>) -> Self {
+        Self {
+            awaited: false,
+            ..Self::words(result.map(|()| []))
+        }
+    }
+
+    pub(crate) fn words<const N: usize>(result: Result<[u64; N], CUresult>) -> Self {
+        let mut words = Words::default();
+        let (status, count) = match result {
+            Ok(values) => {
+                words[..N].copy_from_slice(&values);
+                (CUresult::CUDA_SUCCESS, N)
+            }
+            Err(status) => (status, 0),
+        };
+        Self {
+            awaited: true,
+            status,
+            words,
+            count,
+        }
+    }
+
+    /// What goes into the reply slot.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        self.words[..self.count].as_bytes()
+    }
+}
+
+/// The words of a reply slot, missing ones as 0.
+#[must_use]
+pub fn words(reply: &[u8]) -> Words {
+    let mut words = Words::default();
+    let bytes = words.as_mut_bytes();
+    let length = bytes.len().min(reply.len());
+    bytes[..length].copy_from_slice(&reply[..length]);
+    words
+}
+
+pub(crate) fn narrow<T: TryFrom<u64>>(op: u16, value: u64) -> Result<T, Malformed> {
+    T::try_from(value).map_err(|_| Malformed::Range { op, value })
+}
+
+pub(crate) fn data(op: u16, rest: &[u8], length: u64) -> Result<&[u8], Malformed> {
+    let length = usize::try_from(length).ok();
+    let data = length.and_then(|length| rest.get(..length));
+    data.ok_or(Malformed::Short(op))
+}

@@ -1,0 +1,71 @@
+//! What is around a warp: its block.
+
+use vgpu_device_memory::View;
+
+use crate::code::{Instruction, Operand};
+use crate::fault::{Cause, Failure};
+use crate::program::Program;
+use crate::state::State;
+
+/// Barriers that a block has. Source: PTX ISA 9.7.13.1.
+pub(crate) const BARRIERS: usize = 16;
+
+/// Who has come to a barrier.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Barrier {
+    pub(crate) arrived: u32,
+    /// Threads that it is for; 0 for all.
+    pub(crate) expected: u32,
+    /// For how many of them the predicate holds, and for how many not.
+    pub(crate) yes: u32,
+    pub(crate) no: u32,
+}
+
+/// What a warp's instructions may reach beside the warp itself.
+pub(crate) struct Around<'a> {
+    pub(crate) program: &'a Program,
+    pub(crate) parameters: &'a [u8],
+    pub(crate) memory: &'a View,
+    pub(crate) shared: &'a mut [u8],
+    /// Instructions that a warp executes before the next one has its turn.
+    pub(crate) turn: u32,
+    pub(crate) barriers: &'a mut [Barrier; BARRIERS],
+}
+
+impl Around<'_> {
+    /// Counts the lanes of `mask` at the barrier that an instruction names; which one.
+    pub(crate) fn arrive(
+        &mut self,
+        state: &State,
+        i: &Instruction,
+        mask: u32,
+    ) -> Result<u8, Failure> {
+        let lane = mask.trailing_zeros() as usize;
+        let value = |operand: Operand| state.read::<u64>(operand)[lane];
+        let (id, count) = match *i.operands {
+            [_, id, count] | [_, id, count, _] if !is_predicate(count) => (id, count),
+            [_, id, ..] => (id, Operand::None),
+            _ => (Operand::None, Operand::None),
+        };
+        let (id, expected) = (value(id), value(count));
+        let number = usize::try_from(id).ok().filter(|id| *id < BARRIERS);
+        let number = number.ok_or(Failure {
+            cause: Cause::Barrier(id),
+            lane,
+        })?;
+        let barrier = &mut self.barriers[number];
+        let predicate = i.operands.last().copied().filter(|p| is_predicate(*p));
+        let yes = predicate.map_or(0, |p| state.predicate(p)) & mask;
+        barrier.arrived = barrier.arrived.saturating_add(mask.count_ones());
+        barrier.expected = barrier
+            .expected
+            .max(u32::try_from(expected).unwrap_or(u32::MAX));
+        barrier.yes = barrier.yes.saturating_add(yes.count_ones());
+        barrier.no = barrier.no.saturating_add((mask & !yes).count_ones());
+        Ok(number as u8)
+    }
+}
+
+fn is_predicate(operand: Operand) -> bool {
+    matches!(operand, Operand::Predicate(_) | Operand::NotPredicate(_))
+}

@@ -1,0 +1,52 @@
+//! What each thread of the host does of a grid.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
+
+use crate::block::Runner;
+use crate::fault::{Cause, Fault};
+use crate::grid::Grid;
+
+impl Grid {
+    /// Executes blocks until none is left, or one has failed.
+    pub(crate) fn work(&self, runner: &mut Runner) {
+        let [x, y, z] = self.blocks.map(u64::from);
+        let count = x * y * z;
+        while !self.failed.load(Relaxed) {
+            let index = self.next.fetch_add(1, Relaxed);
+            if index >= count {
+                break;
+            }
+            let block = [index % x, index / x % y, index / (x * y)].map(|axis| axis as u32);
+            if let Err(fault) = runner.block(self, block) {
+                self.failed.store(true, Relaxed);
+                let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+                let earlier = result.1.as_ref().is_some_and(|(before, _)| *before < index);
+                if !earlier {
+                    result.1 = Some((index, fault));
+                }
+            }
+            if self.stop.load(Relaxed) && index + 1 < count {
+                self.stopped(index);
+            }
+        }
+        let done = std::mem::take(&mut runner.statistics);
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        result.0.blocks += done.blocks;
+        result.0.instructions += done.instructions;
+        result.0.lane_instructions += done.lane_instructions;
+    }
+
+    fn stopped(&self, index: u64) {
+        self.failed.store(true, Relaxed);
+        let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
+        let fault = Fault {
+            cause: Cause::Stopped(0),
+            kernel: self.kernel().name.clone(),
+            block: [0; 3],
+            thread: [0; 3],
+            line: 0,
+        };
+        result.1.get_or_insert((index, fault));
+    }
+}
