@@ -176,16 +176,17 @@ impl Bar0 {
         &self.storage
     }
 
-    /// Takes over saved storage; `false`, and nothing changed, if a reserved
-    /// register in it is not 0.
-    pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) -> bool {
-        let clear = saved
+    /// Whether saved storage is one that a device can have: its reserved
+    /// registers are 0.
+    pub(crate) fn accepts(saved: &[u8; STORAGE]) -> bool {
+        saved
             .get(RESERVED as usize..REGISTERS.end as usize)
-            .is_some_and(|r| r.iter().all(|&b| b == 0));
-        if clear {
-            self.storage = *saved;
-        }
-        clear
+            .is_some_and(|reserved| reserved.iter().all(|&byte| byte == 0))
+    }
+
+    /// Takes over saved storage that it accepts.
+    pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) {
+        self.storage = *saved;
     }
 
     fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
