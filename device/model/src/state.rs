@@ -66,10 +66,24 @@ pub enum RestoreError {
     },
     /// The devices differ in identity or capabilities.
     #[error("{0}; give both devices the same configuration")]
-    Config(#[from] ConfigRestoreError),
+    Config(ConfigRestoreError),
+    /// What capabilities hold is cut short, or no state of theirs.
+    #[error("{0}; the state is damaged")]
+    Capabilities(ConfigRestoreError),
     /// A register holds a value that it cannot have.
     #[error("a reserved register of the saved device is not 0; the state is damaged")]
     ReservedRegister,
+}
+
+impl From<ConfigRestoreError> for RestoreError {
+    fn from(error: ConfigRestoreError) -> Self {
+        match error {
+            ConfigRestoreError::Register { .. } => Self::Config(error),
+            ConfigRestoreError::Capability { .. } | ConfigRestoreError::Damaged => {
+                Self::Capabilities(error)
+            }
+        }
+    }
 }
 
 /// The config space of a saved device: what its guest reads there.

@@ -41,7 +41,7 @@ pub enum RestoreError {
         offset: u8,
     },
     /// The capabilities' state is no list of sections.
-    #[error("saved state of the capabilities is damaged")]
+    #[error("saved state of capabilities is cut short")]
     Damaged,
 }
 
