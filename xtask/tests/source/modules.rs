@@ -18,10 +18,10 @@ type Words = Vec<String>;
 
 /// A module, and all that it says outside of its tests.
 #[derive(Default)]
-pub struct Module {
+pub(crate) struct Module {
     /// Its name from the crate's root on, such as `doctor::points`; the root's is `crate`.
-    pub name: String,
-    pub file: PathBuf,
+    pub(crate) name: String,
+    pub(crate) file: PathBuf,
     parent: usize,
     children: BTreeMap<String, usize>,
     /// What it defines.
@@ -35,20 +35,20 @@ pub struct Module {
 }
 
 /// All modules of a crate; the first is its root.
-pub struct Crate(pub Vec<Module>);
+pub(crate) struct Crate(pub(crate) Vec<Module>);
 
 /// A module names what another one defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Use {
-    pub from: usize,
-    pub to: usize,
-    pub line: usize,
-    pub path: String,
+pub(crate) struct Use {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) line: usize,
+    pub(crate) path: String,
 }
 
 impl Crate {
     /// Reads the crate whose root is this file.
-    pub fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut all = Self(Vec::new());
         let folder = root.parent().unwrap();
         all.add("crate", 0, root, folder, parse(root).items);
@@ -123,7 +123,7 @@ impl Crate {
     }
 
     /// Each use of something that another module defines, the first one of each pair.
-    pub fn uses(&self) -> Vec<Use> {
+    pub(crate) fn uses(&self) -> Vec<Use> {
         let mut uses: Vec<Use> = Vec::new();
         for (from, module) in self.0.iter().enumerate() {
             for (path, line) in &module.mentions {
@@ -196,7 +196,7 @@ impl Crate {
 }
 
 /// The parts of a graph from each of whose members all others of it can be reached, where there are at least two.
-pub fn cycles(nodes: usize, uses: &[Use]) -> Vec<Vec<usize>> {
+pub(crate) fn cycles(nodes: usize, uses: &[Use]) -> Vec<Vec<usize>> {
     let reached = |start: usize| {
         let mut reached = BTreeSet::new();
         let mut left = vec![start];
@@ -220,14 +220,14 @@ pub fn cycles(nodes: usize, uses: &[Use]) -> Vec<Vec<usize>> {
     cycles
 }
 
-pub fn parse(file: &Path) -> syn::File {
+pub(crate) fn parse(file: &Path) -> syn::File {
     let text =
         fs::read_to_string(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
     syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
 /// Whether it is there for tests alone.
-pub fn is_test(attributes: &[Attribute]) -> bool {
+pub(crate) fn is_test(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| match &attribute.meta {
         syn::Meta::List(list) if list.path.is_ident("cfg") => {
             let condition = list.tokens.to_string().replace(' ', "");
@@ -254,7 +254,7 @@ fn given_path(attributes: &[Attribute]) -> Option<String> {
         })
 }
 
-pub fn attributes(item: &Item) -> &[Attribute] {
+pub(crate) fn attributes(item: &Item) -> &[Attribute] {
     match item {
         Item::Const(it) => &it.attrs,
         Item::Enum(it) => &it.attrs,
