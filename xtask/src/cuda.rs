@@ -13,7 +13,7 @@ use vgpu_bed::cache::Cache;
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
-pub(crate) use build::{Installed, Profile};
+pub(crate) use build::{Installed, Profile, quick};
 pub(crate) use python::Python;
 
 const EXAMPLES: &str = "\
@@ -78,15 +78,6 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         }
         Task::Programs(options) => programs::run(options, steps),
     }
-}
-
-/// The command and its library, soon.
-///
-/// # Errors
-///
-/// They do not build.
-pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
-    build::build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
 }
 
 /// Holds a few steps of a training against tinygrad's CPU backend, on what the tests had built.

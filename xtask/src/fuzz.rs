@@ -15,7 +15,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::failure::Mend;
@@ -203,9 +203,4 @@ impl fmt::Display for Summary {
         }
         Ok(())
     }
-}
-
-/// The error of a target that neither ended well nor left what broke it.
-fn without_input(target: &Target) -> anyhow::Error {
-    anyhow!("the target {} ended without an input to blame", target.name)
 }

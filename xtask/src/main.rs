@@ -3,9 +3,11 @@
 mod acceptance;
 mod bench;
 mod book;
+mod checkout;
 mod cuda;
 mod demo;
 mod fuzz;
+mod manual;
 mod package;
 mod pypi;
 mod qemu;
@@ -14,13 +16,14 @@ mod soak;
 mod test;
 mod xen;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use vgpu_bed::failure::describe;
 use vgpu_bed::steps::Steps;
+
+use checkout::checkout;
 
 /// Build, demonstrate and test vgpu-stub
 #[derive(Debug, Parser)]
@@ -73,11 +76,4 @@ fn run(task: &Task) -> Result<()> {
         Task::Test(options) => test::run(options, &steps),
         Task::Xen(options) => xen::run(options, &steps),
     }
-}
-
-/// The folder of the workspace.
-fn checkout() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .unwrap_or(Path::new("."))
 }

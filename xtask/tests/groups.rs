@@ -146,6 +146,32 @@ fn groups_do_not_depend_on_each_other_in_a_ring() {
     assert!(left.is_empty(), "a ring among {:?}", left.keys());
 }
 
+/// What `cargo xtask` is built of, and so what `cargo xtask book` waits for: no part of the product but the offsets that
+/// benchmarks read.
+#[test]
+fn the_tasks_are_built_without_the_product() {
+    let packages = metadata().packages;
+    let mut built = BTreeSet::from(["xtask".to_owned()]);
+    let mut left = vec!["xtask".to_owned()];
+    while let Some(name) = left.pop() {
+        let package = packages.iter().find(|package| package.name == name);
+        let dependencies = &package.unwrap().dependencies;
+        let product = dependencies
+            .iter()
+            .filter(|it| it.kind.is_none() && it.path.is_some());
+        left.extend(
+            product
+                .map(|it| it.name.clone())
+                .filter(|name| built.insert(name.clone())),
+        );
+    }
+    let of = packages
+        .iter()
+        .filter(|package| built.contains(&package.name));
+    let groups: BTreeSet<_> = of.map(|package| group(&package.manifest_path)).collect();
+    assert_eq!(groups, ["abi", "tests", "xtask"].map(str::to_owned).into());
+}
+
 #[test]
 fn a_dependency_that_no_rule_allows_is_found() {
     let at = |path: &str| checkout().join(path);

@@ -3,9 +3,10 @@
 use thiserror::Error;
 use vgpu_abi::bar0::{self, DATA, REGISTERS};
 
-/// The registers of BAR0: name in the code, offset, name for people. All lists of them come from here.
+/// The registers of BAR0 in the order of their offsets: name in the code, offset, name for people, what a guest's write does.
+/// All lists of them come from here.
 macro_rules! registers {
-    ($($name:ident: $offset:ident, $title:literal;)*) => {
+    ($($name:ident: $offset:ident, $title:literal, $kind:ident;)*) => {
         /// A register of BAR0, as the host side names it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Register {
@@ -27,16 +28,20 @@ macro_rules! registers {
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
+
+            const fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)* }
+            }
         }
     };
 }
 
 registers! {
-    Command: COMMAND, "Command";
-    Status: STATUS, "Status";
-    DataOffset: DATA_OFFSET, "Data Offset";
-    DataLength: DATA_LENGTH, "Data Length";
-    RequestId: REQUEST_ID, "Request ID";
+    Command: COMMAND, "Command", Storage;
+    Status: STATUS, "Status", ReadOnly;
+    DataOffset: DATA_OFFSET, "Data Offset", Storage;
+    DataLength: DATA_LENGTH, "Data Length", Storage;
+    RequestId: REQUEST_ID, "Request ID", Storage;
 }
 
 /// The device takes no access of this size and alignment at this place. Such a read gives 0, such a write changes nothing.
@@ -73,16 +78,23 @@ const fn area(start: u64, end: u64, sizes: u8, kind: Kind) -> Area {
 }
 
 /// All areas, in the order of their offsets and without a gap. What lies above is reserved, and takes no access.
-const AREAS: [Area; 5] = [
-    area(bar0::COMMAND, bar0::STATUS, 4, Kind::Storage),
-    area(bar0::STATUS, bar0::DATA_OFFSET, 4, Kind::ReadOnly),
-    area(bar0::DATA_OFFSET, RESERVED, 4, Kind::Storage),
-    area(RESERVED, REGISTERS.end, 4, Kind::ReadOnly),
-    area(DATA.start, DATA.end, 1 | 2 | 4 | 8, Kind::Storage),
-];
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const AREAS: [Area; Register::ALL.len() + 2] = {
+    let mut areas =
+        [area(DATA.start, DATA.end, 1 | 2 | 4 | 8, Kind::Storage); Register::ALL.len() + 2];
+    let mut index = 0;
+    while index < Register::ALL.len() {
+        let register = Register::ALL[index];
+        let start = register.offset();
+        areas[index] = area(start, start + 4, 4, register.kind());
+        index += 1;
+    }
+    areas[index] = area(RESERVED, REGISTERS.end, 4, Kind::ReadOnly);
+    areas
+};
 
 /// Where the reserved registers begin: they hold 0.
-const RESERVED: u64 = bar0::REQUEST_ID + 4;
+const RESERVED: u64 = REGISTERS.start + 4 * Register::ALL.len() as u64;
 
 /// Bytes that are backed by storage: registers and data region.
 pub(crate) const STORAGE: usize = DATA.end as usize;
@@ -176,16 +188,17 @@ impl Bar0 {
         &self.storage
     }
 
-    /// Takes over saved storage; `false`, and nothing changed, if a reserved
-    /// register in it is not 0.
-    pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) -> bool {
-        let clear = saved
+    /// Whether saved storage is one that a device can have: its reserved
+    /// registers are 0.
+    pub(crate) fn accepts(saved: &[u8; STORAGE]) -> bool {
+        saved
             .get(RESERVED as usize..REGISTERS.end as usize)
-            .is_some_and(|r| r.iter().all(|&b| b == 0));
-        if clear {
-            self.storage = *saved;
-        }
-        clear
+            .is_some_and(|reserved| reserved.iter().all(|&byte| byte == 0))
+    }
+
+    /// Takes over saved storage that it accepts.
+    pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) {
+        self.storage = *saved;
     }
 
     fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {

@@ -5,6 +5,7 @@ use vgpu_pci::capability::{Express, PortType};
 use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar};
 
 use crate::bar0::{Bar0, Refused, Register};
+use crate::capabilities::Capabilities;
 use crate::state::{self, RestoreError, STATE_SIZE, STORAGE_OFFSET};
 use crate::{BarMapping, DeviceConfig, Effects};
 
@@ -17,7 +18,7 @@ const BAR0: u8 = bar0::INDEX as u8;
 /// threads serialises them.
 #[derive(Debug)]
 pub struct Device {
-    config: ConfigSpace,
+    config: ConfigSpace<Capabilities>,
     bar0: Bar0,
     bar0_size: u32,
 }
@@ -39,10 +40,11 @@ impl Device {
             index: BAR0,
             size: config.bar0_size.into(),
         }];
-        let express = port_type.into().map(Express::new);
-        let capabilities = express.into_iter().map(|express| Box::new(express) as _);
+        let capabilities = Capabilities {
+            express: port_type.into().map(Express::new),
+        };
         Self {
-            config: ConfigSpace::new(&header, &bars, capabilities.collect()),
+            config: ConfigSpace::new(&header, &bars, capabilities),
             bar0: Bar0::new(),
             bar0_size: config.bar0_size.bytes(),
         }
@@ -125,10 +127,17 @@ impl Device {
         self.config.write_mask(offset, data);
     }
 
-    /// All guest-visible state, for migration and snapshots.
+    /// All guest-visible state, for migration and snapshots:
+    /// [`Self::state_size`] bytes, and zeros.
     #[must_use]
     pub fn save(&self) -> [u8; STATE_SIZE] {
-        state::encode(&self.config.save(), self.bar0.storage(), self.bar0_size)
+        state::encode(&self.config, self.bar0.storage(), self.bar0_size)
+    }
+
+    /// How many bytes of [`Self::save`] say something; always the same.
+    #[must_use]
+    pub fn state_size(&self) -> usize {
+        state::size(&self.config)
     }
 
     /// The part of [`Self::save`] that a guest's write to BAR0 can have changed: where it begins there in bytes, and what it
@@ -155,13 +164,11 @@ impl Device {
                 own: self.bar0_size,
             });
         }
-        let config_before = self.config.save();
-        let changes = self.config.restore(&saved.config)?;
-        if !self.bar0.restore(&saved.storage) {
-            // The values come from this very config space.
-            let _ = self.config.restore(&config_before);
+        if !Bar0::accepts(&saved.storage) {
             return Err(RestoreError::ReservedRegister);
         }
+        let changes = self.config.restore(&saved.config, saved.capabilities)?;
+        self.bar0.restore(&saved.storage);
         Ok(self.effects(changes))
     }
 

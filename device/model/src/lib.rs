@@ -19,6 +19,7 @@
 )]
 
 mod bar0;
+mod capabilities;
 mod config;
 mod device;
 mod effects;

@@ -1,19 +1,31 @@
 //! The saved form of a device: what a snapshot or a migration carries.
 //!
-//! All numbers are little-endian. A new version gets a new number and a
-//! decoder for the old one; the magic never changes.
+//! All numbers are little-endian. Version 1 is what every device has. Where
+//! capabilities hold something beside their registers it is version 2: that
+//! follows, in sections of which each has its length, so a capability that
+//! begins to hold something changes no version. What else changes gets a new
+//! number, and a decoder for the old ones; the magic never changes.
 
 use thiserror::Error;
-use vgpu_pci::{RestoreError as ConfigRestoreError, SIZE};
+use vgpu_pci::capability::CapabilityList;
+use vgpu_pci::{ConfigSpace, RestoreError as ConfigRestoreError, SIZE};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use crate::bar0::STORAGE;
+use crate::capabilities::Capabilities;
 
 const MAGIC: [u8; 8] = *b"vgpustub";
 const VERSION: u32 = 1;
+/// The version that capabilities with state make of it.
+const VERSION_WITH_CAPABILITIES: u32 = 2;
+/// The newest that is read and written here.
+const NEWEST: u32 = match Capabilities::STATE_SIZE {
+    0 => VERSION,
+    _ => VERSION_WITH_CAPABILITIES,
+};
 
-/// Version 1, byte for byte.
+/// Version 1, byte for byte, and the beginning of version 2.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 struct V1 {
@@ -24,8 +36,11 @@ struct V1 {
     storage: [u8; STORAGE],
 }
 
-/// Size of the saved form, in bytes.
-pub const STATE_SIZE: usize = size_of::<V1>();
+/// Size of the part that every device has, in bytes: all of version 1.
+const FIXED: usize = size_of::<V1>();
+
+/// The most bytes that a saved form has.
+pub const STATE_SIZE: usize = FIXED + Capabilities::STATE_SIZE;
 
 /// Where the storage of BAR0 begins in it.
 pub(crate) const STORAGE_OFFSET: usize = std::mem::offset_of!(V1, storage);
@@ -38,7 +53,7 @@ pub enum RestoreError {
     Format(usize),
     /// Saved by a later version of this software.
     #[error(
-        "saved state has version {0}, this software reads version 1; use the one that saved it"
+        "saved state has version {0}, this software reads version {NEWEST}; use the one that saved it"
     )]
     Version(u32),
     /// The devices differ in BAR0's size.
@@ -51,10 +66,24 @@ pub enum RestoreError {
     },
     /// The devices differ in identity or capabilities.
     #[error("{0}; give both devices the same configuration")]
-    Config(#[from] ConfigRestoreError),
+    Config(ConfigRestoreError),
+    /// What capabilities hold is cut short, or no state of theirs.
+    #[error("{0}; the state is damaged")]
+    Capabilities(ConfigRestoreError),
     /// A register holds a value that it cannot have.
     #[error("a reserved register of the saved device is not 0; the state is damaged")]
     ReservedRegister,
+}
+
+impl From<ConfigRestoreError> for RestoreError {
+    fn from(error: ConfigRestoreError) -> Self {
+        match error {
+            ConfigRestoreError::Register { .. } => Self::Config(error),
+            ConfigRestoreError::Capability { .. } | ConfigRestoreError::Damaged => {
+                Self::Capabilities(error)
+            }
+        }
+    }
 }
 
 /// The config space of a saved device: what its guest reads there.
@@ -67,24 +96,42 @@ pub fn saved_config(bytes: &[u8]) -> Result<[u32; SIZE / 4], RestoreError> {
 }
 
 /// What a saved state says, whatever its version was.
-pub(crate) struct Saved {
+pub(crate) struct Saved<'a> {
     pub(crate) config: [u32; SIZE / 4],
     pub(crate) storage: [u8; STORAGE],
     pub(crate) bar0_size: u32,
+    /// What capabilities hold beside their registers, as config space takes it.
+    pub(crate) capabilities: &'a [u8],
 }
 
-pub(crate) fn encode(
-    config: &[u32; SIZE / 4],
+/// How many bytes the saved form of such a device has.
+pub(crate) fn size<C: CapabilityList>(config: &ConfigSpace<C>) -> usize {
+    FIXED.saturating_add(config.capabilities_size())
+}
+
+/// The saved form, and zeros; `N` is at least [`size`].
+pub(crate) fn encode<C: CapabilityList, const N: usize>(
+    config: &ConfigSpace<C>,
     storage: &[u8; STORAGE],
     bar0_size: u32,
-) -> [u8; STATE_SIZE] {
-    zerocopy::transmute!(V1 {
+) -> [u8; N] {
+    let version = match config.capabilities_size() {
+        0 => VERSION,
+        _ => VERSION_WITH_CAPABILITIES,
+    };
+    let fixed = V1 {
         magic: MAGIC,
-        version: VERSION.into(),
+        version: version.into(),
         bar0_size: bar0_size.into(),
-        config: each(config),
+        config: each(&config.save()),
         storage: *storage,
-    })
+    };
+    let mut state = [0; N];
+    let saved = fixed
+        .write_to_prefix(&mut state)
+        .is_ok_and(|()| config.save_capabilities(state.get_mut(FIXED..).unwrap_or_default()));
+    debug_assert!(saved, "the constant says how much it is");
+    state
 }
 
 /// All converted. A plain loop, as `map` on a long array is slow wherever it is
@@ -97,20 +144,31 @@ fn each<T: Copy, U: Copy + Default + From<T>>(from: &[T; SIZE / 4]) -> [U; SIZE 
     into
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<Saved, RestoreError> {
+/// Reads a saved form, which zeros may follow up to [`STATE_SIZE`].
+pub(crate) fn decode(bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
+    decode_up_to(NEWEST, bytes)
+}
+
+fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
     let format = RestoreError::Format(bytes.len());
     let (magic, rest) = <[u8; 8]>::read_from_prefix(bytes).map_err(|_| format)?;
     let (version, _) = U32::read_from_prefix(rest).map_err(|_| format)?;
     if magic != MAGIC {
         return Err(format);
     }
-    if version != VERSION {
-        return Err(RestoreError::Version(version.get()));
+    let version = version.get();
+    if !(VERSION..=newest).contains(&version) {
+        return Err(RestoreError::Version(version));
     }
-    let v1 = V1::read_from_bytes(bytes).map_err(|_| format)?;
+    let (fixed, rest) = V1::read_from_prefix(bytes).map_err(|_| format)?;
+    let padding = rest.len() == Capabilities::STATE_SIZE && rest.iter().all(|byte| *byte == 0);
+    if version == VERSION && !rest.is_empty() && !padding {
+        return Err(format);
+    }
     Ok(Saved {
-        config: each(&v1.config),
-        storage: v1.storage,
-        bar0_size: v1.bar0_size.get(),
+        config: each(&fixed.config),
+        storage: fixed.storage,
+        bar0_size: fixed.bar0_size.get(),
+        capabilities: rest,
     })
 }

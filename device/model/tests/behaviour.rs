@@ -4,8 +4,8 @@ use vgpu_device::{
     Bar0Size, BarMapping, Device, DeviceConfig, Effects, Refused, Register, RestoreError,
     STATE_SIZE,
 };
-use vgpu_pci::PciId;
 use vgpu_pci::capability::PortType;
+use vgpu_pci::{PciId, RestoreError as Mismatch};
 
 fn device() -> Device {
     Device::new(&DeviceConfig::default(), PortType::Endpoint)
@@ -203,7 +203,10 @@ fn a_foreign_state_is_refused_with_its_reason() {
     );
     state = before;
     state[16] = 0x53; // the vendor id
-    assert!(matches!(refusal(&mut device, &state), RestoreError::Config(e) if e.offset == 0));
+    assert!(matches!(
+        refusal(&mut device, &state),
+        RestoreError::Config(Mismatch::Register { offset: 0, .. })
+    ));
     state = before;
     state[16 + 256 + 0x1f] = 1;
     assert_eq!(refusal(&mut device, &state), RestoreError::ReservedRegister);
@@ -220,6 +223,18 @@ fn a_restored_bar_is_an_effect() {
         reset: false,
     };
     assert_eq!(device().restore(&source.save()), Ok(effects));
+}
+
+/// Where capabilities hold something, it is more.
+#[test]
+fn a_state_says_how_long_it_is() {
+    for port_type in [Some(PortType::Endpoint), None] {
+        let device = Device::new(&DeviceConfig::default(), port_type);
+        assert_eq!(device.state_size(), 1296);
+        assert!(device.state_size() <= STATE_SIZE);
+    }
+    let longer = [device().save().as_slice(), &[0]].concat();
+    assert_eq!(device().restore(&longer), Err(RestoreError::Format(1297)));
 }
 
 /// The saved form is a promise: version 1 stays readable byte for byte.

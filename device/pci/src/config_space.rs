@@ -2,14 +2,14 @@
 
 use std::ops::Range;
 
-use bitflags::bitflags;
 use thiserror::Error;
 
-use crate::capability::Capability;
+use crate::capability::saved::{self, HEADER};
+use crate::capability::{CapabilityList, MOST_STATE};
 use crate::header::{
     BAR0_DWORD, CAPABILITIES_DWORD, COMMAND_DWORD, DWORDS, STATUS_CAPABILITIES_LIST,
 };
-use crate::{Command, Header, MemoryBar, Register, dword};
+use crate::{Changes, Command, Header, MemoryBar, Register, dword};
 
 /// Bytes that [`ConfigSpace`] implements. On an express bus a function has
 /// 4096 bytes; those above read 0, so no extended capability is found.
@@ -18,90 +18,95 @@ pub const SIZE: usize = 256;
 /// Where the capability list starts: right after the header.
 const FIRST_CAPABILITY: usize = 0x40;
 
-bitflags! {
-    /// What a write changed beyond the registers themselves.
-    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-    #[must_use]
-    pub struct Changes: u8 {
-        /// A BAR was moved, or memory decode switched: ask
-        /// [`ConfigSpace::bar_range`] anew.
-        const BAR_MAPPING = 1 << 0;
-        /// Bus mastering was switched.
-        const BUS_MASTER = 1 << 1;
-        /// Software asked for a function level reset. The config space has
-        /// not reset itself: the owner resets it with the rest of the device.
-        const FUNCTION_LEVEL_RESET = 1 << 2;
-    }
-}
-
-/// A saved value does not fit the config space it is restored to.
+/// A saved config space that is not one of such a function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error(
-    "saved config space has {saved:#010x} at offset {offset:#04x}, where this device has {own:#010x} in read-only bits"
-)]
-pub struct RestoreError {
-    /// Byte offset of the first dword that differs.
-    pub offset: usize,
-    /// Its saved value.
-    pub saved: u32,
-    /// The value here.
-    pub own: u32,
+pub enum RestoreError {
+    /// A saved value does not fit its register.
+    #[error(
+        "saved config space has {saved:#010x} at offset {offset:#04x}, where this device has {own:#010x} in read-only bits"
+    )]
+    Register {
+        /// Byte offset of the first dword that differs.
+        offset: usize,
+        /// Its saved value.
+        saved: u32,
+        /// The value here.
+        own: u32,
+    },
+    /// A section of the capabilities' state belongs to no capability here, or
+    /// that one does not accept it.
+    #[error("saved state of a capability at offset {offset:#04x} is none of this device's")]
+    Capability {
+        /// The capability's byte offset in config space.
+        offset: u8,
+    },
+    /// The capabilities' state is no list of sections.
+    #[error("saved state of capabilities is cut short")]
+    Damaged,
 }
 
-/// A capability and the dwords it occupies.
+/// Where a capability is.
 #[derive(Debug)]
-struct Placed {
+struct Place {
     dwords: Range<usize>,
-    capability: Box<dyn Capability>,
+    /// Byte offset of the first of them.
+    offset: u8,
 }
 
 /// A type-0 configuration space.
 ///
 /// Reads and writes take any offset and length; bytes that nothing implements
 /// read 0 and ignore writes (PCI 3.0 section 6.1).
+///
+/// `C` is the device's own type with the capabilities of the function.
 #[derive(Debug)]
-pub struct ConfigSpace {
+pub struct ConfigSpace<C> {
     registers: [Register; SIZE / 4],
     bars: Vec<MemoryBar>,
-    capabilities: Vec<Placed>,
+    capabilities: C,
+    /// Where each of them is.
+    places: Vec<Place>,
 }
 
-impl ConfigSpace {
+impl<C: CapabilityList> ConfigSpace<C> {
     /// Builds the config space of a function: header, BARs, and the
-    /// capabilities linked in the order given, from offset 0x40.
+    /// capabilities linked in their order, from offset 0x40.
     ///
     /// # Panics
     ///
-    /// If the capabilities need more than the 192 bytes there are. What a
-    /// function has is fixed when it is written, so that is a defect of the
-    /// device, not of its input.
+    /// If the capabilities need more than the 192 bytes there are, or one has
+    /// more saved state than it may. What a function has is fixed when it is
+    /// written, so that is a defect of the device, not of its input.
     #[must_use]
-    pub fn new(
-        header: &Header,
-        bars: &[MemoryBar],
-        capabilities: Vec<Box<dyn Capability>>,
-    ) -> Self {
+    pub fn new(header: &Header, bars: &[MemoryBar], capabilities: C) -> Self {
         let mut registers: Vec<Register> = header.registers(bars).to_vec();
-        let mut placed: Vec<Placed> = Vec::new();
-        for capability in capabilities {
+        let mut places: Vec<Place> = Vec::new();
+        for capability in capabilities.iter() {
+            assert!(
+                capability.state_size() <= MOST_STATE,
+                "a capability with {} bytes of state",
+                capability.state_size()
+            );
             let start = registers.len();
             let own = capability.registers();
             // The pointer to this capability: in the header for the first,
             // in the one before for the others.
-            let (pointer, shift) = placed
+            let (pointer, shift) = places
                 .last()
                 .map_or((CAPABILITIES_DWORD, 0), |last| (last.dwords.start, 8));
-            let offset = u32::try_from(start.saturating_mul(4)).unwrap_or(u32::MAX);
-            set_field(&mut registers, pointer, 0xff << shift, offset << shift);
+            // What is past the config space panics below.
+            let offset = u8::try_from(start.saturating_mul(4)).unwrap_or(u8::MAX);
+            let link = u32::from(offset) << shift;
+            set_field(&mut registers, pointer, 0xff << shift, link);
             registers.extend(own);
             let id = u32::from(capability.id());
             set_field(&mut registers, start, 0xffff, id);
-            placed.push(Placed {
+            places.push(Place {
                 dwords: start..registers.len(),
-                capability,
+                offset,
             });
         }
-        if !placed.is_empty() {
+        if !places.is_empty() {
             let bit = STATUS_CAPABILITIES_LIST;
             set_field(&mut registers, COMMAND_DWORD, bit, bit);
         }
@@ -114,8 +119,19 @@ impl ConfigSpace {
         Self {
             registers: std::array::from_fn(|i| registers.get(i).copied().unwrap_or_default()),
             bars: bars.to_vec(),
-            capabilities: placed,
+            capabilities,
+            places,
         }
+    }
+
+    /// The capabilities, by the names and types that the device gives them.
+    pub fn capabilities(&self) -> &C {
+        &self.capabilities
+    }
+
+    /// The same, to be changed.
+    pub fn capabilities_mut(&mut self) -> &mut C {
+        &mut self.capabilities
     }
 
     /// Fills `data` with the bytes at `offset`.
@@ -132,23 +148,26 @@ impl ConfigSpace {
                 break;
             };
             register.write(write);
-            if let Some(placed) = self
-                .capabilities
-                .iter_mut()
-                .find(|placed| placed.dwords.contains(&index))
+            let mut placed = self.places.iter().zip(self.capabilities.iter_mut());
+            if let Some((place, capability)) =
+                placed.find(|(place, _)| place.dwords.contains(&index))
             {
-                let register = index.saturating_sub(placed.dwords.start);
-                changes |= placed.capability.written(register, write);
+                let register = index.saturating_sub(place.dwords.start);
+                changes |= capability.written(register, write);
             }
         }
         changes | self.changes_since(before)
     }
 
-    /// Puts every register back to its power-on value.
+    /// Puts every register, and what capabilities hold beside theirs, back to
+    /// its power-on value.
     pub fn reset(&mut self) -> Changes {
         let before = (self.command(), self.bar_values());
         for register in &mut self.registers {
             register.reset();
+        }
+        for capability in self.capabilities.iter_mut() {
+            capability.reset();
         }
         self.changes_since(before)
     }
@@ -191,25 +210,78 @@ impl ConfigSpace {
         values
     }
 
-    /// Takes over the values of a saved config space.
+    /// How many bytes [`Self::save_capabilities`] writes.
+    #[must_use]
+    pub fn capabilities_size(&self) -> usize {
+        let sizes = self.capabilities.iter().map(|it| it.state_size());
+        sizes.filter(|size| *size > 0).fold(0, |sum, size| {
+            sum.saturating_add(HEADER).saturating_add(size)
+        })
+    }
+
+    /// Writes what capabilities hold beside their registers to the start of
+    /// `into`, with each of them its length; nothing where none holds anything.
+    /// Returns whether there was room for all.
+    #[must_use]
+    pub fn save_capabilities(&self, into: &mut [u8]) -> bool {
+        let mut left = into;
+        for (place, capability) in self.places.iter().zip(self.capabilities.iter()) {
+            let size = capability.state_size();
+            if size == 0 {
+                continue;
+            }
+            let Some((state, rest)) = saved::begin(left, place.offset, capability.id(), size)
+            else {
+                return false;
+            };
+            capability.save(state);
+            left = rest;
+        }
+        true
+    }
+
+    /// Takes over the values of a saved config space, and what its capabilities
+    /// held beside their registers, as [`Self::save_capabilities`] wrote it;
+    /// zeros may follow. A capability of which nothing was saved is reset.
     ///
     /// # Errors
     ///
-    /// If they differ in a bit that is read-only here: then they are another
-    /// device's, and nothing is changed.
-    pub fn restore(&mut self, saved: &[u32; SIZE / 4]) -> Result<Changes, RestoreError> {
+    /// If they are those of another device: registers differ in a bit that is
+    /// read-only here, or a capability does not accept its state. Then nothing
+    /// is changed.
+    pub fn restore(
+        &mut self,
+        saved: &[u32; SIZE / 4],
+        capabilities: &[u8],
+    ) -> Result<Changes, RestoreError> {
         for (index, (own, &saved)) in self.registers.iter().zip(saved).enumerate() {
             if !own.can_hold(saved) {
-                return Err(RestoreError {
+                return Err(RestoreError::Register {
                     offset: index.saturating_mul(4),
                     saved,
                     own: own.value(),
                 });
             }
         }
+        for section in saved::sections(capabilities) {
+            let section = section.map_err(|_| RestoreError::Damaged)?;
+            let offset = section.offset;
+            let mut placed = self.places.iter().zip(self.capabilities.iter());
+            placed
+                .find(|(place, _)| place.offset == offset)
+                .filter(|(_, it)| it.id() == section.id && it.accepts(section.state))
+                .ok_or(RestoreError::Capability { offset })?;
+        }
         let before = (self.command(), self.bar_values());
         for (register, &saved) in self.registers.iter_mut().zip(saved) {
             register.set(saved);
+        }
+        for (place, capability) in self.places.iter().zip(self.capabilities.iter_mut()) {
+            let mut sections = saved::sections(capabilities).flatten();
+            match sections.find(|section| section.offset == place.offset) {
+                Some(section) => capability.restore(section.state),
+                None => capability.reset(),
+            }
         }
         Ok(self.changes_since(before))
     }

@@ -21,6 +21,7 @@
 pub mod capability;
 
 mod bar;
+mod changes;
 mod config_space;
 mod dword;
 mod header;
@@ -28,7 +29,8 @@ mod id;
 mod register;
 
 pub use bar::{BarSize, InvalidBarSize, MemoryBar};
-pub use config_space::{Changes, ConfigSpace, RestoreError, SIZE};
+pub use changes::Changes;
+pub use config_space::{ConfigSpace, RestoreError, SIZE};
 pub use dword::DwordWrite;
 pub use header::{Command, Header, offset};
 pub use id::{InvalidPciId, InvalidSlot, PciId, Slot};

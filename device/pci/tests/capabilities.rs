@@ -1,6 +1,6 @@
 //! The capability list as a guest walks it.
 
-use vgpu_pci::capability::{Capability, Express, PortType};
+use vgpu_pci::capability::{Capability, CapabilityList, Express, PortType};
 use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register};
 
 /// A capability that reports writes to its second register, and wrongly takes
@@ -28,7 +28,25 @@ impl Capability for Probe {
     }
 }
 
-fn config_space(capabilities: Vec<Box<dyn Capability>>) -> ConfigSpace {
+/// As many of whatever kind as a test wants.
+#[derive(Debug)]
+struct Any(Vec<Box<dyn Capability>>);
+
+impl CapabilityList for Any {
+    fn iter(&self) -> impl Iterator<Item = &dyn Capability> {
+        self.0.iter().map(|it| &**it)
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn Capability> {
+        self.0.iter_mut().map(|it| &mut **it as _)
+    }
+}
+
+fn config_space(capabilities: Vec<Box<dyn Capability>>) -> ConfigSpace<Any> {
+    with(Any(capabilities))
+}
+
+fn with<C: CapabilityList>(capabilities: C) -> ConfigSpace<C> {
     let id = PciId::try_from(0x1234).unwrap();
     let header = Header {
         vendor_id: id,
@@ -41,14 +59,14 @@ fn config_space(capabilities: Vec<Box<dyn Capability>>) -> ConfigSpace {
     ConfigSpace::new(&header, &[], capabilities)
 }
 
-fn read<const N: usize>(config: &ConfigSpace, offset: u16) -> [u8; N] {
+fn read<const N: usize>(config: &ConfigSpace<impl CapabilityList>, offset: u16) -> [u8; N] {
     let mut data = [0; N];
     config.read(offset, &mut data);
     data
 }
 
 /// (offset, id) of each capability.
-fn walk(config: &ConfigSpace) -> Vec<(u8, u8)> {
+fn walk(config: &ConfigSpace<impl CapabilityList>) -> Vec<(u8, u8)> {
     let mut found = Vec::new();
     let [mut at] = read(config, 0x34);
     while at != 0 {

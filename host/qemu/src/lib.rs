@@ -12,17 +12,26 @@
 use std::ffi::c_char;
 
 use vgpu_abi::{bar0, ids};
-use vgpu_device::{Bar0Size, Device, DeviceConfig, Effects, Refused, Register, STATE_SIZE};
+use vgpu_device::{Bar0Size, Device, DeviceConfig, Effects, Refused, STATE_SIZE};
 use vgpu_pci::PciId;
 use vgpu_pci::capability::PortType;
+
+mod instance;
+mod values;
+
+pub use instance::VgpuDevice;
+pub use values::{VGPU_DESCRIPTION_SIZE, VGPU_NAME_SIZE, VgpuValue, vgpu_value, vgpu_value_at};
 
 /// Bytes of config space that the model implements; those above read 0.
 pub const VGPU_CONFIG_SIZE: usize = 256;
 const _: () = assert!(VGPU_CONFIG_SIZE == vgpu_pci::SIZE);
 
-/// Size of the saved state, in bytes.
-pub const VGPU_STATE_SIZE: usize = 1296;
-const _: () = assert!(VGPU_STATE_SIZE == STATE_SIZE);
+/// Bytes of saved state that every device has. Those after them are the state of
+/// capabilities that hold something beside their registers.
+pub const VGPU_STATE_FIXED: usize = 1296;
+/// Room for a saved state, in bytes: more than any has.
+pub const VGPU_STATE_MOST: usize = 8192;
+const _: () = assert!(VGPU_STATE_FIXED <= STATE_SIZE && STATE_SIZE <= VGPU_STATE_MOST);
 
 /// Room for an error message with its closing NUL, in bytes.
 pub const VGPU_ERROR_SIZE: usize = 256;
@@ -48,14 +57,6 @@ const _: () = assert!(
         && VGPU_REVISION == ids::REVISION
         && VGPU_BAR0_SIZE == bar0::DEFAULT_SIZE as u64
 );
-
-/// One device, and how many accesses to BAR0 it refused since it was made.
-#[derive(Debug)]
-pub struct VgpuDevice {
-    device: Device,
-    refused_reads: u64,
-    refused_writes: u64,
-}
 
 /// What the user chose, unchecked.
 #[repr(C)]
@@ -91,24 +92,14 @@ pub enum VgpuPlace {
     ConventionalBridge,
 }
 
-/// What [`vgpu_value`] tells the host.
+/// A saved state, which has a length of its own.
 #[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub enum VgpuValue {
-    /// Command register.
-    Command,
-    /// Status register.
-    Status,
-    /// Data Offset register.
-    DataOffset,
-    /// Data Length register.
-    DataLength,
-    /// Request ID register.
-    RequestId,
-    /// Reads of BAR0 that the device refused since it was made.
-    RefusedReads,
-    /// Writes to BAR0 that the device refused since it was made.
-    RefusedWrites,
+#[derive(Debug)]
+pub struct VgpuState {
+    /// How many of the bytes it has, at least [`VGPU_STATE_FIXED`].
+    pub size: u32,
+    /// The bytes, and room.
+    pub bytes: [u8; VGPU_STATE_MOST],
 }
 
 /// Makes a device. On an option that cannot be, returns NULL and says in
@@ -233,21 +224,6 @@ pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
     has_reset(&device.device.reset());
 }
 
-/// The host reads a register or a counter.
-#[unsafe(no_mangle)]
-pub extern "C" fn vgpu_value(device: &VgpuDevice, value: VgpuValue) -> u64 {
-    let register = |register| device.device.register(register).into();
-    match value {
-        VgpuValue::Command => register(Register::Command),
-        VgpuValue::Status => register(Register::Status),
-        VgpuValue::DataOffset => register(Register::DataOffset),
-        VgpuValue::DataLength => register(Register::DataLength),
-        VgpuValue::RequestId => register(Register::RequestId),
-        VgpuValue::RefusedReads => device.refused_reads,
-        VgpuValue::RefusedWrites => device.refused_writes,
-    }
-}
-
 /// The host writes the Status register.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
@@ -256,8 +232,13 @@ pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
 
 /// Saves all guest-visible state.
 #[unsafe(no_mangle)]
-pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut [u8; VGPU_STATE_SIZE]) {
-    *state = device.device.save();
+pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut VgpuState) {
+    let saved = device.device.save();
+    // At most the room there is, by the assertion above.
+    state.size = device.device.state_size().min(saved.len()) as u32;
+    for (to, from) in state.bytes.iter_mut().zip(saved) {
+        *to = from;
+    }
 }
 
 /// Takes over a saved state. If it is not one of such a device, returns false,
@@ -265,10 +246,11 @@ pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut [u8; VGPU_STATE_SIZ
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_restore(
     device: &mut VgpuDevice,
-    state: &[u8; VGPU_STATE_SIZE],
+    state: &VgpuState,
     error: &mut [c_char; VGPU_ERROR_SIZE],
 ) -> bool {
-    match device.device.restore(state) {
+    let size = state.bytes.len().min(state.size as usize);
+    match device.device.restore(state.bytes.split_at(size).0) {
         Ok(effects) => {
             has_reset(&effects);
             true

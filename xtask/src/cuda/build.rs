@@ -6,7 +6,6 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use clap_complete::Shell;
 use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process;
@@ -14,7 +13,7 @@ use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 use crate::cuda::glibc;
-use crate::package::{completions, manual};
+use crate::manual::Manual;
 
 /// How it is built.
 #[derive(Debug, Clone, Copy)]
@@ -46,10 +45,10 @@ impl Installed {
 }
 
 /// Where each shell looks for completions, below the folder.
-const COMPLETIONS: [(Shell, &str); 3] = [
-    (Shell::Bash, "share/bash-completion/completions/vgpu"),
-    (Shell::Zsh, "share/zsh/site-functions/_vgpu"),
-    (Shell::Fish, "share/fish/vendor_completions.d/vgpu.fish"),
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "share/bash-completion/completions/vgpu"),
+    ("zsh", "share/zsh/site-functions/_vgpu"),
+    ("fish", "share/fish/vendor_completions.d/vgpu.fish"),
 ];
 
 /// Builds all, and lays it out in a folder.
@@ -92,14 +91,23 @@ fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {
     let link = folder.join("lib/vgpu/libcuda.so.1");
     remove(&link)?;
     symlink("libcuda.so", &link).with_context(|| link.display().to_string())?;
-    let command = vgpu_command::command();
+    let manual = Manual::of("vgpu")?;
     for (shell, path) in COMPLETIONS {
-        write(&folder.join(path), &completions::of(&command, shell))?;
+        write(&folder.join(path), &manual.completions(shell)?)?;
     }
-    for (name, page) in manual::pages(command)? {
-        write(&folder.join(format!("share/man/man1/{name}.1")), &page)?;
+    for (name, page) in manual.pages()? {
+        write(&folder.join("share/man/man1").join(name), &page)?;
     }
     Ok(Installed(folder.to_path_buf()))
+}
+
+/// The command and its library, soon.
+///
+/// # Errors
+///
+/// They do not build.
+pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
+    build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
 }
 
 /// Takes a file away that may be in use.

@@ -7,14 +7,13 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process::{self, Process};
 use vgpu_bed::steps::{Step, Steps};
 
 use super::list::Target;
 use super::progress::Progress;
-use super::without_input;
 use crate::checkout;
 
 /// Build scripts and macros are for the same machine, and flags would be theirs too unless a target is named.
@@ -144,4 +143,9 @@ impl Engine {
         }
         Ok(total)
     }
+}
+
+/// The error of a target that neither ended well nor left what broke it.
+fn without_input(target: &Target) -> anyhow::Error {
+    anyhow!("the target {} ended without an input to blame", target.name)
 }

@@ -17,7 +17,7 @@ use vgpu_bed::machine::{MachineBuilder, MachineType};
 use vgpu_bed::steps::{Step, Steps};
 use vgpu_bed::stock_qemu::StockQemu;
 
-use super::VERSION;
+use super::contents::VERSION;
 use crate::checkout;
 
 const SUITE: &str = "bookworm";

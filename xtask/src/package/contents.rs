@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
-use clap_complete::Shell;
 
-use super::{completions, manual};
 use crate::checkout;
+use crate::manual::Manual;
+
+/// The version of all packages.
+pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Whom a package is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,14 +138,11 @@ const XCP_NG: [(&str, u32, Source); 12] = [
 const SETTINGS: &str = "/etc/vgpu-stub/xcp.conf";
 
 /// Where each shell looks for completions.
-const COMPLETIONS: [(Shell, &str); 3] = [
+const COMPLETIONS: [(&str, &str); 3] = [
+    ("bash", "/usr/share/bash-completion/completions/vgpu-stub"),
+    ("zsh", "/usr/share/zsh/site-functions/_vgpu-stub"),
     (
-        Shell::Bash,
-        "/usr/share/bash-completion/completions/vgpu-stub",
-    ),
-    (Shell::Zsh, "/usr/share/zsh/site-functions/_vgpu-stub"),
-    (
-        Shell::Fish,
+        "fish",
         "/usr/share/fish/vendor_completions.d/vgpu-stub.fish",
     ),
 ];
@@ -169,13 +168,13 @@ pub(super) fn entries(kit: Kit) -> Result<Vec<Entry>> {
         .chain(own)
         .map(|(path, mode, source)| entry(path, *mode, source.clone()))
         .collect();
-    let command = vgpu_stub::command();
+    let manual = Manual::of("vgpu-stub")?;
     for (shell, path) in COMPLETIONS {
-        let text = completions::of(&command, shell);
+        let text = manual.completions(shell)?;
         entries.push(entry(path, 0o644, Source::Text(text)));
     }
-    for (name, page) in manual::pages(command)? {
-        let path = format!("/usr/share/man/man1/{name}.1");
+    for (name, page) in manual.pages()? {
+        let path = format!("/usr/share/man/man1/{name}");
         entries.push(entry(&path, 0o644, Source::Text(page)));
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));

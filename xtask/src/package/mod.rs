@@ -1,9 +1,7 @@
 //! `cargo xtask package`: packages for the hosts of VMs.
 
 mod clean_debian;
-pub(crate) mod completions;
 mod contents;
-pub(crate) mod manual;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +14,7 @@ use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
-use contents::{Entry, Kit, Source, entries, stage};
+use contents::{Entry, Kit, Source, VERSION, entries, stage};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -30,7 +28,6 @@ last commit.
 
 Exit code: 0 if all were built, and pass the check where one was asked for; 1 otherwise.";
 
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SUMMARY: &str = "A virtual GPU PCI device for virtual machines";
 const LICENCE: &str = "MIT OR Apache-2.0";
 

@@ -1,6 +1,6 @@
 //! A call of CloudStack's API, in the forms that people and programs send.
 
-use std::fmt::Write;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A command with its parameters.
 #[derive(Clone, Debug)]
@@ -10,18 +10,6 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub(super) fn new(command: &'static str) -> Self {
-        Self {
-            command,
-            parameters: Vec::new(),
-        }
-    }
-
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.parameters.push((name, value.into()));
-        self
-    }
-
     /// The line for CloudMonkey, in its own shell or in the system's. It
     /// encodes the request itself.
     pub(super) fn cmk(&self) -> String {
@@ -49,19 +37,12 @@ impl Call {
     }
 }
 
-/// Text with all but unreserved characters as %XX (RFC 3986), which Java's
-/// URLDecoder reads back.
+/// What is encoded: all but letters, digits, and these marks, as RFC 3986 and Java's URLEncoder have it.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
+
+/// Text with these characters as %XX, which Java's URLDecoder reads back.
 pub(super) fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::new();
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._".contains(&byte) {
-            encoded.push(byte.into());
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+    utf8_percent_encode(text, ENCODED).to_string()
 }
 
 #[cfg(test)]
@@ -70,9 +51,10 @@ mod tests {
 
     #[test]
     fn a_call_is_a_line_and_a_query() {
-        let call = Call::new("updateConfiguration")
-            .with("name", "a.b")
-            .with("value", "PV-args, c:d");
+        let call = Call {
+            command: "updateConfiguration",
+            parameters: vec![("name", "a.b".into()), ("value", "PV-args, c:d".into())],
+        };
         assert_eq!(
             call.cmk(),
             "cmk update configuration name=a.b value='PV-args, c:d'"
@@ -85,7 +67,10 @@ mod tests {
 
     #[test]
     fn a_shell_takes_a_map_and_nothing_as_they_are() {
-        let call = Call::new("updateHost").with("a[0].b", "c d").with("e", "");
+        let call = Call {
+            command: "updateHost",
+            parameters: vec![("a[0].b", "c d".into()), ("e", String::new())],
+        };
         assert_eq!(call.cmk(), "cmk update host 'a[0].b=c d' e=''");
         assert_eq!(call.query(), "command=updateHost&a%5B0%5D.b=c%20d&e=");
     }

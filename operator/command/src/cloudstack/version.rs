@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Hypervisor;
+use super::hypervisor::Hypervisor;
 use crate::failure::Failure;
 
 /// A release of CloudStack: 4.20.1 and 4.20.1.0 are the same one here.
@@ -49,18 +49,18 @@ impl fmt::Display for Version {
 ///
 /// xenserver: apache/cloudstack pull request 9248. kvm: pull request 3510
 /// brought the setting.
-fn first(hypervisor: Hypervisor) -> (Version, &'static str) {
-    match hypervisor {
-        Hypervisor::Xenserver => (
-            Version([4, 19, 1]),
-            "puts extra configuration of 'platform' into other_config, which starts no device",
-        ),
-        Hypervisor::Kvm => (
-            Version([4, 14, 0]),
-            "has no setting allow.additional.vm.configuration.list.kvm",
-        ),
-    }
-}
+const FIRST: [(Hypervisor, Version, &str); 2] = [
+    (
+        Hypervisor::Xenserver,
+        Version([4, 19, 1]),
+        "puts extra configuration of 'platform' into other_config, which starts no device",
+    ),
+    (
+        Hypervisor::Kvm,
+        Version([4, 14, 0]),
+        "has no setting allow.additional.vm.configuration.list.kvm",
+    ),
+];
 
 /// XCP-ng 8.3 as a host: apache/cloudstack pull request 10684.
 pub(super) const XCP_NG_8_3: Version = Version([4, 20, 1]);
@@ -71,14 +71,16 @@ pub(super) const XCP_NG_8_3: Version = Version([4, 20, 1]);
 ///
 /// It is too old.
 pub(super) fn check(hypervisor: Hypervisor, version: Version) -> Result<(), Failure> {
-    let (first, flaw) = first(hypervisor);
-    if version < first {
-        return Err(Failure::new(
+    let late = FIRST
+        .iter()
+        .find(|(of, first, _)| *of == hypervisor && version < *first);
+    match late {
+        Some((_, first, flaw)) => Err(Failure::new(
             format!("CloudStack {version} {flaw}"),
             format!("upgrade CloudStack to {first} or later"),
-        ));
+        )),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -3,28 +3,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// A UUID in lower case. It is safe in a file name, and in an argument of `xe`.
+/// A UUID, which is shown in lower case. It is safe in a file name, and in an argument of `xe`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Uuid(String);
+pub(super) struct Uuid(uuid::Uuid);
+
+/// Letters of the form that XAPI writes. The crate takes others too, none of which is as long.
+const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;
 
 impl FromStr for Uuid {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let hyphens = [8, 13, 18, 23];
-        let fits = text.len() == 36
-            && text.bytes().enumerate().all(|(at, byte)| {
-                if hyphens.contains(&at) {
-                    byte == b'-'
-                } else {
-                    byte.is_ascii_hexdigit()
-                }
-            });
-        if fits {
-            Ok(Self(text.to_ascii_lowercase()))
-        } else {
-            Err(format!("'{}' is no UUID", text.escape_debug()))
-        }
+        let uuid = uuid::Uuid::try_parse(text).ok();
+        uuid.filter(|_| text.len() == LENGTH)
+            .map(Self)
+            .ok_or_else(|| format!("'{}' is no UUID", text.escape_debug()))
     }
 }
 
@@ -50,6 +43,9 @@ mod tests {
             "2f1a8c4e-6b0d-4d0e-9a6c-0d8f3f6f0a1g",
             "2f1a8c4e06b0d-4d0e-9a6c-0d8f3f6f0a11",
             "../../../../../../../../etc/passwd/x",
+            "2f1a8c4e6b0d4d0e9a6c0d8f3f6f0a11",
+            "{2f1a8c4e-6b0d-4d0e-9a6c-0d8f3f6f0a11}",
+            "urn:uuid:2f1a8c4e-6b0d-4d0e-9a6c-0d8f3f6f0a11",
         ] {
             assert!(wrong.parse::<Uuid>().is_err(), "{wrong}");
         }

@@ -56,7 +56,10 @@ typedef struct VgpuStubState {
      * there afterwards. All that reaches the model holds that lock.
      */
     VgpuDevice *model;
-    uint8_t migrated[VGPU_STATE_SIZE];
+    VgpuState migrated;
+    /* What of it comes after the part that every device has. */
+    uint8_t *more;
+    uint32_t more_size;
 } VgpuStubState;
 
 typedef struct VgpuStubClass {
@@ -160,6 +163,15 @@ static int vgpu_stub_pre_save(void *opaque)
     VgpuStubState *s = opaque;
 
     vgpu_save(s->model, &s->migrated);
+    s->more_size = s->migrated.size - VGPU_STATE_FIXED;
+    return 0;
+}
+
+static int vgpu_stub_pre_load(void *opaque)
+{
+    VgpuStubState *s = opaque;
+
+    s->more_size = 0;
     return 0;
 }
 
@@ -168,7 +180,8 @@ static int vgpu_stub_post_load(void *opaque, int version_id)
     VgpuStubState *s = opaque;
     char error[VGPU_ERROR_SIZE];
 
-    if (!vgpu_restore(s->model, (const void *)s->migrated, &error)) {
+    s->migrated.size = VGPU_STATE_FIXED + s->more_size;
+    if (!vgpu_restore(s->model, &s->migrated, &error)) {
         error_report(TYPE_VGPU_STUB ": %s", error);
         return -EINVAL;
     }
@@ -176,16 +189,46 @@ static int vgpu_stub_post_load(void *opaque, int version_id)
     return 0;
 }
 
+static bool vgpu_stub_more_needed(void *opaque)
+{
+    return VGPU_STUB(opaque)->more_size != 0;
+}
+
+static bool vgpu_stub_more_fits(void *opaque, int version_id)
+{
+    return VGPU_STUB(opaque)->more_size <= VGPU_STATE_MOST - VGPU_STATE_FIXED;
+}
+
+/* A device without it migrates to and from a QEMU that does not know of it. */
+static const VMStateDescription vgpu_stub_vmstate_more = {
+    .name = TYPE_VGPU_STUB "/more",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = vgpu_stub_more_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_UINT32(more_size, VgpuStubState),
+        VMSTATE_VALIDATE("its size", vgpu_stub_more_fits),
+        VMSTATE_VBUFFER_UINT32(more, VgpuStubState, 0, NULL, more_size),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
 static const VMStateDescription vgpu_stub_vmstate = {
     .name = TYPE_VGPU_STUB,
     .version_id = 1,
     .minimum_version_id = 1,
     .pre_save = vgpu_stub_pre_save,
+    .pre_load = vgpu_stub_pre_load,
     .post_load = vgpu_stub_post_load,
     .fields = (const VMStateField[]) {
         VMSTATE_PCI_DEVICE(parent_obj, VgpuStubState),
-        VMSTATE_UINT8_ARRAY(migrated, VgpuStubState, VGPU_STATE_SIZE),
+        VMSTATE_UINT8_SUB_ARRAY(migrated.bytes, VgpuStubState, 0,
+                                VGPU_STATE_FIXED),
         VMSTATE_END_OF_LIST()
+    },
+    .subsections = (const VMStateDescription *[]) {
+        &vgpu_stub_vmstate_more,
+        NULL
     },
 };
 
@@ -253,6 +296,7 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
                               "vgpu-stub-bar0", vgpu_bar0_size(model));
     }
     s->model = model;
+    s->more = s->migrated.bytes + VGPU_STATE_FIXED;
 
     vgpu_config_write_mask(s->model, (void *)pci_dev->wmask);
     /*
@@ -281,28 +325,12 @@ static void vgpu_stub_finalize(Object *obj)
 }
 
 /* The host's view of the device, as QOM properties. */
-static const struct {
-    const char *name;
-    VgpuValue value;
-    const char *description;
-} vgpu_stub_values[] = {
-    { "command", VGPU_VALUE_COMMAND, "Command register" },
-    { "status", VGPU_VALUE_STATUS, "Status register; the host may set it" },
-    { "data-offset", VGPU_VALUE_DATA_OFFSET, "Data Offset register" },
-    { "data-length", VGPU_VALUE_DATA_LENGTH, "Data Length register" },
-    { "request-id", VGPU_VALUE_REQUEST_ID, "Request ID register" },
-    { "refused-reads", VGPU_VALUE_REFUSED_READS,
-      "BAR0 reads that the device takes in no form" },
-    { "refused-writes", VGPU_VALUE_REFUSED_WRITES,
-      "BAR0 writes that the device takes in no form" },
-};
-
 static void vgpu_stub_get_value(Object *obj, Visitor *v, const char *name,
                                 void *opaque, Error **errp)
 {
     VgpuStubState *s = VGPU_STUB(obj);
     const VgpuValue *which = opaque;
-    uint64_t value = s->model ? vgpu_value(s->model, *which) : 0;
+    uint64_t value = s->model ? vgpu_value(s->model, which) : 0;
 
     visit_type_uint64(v, name, &value, errp);
 }
@@ -327,23 +355,21 @@ static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
 
 static void vgpu_stub_add_values(ObjectClass *klass)
 {
-    size_t i;
+    const VgpuValue *value;
+    uint32_t i;
 
-    for (i = 0; i < ARRAY_SIZE(vgpu_stub_values); i++) {
-        const char *name = vgpu_stub_values[i].name;
-        VgpuValue value = vgpu_stub_values[i].value;
-
+    for (i = 0; (value = vgpu_value_at(i)); i++) {
         object_class_property_add(
-            klass, name, value == VGPU_VALUE_STATUS ? "uint32" : "uint64",
+            klass, value->name, value->settable ? "uint32" : "uint64",
             vgpu_stub_get_value,
-            value == VGPU_VALUE_STATUS ? vgpu_stub_set_status : NULL,
-            NULL, (void *)&vgpu_stub_values[i].value
+            value->settable ? vgpu_stub_set_status : NULL,
+            NULL, (void *)value
 #if !QEMU_SINCE(5, 1)
             , &error_abort
 #endif
             );
         object_class_property_set_description(
-            klass, name, vgpu_stub_values[i].description
+            klass, value->name, value->description
 #if !QEMU_SINCE(5, 1)
             , &error_abort
 #endif

@@ -15,9 +15,15 @@
 #define VGPU_CONFIG_SIZE 256
 
 /*
- Size of the saved state, in bytes.
+ Bytes of saved state that every device has. Those after them are the state of
+ capabilities that hold something beside their registers.
  */
-#define VGPU_STATE_SIZE 1296
+#define VGPU_STATE_FIXED 1296
+
+/*
+ Room for a saved state, in bytes: more than any has.
+ */
+#define VGPU_STATE_MOST 8192
 
 /*
  Room for an error message with its closing NUL, in bytes.
@@ -55,6 +61,16 @@
 #define VGPU_BAR0_SIZE 4096
 
 /*
+ Room for a value's name with its closing NUL, in bytes.
+ */
+#define VGPU_NAME_SIZE 32
+
+/*
+ Room for a value's description with its closing NUL, in bytes.
+ */
+#define VGPU_DESCRIPTION_SIZE 64
+
+/*
  Where the device sits, which decides what it is in PCI Express.
  */
 typedef enum {
@@ -73,40 +89,6 @@ typedef enum {
    */
   VGPU_PLACE_CONVENTIONAL_BRIDGE,
 } VgpuPlace;
-
-/*
- What [`vgpu_value`] tells the host.
- */
-typedef enum {
-  /*
-   Command register.
-   */
-  VGPU_VALUE_COMMAND,
-  /*
-   Status register.
-   */
-  VGPU_VALUE_STATUS,
-  /*
-   Data Offset register.
-   */
-  VGPU_VALUE_DATA_OFFSET,
-  /*
-   Data Length register.
-   */
-  VGPU_VALUE_DATA_LENGTH,
-  /*
-   Request ID register.
-   */
-  VGPU_VALUE_REQUEST_ID,
-  /*
-   Reads of BAR0 that the device refused since it was made.
-   */
-  VGPU_VALUE_REFUSED_READS,
-  /*
-   Writes to BAR0 that the device refused since it was made.
-   */
-  VGPU_VALUE_REFUSED_WRITES,
-} VgpuValue;
 
 /*
  One device, and how many accesses to BAR0 it refused since it was made.
@@ -146,6 +128,42 @@ typedef struct {
    */
   VgpuPlace place;
 } VgpuOptions;
+
+/*
+ A saved state, which has a length of its own.
+ */
+typedef struct {
+  /*
+   How many of the bytes it has, at least [`VGPU_STATE_FIXED`].
+   */
+  uint32_t size;
+  /*
+   The bytes, and room.
+   */
+  uint8_t bytes[VGPU_STATE_MOST];
+} VgpuState;
+
+/*
+ A register or a counter, as the host sees it.
+ */
+typedef struct {
+  /*
+   Its name in small letters, such as data-offset.
+   */
+  char name[VGPU_NAME_SIZE];
+  /*
+   What it is.
+   */
+  char description[VGPU_DESCRIPTION_SIZE];
+  /*
+   Which of all values it is, from 0 on.
+   */
+  uint32_t index;
+  /*
+   Whether it is the one that [`vgpu_set_status`](crate::vgpu_set_status) sets.
+   */
+  bool settable;
+} VgpuValue;
 
 /*
  Makes a device. On an option that cannot be, returns NULL and says in
@@ -202,11 +220,6 @@ bool vgpu_bar0_write(VgpuDevice *device, uint64_t offset, uint32_t size, uint64_
 void vgpu_reset(VgpuDevice *device);
 
 /*
- The host reads a register or a counter.
- */
-uint64_t vgpu_value(const VgpuDevice *device, VgpuValue value);
-
-/*
  The host writes the Status register.
  */
 void vgpu_set_status(VgpuDevice *device, uint32_t status);
@@ -214,14 +227,22 @@ void vgpu_set_status(VgpuDevice *device, uint32_t status);
 /*
  Saves all guest-visible state.
  */
-void vgpu_save(const VgpuDevice *device, uint8_t (*state)[VGPU_STATE_SIZE]);
+void vgpu_save(const VgpuDevice *device, VgpuState *state);
 
 /*
  Takes over a saved state. If it is not one of such a device, returns false,
  says why in `error`, and leaves the device as it was.
  */
-bool vgpu_restore(VgpuDevice *device,
-                  const uint8_t (*state)[VGPU_STATE_SIZE],
-                  char (*error)[VGPU_ERROR_SIZE]);
+bool vgpu_restore(VgpuDevice *device, const VgpuState *state, char (*error)[VGPU_ERROR_SIZE]);
+
+/*
+ The register or counter of this index; NULL after the last one.
+ */
+const VgpuValue *vgpu_value_at(uint32_t index);
+
+/*
+ The host reads a register or a counter.
+ */
+uint64_t vgpu_value(const VgpuDevice *device, const VgpuValue *value);
 
 #endif  /* VGPU_STUB_H */

@@ -1,0 +1,87 @@
+//! What a capability is, and the capabilities of a function as a whole.
+
+use std::fmt;
+
+use crate::{Changes, DwordWrite, Register};
+
+/// A structure in the capability list.
+///
+/// To add one: a file here with the type, and a field in the device's own
+/// [`CapabilityList`].
+pub trait Capability: fmt::Debug + Send {
+    /// The Capability ID (PCI 3.0 appendix H).
+    fn id(&self) -> u8;
+
+    /// The registers after reset, first to last. The low 16 bits of the first
+    /// one (ID and next pointer) are filled in by the config space.
+    fn registers(&self) -> Vec<Register>;
+
+    /// The guest wrote to the register of this index, counted from the start
+    /// of the capability. The register's writable bits are already updated;
+    /// what is returned reaches the device as an event.
+    fn written(&mut self, register: usize, write: DwordWrite) -> Changes {
+        let _ = (register, write);
+        Changes::empty()
+    }
+
+    /// Puts what it holds beside its registers back to power-on; the config
+    /// space resets the registers themselves.
+    fn reset(&mut self) {}
+
+    /// How many bytes of saved state it has beside its registers, which the
+    /// config space saves: always the same, and at most [`MOST_STATE`].
+    fn state_size(&self) -> usize {
+        0
+    }
+
+    /// Writes that state to `state`, which has [`Self::state_size`] bytes.
+    fn save(&self, state: &mut [u8]) {
+        let _ = state;
+    }
+
+    /// Whether these bytes are a state that it can have, here or in an earlier
+    /// version of the software. Their number is up to whoever saved them.
+    fn accepts(&self, state: &[u8]) -> bool {
+        state.is_empty()
+    }
+
+    /// Takes over a state that it accepts.
+    fn restore(&mut self, state: &[u8]) {
+        let _ = state;
+    }
+}
+
+/// The most bytes of saved state that a capability can have.
+pub const MOST_STATE: usize = 0xffff;
+
+/// The capabilities of a function: a type of the device's own, through which
+/// it reaches each by its name and type.
+///
+/// ```
+/// use vgpu_pci::capability::{Capability, CapabilityList, Express};
+///
+/// #[derive(Debug)]
+/// struct Capabilities {
+///     express: Option<Express>,
+/// }
+///
+/// // Taken apart without `..`: the compiler complains about one that is left out.
+/// impl CapabilityList for Capabilities {
+///     fn iter(&self) -> impl Iterator<Item = &dyn Capability> {
+///         let Self { express } = self;
+///         [express.as_ref().map(|it| it as _)].into_iter().flatten()
+///     }
+///     fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn Capability> {
+///         let Self { express } = self;
+///         [express.as_mut().map(|it| it as _)].into_iter().flatten()
+///     }
+/// }
+/// ```
+pub trait CapabilityList: fmt::Debug {
+    /// All that the function has, in the order in which they are linked; the
+    /// same ones for as long as it exists.
+    fn iter(&self) -> impl Iterator<Item = &dyn Capability>;
+
+    /// The same, to be changed.
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn Capability>;
+}
