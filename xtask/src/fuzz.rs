@@ -13,6 +13,7 @@ mod progress;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -68,7 +69,7 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     if options.list {
         for target in TARGETS {
-            println!("{:<10} {}", target.name, target.about);
+            println!("{:<12} {}", target.name, target.about);
         }
         return Ok(());
     }
@@ -109,23 +110,49 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
         .mend("See what there is: cargo xtask fuzz --list")
 }
 
+/// Runs the targets, as many at a time as there are processors for them.
 fn fuzz(targets: &[&Target], limit: &Limit, steps: &Steps) -> Result<Summary> {
     let engine = Engine::build(steps)?;
     let cache = Cache::open()?;
-    let mut rows = Vec::new();
-    for target in targets {
-        let corpus = cache.dir(&format!("fuzz/{}", target.name))?;
-        let progress = steps.step(&format!("Fuzz {}", target.name), |step| {
-            engine.run(target, &corpus, &folder("seeds", target), limit, step)
+    let processors = thread::available_parallelism()?.get();
+    let at_a_time = processors / usize::try_from(limit.jobs)?.clamp(1, processors);
+    let (mut rows, mut failed) = (Vec::new(), None);
+    for targets in targets.chunks(at_a_time) {
+        let names: Vec<_> = targets.iter().map(|target| target.name).collect();
+        let ended = steps.step(&format!("Fuzz {}", names.join(", ")), |step| {
+            let run = |target: &Target| {
+                let corpus = cache.dir(&format!("fuzz/{}", target.name))?;
+                engine.run(target, &corpus, &folder("seeds", target), limit, step)
+            };
+            thread::scope(|scope| {
+                let threads: Vec<_> = targets
+                    .iter()
+                    .map(|target| scope.spawn(|| run(target)))
+                    .collect();
+                let join = |thread: thread::ScopedJoinHandle<'_, Result<_>>| {
+                    thread.join().ok().context("a thread panicked")?
+                };
+                Ok(threads.into_iter().map(join).collect::<Vec<_>>())
+            })
         })?;
-        let findings = keep(&progress.crashes, &folder("regressions", target))?;
-        rows.push(Row {
-            target: target.name,
-            progress,
-            findings,
-        });
+        // One that failed does not lose what another found.
+        for (target, progress) in targets.iter().zip(ended) {
+            let progress = match progress {
+                Ok(progress) => progress,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
+            let findings = keep(&progress.crashes, &folder("regressions", target))?;
+            rows.push(Row {
+                target: target.name,
+                progress,
+                findings,
+            });
+        }
     }
-    Ok(Summary(rows))
+    failed.map_or(Ok(Summary(rows)), Err)
 }
 
 /// A target's folder in the checkout.

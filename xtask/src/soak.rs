@@ -1,6 +1,7 @@
 //! `cargo xtask soak`: tests that go on for minutes, most with machines, of which `cargo xtask test` does a fiftieth.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -10,9 +11,12 @@ use vgpu_bed::failure::Mend;
 use vgpu_bed::soak::TIMES;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use xen_bed::{Bed, XenVersion};
 
+use crate::checkout;
+use crate::package;
 use crate::qemu::{self, Source, Variant};
-use crate::test::{bed_tests, build_programs, cargo, tests};
+use crate::test::{XEN_SUITE, bed_tests, build_programs, cargo, tests, xen_scenarios};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -58,11 +62,13 @@ enum Machines {
     Qemu,
     /// A stock QEMU, and the former beside it.
     Stock,
+    /// The Xen of XCP-ng 8.3. What a scenario does has its own length.
+    OlderXen,
     /// There are none.
     None,
 }
 
-const SOAKS: [Soak; 6] = [
+const SOAKS: [Soak; 7] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -81,7 +87,7 @@ const SOAKS: [Soak; 6] = [
     },
     Soak {
         name: "hostile-guest",
-        about: "4 minutes for each attack of a hostile guest; the device in QEMU",
+        about: "100 seconds for each attack of a hostile guest; the device in QEMU",
         machines: Machines::Qemu,
         package: "vgpu-bed",
         suite: "device",
@@ -94,6 +100,14 @@ const SOAKS: [Soak; 6] = [
         package: "vgpu-bed",
         suite: "vfio_user",
         only: "hostile::",
+    },
+    Soak {
+        name: "xen-4.17",
+        about: "10 minutes: all scenarios on the Xen of XCP-ng 8.3, each once",
+        machines: Machines::OlderXen,
+        package: "vgpu-xen",
+        suite: "xen",
+        only: "",
     },
     Soak {
         name: "cuda-kills",
@@ -136,6 +150,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             let arguments = ["--package", soak.package, "--test", soak.suite];
             tests(&arguments, &environment)
         }
+        Machines::OlderXen => xen_scenarios(soak.only, &environment),
         _ => bed_tests(soak.package, &[soak.suite], soak.only, &environment),
     }
 }
@@ -154,10 +169,14 @@ impl Machines {
             return Ok(Vec::new());
         }
         let cache = Cache::open()?;
+        let programs = build_programs(steps)?;
+        if matches!(self, Self::OlderXen) {
+            return older_xen_environment(&cache, programs, steps);
+        }
         let source = Source::Suite(Suite::debian(suite));
         let qemu = qemu::build(&cache, &source, Variant::Plain, steps)?;
         let mut environment = vec![
-            ("VGPU_STUB_PROGRAMS", build_programs(steps)?.into()),
+            ("VGPU_STUB_PROGRAMS", programs.into()),
             ("VGPU_STUB_QEMU", qemu.path.into()),
         ];
         if matches!(self, Self::Stock) {
@@ -166,6 +185,27 @@ impl Machines {
         }
         Ok(environment)
     }
+}
+
+fn older_xen_environment(
+    cache: &Cache,
+    programs: PathBuf,
+    steps: &Steps,
+) -> Result<Vec<(&'static str, OsString)>> {
+    let packages = checkout().join("target/packages");
+    let packages = package::build(&programs.join("vgpu-stub"), &packages, steps)?;
+    let source = Source::Suite(Suite::debian(XEN_SUITE));
+    let qemu = qemu::build(cache, &source, Variant::Xen, steps)?;
+    Bed::open(cache, steps, XenVersion::V4_17)?;
+    Ok(vec![
+        ("VGPU_STUB_PROGRAMS", programs.into()),
+        ("VGPU_STUB_PACKAGES", packages.into()),
+        ("VGPU_STUB_XEN_QEMU", qemu.path.into()),
+        (
+            "VGPU_STUB_XEN_VERSION",
+            XenVersion::V4_17.to_string().into(),
+        ),
+    ])
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
@@ -14,7 +15,7 @@ use vgpu_bed::debian::Suite;
 use vgpu_bed::failure::{Mend, describe};
 use vgpu_bed::libvirt;
 use vgpu_bed::process;
-use vgpu_bed::static_program;
+use vgpu_bed::static_program::{self, Profile};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 use xen_bed::{Bed, XenVersion};
@@ -37,17 +38,16 @@ Exit code: 0 if all that ran passed, 1 otherwise.";
 const SUITES: [&str; 2] = ["bookworm", "trixie"];
 
 /// The one whose QEMU is built as a device model for xl, and tested on Xen too.
-const XEN_SUITE: &str = "trixie";
+pub(crate) const XEN_SUITE: &str = "trixie";
 
-/// What is tested on the Xen of XCP-ng 8.3 too: the guest from which scenarios start; the kit, and some of each kind.
-const ON_OLDER_XEN: [&str; 2] = [
-    "guest_comes_up::with_one_vcpu",
-    "xcp criteria reboot ends saved supervisor_killed xenstore privileges",
-];
+/// What is tested on the Xen of XCP-ng 8.3 too: what asks most of Xen itself, in one guest. `cargo xtask soak xen-4.17` tests all.
+const ON_OLDER_XEN: &str = "criteria reboot saved supervisor_killed privileges";
 
-/// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 9] = [
-    ("vgpu-stub", "vgpu-stub"),
+/// What operators install.
+const PRODUCT: [(&str, &str); 1] = [("vgpu-stub", "vgpu-stub")];
+
+/// What tests run beside it in guests, in Xen's dom0 and on the host.
+const PROGRAMS: [(&str, &str); 8] = [
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
     ("vgpu-dom0", "ioreq-server"),
@@ -351,10 +351,7 @@ fn xen(
     summary.add("Tests of the Xen bed", || {
         bed_tests("xen-bed", &["bed"], "", &environment)
     });
-    // Other scenarios start from the guests that these leave.
-    for (name, only) in [("Guests on Xen", "guest_comes_up"), (name, "")] {
-        summary.add(name, || bed_tests("vgpu-xen", &["xen"], only, &environment));
-    }
+    summary.add(name, || xen_scenarios("", &environment));
     let older = XenVersion::V4_17.to_string();
     let environment = [
         &environment[..],
@@ -362,11 +359,21 @@ fn xen(
     ]
     .concat();
     summary.add(format!("{name} {older}"), || {
-        for only in ON_OLDER_XEN {
-            bed_tests("vgpu-xen", &["xen"], only, &environment)?;
-        }
-        Ok(())
+        xen_scenarios(ON_OLDER_XEN, &environment)
     });
+}
+
+/// Runs the scenarios on Xen whose name has a word of `only` in it, or all.
+pub(crate) fn xen_scenarios(only: &str, environment: &[(&str, impl AsRef<OsStr>)]) -> Result<()> {
+    let guests = match only {
+        "" => "guest_comes_up",
+        _ => "guest_comes_up::with_one_vcpu",
+    };
+    // The others start from the guests that these leave.
+    for only in [guests, only] {
+        bed_tests("vgpu-xen", &["xen"], only, environment)?;
+    }
+    Ok(())
 }
 
 /// Why machines were not tested.
@@ -406,12 +413,22 @@ pub(crate) fn bed_tests(
 
 /// Builds the programs, and returns the folder with them.
 pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
-    let mut folder = None;
-    for (package, name) in PROGRAMS {
-        let program = static_program::build(checkout(), package, name, steps)?;
-        folder = program.parent().map(Path::to_path_buf);
+    let folder = process::target(checkout()).join("programs");
+    fs::create_dir_all(&folder)?;
+    for (programs, profile) in [
+        (&PRODUCT[..], Profile::Release),
+        (&PROGRAMS, Profile::Quick),
+    ] {
+        let built = static_program::build_all(checkout(), programs, profile, steps)?;
+        for (_, name) in programs {
+            // A link's target may be in use.
+            let program = folder.join(name);
+            let _ = fs::remove_file(&program);
+            fs::hard_link(built.join(name), &program)
+                .with_context(|| program.display().to_string())?;
+        }
     }
-    folder.context("there is no program")
+    Ok(folder)
 }
 
 /// Runs tests by cargo-nextest where it is installed, by cargo itself elsewhere.
@@ -422,7 +439,12 @@ pub(crate) fn tests(arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)
         cargo(&["test"])
     };
     let variables = environment.iter().map(|(name, value)| (name, value));
-    command.args(arguments).envs(variables);
+    // Every test waits now and then, for a guest or for time to pass: one more than there are processors keeps those at work.
+    let at_a_time = thread::available_parallelism()?.get() + 1;
+    command
+        .args(arguments)
+        .envs(variables)
+        .env("NEXTEST_TEST_THREADS", at_a_time.to_string());
     let status = command.status().context("cannot run cargo")?;
     if status.success() {
         return Ok(());

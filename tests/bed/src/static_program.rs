@@ -31,24 +31,60 @@ fn flags(checkout: &Path) -> String {
     flags.join("\u{1f}")
 }
 
-/// Builds the program `name` of `package` in the workspace `checkout`, optimised, and returns its path.
+/// How programs are built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Profile {
+    /// As operators get them.
+    Release,
+    /// For a test that waits for them.
+    Quick,
+}
+
+impl Profile {
+    /// Cargo's name for it, and for its folder.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Release => "release",
+            Self::Quick => "quick",
+        }
+    }
+}
+
+/// Builds the program `name` of `package` in the workspace `checkout`, as operators get it, and returns its path.
 ///
 /// # Errors
 /// When it does not build.
 pub fn build(checkout: &Path, package: &str, name: &str, steps: &Steps) -> Result<PathBuf> {
+    let folder = build_all(checkout, &[(package, name)], Profile::Release, steps)?;
+    Ok(folder.join(name))
+}
+
+/// Builds `programs`, each a package of the workspace `checkout` and a program of it, and returns the folder with them.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_all(
+    checkout: &Path,
+    programs: &[(&str, &str)],
+    profile: Profile,
+    steps: &Steps,
+) -> Result<PathBuf> {
     host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
     // A folder of its own: the flags below would have all that is in the usual one built again.
     let target = process::target(checkout).join("static");
-    steps.step(&format!("Build {name}"), |step| {
+    let names: Vec<_> = programs.iter().map(|(_, name)| *name).collect();
+    steps.step(&format!("Build {}", names.join(", ")), |step| {
         let mut cargo = process::cargo();
         cargo
             .current_dir(checkout)
-            .args(["build", "--release", "--target", TARGET])
-            .args(["--package", package, "--bin", name])
+            .args(["build", "--profile", profile.name(), "--target", TARGET])
             .arg("--target-dir")
             .arg(&target)
             .env("CARGO_ENCODED_RUSTFLAGS", flags(checkout));
+        for (package, name) in programs {
+            cargo.args(["--package", package, "--bin", name]);
+        }
         step.run(&mut cargo)
     })?;
-    Ok(target.join(TARGET).join("release").join(name))
+    Ok(target.join(TARGET).join(profile.name()))
 }

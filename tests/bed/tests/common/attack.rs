@@ -11,7 +11,7 @@ use vgpu_bed::soak;
 use super::{Place, run};
 
 /// How long each attack lasts, in seconds.
-const SECONDS: u64 = 5;
+const SECONDS: u64 = 2;
 /// Bytes of logs that a guest may cause in that time, and does in minutes.
 pub(crate) const LOG_LIMIT: usize = 16 << 10;
 /// What QEMU may have more after an attack than after the one before, once it has levelled off: 1 MiB was seen. Before

@@ -47,7 +47,7 @@ impl Fault {
         }
     }
 
-    /// Plants it, lets the doctor find it, types what the doctor says, and has the doctor look again.
+    /// Plants it in a VM of its own, lets the doctor find it, types what the doctor says, and has the doctor look again.
     fn is_found_and_mended(&self) -> Result<()> {
         let mut patient = Patient::new((self.vm)())?;
         if self.well_before {
@@ -57,12 +57,18 @@ impl Fault {
                 patient.start.arguments.extend(patient.served());
             }
             patient.boot()?;
-            let before = self.examine(&mut patient)?;
+        }
+        self.is_found_and_mended_in(&mut patient)
+    }
+
+    fn is_found_and_mended_in(&self, patient: &mut Patient) -> Result<()> {
+        if self.well_before {
+            let before = self.examine(patient)?;
             ensure!(before.well, "not well before: {before:#?}");
         }
-        (self.plant)(&mut patient)?;
+        (self.plant)(patient)?;
 
-        let report = self.examine(&mut patient)?;
+        let report = self.examine(patient)?;
         let faults = report.faults();
         let ids: Vec<&str> = faults.iter().map(|fault| fault.id.as_str()).collect();
         ensure!(ids == [self.point], "not {} alone: {report:#?}", self.point);
@@ -74,9 +80,9 @@ impl Fault {
             println!("  mend, {}: {}", mend.on, mend.line);
             said += &patient.mend(mend)?;
         }
-        (self.then)(&mut patient, &fault, &said)?;
+        (self.then)(patient, &fault, &said)?;
 
-        let after = self.examine(&mut patient)?;
+        let after = self.examine(patient)?;
         ensure!(after.well, "not well after: {after:#?}");
         Ok(())
     }
@@ -201,50 +207,62 @@ fn pci_off() -> Result<()> {
     Ok(())
 }
 
+/// A VM that runs through all that a guest or its host can undo again: each mend leaves it as well as it was.
 #[test]
-fn removed_from_the_bus() -> Result<()> {
-    Fault {
-        plant: |patient| patient.guest(&format!("echo 1 >{DEVICE}/remove")).map(drop),
-        ..Fault::of(own, Side::Guest, "device")
-    }
-    .is_found_and_mended()
-}
-
-#[test]
-fn taken_by_another_driver() -> Result<()> {
-    Fault {
-        plant: |patient| {
-            let bind = format!(
-                "modprobe pci-pf-stub && echo pci-pf-stub >{DEVICE}/driver_override && \
-                 echo 0000:00:05.0 >/sys/bus/pci/drivers_probe"
-            );
-            patient.guest(&bind).map(drop)
+fn one_vm_with_one_fault_after_another() -> Result<()> {
+    let faults = [
+        Fault {
+            plant: |patient| patient.guest(&format!("echo 1 >{DEVICE}/remove")).map(drop),
+            ..Fault::of(own, Side::Guest, "device")
         },
-        ..Fault::of(own, Side::Guest, "driver")
-    }
-    .is_found_and_mended()
-}
-
-/// The host sees that the BAR is not mapped.
-#[test]
-fn memory_decode_off() -> Result<()> {
-    for (side, point) in [(Side::Guest, "access"), (Side::Host, "bar")] {
+        // Memory decode is off; the host sees that the BAR is not mapped.
         Fault {
             plant: |patient| patient.guest("setpci -s 05.0 COMMAND=0").map(drop),
-            ..Fault::of(own, side, point)
-        }
-        .is_found_and_mended()?;
+            ..Fault::of(own, Side::Guest, "access")
+        },
+        Fault {
+            plant: |patient| patient.guest("setpci -s 05.0 COMMAND=0").map(drop),
+            ..Fault::of(own, Side::Host, "bar")
+        },
+        // The BAR has lost its address.
+        Fault {
+            plant: |patient| patient.guest("setpci -s 05.0 BASE_ADDRESS_0=0").map(drop),
+            ..Fault::of(own, Side::Guest, "bar")
+        },
+        Fault {
+            plant: |patient| {
+                let bind = format!(
+                    "modprobe pci-pf-stub && echo pci-pf-stub >{DEVICE}/driver_override && \
+                     echo 0000:00:05.0 >/sys/bus/pci/drivers_probe"
+                );
+                patient.guest(&bind).map(drop)
+            },
+            ..Fault::of(own, Side::Guest, "driver")
+        },
+        // QEMU is stopped.
+        Fault {
+            plant: |patient| patient.machine()?.signal(Signal::STOP),
+            ..Fault::of(own, Side::Host, "process")
+        },
+        // QEMU's end has left its socket.
+        Fault {
+            plant: Patient::kill_qemu,
+            then: |patient, _, _| {
+                ensure!(!patient.qmp().exists(), "it is still there");
+                patient.boot()
+            },
+            ..Fault::of(own, Side::Host, "process")
+        },
+    ];
+    let mut patient = Patient::new(own())?;
+    patient.boot()?;
+    for (number, fault) in faults.iter().enumerate() {
+        let context = || format!("fault {number}, {}", fault.point);
+        fault
+            .is_found_and_mended_in(&mut patient)
+            .with_context(context)?;
     }
     Ok(())
-}
-
-#[test]
-fn the_bar_lost_its_address() -> Result<()> {
-    Fault {
-        plant: |patient| patient.guest("setpci -s 05.0 BASE_ADDRESS_0=0").map(drop),
-        ..Fault::of(own, Side::Guest, "bar")
-    }
-    .is_found_and_mended()
 }
 
 /// The mend shows what the kernel said; then the VM is started again.
@@ -271,29 +289,6 @@ fn a_kernel_panic() -> Result<()> {
             Side::Host,
             "guest-kernel",
         )
-    }
-    .is_found_and_mended()
-}
-
-#[test]
-fn qemu_is_stopped() -> Result<()> {
-    Fault {
-        plant: |patient| patient.machine()?.signal(Signal::STOP),
-        ..Fault::of(own, Side::Host, "process")
-    }
-    .is_found_and_mended()
-}
-
-/// QEMU's end has left its socket.
-#[test]
-fn a_stale_socket() -> Result<()> {
-    Fault {
-        plant: Patient::kill_qemu,
-        then: |patient, _, _| {
-            ensure!(!patient.qmp().exists(), "it is still there");
-            patient.boot()
-        },
-        ..Fault::of(own, Side::Host, "process")
     }
     .is_found_and_mended()
 }
