@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rustix::process::getpid;
+use rustix::process::{Resource, getpid};
 use seccompiler::{
     BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
     SeccompFilter, SeccompRule, TargetArch,
 };
 
-use crate::{Error, Policy};
+use crate::Error;
 
 /// A system call that is allowed, by its number on x86-64. Several entries of
 /// one number allow what any of them does.
@@ -73,6 +73,19 @@ impl Argument {
         let condition = SeccompCondition::new(self.index, length, operator, value.into())?;
         SeccompRule::new(vec![condition])
     }
+}
+
+/// What a process may do in its sandbox.
+#[derive(Debug)]
+pub struct Policy {
+    /// The system calls, in parts that policies share. Any other one ends the
+    /// process, all threads of it, by SIGSYS.
+    pub calls: &'static [&'static [Call]],
+    /// System calls that fail with `ENOSYS`, as the C library does without.
+    pub absent: &'static [i64],
+    /// The most that it may have of a resource, by the resource's own unit. One
+    /// that has less keeps that.
+    pub limits: &'static [(Resource, u64)],
 }
 
 /// The filters of a policy, in the order in which they are to be put in place.

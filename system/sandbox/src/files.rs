@@ -9,20 +9,10 @@ use landlock::{
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
+use crate::Error;
 use crate::check::Threads;
-use crate::{Error, Sandbox};
 
-impl Sandbox {
-    /// Has [`Sandbox::close`] deny all files that are not open, networks, and
-    /// signals to other processes by Landlock too, as far as the kernel can: Linux
-    /// 5.13 and later; earlier ones have the filter of system calls alone. The
-    /// process then has one thread, and later ones inherit it.
-    pub fn deny_files(&mut self) {
-        self.deny_files = true;
-    }
-}
-
-/// Denies them, to this thread and those that it starts.
+/// Denies all files that are not open, networks, and signals to others, to this thread and those that it starts.
 pub(crate) fn deny(threads: &Threads) -> Result<(), Error> {
     if threads.count() != 1 {
         return Err(Error::NotInForce("Landlock, in each thread,".into()));

@@ -36,26 +36,13 @@ use std::os::fd::OwnedFd;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 
-pub use call::{Argument, Call, Value};
+pub use call::{Argument, Call, Policy, Value};
 pub use common::{COMMON, THREADS};
 pub use error::Error;
 #[cfg(feature = "landlock")]
 pub use files::{FilesKept, keep_files};
 
 use crate::check::Threads;
-
-/// What a process may do in its sandbox.
-#[derive(Debug)]
-pub struct Policy {
-    /// The system calls, in parts that policies share. Any other one ends the
-    /// process, all threads of it, by SIGSYS.
-    pub calls: &'static [&'static [Call]],
-    /// System calls that fail with `ENOSYS`, as the C library does without.
-    pub absent: &'static [i64],
-    /// The most that it may have of a resource, by the resource's own unit. One
-    /// that has less keeps that.
-    pub limits: &'static [(Resource, u64)],
-}
 
 /// The sandbox while it is open.
 #[derive(Debug)]
@@ -85,6 +72,15 @@ impl Sandbox {
             #[cfg(feature = "landlock")]
             deny_files: false,
         })
+    }
+
+    /// Has [`Sandbox::close`] deny all files that are not open, networks, and
+    /// signals to other processes by Landlock too, as far as the kernel can: Linux
+    /// 5.13 and later; earlier ones have the filter of system calls alone. The
+    /// process then has one thread, and later ones inherit it.
+    #[cfg(feature = "landlock")]
+    pub fn deny_files(&mut self) {
+        self.deny_files = true;
     }
 
     /// Limits this process, and ends it where it makes a system call that is not

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-use crate::listener::LONGEST_PATH;
+/// The bytes of `sun_path`, less the zero at its end.
+pub(crate) const LONGEST_PATH: usize = 107;
 
 /// Why there is no listening socket at the path. The text is one line of
 /// cause; [`BindError::mend`] is one line of what to do.

@@ -8,6 +8,8 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod file_id;
+mod line_error;
 mod line_reader;
 mod line_stream;
 mod listener;
@@ -16,7 +18,8 @@ mod place;
 mod socket_file;
 
 pub use error::BindError;
+pub use line_error::LineError;
 pub use line_reader::LineReader;
-pub use line_stream::{LineError, LineStream};
+pub use line_stream::LineStream;
 pub use listener::Listener;
 pub use socket_file::SocketFile;

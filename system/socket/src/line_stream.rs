@@ -9,31 +9,13 @@ use std::time::{Duration, Instant};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use thiserror::Error;
 
-use crate::LineReader;
+use crate::{LineError, LineReader};
 
 /// A connection that is read by lines and never waits without end.
 #[derive(Debug)]
 pub struct LineStream {
     stream: LineReader<UnixStream>,
-}
-
-/// Why there is no connection, or no line.
-#[derive(Debug, Error)]
-pub enum LineError {
-    /// Nobody can be reached at the path.
-    #[error("cannot connect: {0}")]
-    Connect(io::Error),
-    /// The other side took too long.
-    #[error("no answer in time")]
-    TimedOut,
-    /// The connection ended.
-    #[error("the connection was closed")]
-    Closed,
-    /// The line is longer than any of the protocol's.
-    #[error("the line does not end")]
-    TooLong,
 }
 
 impl LineStream {

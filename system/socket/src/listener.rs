@@ -10,10 +10,9 @@ use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
 use crate::BindError;
-use crate::place::{FileId, Place};
-
-/// The bytes of `sun_path`, less the zero at its end.
-pub(crate) const LONGEST_PATH: usize = 107;
+use crate::error::LONGEST_PATH;
+use crate::file_id::FileId;
+use crate::place::Place;
 
 /// Connections that wait to be accepted, at most.
 const BACKLOG: i32 = 128;

@@ -14,7 +14,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec};
 use rustix::process::geteuid;
 
 use crate::BindError;
-use crate::place::FileId;
+use crate::file_id::FileId;
 
 /// How long to wait for other starting servers, which need microseconds each.
 const LIMIT: Duration = Duration::from_secs(2);

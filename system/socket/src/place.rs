@@ -8,6 +8,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::BindError;
+use crate::file_id::FileId;
 use crate::lock::Lock;
 
 /// A name in a folder that is held open, so that neither a change of the
@@ -17,13 +18,6 @@ pub(crate) struct Place {
     folder: OwnedFd,
     folder_path: PathBuf,
     name: OsString,
-}
-
-/// Which file it is, whatever its name: device and inode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct FileId {
-    device: u64,
-    inode: u64,
 }
 
 impl Place {
@@ -94,14 +88,5 @@ impl Place {
         // takes descriptors of this kind by their name in /proc alone.
         let opened = rustix::path::DecInt::from_fd(&opened);
         fs::chmod(Path::new("/proc/self/fd").join(opened), mode)
-    }
-}
-
-impl FileId {
-    pub(crate) fn of(stat: &fs::Stat) -> Self {
-        Self {
-            device: stat.st_dev,
-            inode: stat.st_ino,
-        }
     }
 }

@@ -6,7 +6,8 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::BindError;
-use crate::place::{FileId, Place};
+use crate::file_id::FileId;
+use crate::place::Place;
 
 /// The file of a socket that a server listens on, for a process that outlives
 /// the server and removes the file then.
