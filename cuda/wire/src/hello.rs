@@ -27,7 +27,7 @@ impl Hello {
     #[must_use]
     pub fn unknown() -> Self {
         let mut hello = Self::new_zeroed();
-        hello.add(crate::message::Hello::OP);
+        hello.add(crate::generated::message::Hello::OP);
         hello
     }
 

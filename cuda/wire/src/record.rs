@@ -2,7 +2,7 @@
 
 use zerocopy::IntoBytes;
 
-use crate::CUresult;
+use crate::types::CUresult;
 
 /// The words of an answer.
 pub type Words = [u64; 14];

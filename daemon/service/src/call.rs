@@ -8,8 +8,8 @@ use vgpu_ring::Memory;
 use vgpu_worker::Context;
 use zerocopy::IntoBytes;
 
+use crate::cuda::{Cuda, Link};
 use crate::hello::hello;
-use crate::{Cuda, Link};
 
 /// The most modules of a session.
 const MOST_MODULES: usize = 65_536;

@@ -5,20 +5,17 @@
 //! What commands mean is the [`Service`]'s.
 
 mod driver;
+mod log;
+mod options;
 mod regions;
 mod sandbox;
 mod serve;
 mod service;
 
 pub use driver::{DRIVER_POLICY, FilesKept, keep_driver_files};
+pub use log::log;
+pub use options::Options;
 pub use regions::Regions;
 pub use sandbox::POLICY;
-pub use serve::{Error, Options, serve};
+pub use serve::{Error, serve};
 pub use service::{Context, Fatal, Request, Service};
-
-/// Writes a line for the daemon's log, if the daemon still takes any.
-pub fn log(line: impl std::fmt::Display) {
-    use std::io::Write;
-    // The daemon ends a log that grows too long: that is no worker's end.
-    let _ = writeln!(std::io::stderr(), "{line}");
-}

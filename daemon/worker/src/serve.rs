@@ -6,43 +6,14 @@ use std::sync::Arc;
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal};
 use vgpu_ring::host::Host;
-use vgpu_ring::layout::{SESSION, SLICE_SIZE};
+use vgpu_ring::layout::SESSION;
 use vgpu_ring::{Next, Record, Slice};
-use vgpu_sandbox::Policy;
 use vgpu_transport::local::{self, Offer, Session};
 use vgpu_transport::{HostSpin, Lost};
 
-use crate::{Context, Fatal, FilesKept, POLICY, Regions, Request, Service, sandbox};
-
-/// What a worker's session may have.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// The process that started this one, and that it ends with.
-    pub parent: Option<Pid>,
-    /// Bytes of the slice.
-    pub slice_size: usize,
-    /// Bytes of all other regions.
-    pub regions: u64,
-    /// What the process may do.
-    pub policy: &'static Policy,
-    /// Where an engine has a driver, which opens files later: that it opens no
-    /// others. Without that, the process opens no file at all.
-    pub files: Option<FilesKept>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            parent: None,
-            slice_size: SLICE_SIZE,
-            regions: 1 << 30,
-            policy: &POLICY,
-            files: None,
-        }
-    }
-}
+use crate::{Context, Fatal, Options, Regions, Request, Service, log, sandbox};
 
 /// Why a session ended, other than by its program.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +129,7 @@ fn answer_requests(session: &Session, regions: &Regions) -> Result<(), vgpu_tran
             Ok(()) => {}
             Err(vgpu_transport::Error::Lost(_)) => return Ok(()),
             Err(error) => {
-                crate::log(format_args!("session ended: {error}"));
+                log::log(format_args!("session ended: {error}"));
                 return Err(error);
             }
         }

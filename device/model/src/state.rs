@@ -172,3 +172,63 @@ fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
         capabilities: rest,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use vgpu_pci::capability::Capability;
+    use vgpu_pci::{Header, PciId, Register};
+
+    use super::*;
+
+    /// A capability with two bytes of state.
+    #[derive(Debug)]
+    struct Stateful;
+
+    impl Capability for Stateful {
+        fn id(&self) -> u8 {
+            0x09
+        }
+        fn registers(&self) -> Vec<Register> {
+            vec![Register::read_only(0)]
+        }
+        fn state_size(&self) -> usize {
+            2
+        }
+        fn save(&self, state: &mut [u8]) {
+            state.copy_from_slice(&[7, 8]);
+        }
+    }
+
+    impl CapabilityList for Stateful {
+        fn iter(&self) -> impl Iterator<Item = &dyn Capability> {
+            std::iter::once(self as _)
+        }
+        fn iter_mut(&mut self) -> impl Iterator<Item = &mut dyn Capability> {
+            std::iter::once(self as _)
+        }
+    }
+
+    #[test]
+    fn what_capabilities_hold_follows_version_1_and_makes_it_version_2() {
+        let id = PciId::try_from(0x1234).unwrap();
+        let header = Header {
+            vendor_id: id,
+            device_id: id,
+            revision: 0,
+            class_code: 0,
+            subsystem_vendor_id: id,
+            subsystem_id: id,
+        };
+        let config = ConfigSpace::new(&header, &[], Stateful);
+        let state: [u8; FIXED + 8] = encode(&config, &[3; STORAGE], 4096);
+        assert_eq!(size(&config), FIXED + 6);
+        assert_eq!(state[8..12], [2, 0, 0, 0]);
+        assert_eq!(state[FIXED..], [0x40, 0x09, 2, 0, 7, 8, 0, 0]);
+        let saved = decode_up_to(2, &state).unwrap();
+        assert_eq!(saved.capabilities, &state[FIXED..]);
+        assert_eq!(saved.storage, [3; STORAGE]);
+        assert_eq!(saved.config, config.save());
+        // Who has no such capability says so.
+        assert!(matches!(decode(&state), Err(RestoreError::Version(2))));
+    }
+}

@@ -27,6 +27,7 @@ mod driver;
 mod engine;
 mod heap;
 mod image;
+mod make;
 mod open;
 
 pub use device::Device;

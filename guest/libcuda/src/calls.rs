@@ -6,6 +6,7 @@
 mod capture;
 mod contexts;
 mod copies;
+mod current;
 mod devices;
 mod graphs;
 mod launches;
@@ -28,22 +29,3 @@ pub(crate) use modules::*;
 pub(crate) use pools::*;
 pub(crate) use start::*;
 pub(crate) use streams::*;
-
-use vgpu_cuda_wire::{CUresult, CUstream};
-
-use crate::session::{Session, session};
-
-/// The session, for what needs a current context.
-fn in_context() -> Result<&'static Session, CUresult> {
-    let session = session()?;
-    session.contexts.check_current()?;
-    Ok(session)
-}
-
-/// The number of a stream: 0 to 2 are default streams.
-fn stream(session: &Session, stream: CUstream) -> Result<u64, CUresult> {
-    match stream.addr() {
-        default @ 0..=2 => Ok(default as u64),
-        _ => session.contexts.streams.number(stream),
-    }
-}

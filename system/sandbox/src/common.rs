@@ -1,7 +1,7 @@
 //! System calls that several policies have.
 
-use crate::Call;
-use crate::Value::{Is, OwnProcess, Without};
+use crate::call::Call;
+use crate::call::Value::{Is, OwnProcess, Without};
 
 const PROT_EXEC: u32 = libc::PROT_EXEC.unsigned_abs();
 

@@ -12,7 +12,7 @@ use rustix::io::Errno;
 use crate::Error;
 use crate::check::Threads;
 
-/// Denies them, to this thread and those that it starts.
+/// Denies all files that are not open, networks, and signals to others, to this thread and those that it starts.
 pub(crate) fn deny(threads: &Threads) -> Result<(), Error> {
     if threads.count() != 1 {
         return Err(Error::NotInForce("Landlock, in each thread,".into()));

@@ -1,6 +1,6 @@
-//! Which file it is.
+//! A file, whatever its name.
 
-use rustix::fs::Stat;
+use rustix::fs;
 
 /// Which file it is, whatever its name: device and inode.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    pub(crate) fn of(stat: &Stat) -> Self {
+    pub(crate) fn of(stat: &fs::Stat) -> Self {
         Self {
             device: stat.st_dev,
             inode: stat.st_ino,

@@ -1,4 +1,4 @@
-//! Why there is no line.
+//! What becomes of a connection that is read by lines.
 
 use std::io;
 

@@ -15,7 +15,7 @@ use vgpu_ring::{Memory, Wake};
 use vgpu_transport::local::Name;
 use vgpu_transport::{Error, Transport};
 
-use super::{MODULE, Session, Thread, launch};
+use crate::session::{MODULE, Session, Thread, launch};
 
 /// How long a hostile session lasts at most.
 const LONGEST: Duration = Duration::from_millis(20);

@@ -8,7 +8,7 @@ use vgpu_cuda_wire::{
     CUstreamCaptureStatus,
 };
 
-use super::{in_context, stream};
+use super::current::{in_context, stream};
 use crate::Done;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;

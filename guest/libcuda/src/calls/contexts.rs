@@ -4,8 +4,8 @@ use std::ffi::{c_int, c_uint};
 
 use vgpu_cuda_wire::{CUcontext, CUctxCreateParams, CUdevice, CUlimit, CUresult};
 
+use super::current::in_context;
 use super::devices::{check_flags, on};
-use super::in_context;
 use crate::Done;
 use crate::contexts::{LIMITS, current, pop, push};
 use crate::session::session;

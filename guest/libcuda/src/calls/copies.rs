@@ -6,7 +6,7 @@ use std::ptr;
 
 use vgpu_cuda_wire::{CUdeviceptr, CUstream};
 
-use super::{in_context, stream};
+use super::current::{in_context, stream};
 use crate::Done;
 
 pub(crate) fn cuMemcpyHtoD_v2(to: CUdeviceptr, from: &[u8], _size: usize) -> Done {

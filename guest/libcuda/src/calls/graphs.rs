@@ -8,7 +8,7 @@ use vgpu_cuda_wire::{
     CUDA_MEMCPY3D, CUcontext, CUgraph, CUgraphExec, CUgraphNode, CUresult, CUstream,
 };
 
-use super::{in_context, stream};
+use super::current::{in_context, stream};
 use crate::Done;
 use crate::graphs::{Copy, Graph, Node};
 use crate::launch::Launch;

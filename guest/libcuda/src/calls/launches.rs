@@ -8,8 +8,8 @@ use vgpu_cuda_wire::{
     CUstream,
 };
 
+use super::current::{in_context, stream};
 use super::devices::on;
-use super::{in_context, stream};
 use crate::Done;
 use crate::launch::Launch;
 use crate::modules::Function;

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use vgpu_cuda_wire::{CUjit_option, CUjitInputType, CUlinkState, CUresult, limits};
 
-use super::in_context;
+use super::current::in_context;
 use super::modules::file;
 use crate::Done;
 use crate::modules::Link;

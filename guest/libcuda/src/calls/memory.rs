@@ -7,7 +7,7 @@ use vgpu_cuda_wire::{CUdeviceptr, CUmemoryPool, CUpointer_attribute, CUresult};
 use vgpu_ring::Memory;
 use vgpu_transport::Transport;
 
-use super::in_context;
+use super::current::in_context;
 use crate::Done;
 use crate::allocations::Device;
 use crate::contexts::current;

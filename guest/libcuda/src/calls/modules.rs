@@ -9,7 +9,7 @@ use vgpu_cuda_wire::{
     CUmodule, CUresult,
 };
 
-use super::in_context;
+use super::current::in_context;
 use crate::Done;
 use crate::contexts::current;
 use crate::pointers::Logs;

@@ -5,9 +5,9 @@ use vgpu_cuda_wire::{
     CUdevice, CUdeviceptr, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUresult, CUstream,
 };
 
+use super::current::{in_context, stream};
 use super::devices::on;
 use super::memory::{allocate, cuMemFree_v2};
-use super::{in_context, stream};
 use crate::Done;
 use crate::lock::lock;
 use crate::pointers::Untyped;

@@ -5,7 +5,7 @@ use std::ptr;
 
 use vgpu_cuda_wire::{CUcontext, CUevent, CUresult, CUstream, limits};
 
-use super::{in_context, stream};
+use super::current::{in_context, stream};
 use crate::Done;
 use crate::contexts::{Event, Stream, current};
 

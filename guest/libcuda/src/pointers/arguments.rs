@@ -7,7 +7,7 @@ use vgpu_cuda_wire::{
     CUDA_KERNEL_NODE_PARAMS, CUfunction, CUlaunchAttribute, CUlaunchConfig, CUresult, CUstream,
 };
 
-use super::{bytes, input, list, per_thread};
+use super::references::{bytes, input, list, per_thread};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 

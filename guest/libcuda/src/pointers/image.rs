@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use vgpu_cuda_wire::CUresult;
 
-use super::{bytes, input, text};
+use super::references::{bytes, input, text};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_IMAGE;
 

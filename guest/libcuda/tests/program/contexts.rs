@@ -4,7 +4,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::ptr;
 
 use super::kernels::{ADD, Pointers};
-use super::{in_context, open};
+use super::library::{in_context, open};
 
 type Create = unsafe extern "C" fn(Pointers, u32, c_int) -> u32;
 

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::kernels::{Adder, COUNT, Pointers};
-use super::{in_context, pattern};
+use super::library::{in_context, pattern};
 
 /// `CUDA_KERNEL_NODE_PARAMS` of its first version.
 #[repr(C)]

@@ -3,8 +3,8 @@
 use std::ffi::{CString, c_char, c_int, c_void};
 use std::ptr;
 
-use super::in_context;
 use super::kernels::{ADD, Pointers};
+use super::library::in_context;
 
 /// The beginning of an entry of a fat binary: 1 is PTX, 2 is machine code.
 fn entry(kind: u16, arch: u32, flags: u64, image: &[u8]) -> Vec<u8> {

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::in_context;
+use super::library::in_context;
 
 /// Adds `count` floats of two arrays into the first.
 pub(crate) const ADD: &std::ffi::CStr = c"

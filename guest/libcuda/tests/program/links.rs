@@ -3,8 +3,8 @@
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
-use super::in_context;
 use super::kernels::Pointers;
+use super::library::in_context;
 
 const HEAD: &str = ".version 7.8\n.target sm_70\n.address_size 64\n";
 

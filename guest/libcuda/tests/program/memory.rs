@@ -2,7 +2,7 @@
 
 use std::ffi::c_void;
 
-use super::{in_context, pattern};
+use super::library::{in_context, pattern};
 
 /// What the thinnest C program does.
 pub(crate) fn bytes() {

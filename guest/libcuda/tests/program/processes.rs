@@ -5,7 +5,7 @@ use std::ffi::{c_int, c_void};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::kernels::Adder;
-use super::{in_context, open, pattern};
+use super::library::{in_context, open, pattern};
 
 pub(crate) fn threads() {
     let cuda = open("libcuda.so.1");

@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, c_char, c_int, c_void};
 
-use super::{open, pattern};
+use super::library::{open, pattern};
 
 /// What measured programs call, by the description of the interface.
 const CALLED: &str = include_str!("../../../../cuda/idl/programs.txt");

@@ -3,8 +3,8 @@
 use std::ffi::{c_int, c_void};
 use std::ptr;
 
-use super::in_context;
 use super::kernels::Pointers;
+use super::library::in_context;
 
 pub(crate) fn streams() {
     let cuda = in_context();

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use super::open;
+use super::library::open;
 
 /// What the worker does not know is an error, and nothing else.
 pub(super) fn older() {

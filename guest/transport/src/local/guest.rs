@@ -10,8 +10,8 @@ use vgpu_ring::layout::{SESSION, SESSION_ABI};
 use vgpu_ring::{Park, Wake};
 use vgpu_window::Window;
 
-use super::Name;
 use super::message::{Message, kind};
+use super::name::Name;
 use crate::{Error, Event, Lost, Region, Transport};
 
 /// A session with a daemon on the same machine.
@@ -46,7 +46,7 @@ impl Local {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         let no_daemon = |cause| Error::NoDaemon {
-            name: format!("${}", super::VARIABLE),
+            name: format!("${}", super::name::VARIABLE),
             cause,
         };
         connect(&socket, &name.address()?).map_err(no_daemon)?;

@@ -10,9 +10,9 @@ use vgpu_ring::layout::SESSION_ABI;
 use vgpu_sandbox::Sandboxed;
 use vgpu_window::Window;
 
-use super::Name;
 use super::guest::same_user;
 use super::message::{Message, kind};
+use super::name::Name;
 use crate::{Error, Event, Lost};
 
 /// Where programs open sessions.

@@ -5,6 +5,7 @@
 
 mod attack;
 mod places;
+mod processor;
 mod registers;
 mod under_load;
 mod window;
@@ -16,11 +17,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
-use rustix::thread::{CpuSet, sched_setaffinity};
 use vgpu_conformance::guest::{Address, ConfigPorts};
 
 use attack::{Attacker, Counts};
 use places::Places;
+use processor::stay_on;
 use registers::Registers;
 use under_load::Act;
 
@@ -119,11 +120,4 @@ fn attack(
             .map(|thread| thread.join().expect("it does not panic"))
             .collect()
     })
-}
-
-/// Keeps this thread on one processor.
-fn stay_on(processor: usize) -> Result<()> {
-    let mut only = CpuSet::new();
-    only.set(processor);
-    sched_setaffinity(None, &only).context("cannot stay on one processor")
 }

@@ -14,8 +14,8 @@ use clap::ValueEnum;
 use vgpu_conformance::guest::{Address, ConfigPorts, Ports};
 
 use crate::places::{PAGE, physical};
+use crate::processor::stay_on;
 use crate::registers::{DEVICE_CONTROL, FUNCTION_LEVEL_RESET, Registers};
-use crate::stay_on;
 use crate::window::Window;
 
 /// What the first processor does while the others read BAR0.

@@ -7,7 +7,7 @@ use std::io;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::Address;
+use super::address::Address;
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;

@@ -1,0 +1,57 @@
+//! A session's device.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Instant;
+
+use vgpu_engine::{Engine, LinkId, ModuleInfo};
+
+use crate::MakeEngine;
+
+/// Images that are linked.
+pub(crate) struct Link {
+    pub(crate) id: LinkId,
+    pub(crate) image: Vec<u8>,
+}
+
+/// A session's device.
+pub struct Cuda {
+    /// Until the program's greeting says which addresses are free.
+    pub(crate) make: Option<MakeEngine>,
+    pub(crate) engine: Option<Box<dyn Engine>>,
+    pub(crate) streams: BTreeSet<u64>,
+    /// Events, with when they were recorded.
+    pub(crate) events: BTreeMap<u64, Option<Instant>>,
+    pub(crate) modules: BTreeMap<u64, ModuleInfo>,
+    pub(crate) links: BTreeMap<u64, Link>,
+    /// Why the last image was refused.
+    pub(crate) refusal: String,
+    /// Bytes on their way between shared memory and the engine.
+    pub(crate) staging: Vec<u8>,
+}
+
+impl Cuda {
+    /// A device that an engine is made for when the program greets.
+    #[must_use]
+    pub fn new(make: MakeEngine) -> Self {
+        Self {
+            make: Some(make),
+            engine: None,
+            streams: BTreeSet::new(),
+            events: BTreeMap::new(),
+            modules: BTreeMap::new(),
+            links: BTreeMap::new(),
+            refusal: String::new(),
+            staging: Vec::new(),
+        }
+    }
+}
+
+impl fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let modules = self.modules.len();
+        f.debug_struct("Cuda")
+            .field("modules", &modules)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,35 @@
+//! What a worker is told.
+
+use rustix::process::Pid;
+use vgpu_ring::layout::SLICE_SIZE;
+use vgpu_sandbox::Policy;
+
+use crate::{FilesKept, POLICY};
+
+/// What a worker's session may have.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The process that started this one, and that it ends with.
+    pub parent: Option<Pid>,
+    /// Bytes of the slice.
+    pub slice_size: usize,
+    /// Bytes of all other regions.
+    pub regions: u64,
+    /// What the process may do.
+    pub policy: &'static Policy,
+    /// Where an engine has a driver, which opens files later: that it opens no
+    /// others. Without that, the process opens no file at all.
+    pub files: Option<FilesKept>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            parent: None,
+            slice_size: SLICE_SIZE,
+            regions: 1 << 30,
+            policy: &POLICY,
+            files: None,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Our library, as a program loads it.
+
+use std::ffi::{c_int, c_void};
+
+/// A function of libcuda, by its name and type.
+macro_rules! cu {
+    ($library:ident, $name:ident($($type:ty),* $(,)?)) => {{
+        type Function = unsafe extern "C" fn($($type),*) -> u32;
+        // SAFETY: the type is that of the driver API.
+        let symbol = unsafe { $library.get::<Function>(stringify!($name).as_bytes()) };
+        *symbol.unwrap()
+    }};
+}
+
+/// Calls a function of libcuda with arguments that are right.
+macro_rules! call {
+    ($function:expr $(, $argument:expr)*) => {{
+        let function = $function;
+        // SAFETY: each pointer is valid for what the driver API says of it.
+        unsafe { function($($argument),*) }
+    }};
+}
+
+/// Opens the library.
+pub(crate) fn open(name: &str) -> libloading::Library {
+    // SAFETY: it is our own library, whose start runs nothing.
+    let library = unsafe { libloading::Library::new(name) };
+    library.unwrap()
+}
+
+/// Opens the library, and makes a context, which is current.
+pub(crate) fn in_context() -> libloading::Library {
+    let cuda = open("libcuda.so.1");
+    assert_eq!(call!(cu!(cuda, cuInit(u32)), 0), 0);
+    let mut context = std::ptr::null_mut();
+    let create = cu!(cuda, cuCtxCreate_v2(*mut *mut c_void, u32, c_int));
+    assert_eq!(call!(create, &mut context, 0, 0), 0);
+    cuda
+}
+
+/// Bytes that differ from each other.
+pub(crate) fn pattern(size: usize) -> Vec<u8> {
+    (0..size).map(|n| (n * 31 + n / 251) as u8).collect()
+}
