@@ -2,8 +2,8 @@
 
 use vgpu_device_memory::View;
 
-use crate::code::{Instruction, Operand};
 use crate::fault::{Cause, Failure};
+use crate::instruction::{Instruction, Operand};
 use crate::program::Program;
 use crate::state::State;
 

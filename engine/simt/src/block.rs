@@ -38,7 +38,11 @@ impl Runner {
                 kernel: grid.kernel().name.clone(),
                 block,
                 thread: thread.map(|axis| axis[failure.lane]),
-                line: grid.program.code.get(at as usize).map_or(0, |i| i.line),
+                line: grid
+                    .program
+                    .code
+                    .get(at as usize)
+                    .map_or(0, |step| step.instruction.line),
             }
         })
     }
@@ -156,8 +160,9 @@ impl Runner {
 
 /// Writes what a barrier gives to those that waited.
 fn reduce(state: &mut State, program: &Program, group: &Group, barrier: Barrier) {
-    let i = &program.code[group.at as usize - 1];
-    let Action::Flow(Flow::Barrier(reduction)) = i.action else {
+    let step = &program.code[group.at as usize - 1];
+    let i = &step.instruction;
+    let Action::Flow(Flow::Barrier(reduction)) = step.action else {
         return;
     };
     state.base = group.base;

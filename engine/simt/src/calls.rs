@@ -25,7 +25,7 @@ impl Warp {
     ) -> Result<(), Failure> {
         let program = around.program;
         let at = group.at;
-        let index = program.code[at as usize].target;
+        let index = program.code[at as usize].instruction.target;
         let call = &program.calls[index as usize];
         let lane = mask.trailing_zeros() as usize;
         let fail = |cause| Failure { cause, lane };

@@ -5,16 +5,18 @@ use vgpu_ptx::{
     Register, Symbol, Type,
 };
 
-use crate::code::{Action, Flow, Instruction, Modifiers, Operand, Space};
+use crate::code::{Action, Flow, Step};
 use crate::expected::{Expected, special};
-use crate::form::{Compiled, Shape, Width, Words, rows};
 use crate::forms::convert_general;
+use crate::instruction::{Instruction, Modifiers, Operand, Space};
 use crate::layout::{Layout, REGISTERS_MAX};
 use crate::program::{Body, Builtin, Call, Kernel, Passed, Slot};
+use crate::table::{Compiled, Shape, Width, rows};
+use crate::words::Words;
 
 #[derive(Debug, Default)]
 pub(crate) struct Decoded {
-    pub(crate) code: Vec<Instruction>,
+    pub(crate) code: Vec<Step>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
     pub(crate) kernels: Vec<Kernel>,
@@ -80,15 +82,17 @@ pub(crate) fn module(
 }
 
 /// What stands behind a function's last instruction.
-fn end(line: u32) -> Instruction {
-    Instruction {
+fn end(line: u32) -> Step {
+    Step {
         action: Action::Flow(Flow::Return),
-        guard: Operand::None,
-        operands: Box::new([]),
-        modifiers: Modifiers::of(&Words::new(&["ret"])),
-        offset: 0,
-        target: 0,
-        line,
+        instruction: Instruction {
+            guard: Operand::None,
+            operands: Box::new([]),
+            modifiers: Modifiers::of(&Words::new(&["ret"])),
+            offset: 0,
+            target: 0,
+            line,
+        },
     }
 }
 
@@ -138,7 +142,7 @@ impl Decoder<'_, '_> {
         body
     }
 
-    fn instruction(&mut self, source: &Source<'_>) -> Result<Instruction, Error> {
+    fn instruction(&mut self, source: &Source<'_>) -> Result<Step, Error> {
         let words = Words::new(&source.words);
         let mut refused = None;
         for row in rows(&source.words) {
@@ -176,19 +180,14 @@ impl Decoder<'_, '_> {
         action: Action,
         modifiers: Modifiers,
         read: Operands,
-    ) -> Instruction {
+    ) -> Step {
         let Position { line, .. } = source.position;
         let mut operands = read.all;
         operands.extend(read.address);
         let wider = matches!(operands.first(), Some(Operand::Wide(_)))
             && modifiers.types[0].size() < 8
             && source.words.first() == Some(&"cvt");
-        Instruction {
-            action: if wider {
-                Action::Lanes(convert_general)
-            } else {
-                action
-            },
+        let instruction = Instruction {
             guard: source.guard.map_or(Operand::None, |guard| {
                 match (self.registers[guard.register as usize], guard.negated) {
                     (Operand::Predicate(index), true) => Operand::NotPredicate(index),
@@ -200,6 +199,14 @@ impl Decoder<'_, '_> {
             offset: read.offset,
             target: read.target,
             line,
+        };
+        Step {
+            action: if wider {
+                Action::Lanes(convert_general)
+            } else {
+                action
+            },
+            instruction,
         }
     }
 

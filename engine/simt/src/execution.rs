@@ -2,8 +2,8 @@
 
 use vgpu_device_memory::{Allocation, View};
 
-use crate::code::{Instruction, Operand, Space};
 use crate::fault::{Cause, Failure};
+use crate::instruction::{Instruction, Operand, Space};
 use crate::state::State;
 use crate::value::{LANES, Lane, extend, lanes};
 

@@ -2,8 +2,8 @@
 
 use vgpu_ptx::{Component, Operand as Written, Register, Type};
 
-use crate::code::{Modifiers, Special};
-use crate::form::Width;
+use crate::instruction::{Modifiers, Special};
+use crate::table::Width;
 
 /// The type that an operand has to have.
 #[derive(Clone, Copy)]

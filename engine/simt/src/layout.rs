@@ -5,8 +5,8 @@ use vgpu_ptx::{
     Error, ErrorKind, Function, Initializer, Linkage, Module, Position, Space, Symbol, Variable,
 };
 
-use crate::code::{Operand, Space as Access};
 use crate::execution::{CODE_WINDOW, SHARED_WINDOW};
+use crate::instruction::{Operand, Space as Access};
 use crate::program::{Global, LoadError, Parameter, Slot};
 
 /// The most local memory of one thread, in bytes, over all calls.

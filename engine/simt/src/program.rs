@@ -2,7 +2,8 @@
 
 use vgpu_device_memory::{AllocError, Memory};
 
-use crate::code::{Instruction, Operand};
+use crate::code::Step;
+use crate::instruction::Operand;
 
 /// Why a module is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,7 +108,7 @@ pub(crate) struct Call {
 /// A loaded module.
 #[derive(Debug)]
 pub struct Program {
-    pub(crate) code: Vec<Instruction>,
+    pub(crate) code: Vec<Step>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
     pub(crate) kernels: Vec<Kernel>,

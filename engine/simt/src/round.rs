@@ -8,7 +8,7 @@
 use rustc_apfloat::ieee::Double;
 use rustc_apfloat::{Float, Round};
 
-use crate::code::Rounding;
+use crate::instruction::Rounding;
 
 /// `value`, whose exact value differs from it by something of the sign of
 /// `error`, rounded to odd. The error of an infinity or a NaN is a NaN.

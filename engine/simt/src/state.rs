@@ -1,6 +1,6 @@
 //! The registers of one warp, and how an instruction reads and writes them.
 
-use crate::code::{Instruction, Operand, Special};
+use crate::instruction::{Instruction, Operand, Special};
 use crate::value::{LANES, Lane, Value, lanes};
 
 /// Below so many lanes, one after the other is faster than all at once.

@@ -6,9 +6,10 @@
 //! that went around often enough makes way for the next.
 
 use crate::around::Around;
-use crate::code::{Action, Flow, Instruction, Operand};
+use crate::code::{Action, Flow};
 use crate::execution::Execution;
 use crate::fault::{Cause, Failure};
+use crate::instruction::{Instruction, Operand};
 use crate::program::{Body, Program};
 use crate::state::{Base, State};
 use crate::value::{LANES, lanes};
@@ -124,7 +125,7 @@ impl Warp {
             for index in 0..self.groups.len() {
                 let group = &self.groups[index];
                 if group.status == Status::Lanes {
-                    let i = &program.code[group.at as usize];
+                    let i = &program.code[group.at as usize].instruction;
                     let (lanes, base) = (group.lanes, group.base);
                     self.state.base = base;
                     if missing(&self.state, i, lanes, self.state.alive) == 0 {
@@ -227,14 +228,15 @@ impl Warp {
             *turn -= 1;
             self.state.identity.clock += 1;
             let at = group.at;
-            let i = &program.code[at as usize];
+            let step = &program.code[at as usize];
+            let i = &step.instruction;
             let mask = match i.guard {
                 Operand::None => group.lanes,
                 guard => self.state.predicate(guard) & group.lanes,
             };
             self.lane_instructions += u64::from(mask.count_ones());
             let place = |failure| (failure, at);
-            match i.action {
+            match step.action {
                 Action::Lanes(f) => {
                     if mask != 0 {
                         f(&mut self.state, i, mask);

@@ -5,8 +5,9 @@
 use half::f16;
 
 use crate::code::Action;
-use crate::form::{Form, Words};
+use crate::form::Form;
 use crate::value::Value;
+use crate::words::Words;
 
 /// `atom` and `red` of one operation: the second keeps nothing.
 macro_rules! atomics {

@@ -1,10 +1,12 @@
 //! Logic, shifts, and fields of bits. Source: PTX ISA 9.7.1, 9.7.8.
 
 use super::integer::Integer;
-use crate::code::{Action, Instruction};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::Instruction;
 use crate::state::State;
 use crate::value::Lane;
+use crate::words::Words;
 
 /// `p = f(a, b)`, of all lanes at once.
 macro_rules! predicates {

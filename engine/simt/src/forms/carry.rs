@@ -1,10 +1,12 @@
 //! Arithmetic with the carry flag. Source: PTX ISA 9.7.2.
 
 use super::integer::Integer;
-use crate::code::{Action, Instruction};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::Instruction;
 use crate::state::State;
 use crate::value::lanes;
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!("add.cc.[u32 s32 u64 s64] d, a, b", "9.7.2.1", |w| act(

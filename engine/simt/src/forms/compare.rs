@@ -3,11 +3,13 @@
 use half::f16;
 use vgpu_ptx::Type;
 
-use crate::code::{Action, Combine, Instruction, Operand};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::{Combine, Instruction, Operand};
 use crate::round::flush;
 use crate::state::State;
 use crate::value::{Lane, Value};
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(

@@ -3,11 +3,13 @@
 use half::{bf16, f16};
 use vgpu_ptx::{Class, Type};
 
-use crate::code::{Action, Instruction, Modifiers, Rounding};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::{Instruction, Modifiers, Rounding};
 use crate::round;
 use crate::state::State;
 use crate::value::{extend, lanes};
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(

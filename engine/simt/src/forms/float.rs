@@ -1,8 +1,10 @@
 //! Arithmetic on singles and doubles. Source: PTX ISA 9.7.3.
 
-use crate::code::{Action, Modifiers};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::Modifiers;
 use crate::round;
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(
@@ -150,11 +152,13 @@ impl Modifiers {
 
 /// Whether the words ask for what the processor does by itself.
 fn plain(w: &Words<'_>) -> bool {
-    Modifiers::of(w).rounding == crate::code::Rounding::Nearest && !w.has("ftz") && !w.has("sat")
+    Modifiers::of(w).rounding == crate::instruction::Rounding::Nearest
+        && !w.has("ftz")
+        && !w.has("sat")
 }
 
 fn fma(w: &Words<'_>) -> Option<Action> {
-    use crate::code::Rounding::Nearest;
+    use crate::instruction::Rounding::Nearest;
     Some(match plain(w) {
         true => lanes3!(_, f32, f32, f32 => f32, |a, b, c| round::fma_32(a, b, c, Nearest)),
         false => lanes3!(m, f32, f32, f32 => f32, |a, b, c| {

@@ -2,9 +2,11 @@
 
 use half::f16;
 
-use crate::code::{Action, Modifiers, Rounding::Nearest};
-use crate::form::{Form, Words};
+use crate::code::Action;
+use crate::form::Form;
+use crate::instruction::{Modifiers, Rounding::Nearest};
 use crate::round::{half as rounded, odd, sum_error};
+use crate::words::Words;
 
 /// `op` on halves and on pairs, with `.ftz` and `.sat`.
 macro_rules! both {

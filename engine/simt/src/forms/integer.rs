@@ -1,8 +1,9 @@
 //! Integer arithmetic. Source: PTX ISA 9.7.1.
 
 use crate::code::Action;
-use crate::form::{Form, Words};
+use crate::form::Form;
 use crate::value::Value;
+use crate::words::Words;
 
 /// The integers of PTX, with what Rust has for each of them.
 pub(crate) trait Integer: Value + Ord + Default + 'static {

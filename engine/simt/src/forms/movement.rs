@@ -1,9 +1,11 @@
 //! Moves and addresses. Source: PTX ISA 9.7.9.
 
-use crate::code::{Action, Instruction};
+use crate::code::Action;
 use crate::execution::{LOCAL_WINDOW, PARAMETER_WINDOW, SHARED_WINDOW};
-use crate::form::{Form, Words};
+use crate::form::Form;
+use crate::instruction::Instruction;
 use crate::state::State;
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(

@@ -5,10 +5,12 @@
 
 use vgpu_ptx::Type;
 
-use crate::code::{Action, Flow, Instruction};
-use crate::form::{Form, Words};
+use crate::code::{Action, Flow};
+use crate::form::Form;
+use crate::instruction::Instruction;
 use crate::state::State;
 use crate::value::lanes;
+use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(

@@ -1,7 +1,7 @@
 //! The table against itself.
 
 use super::{all, counts, coverage, rows, spelled};
-use crate::form::Words;
+use crate::words::Words;
 
 /// Every list of words that a row's syntax allows has a meaning, and finds
 /// this row before any other that would take it otherwise.

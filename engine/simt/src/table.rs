@@ -1,0 +1,233 @@
+//! The table of forms: which words with which operands mean what.
+//!
+//! A row's syntax is written as the PTX ISA writes it, on one line:
+//!
+//! | | |
+//! |---|---|
+//! | `add{.sat}.[u32 s32]` | an optional word; one word of several |
+//! | `{~[ca cg]}` | an optional word that changes nothing here, such as for a cache |
+//! | `d`, `a` to `e` | a result, a source, of the first type |
+//! | `a:1`, `a:u32`, `d:wide` | of the second type, of a type, of twice the width |
+//! | `d:any` | of the first type or wider |
+//! | `p`, `!c` | a predicate as result, as source |
+//! | `p[\|q]`, `d[\|p]` | and a predicate, where wanted |
+//! | `[a]` | an address |
+//! | `{d}` | as many as `.v2` or `.v4` says |
+//! | `<a>` | a vector that has the bits of the first type together |
+//! | `label`, `call` | an instruction; what a call takes |
+//! | `b?` | may be left out |
+//! | `-` | no result |
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use vgpu_ptx::Type;
+
+use crate::form::Form;
+use crate::forms;
+
+/// The width that an operand has to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Width {
+    First,
+    Second,
+    Exactly(Type),
+    Twice,
+    AtLeast,
+    AtLeastSecond,
+}
+
+/// What an operand may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    Result(Width),
+    Source(Width),
+    PredicateResult,
+    PredicateSource,
+    /// Two predicates, or the first alone.
+    Predicates,
+    /// A result, and a predicate or nothing.
+    ResultAndPredicate,
+    Address,
+    /// As many results as `.v2` or `.v4` says.
+    Results,
+    Sources,
+    /// Parts that make up one value.
+    Pack,
+    Label,
+    Call,
+    /// No operand, in the place of a result.
+    Nothing,
+}
+
+#[derive(Debug, Clone)]
+struct Slot {
+    optional: bool,
+    /// Whether the word changes nothing.
+    hint: bool,
+    choices: Vec<&'static str>,
+}
+
+/// A row, taken apart.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) form: &'static Form,
+    slots: Vec<Slot>,
+    /// Each with whether it may be left out.
+    pub(crate) shapes: Vec<(Shape, bool)>,
+}
+
+static TABLE: LazyLock<HashMap<&'static str, Vec<Compiled>>> = LazyLock::new(|| {
+    let mut table: HashMap<_, Vec<_>> = HashMap::new();
+    for form in all() {
+        let (opcode, compiled) = compile(form);
+        table.entry(opcode).or_default().push(compiled);
+    }
+    table
+});
+
+/// Every row.
+pub fn all() -> impl Iterator<Item = &'static Form> {
+    forms::TABLES.iter().flat_map(|table| table.iter())
+}
+
+/// The rows whose words are `words`.
+pub(crate) fn rows<'a>(words: &'a [&'a str]) -> impl Iterator<Item = &'static Compiled> + 'a {
+    let opcode = words.first().copied().unwrap_or_default();
+    let rows = TABLE.get(opcode).map(Vec::as_slice).unwrap_or_default();
+    rows.iter().filter(|row| row.takes(&words[1..]))
+}
+
+impl Compiled {
+    fn takes(&self, words: &[&str]) -> bool {
+        let mut rest = words.iter();
+        let mut next = rest.next();
+        for slot in &self.slots {
+            if next.is_some_and(|word| slot.choices.contains(word)) {
+                next = rest.next();
+            } else if !slot.optional {
+                return false;
+            }
+        }
+        next.is_none()
+    }
+}
+
+fn compile(form: &'static Form) -> (&'static str, Compiled) {
+    // A choice and an optional operand have blanks inside brackets only.
+    let mut depth = 0;
+    let end = form.syntax.find(|c| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        c == ' ' && depth == 0
+    });
+    let (words, operands) = form.syntax.split_at(end.unwrap_or(form.syntax.len()));
+    let start = words.find(['.', '{']).unwrap_or(words.len());
+    let (opcode, mut rest) = words.split_at(start);
+    let mut slots = Vec::new();
+    while !rest.is_empty() {
+        let optional = rest.starts_with('{');
+        let hint = rest.starts_with("{~");
+        rest = rest.trim_start_matches(['{', '.', '~']);
+        let (choices, after) = match rest.strip_prefix('[') {
+            Some(inner) => inner.split_once(']').unwrap_or((inner, "")),
+            None => rest.split_at(rest.find(['.', '{', '}']).unwrap_or(rest.len())),
+        };
+        rest = after.trim_start_matches('}');
+        slots.push(Slot {
+            optional,
+            hint,
+            choices: choices.split(' ').collect(),
+        });
+    }
+    let shapes = operands
+        .split(", ")
+        .map(str::trim)
+        .filter(|operand| !operand.is_empty())
+        .map(shape)
+        .collect();
+    (
+        opcode,
+        Compiled {
+            form,
+            slots,
+            shapes,
+        },
+    )
+}
+
+fn shape(text: &str) -> (Shape, bool) {
+    let (text, optional) = match text.strip_suffix('?') {
+        Some(text) => (text, true),
+        None => (text, false),
+    };
+    let (name, width) = text.split_once(':').unwrap_or((text, ""));
+    let width = match width {
+        "" => Width::First,
+        "1" => Width::Second,
+        "wide" => Width::Twice,
+        "any" => Width::AtLeast,
+        "any1" => Width::AtLeastSecond,
+        ty => Width::Exactly(Type::parse(ty).unwrap_or(Type::B32)),
+    };
+    let shape = match name {
+        "d" => Shape::Result(width),
+        "p" => Shape::PredicateResult,
+        "!a" | "!b" | "!c" => Shape::PredicateSource,
+        "p[|q]" => Shape::Predicates,
+        "d[|p]" => Shape::ResultAndPredicate,
+        "[a]" => Shape::Address,
+        "{d}" => Shape::Results,
+        "{b}" => Shape::Sources,
+        "<a>" | "<d>" => Shape::Pack,
+        "label" => Shape::Label,
+        "call" => Shape::Call,
+        "-" => Shape::Nothing,
+        _ => Shape::Source(width),
+    };
+    (shape, optional)
+}
+
+/// Every list of words that a row takes, joined by dots; without those that
+/// change nothing.
+pub(crate) fn spelled(form: &'static Form) -> Vec<String> {
+    let (opcode, compiled) = compile(form);
+    let mut all = vec![opcode.to_string()];
+    for slot in compiled.slots.iter().filter(|slot| !slot.hint) {
+        let mut longer = Vec::new();
+        for prefix in &all {
+            if slot.optional {
+                longer.push(prefix.clone());
+            }
+            longer.extend(slot.choices.iter().map(|word| format!("{prefix}.{word}")));
+        }
+        all = longer;
+    }
+    all
+}
+
+/// What the table covers, as a page in Markdown: one line for each row.
+#[must_use]
+pub fn coverage() -> String {
+    let mut page = String::from("| form | section | spellings |\n|---|---|---|\n");
+    for form in all() {
+        let syntax = form.syntax.replace('|', "\\|");
+        let count = spelled(form).len();
+        page += &format!("| `{syntax}` | {} | {count} |\n", form.section);
+    }
+    page
+}
+
+/// How many rows there are, and how many lists of words they take.
+#[must_use]
+pub fn counts() -> (usize, usize) {
+    let spellings = all().map(|form| spelled(form).len()).sum();
+    (all().count(), spellings)
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;
