@@ -5,7 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::capability::saved::{self, HEADER};
-use crate::capability::{CapabilityList, MOST_STATE};
+use crate::capability::{Capability, CapabilityList, MOST_STATE};
 use crate::header::{
     BAR0_DWORD, CAPABILITIES_DWORD, COMMAND_DWORD, DWORDS, STATUS_CAPABILITIES_LIST,
 };
@@ -213,7 +213,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     /// How many bytes [`Self::save_capabilities`] writes.
     #[must_use]
     pub fn capabilities_size(&self) -> usize {
-        let sizes = self.capabilities.iter().map(|it| it.state_size());
+        let sizes = self.capabilities.iter().map(Capability::state_size);
         sizes.filter(|size| *size > 0).fold(0, |sum, size| {
             sum.saturating_add(HEADER).saturating_add(size)
         })

@@ -2,7 +2,7 @@
 
 use vgpu_device::{Device, Effects, Refused, Register};
 
-use super::device;
+use super::given::device;
 use crate::Input;
 
 /// BAR0 as `abi/src/bar0.rs` describes it, in other words than the model's.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use vgpu_device::{Device, Effects};
 
-use super::device;
+use super::given::device;
 use super::reference::{Byte, reference};
 use crate::Input;
 

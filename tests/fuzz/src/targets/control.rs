@@ -16,7 +16,7 @@ use vgpu_device::DeviceConfig;
 use vgpu_runtime::Emulator;
 use vgpu_socket::Listener;
 
-use super::{LOG, device};
+use super::given::{LOG, device};
 use crate::Input;
 
 /// Clients that an input has, at most.

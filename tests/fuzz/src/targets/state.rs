@@ -2,7 +2,7 @@
 
 use vgpu_device::{Effects, Refused};
 
-use super::device;
+use super::given::device;
 use super::reference::reference;
 use crate::Input;
 

@@ -18,7 +18,7 @@ use vfio_user_server::{
 use vgpu_runtime::Emulator;
 use vgpu_vfio_user::Endpoint;
 
-use super::{LOG, device};
+use super::given::{LOG, device};
 use crate::Input;
 
 const HEADER: usize = 16;
