@@ -385,7 +385,10 @@ impl<'a> Visit<'a> for Reader {
 
     fn visit_macro(&mut self, it: &'a syn::Macro) {
         self.visit_path(&it.path);
-        self.tokens(it.tokens.clone());
+        // What `quote!` is given is another crate's code.
+        if !it.path.is_ident("quote") {
+            self.tokens(it.tokens.clone());
+        }
     }
 
     fn visit_attribute(&mut self, it: &'a Attribute) {

@@ -5,34 +5,26 @@
 
 #![allow(unsafe_code)]
 
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+use tempfile::TempDir;
 use vgpu_transport::local::VARIABLE;
 use vgpud::Daemon;
 
 /// A folder with our library under both of its names, as it is installed.
-struct Installed(PathBuf);
+struct Installed(TempDir);
 
 impl Installed {
     fn new() -> Self {
         let test = std::env::current_exe().unwrap();
         let library = test.with_file_name("libcuda.so");
         assert!(library.is_file(), "{}", library.display());
-        let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
-        let folder = folder.join(format!("libcuda-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         for name in ["libcuda.so", "libcuda.so.1"] {
-            std::os::unix::fs::symlink(&library, folder.join(name)).unwrap();
+            std::os::unix::fs::symlink(&library, folder.path().join(name)).unwrap();
         }
         Self(folder)
-    }
-}
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -141,7 +133,7 @@ fn run_with(name: &str, served: bool, arguments: &[&str]) -> ExitStatus {
     program
         .args(["--exact", "program", "--nocapture", "--test-threads=1"])
         .env("PROGRAM", name)
-        .env("LD_LIBRARY_PATH", &installed.0);
+        .env("LD_LIBRARY_PATH", installed.0.path());
     if served {
         program.env(VARIABLE, daemon.name().to_string());
     }
