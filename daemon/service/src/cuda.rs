@@ -6,7 +6,9 @@ use std::time::Instant;
 
 use vgpu_engine::{Engine, LinkId, ModuleInfo};
 
-use crate::MakeEngine;
+/// Makes an engine whose device memory has addresses from the first on, and up
+/// to the second.
+pub type MakeEngine = Box<dyn FnOnce((u64, u64)) -> vgpu_engine::Result<Box<dyn Engine>>>;
 
 /// Images that are linked.
 pub(crate) struct Link {

@@ -9,11 +9,7 @@ use vgpu_engine_nvidia::{Config as DriverConfig, Device};
 use vgpu_sandbox::Policy;
 use vgpu_worker::{DRIVER_POLICY, FilesKept, Options, POLICY, keep_driver_files, log, serve};
 
-use crate::cuda::Cuda;
-
-/// Makes an engine whose device memory has addresses from the first on, and up
-/// to the second.
-pub type MakeEngine = Box<dyn FnOnce((u64, u64)) -> vgpu_engine::Result<Box<dyn Engine>>>;
+use crate::cuda::{Cuda, MakeEngine};
 
 /// What makes an engine, and what its process may do then.
 struct Prepared {

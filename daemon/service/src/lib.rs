@@ -12,8 +12,8 @@ mod serve;
 
 use std::os::fd::OwnedFd;
 
-pub use cuda::Cuda;
-pub use engines::{ENGINES, EngineKind, MakeEngine, worker_with_driver};
+pub use cuda::{Cuda, MakeEngine};
+pub use engines::{ENGINES, EngineKind, worker_with_driver};
 
 /// A worker of a daemon, with the default engine: see [`EngineKind::worker`].
 #[must_use]

@@ -17,7 +17,7 @@ pub use vgpu_sandbox::FilesKept;
 use vgpu_sandbox::Value::{Bits, Is};
 use vgpu_sandbox::{COMMON, Call, Error, Policy, THREADS, keep_files};
 
-use crate::sandbox::SESSION;
+use crate::policy::SESSION;
 
 /// What the driver reads: libraries, and what it learns of the machine.
 const READABLE: &[&str] = &[

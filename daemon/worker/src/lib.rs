@@ -4,18 +4,19 @@
 //! need, checks that they are gone, and only then reads what the program sends.
 //! What commands mean is the [`Service`]'s.
 
+mod close;
 mod driver;
 mod log;
 mod options;
+mod policy;
 mod regions;
-mod sandbox;
 mod serve;
 mod service;
 
 pub use driver::{DRIVER_POLICY, FilesKept, keep_driver_files};
 pub use log::log;
 pub use options::Options;
+pub use policy::POLICY;
 pub use regions::Regions;
-pub use sandbox::POLICY;
 pub use serve::{Error, serve};
 pub use service::{Context, Fatal, Request, Service};

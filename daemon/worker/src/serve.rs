@@ -13,7 +13,8 @@ use vgpu_ring::{Next, Record, Slice};
 use vgpu_transport::local::{self, Offer, Session};
 use vgpu_transport::{HostSpin, Lost};
 
-use crate::{Context, Fatal, Options, Regions, Request, Service, log, sandbox};
+use crate::close::close;
+use crate::{Context, Fatal, Options, Regions, Request, Service, log};
 
 /// Why a session ended, other than by its program.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         }
     }
     let offer = Offer::new(options.slice_size)?;
-    let sandboxed = sandbox::close(options)?;
+    let sandboxed = close(options)?;
     let session = Arc::new(offer.open(socket, sandboxed)?);
     let regions = Arc::new(Regions::new(options.regions));
     thread::Builder::new().name("requests".into()).spawn({

@@ -1,10 +1,8 @@
 //! What a worker may do once it reads what its program wrote.
 
-use rustix::process::{DumpableBehavior, Resource, set_dumpable_behavior};
+use rustix::process::Resource;
 use vgpu_sandbox::Value::Is;
-use vgpu_sandbox::{COMMON, Call, Error, Policy, Sandbox, Sandboxed, THREADS};
-
-use crate::Options;
+use vgpu_sandbox::{COMMON, Call, Policy, THREADS};
 
 /// The flags of the memory that it makes: none that lets it become a program.
 const MEMORY: u32 = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
@@ -38,18 +36,3 @@ pub static POLICY: Policy = Policy {
         (Resource::Nofile, 64),
     ],
 };
-
-/// Closes the sandbox, while the process has one thread, beside those of a driver.
-pub(crate) fn close(options: &Options) -> Result<Sandboxed, Error> {
-    // To other processes of the user, too, its program's data is closed.
-    let refused = |errno: rustix::io::Errno| Error::System {
-        action: "keep its memory from others",
-        source: errno.into(),
-    };
-    let mut sandbox = Sandbox::prepare()?;
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(refused)?;
-    if options.files.is_none() {
-        sandbox.deny_files();
-    }
-    sandbox.close(options.policy)
-}
