@@ -7,6 +7,7 @@ mod cuda;
 mod demo;
 mod fuzz;
 mod package;
+mod programs;
 mod pypi;
 mod qemu;
 mod sanitize;

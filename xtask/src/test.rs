@@ -23,6 +23,7 @@ use crate::checkout;
 use crate::cuda;
 use crate::fuzz;
 use crate::package;
+use crate::programs;
 use crate::qemu::{self, Source, Variant};
 
 const EXAMPLES: &str = "\
@@ -45,9 +46,10 @@ const ON_OLDER_XEN: [&str; 2] = [
     "xcp criteria reboot ends saved supervisor_killed xenstore privileges",
 ];
 
-/// The programs that the tests run in guests and in Xen's dom0, and the server beside QEMU.
-const PROGRAMS: [(&str, &str); 9] = [
-    ("vgpu-stub", "vgpu-stub"),
+/// The programs that the tests run in guests and in Xen's dom0, and beside QEMU.
+const PROGRAMS: [(&str, &str); 10] = [
+    (programs::COMMAND, programs::COMMAND),
+    (programs::EMULATOR, programs::EMULATOR),
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
     ("xen-dm", "ioreq-server"),
@@ -200,8 +202,10 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         Ok(())
     });
     if let Some(programs) = &programs {
-        summary.add("The size of the program", || {
-            size(&programs.join("vgpu-stub"))
+        summary.add("The size of the programs", || {
+            [programs::COMMAND, programs::EMULATOR]
+                .iter()
+                .try_for_each(|name| size(&programs.join(name)))
         });
     }
     let mut first = None;
@@ -258,7 +262,7 @@ fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Op
     let out = checkout().join("target/packages");
     let mut built = None;
     summary.add("Build the packages", || {
-        built = Some(package::build(&programs.join("vgpu-stub"), &out, steps)?);
+        built = Some(package::build(programs, &out, steps)?);
         Ok(())
     });
     match &built {
@@ -372,7 +376,7 @@ fn xen(
 /// Why machines were not tested.
 const NOT_BUILT: &str = "what it needs was not built";
 
-/// The program that operators install has less than this, in bytes.
+/// Each of the programs that operators install has less than this, in bytes.
 const LIMIT: u64 = 3 << 20;
 
 /// Whether the program is small enough.
