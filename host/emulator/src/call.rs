@@ -262,6 +262,7 @@ mod tests {
                 "--domid is not given",
             ),
             ("xen --domid 0x5", "--domid 0x5: "),
+            ("xen --domid 5 --uid-base 0", "--uid-base 0: "),
             (
                 "xen --domid 5 --uid-base 70000 --device slot=1",
                 "--control is not given",

@@ -1,6 +1,7 @@
 //! The words of a [`Call`], read again.
 
 use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -100,7 +101,11 @@ impl Given {
                 self.trace = true;
             }
             "domid" => self.domain = Some(understood(name, &value, u16::from_str)?),
-            "uid-base" => self.uid_base = Some(understood(name, &value, u32::from_str)?),
+            "uid-base" => {
+                // Root's is not to be had.
+                let base: NonZeroU32 = understood(name, &value, str::parse)?;
+                self.uid_base = Some(base.get());
+            }
             _ => return Err(Arg::Long(name).unexpected()),
         }
         Ok(())
