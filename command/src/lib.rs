@@ -4,7 +4,6 @@
 //! own definition.
 #![forbid(unsafe_code)]
 
-mod failure;
 mod library;
 mod program;
 mod ptx;
@@ -17,8 +16,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-
-use crate::failure::Failure;
+use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,7 +84,7 @@ fn misused(error: &clap::Error, subcommand: &OsStr) -> Failure {
         tip.unwrap_or("add --help to the command, and see what it takes"),
     );
     match subcommand.to_str() {
-        Some("run" | "trace") => failure.of_a_program(),
+        Some("run" | "trace") => program::not_started(failure),
         _ => failure,
     }
 }
