@@ -101,17 +101,7 @@ fn misused(error: &clap::Error) -> Failure {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    let report = error.to_string();
-    let (cause, rest) = report.split_once("\n\n").unwrap_or((&report, ""));
-    let cause: Vec<_> = cause.split_whitespace().collect();
-    let cause = cause.join(" ");
-    let tip = rest
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("tip: "));
-    Failure::new(
-        cause.trim_start_matches("error: "),
-        tip.unwrap_or("add --help to the command, and see what it takes"),
-    )
+    Failure::of_usage(&error.to_string())
 }
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {
