@@ -4,7 +4,6 @@
 //! own definition.
 #![forbid(unsafe_code)]
 
-mod failure;
 mod library;
 mod program;
 mod ptx;
@@ -17,8 +16,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-
-use crate::failure::Failure;
+use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -74,19 +72,9 @@ fn misused(error: &clap::Error, subcommand: &OsStr) -> Failure {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    let report = error.to_string();
-    let (cause, rest) = report.split_once("\n\n").unwrap_or((&report, ""));
-    let cause: Vec<_> = cause.split_whitespace().collect();
-    let cause = cause.join(" ");
-    let tip = rest
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("tip: "));
-    let failure = Failure::new(
-        cause.trim_start_matches("error: "),
-        tip.unwrap_or("add --help to the command, and see what it takes"),
-    );
+    let failure = Failure::of_usage(&error.to_string());
     match subcommand.to_str() {
-        Some("run" | "trace") => failure.of_a_program(),
+        Some("run" | "trace") => program::not_started(failure),
         _ => failure,
     }
 }

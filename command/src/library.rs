@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::failure::Failure;
+use vgpu_terminal::Failure;
 
 /// From the folder of this program, as it is installed.
 const BESIDE: &str = "../lib/vgpu";

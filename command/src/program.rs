@@ -9,9 +9,8 @@ use std::process::{Command, ExitCode, ExitStatus};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use vgpu_service::EngineKind;
+use vgpu_terminal::Failure;
 use vgpud::Daemon;
-
-use crate::failure::Failure;
 
 /// What this program is where it starts itself.
 type Role = fn(&[OsString]) -> ExitCode;
@@ -25,6 +24,14 @@ const WORKER: &str = "vgpu:worker";
 const PROGRAM: &str = "vgpu:program";
 /// The same file, even where another was installed in its place.
 const SELF: &str = "/proc/self/exe";
+
+/// The exit code of a command whose other exit codes are a program's, as in env(1).
+const COULD_NOT_RUN_A_PROGRAM: u8 = 125;
+
+/// The failure of a command that would have passed a program's exit code on.
+pub(crate) fn not_started(failure: Failure) -> Failure {
+    failure.with_code(COULD_NOT_RUN_A_PROGRAM)
+}
 
 /// What a program is to have.
 #[derive(Debug)]
@@ -100,13 +107,13 @@ fn program(arguments: &[OsString]) -> ExitCode {
                 true => "name a file that is there; a script also needs the interpreter in its first line".to_owned(),
                 false => format!("name one that is in PATH ({})", path.display()),
             };
-            Failure::new(format!("there is no program {name}"), mend).code(127)
+            Failure::new(format!("there is no program {name}"), mend).with_code(127)
         }
         _ => Failure::new(
             format!("cannot start {name}: {error}"),
             "name a program that this user may execute",
         )
-        .code(126),
+        .with_code(126),
     };
     failure.report()
 }

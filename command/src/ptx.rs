@@ -5,7 +5,7 @@ mod forms;
 
 use std::process::ExitCode;
 
-use crate::failure::Failure;
+use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use clap::builder::PossibleValue;
 use vgpu_service::{ENGINES, EngineKind};
+use vgpu_terminal::Failure;
 use vgpu_trace::Trace;
 
-use crate::failure::Failure;
 use crate::library;
 use crate::program::{self, Device};
 use crate::trace::report::Report;
@@ -117,5 +117,5 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
         }
         Ok(ExitCode::from(code))
     };
-    run().map_err(Failure::of_a_program)
+    run().map_err(program::not_started)
 }

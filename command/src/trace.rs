@@ -10,9 +10,9 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use vgpu_terminal::{Failure, print};
 use vgpu_trace::Trace;
 
-use crate::failure::{Failure, print};
 use crate::run::{DeviceArgs, start};
 use report::Report;
 
@@ -63,11 +63,11 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     if let Some(file) = &args.file {
         let report = read(file)?;
-        print(|out| show(out, &report, None, args.json))?;
+        print("the trace", |out| show(out, &report, None, args.json))?;
         return Ok(ExitCode::SUCCESS);
     }
     let started = start(args.device, &args.program, true);
-    let (code, traced) = started.map_err(Failure::of_a_program)?;
+    let (code, traced) = started.map_err(crate::program::not_started)?;
     if let Some((report, trace)) = traced {
         // Beside what the program prints. Nobody is left to tell when stderr is
         // closed.

@@ -8,12 +8,11 @@ use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
-use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 
-use crate::checkout;
 use crate::demo::attachment::{Attachment, Choice};
+use crate::programs;
 use bed::Answer;
 use checks::{Check, Side, TESTS};
 
@@ -45,7 +44,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let (choice, why) = Choice::new(options.attachment, suite, StockQemu::system)?;
     eprintln!("{why}");
     let cache = Cache::open()?;
-    let program = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
+    let program = programs::build(steps)?;
     let in_guest = [GuestProgram {
         name: "vgpu-stub",
         file: &program,

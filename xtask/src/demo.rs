@@ -14,11 +14,10 @@ use vgpu_bed::cache::Cache;
 use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::machine::{Machine, MachineBuilder, MachineType};
-use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 
-use crate::checkout;
+use crate::programs;
 use attachment::{Attachment, Choice};
 
 const EXAMPLES: &str = "\
@@ -122,7 +121,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     )?;
     eprintln!("{why}");
     let cache = Cache::open()?;
-    let program = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
+    let program = programs::build(steps)?;
     let programs = [GuestProgram {
         name: "vgpu-stub",
         file: &program,

@@ -9,6 +9,7 @@ mod demo;
 mod fuzz;
 mod manual;
 mod package;
+mod programs;
 mod pypi;
 mod qemu;
 mod sanitize;

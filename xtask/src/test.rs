@@ -24,6 +24,7 @@ use crate::checkout;
 use crate::cuda;
 use crate::fuzz;
 use crate::package;
+use crate::programs;
 use crate::qemu::{self, Source, Variant};
 
 const EXAMPLES: &str = "\
@@ -43,10 +44,7 @@ pub(crate) const XEN_SUITE: &str = "trixie";
 /// What is tested on the Xen of XCP-ng 8.3 too: what asks most of Xen itself, in one guest. `cargo xtask soak xen-4.17` tests all.
 const ON_OLDER_XEN: &str = "criteria reboot saved supervisor_killed privileges";
 
-/// What operators install.
-const PRODUCT: [(&str, &str); 1] = [("vgpu-stub", "vgpu-stub")];
-
-/// What tests run beside it in guests, in Xen's dom0 and on the host.
+/// What tests run beside the product in guests, in Xen's dom0 and on the host.
 const PROGRAMS: [(&str, &str); 8] = [
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
@@ -200,8 +198,10 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
         Ok(())
     });
     if let Some(programs) = &programs {
-        summary.add("The size of the program", || {
-            size(&programs.join("vgpu-stub"))
+        summary.add("The size of the programs", || {
+            [programs::COMMAND, programs::EMULATOR]
+                .iter()
+                .try_for_each(|name| size(&programs.join(name)))
         });
     }
     let mut first = None;
@@ -258,7 +258,7 @@ fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Op
     let out = checkout().join("target/packages");
     let mut built = None;
     summary.add("Build the packages", || {
-        built = Some(package::build(&programs.join("vgpu-stub"), &out, steps)?);
+        built = Some(package::build(programs, &out, steps)?);
         Ok(())
     });
     match &built {
@@ -379,7 +379,7 @@ pub(crate) fn xen_scenarios(only: &str, environment: &[(&str, impl AsRef<OsStr>)
 /// Why machines were not tested.
 const NOT_BUILT: &str = "what it needs was not built";
 
-/// The program that operators install has less than this, in bytes.
+/// Each of the programs that operators install has less than this, in bytes.
 const LIMIT: u64 = 3 << 20;
 
 /// Whether the program is small enough.
@@ -416,7 +416,7 @@ pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let folder = process::target(checkout()).join("programs");
     fs::create_dir_all(&folder)?;
     for (programs, profile) in [
-        (&PRODUCT[..], Profile::Release),
+        (&programs::PRODUCT[..], Profile::Release),
         (&PROGRAMS, Profile::Quick),
     ] {
         let built = static_program::build_all(checkout(), programs, profile, steps)?;

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -36,12 +37,17 @@ const ACCOUNTS: [&str; 3] = ["var/lib/dpkg", "var/lib/rpm", "var/log"];
 
 const SETTINGS: &str = "etc/vgpu-stub/xcp.conf";
 
-/// All that `cargo xtask package` makes of a program of no matter.
+/// All that `cargo xtask package` makes of programs of no matter.
 fn packages(epoch: &str) -> TempDir {
-    let out = TempDir::new().unwrap();
+    let [programs, out] = [(); 2].map(|()| TempDir::new().unwrap());
+    for name in ["vgpu-stub", "vgpu-emulator"] {
+        fs::copy("/bin/true", programs.path().join(name)).unwrap();
+    }
     let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
     xtask
-        .args(["package", "--program", "/bin/true", "--out"])
+        .args(["package", "--programs"])
+        .arg(programs.path())
+        .arg("--out")
         .arg(out.path())
         .env("SOURCE_DATE_EPOCH", epoch);
     succeed(&mut xtask);
@@ -179,16 +185,18 @@ fn leaves_nothing(root: &TempDir, parts: &[&str], install: &dyn Fn(), remove: &d
     }
 }
 
-const PLAIN: [&str; 5] = [
+const PLAIN: [&str; 6] = [
     "usr/bin/vgpu-stub",
+    "usr/lib/vgpu-stub/vgpu-emulator",
     "usr/lib/vgpu-stub/vgpu-stub-device-model",
     "usr/lib/systemd/system/vgpu-stub-vfio-user@.service",
     "usr/share/man/man1/vgpu-stub-xen.1",
     "usr/share/bash-completion/completions/vgpu-stub",
 ];
 
-const XCP_NG: [&str; 7] = [
+const XCP_NG: [&str; 8] = [
     "usr/bin/vgpu-stub",
+    "usr/lib/vgpu-stub/vgpu-emulator",
     "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
     "usr/lib/systemd/system/vgpu-stub-xen@.service",
     "etc/xapi.d/plugins/vgpu-stub",
@@ -220,6 +228,62 @@ fn a_deb_leaves_nothing() {
     for script in ["postinst", "postrm"] {
         stops_nothing(&fs::read_to_string(scripts.path().join(script)).unwrap());
     }
+}
+
+/// Packages had one program once, which served. It goes on until its device ends, and the next one finds both programs.
+#[test]
+fn an_older_package_is_upgraded_while_its_program_runs() {
+    let packages = packages("1735689600");
+    let deb = find(&packages, "vgpu-stub_", ".deb");
+    let folder = TempDir::new().unwrap();
+    let (tree_of_older, older) = (folder.path().join("tree"), folder.path().join("older.deb"));
+    let mut unpack = Command::new("dpkg-deb");
+    succeed(unpack.arg("--raw-extract").arg(&deb).arg(&tree_of_older));
+    fs::remove_file(tree_of_older.join("usr/lib/vgpu-stub/vgpu-emulator")).unwrap();
+    // What goes on reading and writing is seen to run.
+    fs::copy("/bin/cat", tree_of_older.join("usr/bin/vgpu-stub")).unwrap();
+    let control = tree_of_older.join("DEBIAN/control");
+    let text = fs::read_to_string(&control).unwrap();
+    let (_, version) = text.split_once("\nVersion: ").unwrap();
+    let version = version.lines().next().unwrap();
+    let text = text.replace(&format!("Version: {version}"), "Version: 0.0.1");
+    fs::write(&control, text).unwrap();
+    let mut build = Command::new("dpkg-deb");
+    build.args(["--build", "--root-owner-group", "-Zgzip"]);
+    succeed(build.arg(&tree_of_older).arg(&older));
+
+    let [fresh, upgraded] = [root(), root()];
+    let install = |root: &TempDir, package: &Path| {
+        let mut dpkg = as_root("dpkg");
+        dpkg.arg("--root").arg(root.path()).arg("--install");
+        let path = "/usr/sbin:/usr/bin:/sbin:/bin";
+        succeed(dpkg.arg(package).env("PATH", path));
+    };
+    install(&fresh, &deb);
+    install(&upgraded, &older);
+    let mut serving = Command::new(upgraded.path().join("usr/bin/vgpu-stub"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    install(&upgraded, &deb);
+    is_as(&upgraded, &tree(fresh.path()), "upgraded");
+
+    let program = fs::read_link(format!("/proc/{}/exe", serving.id())).unwrap();
+    assert!(
+        program.ends_with("usr/bin/vgpu-stub (deleted)"),
+        "{program:?}"
+    );
+    let (mut asks, answers) = (
+        serving.stdin.take().unwrap(),
+        serving.stdout.take().unwrap(),
+    );
+    writeln!(asks, "an access").unwrap();
+    let mut answer = String::new();
+    BufReader::new(answers).read_line(&mut answer).unwrap();
+    assert_eq!(answer, "an access\n");
+    drop(asks);
+    assert!(serving.wait().unwrap().success());
 }
 
 fn rpm(root: &TempDir, words: &[&str]) -> String {
@@ -416,6 +480,7 @@ fn what_is_cut_short_can_be_done_again_or_undone() {
 
     for file in [
         "/usr/lib/vgpu-stub/uninstall.sh",
+        "/usr/lib/vgpu-stub/vgpu-emulator",
         "/usr/bin/vgpu-stub",
         "/etc/vgpu-stub/xcp.conf",
         "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
@@ -479,6 +544,33 @@ fn an_upgrade_removes_what_is_no_longer_part_of_it() {
     );
     run(&newer, uninstall);
     is_as(&root, &before, "removed");
+}
+
+/// Whoever runs the new command finds the emulator that it starts, however far an upgrade has come.
+#[test]
+fn an_upgrade_brings_the_emulator_before_the_command() {
+    let packages = packages("1735689600");
+    let (unpacked, unpacked_too) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let older = unpack(&packages, &unpacked);
+    let newer = unpack(&packages, &unpacked_too);
+    let (command, emulator) = ("usr/bin/vgpu-stub", "usr/lib/vgpu-stub/vgpu-emulator");
+    fs::remove_file(older.join("files").join(emulator)).unwrap();
+    fs::write(older.join("files").join(command), "older").unwrap();
+    let root = root();
+    let run = |kit: &Path| {
+        let mut script = as_root(kit.join("install.sh"));
+        succeed(script.env("DESTDIR", root.path()))
+    };
+    run(&older);
+    cut_short(&newer.join("install.sh"), &root, "cp", command);
+    let at = |path: &str| root.path().join(path);
+    assert_eq!(fs::read(at(command)).unwrap(), b"older");
+    assert_eq!(
+        fs::read(at(emulator)).unwrap(),
+        fs::read("/bin/true").unwrap()
+    );
+    run(&newer);
+    assert_ne!(fs::read(at(command)).unwrap(), b"older");
 }
 
 #[test]

@@ -10,9 +10,9 @@ use vgpu_device_memory::Memory;
 use vgpu_engine::{Engine, ErrorKind};
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_ptx::ErrorKind as Why;
+use vgpu_terminal::{Failure, Printable, print};
 
 use super::forms;
-use crate::failure::{Failure, Printable, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -66,7 +66,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         })?;
         all.push(check(path, &image));
     }
-    print(|out| {
+    print("the report", |out| {
         if args.json {
             serde_json::to_writer_pretty(&mut *out, &all)?;
             return writeln!(out);

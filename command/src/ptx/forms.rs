@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use serde::Serialize;
-
-use crate::failure::{Failure, print};
+use vgpu_terminal::{Failure, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         form: form.syntax,
         section: form.section,
     });
-    print(|out| {
+    print("the forms", |out| {
         if args.json {
             serde_json::to_writer_pretty(&mut *out, &forms.collect::<Vec<_>>())?;
             return writeln!(out);

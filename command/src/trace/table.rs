@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
+use vgpu_terminal::Printable;
 use vgpu_trace::Trace;
 
 use super::report::{Report, error};
-use crate::failure::Printable;
 
 /// A time with three digits, or what is left of it.
 pub(super) fn time(nanoseconds: u64) -> String {

@@ -7,9 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
+use vgpu_terminal::Failure;
 
 use super::report::Report;
-use crate::failure::Failure;
 
 /// A file that is to be written.
 #[derive(Debug)]

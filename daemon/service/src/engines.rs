@@ -2,7 +2,6 @@
 
 use std::os::fd::OwnedFd;
 
-use vgpu_engine::Engine;
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config as DriverConfig, Device};

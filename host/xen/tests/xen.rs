@@ -70,6 +70,7 @@ fn bed(script: String) -> Result<(Bed, Scenario)> {
     let mut scenario = Scenario::new(script).guest(&guest).limit(LIMIT);
     for program in [
         "vgpu-stub",
+        "vgpu-emulator",
         "ioreq-server",
         "reach",
         "hold-open",

@@ -20,13 +20,12 @@ use std::{
     process::ExitCode,
 };
 
-use crate::failure::{Failure, OrMend};
-use crate::output;
 use address::PciAddress;
 use identity::Ids;
 use kernel_log::KernelLog;
 use report::{Criterion, Device, Report};
 use sysfs::{Function, Sysfs};
+use vgpu_terminal::{Failure, OrMend};
 
 const SYSFS: &str = "/sys";
 
@@ -127,8 +126,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .or_mend("run it in a guest that has a PCI bus, with sysfs mounted on /sys")?;
 
     let report = examine(&sysfs, args)?;
-    output::print("the report", |out| match args.json {
-        true => output::json(out, &report),
+    vgpu_terminal::print("the report", |out| match args.json {
+        true => vgpu_terminal::json(out, &report),
         false => table::write(out, &report),
     })?;
     Ok(if report.holds {

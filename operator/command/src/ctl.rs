@@ -9,11 +9,10 @@ use std::{
 };
 
 use vgpu_control::{Client, ClientError};
+use vgpu_terminal::Failure;
 
-use crate::failure::Failure;
-use crate::number;
-use crate::output;
 use answer::Answer;
+use vgpu_emulator::number;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -155,8 +154,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             };
         }
     };
-    output::print("the result", |out| match args.json {
-        true => output::json(out, &answer),
+    vgpu_terminal::print("the result", |out| match args.json {
+        true => vgpu_terminal::json(out, &answer),
         false => answer.write(out),
     })?;
     Ok(ExitCode::SUCCESS)

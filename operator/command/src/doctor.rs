@@ -24,12 +24,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vgpu_terminal::Failure;
+
 use crate::check::address::PciAddress;
 use crate::check::identity::Ids;
 use crate::check::sysfs::Sysfs;
 use crate::check::{self};
-use crate::failure::Failure;
-use crate::output;
 use guest::Guest;
 use host::Host;
 use process::Process;
@@ -159,8 +159,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         let name = format!("{}, device {}", subject.name, args.ids);
         Report::new(name, findings)
     };
-    output::print("the report", |out| match args.json {
-        true => output::json(out, &report),
+    vgpu_terminal::print("the report", |out| match args.json {
+        true => vgpu_terminal::json(out, &report),
         false => report.write(out),
     })?;
     Ok(if report.well {

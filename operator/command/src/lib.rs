@@ -8,13 +8,9 @@ mod check;
 mod cloudstack;
 mod ctl;
 mod device_option;
-mod device_properties;
 mod doctor;
-mod failure;
+mod emulator;
 mod new_file;
-mod number;
-mod output;
-mod printable;
 mod qemu;
 mod shell;
 mod vfio_user;
@@ -27,13 +23,8 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-
-use crate::failure::Failure;
+use vgpu_terminal::Failure;
 pub use xen::xl_file;
-
-/// Exit code when a subcommand could not do its work; clap uses the same one
-/// for wrong usage.
-const COULD_NOT_RUN: u8 = 2;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -99,32 +90,10 @@ pub fn run() -> ExitCode {
     if let Some((_, role)) = ROLES.iter().find(|(end, _)| name.ends_with(end)) {
         return role(arguments);
     }
-    let first = arguments.next().unwrap_or_default();
-    let result = match first.to_str() {
-        Some(vfio_user::GUARD) => vfio_user::run_guard(arguments),
-        Some(name @ "vfio-user") => alone(name).and_then(|args| vfio_user::run(&args)),
-        Some(name @ "xen") => alone(name).and_then(|args| xen::run(&args)),
-        _ => Cli::try_parse()
-            .map_err(|error| misused(&error))
-            .and_then(|cli| subcommand(cli.command)),
-    };
-    result.unwrap_or_else(|failure| {
-        failure.print();
-        ExitCode::from(COULD_NOT_RUN)
-    })
-}
-
-/// The arguments of a subcommand that runs for as long as a VM. The definitions
-/// of all others would stay in its memory.
-fn alone<A: clap::Args>(name: &str) -> Result<A, Failure> {
-    let command = clap::Command::new("vgpu-stub")
-        .bin_name(format!("vgpu-stub {name}"))
-        .version(env!("CARGO_PKG_VERSION"))
-        .max_term_width(100);
-    A::augment_args(command)
-        .try_get_matches_from(env::args_os().skip(1))
-        .and_then(|matches| A::from_arg_matches(&matches))
+    let done = Cli::try_parse()
         .map_err(|error| misused(&error))
+        .and_then(|cli| subcommand(cli.command));
+    done.unwrap_or_else(|failure| failure.report())
 }
 
 /// Prints help or the version where these were asked for, and ends; else, clap's report in two lines.
@@ -132,17 +101,7 @@ fn misused(error: &clap::Error) -> Failure {
     if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         error.exit();
     }
-    let report = error.to_string();
-    let (cause, rest) = report.split_once("\n\n").unwrap_or((&report, ""));
-    let cause: Vec<_> = cause.split_whitespace().collect();
-    let cause = cause.join(" ");
-    let tip = rest
-        .lines()
-        .find_map(|line| line.trim_start().strip_prefix("tip: "));
-    Failure::new(
-        cause.trim_start_matches("error: "),
-        tip.unwrap_or("add --help to the command, and see what it takes"),
-    )
+    Failure::of_usage(&error.to_string())
 }
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {

@@ -1,19 +1,14 @@
 //! `vgpu-stub vfio-user`: serves the device to stock QEMU.
 
-use std::ffi::OsString;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use vgpu_device::DeviceConfig;
-use vgpu_vfio_user::{Options, guard, serve};
+use vgpu_emulator::{Call, DeviceProperties};
+use vgpu_terminal::Failure;
+use vgpu_vfio_user::Options;
 
-use crate::device_properties::DeviceProperties;
-use crate::failure::Failure;
-
-/// The subcommand that this one starts. It is for no one else, and clap does not
-/// know of it: so it is small, and quick to start.
-pub(crate) const GUARD: &str = "vfio-user-guard";
+use crate::emulator;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -79,11 +74,11 @@ enum Trace {
     Access,
 }
 
-/// Serves until it is told to end.
+/// Becomes the server.
 ///
 /// # Errors
 ///
-/// A property that means nothing here, or a socket that cannot be had.
+/// A property that means nothing here, or there is no such program.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args
         .device
@@ -111,31 +106,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map_or_else(DeviceConfig::default, |device| device.config),
         trace: args.trace.is_some(),
     };
-    serve(&options, guarding()).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// This program as a server's guard, which is to be told its sockets.
-fn guarding() -> Command {
-    let mut command = Command::new("/proc/self/exe");
-    command.arg0("vgpu-stub").arg(GUARD);
-    command
-}
-
-/// Is the guard of a server, with these sockets.
-///
-/// # Errors
-///
-/// If no server has started it.
-pub(crate) fn run_guard(sockets: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
-    let sockets: Vec<_> = sockets.collect();
-    guard(&sockets).map_err(|error| {
-        Failure::new(
-            error.to_string(),
-            "leave it to 'vgpu-stub vfio-user', which starts it",
-        )
-    })?;
-    Ok(ExitCode::SUCCESS)
+    match emulator::run(&Call::VfioUser(options))? {}
 }
 
 fn mode(text: &str) -> Result<u32, String> {

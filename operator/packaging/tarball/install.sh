@@ -18,9 +18,9 @@ list=$root$own/installed
 work=$root$own/unfinished
 
 folders=$(find . -mindepth 1 -type d | sed 's/^\.//' | sort)
-# What XAPI and xenopsd run comes last, so that it never runs half of the rest.
+# What is started by others comes after them, and what XAPI and xenopsd run comes last: so nobody runs half of the rest.
 files=$(find . -mindepth 1 ! -type d | sed 's/^\.//' |
-    awk -v own="$own" '{ print ($0 == own "/uninstall.sh" ? 1 : /^\/etc\/xapi\.d|\/alternatives\// ? 3 : 2), $0 }' |
+    awk -v own="$own" '{ print (index($0, own "/") == 1 ? 1 : /^\/etc\/xapi\.d|\/alternatives\// ? 3 : 2), $0 }' |
     sort | cut -d ' ' -f 2)
 
 owned() {

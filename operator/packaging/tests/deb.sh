@@ -15,6 +15,7 @@ compare() {
 # What the package brings, besides what it lists itself.
 parts='
 /usr/bin/vgpu-stub
+/usr/lib/vgpu-stub/vgpu-emulator
 /usr/lib/vgpu-stub/vgpu-stub-device-model
 /usr/lib/systemd/system/vgpu-stub-vfio-user@.service
 /usr/share/bash-completion/completions/vgpu-stub

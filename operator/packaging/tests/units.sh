@@ -35,6 +35,10 @@ as_group vgpu-one flock --nonblock /run/vgpu-stub/one true && fail "its VM's QEM
 [ "$(stat -c %A /run/vgpu-stub/one/control.sock)" = srw------- ] || fail "the control socket is not root's alone"
 [ "$(stat -c %U "/proc/$(process one)")" != root ] || fail "it runs as root"
 
+# It is the program that serves and does nothing else, under the name of the command that started it.
+[ "$(readlink "/proc/$(process one)/exe")" = /usr/lib/vgpu-stub/vgpu-emulator ] || fail "the command serves itself"
+tr '\0' ' ' <"/proc/$(process one)/cmdline" | grep -q '^vgpu-stub vfio-user --socket ' || fail "ps does not show it"
+
 # One that dies is started again.
 died=$(process one)
 kill -9 "$died"
@@ -62,8 +66,16 @@ systemctl start vgpu-stub-xen@7 && fail "it starts without Xen"
 journal vgpu-stub-xen@7 | grep -q "error: cannot open Xen's /dev/xen/privcmd" || fail "the journal has no cause"
 [ ! -e /run/vgpu-stub/xen-7.options ] || fail "its options are left"
 
-# The package goes, and systemd knows; a server that runs stays.
+# The package is upgraded; a server that runs stays, with the program that it has.
 served=$(process two)
+dpkg --install vgpu-stub.deb
+[ "$(process two)" = "$served" ] && ctl two info | grep -q 'BAR0 size *65536' || fail "an upgrade took a VM's device"
+case $(readlink "/proc/$served/exe") in
+*' (deleted)') ;;
+*) fail "nothing was replaced" ;;
+esac
+
+# The package goes, and systemd knows; a server that runs stays.
 dpkg --purge vgpu-stub
 [ "$(property two NeedDaemonReload)" = no ] || fail "systemd was not told"
 [ "$(process two)" = "$served" ] && [ -e "/proc/$served" ] || fail "a VM has lost its device"

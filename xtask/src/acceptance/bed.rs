@@ -14,6 +14,7 @@ use xen_bed::{Bed, Scenario, XenVersion};
 
 use super::checks::{Check, OnHost, Side};
 use crate::demo::attachment::QemuChoice;
+use crate::programs;
 
 /// What a command has printed.
 #[derive(Debug)]
@@ -137,7 +138,8 @@ pub(super) fn xen(
     let version = XenVersion::default();
     let bed = Bed::open(cache, steps, version)?;
     let scenario = Scenario::new(script(&checks))
-        .file("vgpu-stub", program)
+        .file(programs::COMMAND, program)
+        .file(programs::EMULATOR, programs::emulator(program))
         .guest(image);
     let output = steps.step(&format!("Start a guest on Xen {version}"), |_| {
         bed.run(&scenario)?.success()

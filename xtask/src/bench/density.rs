@@ -12,12 +12,11 @@ use rustix::process::Pid;
 use serde::Serialize;
 use vgpu_bed::failure::Mend;
 use vgpu_bed::server::Server;
-use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 
 use super::EXAMPLES;
 use super::conditions::Conditions;
-use crate::checkout;
+use crate::programs;
 
 /// How many servers there are in each row.
 const SERVERS: [usize; 3] = [1, 16, 64];
@@ -63,7 +62,7 @@ struct Row {
 }
 
 pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
-    let program = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
+    let program = programs::build(steps)?;
     let conditions = Conditions::new(&program, &[])?;
     let rows = steps.step("Measure idle servers", |step| {
         SERVERS

@@ -14,7 +14,7 @@ use vgpu_bench::{Access, Median};
 use super::conditions::Conditions;
 use super::report::{Report, tell};
 use super::{EXAMPLES, guests};
-use crate::checkout;
+use crate::{checkout, programs};
 
 /// The most that an access to vgpu-stub may cost, in accesses to its peer.
 const BOUND: f64 = 1.0;
@@ -41,12 +41,12 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
-    let build = |package, name| static_program::build(checkout(), package, name, steps);
-    let ours = build("vgpu-stub", "vgpu-stub")?;
+    let ours = programs::build(steps)?;
     let (peer, peers_name) = if options.null {
         (ours.clone(), "itself")
     } else {
-        let server = build("vgpu-bench", "minimal-vfio-user-server")?;
+        let name = "minimal-vfio-user-server";
+        let server = static_program::build(checkout(), "vgpu-bench", name, steps)?;
         (server, "a minimal server on the crate vfio_user")
     };
     let cache = Cache::open()?;

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::Cache;
-use vgpu_bed::static_program;
 use vgpu_bed::steps::{Step, Steps};
 use xen_bed::{Bed, Scenario, XenVersion};
 
 use super::conditions::Conditions;
 use super::report::{Report, tell};
 use super::{Comparing, guests};
-use crate::checkout;
+use crate::programs;
 
 /// The most that an access to vgpu-stub may cost, in accesses to its peer.
 const BOUND: f64 = 1.0;
@@ -46,7 +45,7 @@ pub(super) fn run(options: &Comparing, steps: &Steps) -> Result<()> {
     let cache = Cache::open()?;
     let version = XenVersion::default();
     let bed = Bed::open(&cache, steps, version)?;
-    let ours = static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?;
+    let ours = programs::build(steps)?;
     let image = guests::image(&cache, steps)?;
     let conditions = Conditions::new(&ours, &[("Xen", &version.to_string())])?;
     let measure = |boot: u32, step: &Step| {
@@ -59,7 +58,8 @@ pub(super) fn run(options: &Comparing, steps: &Steps) -> Result<()> {
             guests::command(slots, options.access, OFFSET),
         );
         let scenario = Scenario::new(format!("{settings}\n{SCRIPT}"))
-            .file("vgpu-stub", &ours)
+            .file(programs::COMMAND, &ours)
+            .file(programs::EMULATOR, programs::emulator(&ours))
             .guest(&image)
             .limit(LIMIT);
         let printed = bed.run(&scenario)?.success()?;

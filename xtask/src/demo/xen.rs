@@ -9,6 +9,8 @@ use vgpu_bed::guest::GuestImage;
 use vgpu_bed::steps::Steps;
 use xen_bed::{Bed, Scenario, XenVersion};
 
+use crate::programs;
+
 /// What dom0 runs.
 const SCRIPT: &str = concat!(
     include_str!("../../../host/xen/tests/scenarios/install.sh"),
@@ -26,7 +28,8 @@ pub(super) fn demonstrate(
     let version = XenVersion::default();
     let bed = Bed::open(cache, steps, version)?;
     let scenario = Scenario::new(SCRIPT)
-        .file("vgpu-stub", program)
+        .file(programs::COMMAND, program)
+        .file(programs::EMULATOR, programs::emulator(program))
         .guest(guest);
     let outcome = steps.step(&format!("Start a guest on Xen {version}"), |_| {
         bed.run(&scenario)

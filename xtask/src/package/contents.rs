@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
-use crate::checkout;
 use crate::manual::Manual;
+use crate::{checkout, programs};
 
 /// The version of all packages.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -35,8 +35,8 @@ impl Kit {
 /// What an entry is made of.
 #[derive(Clone, Debug)]
 pub(super) enum Source {
-    /// The program.
-    Program,
+    /// A program of this name.
+    Program(&'static str),
     /// A file of the checkout.
     File(&'static str),
     /// Text that is made of the command's definition.
@@ -58,12 +58,18 @@ pub(super) struct Entry {
     pub(super) settings: bool,
 }
 
-const PROGRAM: &str = "/usr/bin/vgpu-stub";
+const COMMAND: &str = "/usr/bin/vgpu-stub";
 
 /// Path, mode, source: of both kits.
-const COMMON: [(&str, u32, Source); 5] = [
-    (PROGRAM, 0o755, Source::Program),
+const COMMON: [(&str, u32, Source); 6] = [
+    (COMMAND, 0o755, Source::Program(programs::COMMAND)),
     ("/usr/lib/vgpu-stub", 0o755, Source::Folder),
+    // It is not for people to run, so not in their search path.
+    (
+        "/usr/lib/vgpu-stub/vgpu-emulator",
+        0o755,
+        Source::Program(programs::EMULATOR),
+    ),
     ("/usr/share/doc/vgpu-stub", 0o755, Source::Folder),
     (
         "/usr/share/doc/vgpu-stub/LICENSE-MIT",
@@ -87,7 +93,7 @@ const PLAIN: [(&str, u32, Source); 3] = [
     (
         "/usr/lib/vgpu-stub/vgpu-stub-device-model",
         0o777,
-        Source::Link(PROGRAM),
+        Source::Link(COMMAND),
     ),
     (
         "/usr/lib/systemd/system/vgpu-stub-vfio-user@.service",
@@ -113,12 +119,12 @@ const XCP_NG: [(&str, u32, Source); 12] = [
     (
         "/usr/lib/xapi/alternatives/xenguest/vgpu-stub",
         0o777,
-        Source::Link(PROGRAM),
+        Source::Link(COMMAND),
     ),
     (
         "/etc/xapi.d/plugins/vgpu-stub",
         0o777,
-        Source::Link(PROGRAM),
+        Source::Link(COMMAND),
     ),
     ("/usr/lib/xapi", 0o755, Source::Folder),
     ("/etc/xapi.d/vm-pre-start", 0o755, Source::Folder),
@@ -186,13 +192,13 @@ pub(super) fn entries(kit: Kit) -> Result<Vec<Entry>> {
 /// # Errors
 ///
 /// A file cannot be read or written.
-pub(super) fn stage(entries: &[Entry], program: &Path, root: &Path, epoch: u64) -> Result<()> {
+pub(super) fn stage(entries: &[Entry], programs: &Path, root: &Path, epoch: u64) -> Result<()> {
     for entry in entries {
         let path = below(root, &entry.path);
         let parent = path.parent().context("an entry is a root folder")?;
         fs::create_dir_all(parent)?;
         match &entry.source {
-            Source::Program => drop(fs::copy(program, &path)?),
+            Source::Program(name) => drop(fs::copy(programs.join(name), &path)?),
             Source::File(name) => drop(fs::copy(checkout().join(name), &path)?),
             Source::Text(text) => fs::write(&path, text)?,
             Source::Link(to) => symlink(to, &path)?,

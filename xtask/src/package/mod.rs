@@ -10,10 +10,9 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use clap::Args;
 use vgpu_bed::host_packages::{self, Package};
-use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 
-use crate::checkout;
+use crate::{checkout, programs};
 use contents::{Entry, Kit, Source, VERSION, entries, stage};
 
 const EXAMPLES: &str = "\
@@ -46,9 +45,9 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FOLDER", default_value = "target/packages")]
     out: PathBuf,
 
-    /// Package this program instead of building it
-    #[arg(long, value_name = "FILE")]
-    program: Option<PathBuf>,
+    /// Package the programs of this folder instead of building them: vgpu-stub and vgpu-emulator
+    #[arg(long, value_name = "FOLDER")]
+    programs: Option<PathBuf>,
 
     /// Install, try and remove the .deb on a clean Debian, which is made by mmdebstrap the first time
     #[arg(long)]
@@ -79,11 +78,14 @@ const PACKAGES: [(Kit, &str, Builder); 4] = [
 
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
-    let program = match &options.program {
-        Some(program) => program.clone(),
-        None => static_program::build(checkout(), "vgpu-stub", "vgpu-stub", steps)?,
+    let built = match &options.programs {
+        Some(_) => None,
+        None => Some(programs::build(steps)?),
     };
-    let out = build(&program, &options.out, steps)?;
+    let built = built.as_deref().and_then(Path::parent);
+    let folder = options.programs.as_deref().or(built);
+    let folder = folder.context("the programs are in no folder")?;
+    let out = build(folder, &options.out, steps)?;
     if options.check {
         check(&out, steps)?;
     }
@@ -102,12 +104,12 @@ pub(crate) fn check(packages: &Path, steps: &Steps) -> Result<()> {
     clean_debian::check(&deb, steps)
 }
 
-/// Builds all packages of this program, and returns the folder with them.
+/// Builds all packages of the programs in this folder, and returns the folder with them.
 ///
 /// # Errors
 ///
 /// A package cannot be built.
-pub(crate) fn build(program: &Path, out: &Path, steps: &Steps) -> Result<PathBuf> {
+pub(crate) fn build(programs: &Path, out: &Path, steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(
         &[
             Package::program("rpm", "rpmbuild"),
@@ -123,7 +125,7 @@ pub(crate) fn build(program: &Path, out: &Path, steps: &Steps) -> Result<PathBuf
             let folder = tempfile::tempdir()?;
             let (tree, work) = (folder.path().join("tree"), folder.path().join("work"));
             let entries = entries(kit)?;
-            stage(&entries, program, &tree, epoch)?;
+            stage(&entries, programs, &tree, epoch)?;
             fs::create_dir(&work)?;
             let build = Build {
                 kit,
@@ -166,7 +168,7 @@ fn deb(build: &Build<'_>) -> Result<Command> {
         format!(
             "Package: {name}\nVersion: {VERSION}\nArchitecture: amd64\nSection: admin\nPriority: optional\n\
              Maintainer: the vgpu-stub project <vgpu-stub@localhost>\nDescription: {SUMMARY}\n \
-             One static program that emulates the device for guests of Xen and QEMU.\n",
+             Static programs that emulate the device for guests of Xen and QEMU.\n",
             name = build.kit.name()
         ),
     )?;
@@ -214,7 +216,7 @@ fn rpm(build: &Build<'_>) -> Result<Command> {
         format!(
             "Name: {name}\nVersion: {VERSION}\nRelease: 1\nSummary: {SUMMARY}\nLicense: {LICENCE}\n\
              Conflicts: {other}\nAutoReqProv: no\n\
-             %description\nOne static program that emulates the device for guests of Xen and QEMU.\n\
+             %description\nStatic programs that emulate the device for guests of Xen and QEMU.\n\
              %install\ncp -a '{tree}/.' '%{{buildroot}}'\n\
              %post\n{post}\n%postun\n{RELOAD}\n\
              %files\n{files}",

@@ -1,4 +1,6 @@
-# The program, as a package installs it.
-cp /host/vgpu-stub /usr/bin/vgpu-stub && chmod 755 /usr/bin/vgpu-stub
+# The programs, as a package installs them.
 mkdir -p /usr/lib/vgpu-stub
+cp /host/vgpu-stub /usr/bin/vgpu-stub
+cp /host/vgpu-emulator /usr/lib/vgpu-stub/vgpu-emulator
+chmod 755 /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-emulator
 ln -s /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-stub-device-model

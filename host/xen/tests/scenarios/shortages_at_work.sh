@@ -31,13 +31,14 @@ kill -CONT "$stopped"
 heard two
 [ "$(serving)" = "$stopped" ] || fail "another process answers"
 
-# The program is replaced, as by an upgrade, and the process that runs the old one dies.
-cp /usr/bin/vgpu-stub /tmp/vgpu-stub
-rm /usr/bin/vgpu-stub
+# The program is gone, as an upgrade may have it, and the process that runs it dies.
+program=/usr/lib/vgpu-stub/vgpu-emulator
+cp $program /tmp/vgpu-emulator
+rm $program
 kill -9 "$(serving)"
 tell_guest g1 three
 heard three
-mv /tmp/vgpu-stub /usr/bin/vgpu-stub
+mv /tmp/vgpu-emulator $program
 
 # The log is read again: nothing is lost of it.
 cat <&9 >/tmp/drained &

@@ -36,9 +36,11 @@ xl unpause g1
 wait_guest g1 'guest: up|script ended'
 says g1 'guest: up' || { guest_log g1; fail "the guest finds no device"; }
 
-# An upgrade: the program is replaced, the emulator goes on, and is started again where it dies.
-cp /usr/bin/vgpu-stub /usr/bin/vgpu-stub.new
-mv /usr/bin/vgpu-stub.new /usr/bin/vgpu-stub
+# An upgrade: the programs are replaced, the emulator goes on, and is started again where it dies.
+for program in /usr/bin/vgpu-stub /usr/lib/vgpu-stub/vgpu-emulator; do
+    cp $program $program.new
+    mv $program.new $program
+done
 kill -9 "$(serving)"
 tell_guest g1 still
 wait_guest g1 'guest: still well|script ended'

@@ -6,6 +6,7 @@ use std::io;
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vgpu_abi::bar0;
+use vgpu_terminal::{Failure, OrMend};
 
 use super::{
     config,
@@ -16,7 +17,6 @@ use super::{
     sysfs::Function,
     undo::{self, Undo},
 };
-use crate::failure::{Failure, OrMend};
 
 /// The register that the guest may write and that nobody acts on.
 const REQUEST_ID: usize = bar0::REQUEST_ID as usize;

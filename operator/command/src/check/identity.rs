@@ -3,15 +3,18 @@
 use std::{fmt, str::FromStr};
 
 use vgpu_abi::ids;
+use vgpu_device::DeviceConfig;
+use vgpu_emulator::number;
+use vgpu_pci::PciId;
+use vgpu_terminal::{Failure, OrMend};
 
 use super::{config, report::Evidence, sysfs::Function};
-use crate::failure::{Failure, OrMend};
 
 const UNREADABLE: &str = "see that sysfs is mounted and the device is still attached";
 
 /// A vendor or device ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Id(u16);
+pub(crate) struct Id(PciId);
 
 impl FromStr for Id {
     type Err = String;
@@ -20,16 +23,16 @@ impl FromStr for Id {
     /// are nobody's ids.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        match u16::from_str_radix(digits, 16) {
-            Ok(id) if !matches!(id, 0 | 0xffff) && !digits.starts_with('+') => Ok(Self(id)),
-            _ => Err("expected a hexadecimal number from 0001 to fffe".into()),
-        }
+        number::digits_of(digits, 16)
+            .and_then(|id| PciId::try_from(u16::try_from(id).ok()?).ok())
+            .map(Self)
+            .ok_or_else(|| "expected a hexadecimal number from 0001 to fffe".into())
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04x}", self.0)
+        write!(f, "{:04x}", u16::from(self.0))
     }
 }
 
@@ -37,11 +40,11 @@ impl fmt::Display for Id {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Ids {
     /// Vendor ID to expect, in hexadecimal
-    #[arg(long = "vendor-id", value_name = "ID", default_value_t = Id(ids::VENDOR_ID))]
+    #[arg(long = "vendor-id", value_name = "ID", default_value_t = Id(DeviceConfig::default().vendor_id))]
     pub(crate) vendor: Id,
 
     /// Device ID to expect, in hexadecimal
-    #[arg(long = "device-id", value_name = "ID", default_value_t = Id(ids::DEVICE_ID))]
+    #[arg(long = "device-id", value_name = "ID", default_value_t = Id(DeviceConfig::default().device_id))]
     pub(crate) device: Id,
 }
 
@@ -51,14 +54,14 @@ impl Ids {
         let is = |attribute, id: Id| {
             function
                 .hex(attribute)
-                .is_ok_and(|value| value == u32::from(id.0))
+                .is_ok_and(|value| value == u32::from(u16::from(id.0)))
         };
         is("vendor", self.vendor) && is("device", self.device)
     }
 
     /// Tells whether they are these two.
     pub(crate) fn are(&self, vendor: u16, device: u16) -> bool {
-        (self.vendor.0, self.device.0) == (vendor, device)
+        [self.vendor, self.device].map(|id| u16::from(id.0)) == [vendor, device]
     }
 
     /// Criterion 2.
@@ -101,7 +104,8 @@ fn check_id(
         "sysfs {attribute} {sysfs:#06x}, config {offset:#04x}: {:02x} {:02x}",
         bytes[0], bytes[1]
     );
-    if sysfs != u32::from(id.0) || u16::from_le_bytes(bytes) != id.0 {
+    let wanted = u16::from(id.0);
+    if sysfs != u32::from(wanted) || u16::from_le_bytes(bytes) != wanted {
         return Err(Failure::new(
             format!("{seen}, not {id}"),
             format!("attach the device with this id, or name another by --{attribute}-id"),
@@ -151,7 +155,7 @@ mod tests {
             ("1", 1),
             ("fffe", 0xfffe),
         ] {
-            assert_eq!(text.parse(), Ok(Id(id)));
+            assert_eq!(text.parse(), Ok(Id(PciId::try_from(id).unwrap())));
         }
     }
 

@@ -5,6 +5,7 @@ use std::{fmt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use vgpu_abi::bar0;
+use vgpu_terminal::{Failure, OrMend};
 
 use super::{
     report::Evidence,
@@ -12,7 +13,6 @@ use super::{
     sysfs::{Function, or_none},
     undo::{self, Undo},
 };
-use crate::failure::{Failure, OrMend};
 
 /// Drivers that take any function and leave it alone. Some kernels have the
 /// second alone, as Debian's for the cloud.

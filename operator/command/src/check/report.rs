@@ -4,9 +4,9 @@
 use std::fmt;
 
 use serde::Serialize;
+use vgpu_terminal::Failure;
 
 use super::{address::PciAddress, identity::Ids};
-use crate::failure::Failure;
 
 /// Raised when a field changes its meaning or goes away.
 const VERSION: u32 = 1;

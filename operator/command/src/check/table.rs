@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use vgpu_terminal::Printable;
+
 use super::report::{Criterion, Report, Verdict};
-use crate::printable::Printable;
 
 /// Column where names, evidence, cause and mend begin.
 const INDENT: usize = 9;

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 use vgpu_device::DeviceConfig;
+use vgpu_emulator::as_qemu;
+use vgpu_terminal::Failure;
 
 use super::call::percent_encoded;
-use crate::device_properties::as_qemu;
-use crate::failure::Failure;
 
 /// libvirt's namespace for arguments of QEMU. CloudStack's own root element
 /// does not declare it.

@@ -13,10 +13,9 @@ mod version;
 use std::process::ExitCode;
 
 use serde::Serialize;
+use vgpu_emulator::DeviceProperties;
+use vgpu_terminal::Failure;
 
-use crate::device_properties::DeviceProperties;
-use crate::failure::Failure;
-use crate::output;
 use crate::xen;
 use extra_config::ExtraConfig;
 use facts::all_hold;
@@ -60,8 +59,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .map(|row| Step::new(row, args, &values))
             .collect(),
     };
-    output::print("the steps", |out| match args.json {
-        true => output::json(out, &plan),
+    vgpu_terminal::print("the steps", |out| match args.json {
+        true => vgpu_terminal::json(out, &plan),
         false => (1..)
             .zip(&plan.steps)
             .try_for_each(|(number, step)| step.write(number, out)),

@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
+use vgpu_terminal::Failure;
+
 use super::hypervisor::Hypervisor;
-use crate::failure::Failure;
 
 /// A release of CloudStack: 4.20.1 and 4.20.1.0 are the same one here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 use vgpu_control::protocol::{Counters, Greeting, Info, Registers};
 use vgpu_device::Register;
-
-use crate::printable::Printable;
+use vgpu_terminal::Printable;
 
 /// The JSON form is the server's result.
 #[derive(Serialize)]

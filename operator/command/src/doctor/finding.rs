@@ -3,9 +3,9 @@
 use std::fmt::Display;
 
 use serde::Serialize;
+use vgpu_terminal::Failure;
 
 use crate::check::report::Evidence;
-use crate::failure::Failure;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

@@ -4,9 +4,9 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
+use vgpu_terminal::Printable;
 
 use super::finding::{Finding, Mend, Place, Verdict};
-use crate::printable::Printable;
 
 /// Raised when a field changes its meaning or goes away.
 const VERSION: u32 = 1;

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use vgpu_terminal::Failure;
+
 use super::host::{Host, RunError};
 use super::xapi::{self, INVENTORY};
-use crate::failure::Failure;
 
 /// Who manages a VM.
 #[derive(Clone, Debug, PartialEq, Eq)]

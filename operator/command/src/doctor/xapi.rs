@@ -1,8 +1,9 @@
 //! What XAPI says of a VM, by its command `xe`. It speaks for the whole pool.
 
+use vgpu_terminal::Failure;
+
 use super::host::Host;
 use super::toolstack::no_domain;
-use crate::failure::Failure;
 
 /// What XCP-ng's installer has written of this host, in lines such as
 /// `INSTALLATION_UUID='…'`.

@@ -8,12 +8,12 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use vgpu_terminal::{Failure, OrMend};
 
 use super::place::{Place, note, sha256};
 use super::probe::Facts;
 use super::program::Programs;
 use super::state::{Record, State, changed};
-use crate::failure::{Failure, OrMend};
 use crate::new_file::NewFile;
 use crate::shell::quoted;
 

@@ -20,9 +20,9 @@ mod status;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use crate::failure::{Failure, OrMend};
 use place::Place;
 use program::Programs;
+use vgpu_terminal::{Failure, OrMend};
 
 const EXAMPLES: &str = "\
 Examples:

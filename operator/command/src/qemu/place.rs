@@ -8,10 +8,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use vgpu_terminal::{Failure, OrMend, Printable};
 
-use crate::failure::{Failure, OrMend};
 use crate::new_file::{NewFile, beside};
-use crate::printable::Printable;
 use crate::shell::quoted;
 use crate::xen::device_model::QEMUS;
 

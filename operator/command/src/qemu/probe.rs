@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use vgpu_terminal::Failure;
+
 use super::program::Programs;
-use crate::failure::Failure;
 
 /// How `--version` of every QEMU begins.
 const VERSION: &str = "QEMU emulator version ";

@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use vgpu_terminal::Failure;
+
 use super::install::forget;
 use super::place::Place;
 use super::state::{State, changed};
-use crate::failure::Failure;
 
 /// Puts the old QEMU back. It is the very file of before, so all of it is as
 /// it was: content, owner, permissions, times.

@@ -4,9 +4,9 @@ use std::fs;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use vgpu_terminal::Failure;
 
 use super::place::{Place, sha256};
-use crate::failure::Failure;
 use crate::shell::quoted;
 
 /// Raised when a field changes its meaning.

@@ -4,13 +4,12 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde::Serialize;
+use vgpu_terminal::Failure;
 
 use super::place::{Place, note};
 use super::probe::{self, Facts};
 use super::program::Programs;
 use super::state::{State, changed};
-use crate::failure::Failure;
-use crate::output;
 use crate::shell::quoted;
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
@@ -47,8 +46,8 @@ pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<Exit
             .and_then(|backup| probe::version(backup, programs).ok()),
         backup: backup.map(|backup| backup.display().to_string()),
     };
-    output::print("the status", |out| match json {
-        true => output::json(out, &status),
+    vgpu_terminal::print("the status", |out| match json {
+        true => vgpu_terminal::json(out, &status),
         false => status.write(out),
     })?;
 

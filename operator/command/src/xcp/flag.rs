@@ -4,11 +4,11 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use vgpu_terminal::{Failure, Printable};
+
 use super::list::hosts;
 use super::uuid::Uuid;
 use super::{NAME, xe};
-use crate::failure::Failure;
-use crate::printable::Printable;
 
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];

@@ -10,13 +10,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use vgpu_terminal::{Failure, Printable};
+
 use super::flag;
 use super::host::{self, Host, systemctl};
 use super::running::Running;
 use super::settings::Settings;
 use super::uuid::Uuid;
-use crate::failure::Failure;
-use crate::printable::Printable;
 
 /// XAPI notes it and goes on.
 const LOGGED: u8 = 1;

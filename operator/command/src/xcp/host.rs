@@ -9,9 +9,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
+use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Stream, Xenstore};
 
-use crate::failure::Failure;
+use crate::emulator;
 
 /// Another root folder than `/`, which the program of the tests sets.
 pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
@@ -20,8 +21,9 @@ pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
 pub(super) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
 
 /// What a VM with the device needs of the host.
-const PARTS: [(&str, Access); 7] = [
+const PARTS: [(&str, Access); 8] = [
     ("/usr/bin/vgpu-stub", Access::EXEC_OK),
+    (emulator::INSTALLED, Access::EXEC_OK),
     (
         "/usr/lib/xapi/alternatives/xenguest/vgpu-stub",
         Access::EXEC_OK,

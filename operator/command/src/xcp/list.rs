@@ -5,12 +5,10 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use serde_json::Value;
+use vgpu_terminal::{Failure, Printable};
 
 use super::uuid::Uuid;
 use super::{NAME, xe};
-use crate::failure::Failure;
-use crate::output;
-use crate::printable::Printable;
 
 #[derive(clap::Args)]
 pub(super) struct Args {
@@ -102,8 +100,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .collect();
     let (vms, hosts) = (vms?, hosts()?);
     let whole = hosts.iter().all(|host| host.problem().is_none());
-    output::print("the list", |out| match args.json {
-        true => output::json(out, &serde_json::json!({ "vms": vms, "hosts": hosts })),
+    vgpu_terminal::print("the list", |out| match args.json {
+        true => vgpu_terminal::json(out, &serde_json::json!({ "vms": vms, "hosts": hosts })),
         false => out.write_all(table(&vms, &hosts).as_bytes()),
     })?;
     Ok(ExitCode::from(u8::from(!whole)))

@@ -23,8 +23,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use crate::failure::Failure;
 use host::Host;
+use vgpu_terminal::Failure;
 
 /// What is missing or broken of the kit on the host whose files are in this
 /// folder, a line each.

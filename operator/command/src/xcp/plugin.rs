@@ -7,11 +7,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use vgpu_terminal::Failure;
 
 use super::host::Host;
 use super::running::Running;
 use super::settings::Settings;
-use crate::failure::Failure;
 
 /// The end of the path by which this program knows what it is to be.
 pub(crate) const NAME: &str = "xapi.d/plugins/vgpu-stub";

@@ -8,11 +8,11 @@ use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
+use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
 use super::host::Host;
 use super::uuid::Uuid;
-use crate::failure::Failure;
 
 const FOLDER: &str = "/run/vgpu-stub";
 const SUFFIX: &str = ".options";

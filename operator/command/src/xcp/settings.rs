@@ -11,11 +11,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::process::geteuid;
+use vgpu_emulator::DeviceProperties;
+use vgpu_terminal::Failure;
 
 use super::host::Host;
 use super::uuid::Uuid;
-use crate::device_properties::DeviceProperties;
-use crate::failure::Failure;
 use crate::xen;
 
 /// The file's place.

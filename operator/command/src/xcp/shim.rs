@@ -17,6 +17,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use vgpu_terminal::{COULD_NOT_RUN, Failure, Printable};
 use xen_dm::inherited;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
@@ -24,9 +25,6 @@ use super::host::{self, Host, XENGUEST, systemctl};
 use super::running::{Record, Running};
 use super::settings::Settings;
 use super::uuid::Uuid;
-use crate::COULD_NOT_RUN;
-use crate::failure::Failure;
-use crate::printable::Printable;
 
 /// The end of the path by which this program knows what it is to be.
 pub(crate) const NAME: &str = "xapi/alternatives/xenguest/vgpu-stub";

@@ -2,8 +2,9 @@
 
 use std::process::{Command, Stdio};
 
+use vgpu_terminal::Failure;
+
 use super::uuid::Uuid;
-use crate::failure::Failure;
 
 /// Calls `xe` and returns what it prints, without the last end of line.
 ///

@@ -7,12 +7,9 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use vgpu_emulator::FAILED;
 use vgpu_socket::{LineError, LineReader};
-
-use crate::failure::Failure;
-
-/// What the emulator prints when it cannot start, before the cause.
-pub(super) const FAILED: &str = "failed: ";
+use vgpu_terminal::Failure;
 
 /// How long it may take to start on a busy host. That it cannot start is known
 /// at once; this is for one that hangs. libxl itself waits for 60 seconds.

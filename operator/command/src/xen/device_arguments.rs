@@ -3,11 +3,11 @@
 //! takes (hw/core/qdev-properties.c, hw/pci/pci.c).
 
 use serde_json::Value;
+use vgpu_emulator::{DeviceProperties, number};
+use vgpu_terminal::Failure;
 
 use super::device_model::DEVICE;
 use crate::device_option::DeviceOption;
-use crate::device_properties::DeviceProperties;
-use crate::failure::Failure;
 
 /// A property of the device in QEMU.
 pub(super) struct Property {
@@ -34,7 +34,7 @@ pub(super) const PROPERTIES: [Property; 13] = [
         own: |value| {
             Ok(Some(format!(
                 "bar0-size={}",
-                shown(size(value).ok_or(Refused)?)
+                number::size(size(value).ok_or(Refused)?)
             )))
         },
     },
@@ -157,7 +157,7 @@ fn slot(value: &Value) -> Option<u8> {
 
 fn hexadecimal(text: &str) -> Option<u64> {
     let digits = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
-    crate::number::digits_of(digits.unwrap_or(text), 16)
+    number::digits_of(digits.unwrap_or(text), 16)
 }
 
 /// A number as C has it: hexadecimal after 0x, octal after 0.
@@ -167,8 +167,8 @@ fn number(value: &Value) -> Option<u64> {
     };
     match text.strip_prefix('0') {
         Some(digits) if digits.starts_with(['x', 'X']) => hexadecimal(text),
-        Some(digits) if !digits.is_empty() => crate::number::digits_of(digits, 8),
-        _ => crate::number::digits_of(text, 10),
+        Some(digits) if !digits.is_empty() => number::digits_of(digits, 8),
+        _ => number::digits_of(text, 10),
     }
 }
 
@@ -183,22 +183,12 @@ fn size(value: &Value) -> Option<u64> {
     match unit {
         // A hexadecimal number may end in B, and has no unit.
         Some((digits, shift)) if !text.starts_with("0x") => {
-            crate::number::digits_of(digits, 10)?.checked_mul(1 << shift)
+            number::digits_of(digits, 10)?.checked_mul(1 << shift)
         }
         _ => match value {
-            Value::String(text) => crate::number::parse(text),
+            Value::String(text) => number::parse(text),
             value => value.as_u64(),
         },
-    }
-}
-
-/// For who looks at the list of processes.
-fn shown(bytes: u64) -> String {
-    match bytes {
-        0 => bytes.to_string(),
-        bytes if bytes % (1 << 20) == 0 => format!("{}M", bytes >> 20),
-        bytes if bytes % (1 << 10) == 0 => format!("{}K", bytes >> 10),
-        bytes => bytes.to_string(),
     }
 }
 

@@ -9,11 +9,11 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use vgpu_terminal::Failure;
+
 use super::background;
 use super::device_arguments::{PROPERTIES, properties};
-use crate::COULD_NOT_RUN;
 use crate::device_option::{DeviceOption, is_help};
-use crate::failure::Failure;
 
 /// The name by which this program knows what it is to be.
 pub(crate) const NAME: &str = "vgpu-stub-device-model";
@@ -61,10 +61,7 @@ struct Arguments {
 
 /// Acts as the device model that `xl` has started.
 pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
-    run(arguments).unwrap_or_else(|failure| {
-        failure.print_cause_last();
-        ExitCode::from(COULD_NOT_RUN)
-    })
+    run(arguments).unwrap_or_else(|failure| failure.report_cause_last())
 }
 
 /// It fails where the emulator or QEMU cannot be started.

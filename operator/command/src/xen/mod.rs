@@ -6,21 +6,21 @@ pub(crate) mod device_model;
 pub(crate) mod xl_config;
 pub mod xl_file;
 
-use std::env;
+use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::ops::RangeInclusive;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 
 use vgpu_device::DeviceConfig;
+use vgpu_emulator::{Call, DeviceProperties, FAILED, XenCall};
 use vgpu_pci::Slot;
-use vgpu_xen::{Options, clean_up, control_path, serve, supervise};
+use vgpu_terminal::Failure;
+use vgpu_xen::{Options, clean_up, control_path};
 use xen_dm::DomainId;
 
-use crate::device_properties::DeviceProperties;
-use crate::failure::Failure;
+use crate::emulator;
 
 /// The domain that this program runs in.
 const BACKEND: DomainId = DomainId::DOM0;
@@ -141,10 +141,6 @@ pub(crate) struct Args {
     )]
     uid_base: u32,
 
-    /// Be the process that answers the guest
-    #[arg(long, hide = true)]
-    serving: bool,
-
     /// Run in a session of its own, and say on stdout why it cannot
     #[arg(long, hide = true)]
     detached: bool,
@@ -160,29 +156,27 @@ enum Trace {
     Access,
 }
 
-/// Emulates until the domain is gone.
+/// Becomes the emulator of a domain, or cleans up after one.
 ///
 /// # Errors
 ///
-/// What the emulator needs cannot be had.
+/// There is no such program, or what is to be cleaned up cannot be.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let domain = DomainId(args.domid);
     if args.clean_up {
         clean_up(domain, BACKEND).map_err(|error| Failure::new(error.to_string(), error.mend()))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let done = emulate(args, domain);
-    if let Err(failure) = &done
-        && args.detached
-        && !args.serving
-    {
+    let Err(failure) = emulate(args, domain);
+    if args.detached {
         // Who started it waits for a line.
-        let _ = writeln!(io::stdout(), "{}{}", background::FAILED, failure.cause);
+        let _ = writeln!(io::stdout(), "{FAILED}{}", failure.cause);
     }
-    done.map(|()| ExitCode::SUCCESS)
+    Err(failure)
 }
 
-fn emulate(args: &Args, domain: DomainId) -> Result<(), Failure> {
+/// Becomes the emulator.
+fn emulate(args: &Args, domain: DomainId) -> Result<Infallible, Failure> {
     let options = Options {
         domain,
         backend: BACKEND,
@@ -191,35 +185,12 @@ fn emulate(args: &Args, domain: DomainId) -> Result<(), Failure> {
         trace: args.trace.is_some(),
         uid_base: args.uid_base,
     };
-    if args.detached {
-        // It fails where this process leads a session already.
-        let _ = rustix::process::setsid();
-    }
-    let done = if args.serving {
-        serve(&options)
-    } else {
-        supervise(&options, serving)
-    };
-    done.map_err(|error| Failure::new(error.to_string(), error.mend()))
-}
-
-/// This very command, as the process that answers the guest.
-fn serving() -> Command {
-    // An upgrade may have put another program where this one was. What has
-    // the older one's registers in hand goes on with the older one.
-    let program = env::current_exe()
-        .ok()
-        .filter(|program| program.exists())
-        .unwrap_or_else(|| "/proc/self/exe".into());
-    let mut words = env::args_os();
-    let mut command = Command::new(program);
-    // For who looks at the list of processes.
-    command.arg0("vgpu-stub");
-    if let (Some(_), Some(subcommand)) = (words.next(), words.next()) {
-        command.arg(subcommand).arg("--serving");
-    }
-    command.args(words);
-    command
+    emulator::run(&Call::Xen(XenCall {
+        options,
+        serving: false,
+        detached: args.detached,
+        shown: args.shown.clone(),
+    }))
 }
 
 /// The devices, those without a slot in the first free ones from the default

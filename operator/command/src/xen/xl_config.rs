@@ -6,13 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::fs::{OFlags, fcntl_getfl};
+use vgpu_emulator::{DeviceProperties, as_qemu};
+use vgpu_terminal::Failure;
 
 use super::device_model::{self, DEVICE, NAME};
 use super::xl_file::{Value, XlFile};
-use crate::device_properties::{DeviceProperties, as_qemu};
-use crate::failure::Failure;
 use crate::new_file::{NewFile, beside};
-use crate::output;
 use crate::shell::quoted;
 
 /// Where the device model that xl starts is installed.
@@ -225,7 +224,7 @@ impl<'a> Wanted<'a> {
             // Nobody knows how what comes before them ends.
             None => Addition::new(format!("\n{}", alone()?)),
         };
-        output::print("the lines", |out| out.write_all(text.as_bytes()))?;
+        vgpu_terminal::print("the lines", |out| out.write_all(text.as_bytes()))?;
         tell(note);
         Ok(())
     }

@@ -14,8 +14,9 @@ pub(crate) const HERE: &str = "0e0f4b2c-9a4b-4c87-8d1f-4b3f3f0c7a01";
 pub(crate) const THERE: &str = "5d1c2a90-3f6e-4f0b-a0c2-2f7e9b6d5c02";
 
 /// The files that a host of XCP-ng needs for a VM with the device.
-pub(crate) const KIT: [&str; 7] = [
+pub(crate) const KIT: [&str; 8] = [
     "usr/bin/vgpu-stub",
+    "usr/lib/vgpu-stub/vgpu-emulator",
     "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
     "usr/lib/systemd/system/vgpu-stub-xen@.service",
     "etc/xapi.d/vm-pre-start/50-vgpu-stub",

@@ -7,6 +7,7 @@ use super::host::{Host, faults, mend, point, the_fault};
 fn xl_and_a_domain_that_is_not_hvm() {
     let host = Host::dom0();
     host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
+    host.program("usr/lib/vgpu-stub/vgpu-emulator", "");
     host.program("usr/libexec/xen-qemu-system-i386", "");
     let xl = |kind: &str| {
         format!(
@@ -42,6 +43,7 @@ fn xl_and_a_domain_that_is_not_hvm() {
 fn a_paused_domain_whose_name_has_a_space() {
     let host = Host::dom0();
     host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
+    host.program("usr/lib/vgpu-stub/vgpu-emulator", "");
     host.program("usr/libexec/xen-qemu-system-i386", "");
     host.process(101, "vgpu-stub xen --domid 7", 'S');
     host.process(102, "vgpu-stub xen --serving --domid 7", 'S');
@@ -66,12 +68,32 @@ fn a_paused_domain_whose_name_has_a_space() {
     );
 }
 
+/// Of a package that is not whole.
+#[test]
+fn a_host_without_the_emulator() {
+    let host = not_running(
+        "web1",
+        &format!(
+            "device_model_override = '{MODEL}'\ndevice_model_args = [ '-device', 'vgpu-stub' ]\n"
+        ),
+    );
+    let report = host.report(&["--vm", "web1"]);
+    assert_eq!(point(&report, "installed")["verdict"], "ok");
+    std::fs::remove_file(host.path("usr/lib/vgpu-stub/vgpu-emulator")).unwrap();
+    let report = host.report(&["--vm", "web1"]);
+    assert_eq!(
+        mend(point(&report, "installed")),
+        "install -D -m 755 vgpu-emulator /usr/lib/vgpu-stub/vgpu-emulator  # it comes with vgpu-stub"
+    );
+}
+
 const MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
 
 /// A VM that does not run, with this configuration.
 fn not_running(name: &str, config: &str) -> Host {
     let host = Host::dom0();
     host.program("usr/lib/vgpu-stub/vgpu-stub-device-model", "");
+    host.program("usr/lib/vgpu-stub/vgpu-emulator", "");
     host.program("usr/libexec/xen-qemu-system-i386", "");
     host.program("bin/xl", "[ $1 = dmesg ] && echo '(XEN) well'");
     host.write(&format!("etc/xen/{name}.cfg"), config);

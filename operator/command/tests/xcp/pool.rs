@@ -269,6 +269,7 @@ pub(crate) fn install_kit(root: &Path) {
         path
     };
     symlink(PROGRAM, place("usr/bin/vgpu-stub")).unwrap();
+    write_program(&place("usr/lib/vgpu-stub/vgpu-emulator"), "");
     for name in [
         "usr/lib/xapi/alternatives/xenguest/vgpu-stub",
         "etc/xapi.d/plugins/vgpu-stub",

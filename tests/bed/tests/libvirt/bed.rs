@@ -31,7 +31,9 @@ pub(crate) fn host(qemu: Option<&Path>) -> Result<Host> {
     let in_guest = [("vgpu-stub", &program), ("guest", &script)];
     let in_guest = in_guest.map(|(name, file)| GuestProgram { name, file });
     let image = GuestImage::assemble(&cache, &in_guest, &steps)?;
-    let programs: Vec<&Path> = qemu.into_iter().chain([program.as_path()]).collect();
+    let emulator = program.with_file_name("vgpu-emulator");
+    let own = [program.as_path(), &emulator];
+    let programs: Vec<&Path> = qemu.into_iter().chain(own).collect();
     Host::start(&cache, &programs, &image, &steps)
 }
 

@@ -1,7 +1,7 @@
 //! Is there anything on this host that can be the device?
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{OWN, VFIO_USER};
@@ -9,6 +9,7 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
+use crate::emulator;
 use crate::shell::quoted;
 use crate::xcp;
 use crate::xen::device_model::QEMUS;
@@ -58,6 +59,7 @@ fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let configured = xl::config(subject).ok().and_then(xl::device_model);
     let path = configured.filter(|path| path.contains("vgpu-stub"));
     program(subject, path.unwrap_or(DEVICE_MODEL), seen)?;
+    emulator(subject)?;
     match QEMUS.iter().find(|path| subject.host.is_program(path)) {
         Some(qemu) => seen.note(format!("the real QEMU: {qemu}")),
         None => {
@@ -83,6 +85,21 @@ fn program(subject: &Subject, path: &str, seen: &mut Evidence) -> Result<(), Tro
         format!("{path} is no program"),
         [Mend::host(format!(
             "mkdir -p {folder} && ln -sf {own} {link}"
+        ))],
+    ))
+}
+
+/// What the device model starts.
+fn emulator(subject: &Subject) -> Result<(), Trouble> {
+    let is_there = |place: &PathBuf| subject.host.is_program(place);
+    if emulator::places().iter().any(is_there) {
+        return Ok(());
+    }
+    let place = emulator::INSTALLED;
+    Err(Trouble::fault(
+        format!("{place} is no program, and serves the device"),
+        [Mend::host(format!(
+            "install -D -m 755 vgpu-emulator {place}  # it comes with vgpu-stub"
         ))],
     ))
 }

@@ -1,4 +1,4 @@
-//! `vgpu-stub vfio-user`, against clients that are no QEMU.
+//! `vgpu-emulator vfio-user`, against clients that are no QEMU.
 
 mod act_list;
 mod acts;

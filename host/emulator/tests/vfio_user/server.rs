@@ -1,4 +1,4 @@
-//! `vgpu-stub vfio-user` as a process: its start and its end, its sockets, and
+//! `vgpu-emulator vfio-user` as a process: its start and its end, its sockets, and
 //! clients that want to harm it.
 
 use std::fs;
@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -125,23 +125,12 @@ fn a_socket_in_use_is_left_alone() {
 }
 
 #[test]
-fn what_cannot_be_is_refused_with_cause_and_mend() {
+fn a_file_in_the_socket_s_place_is_refused_and_stays() {
     let bed = Bed::new();
     fs::write(bed.socket(), "a file").unwrap();
     let said = refused(&mut bed.command());
     assert!(said.contains("is there already and is no socket"), "{said}");
     assert_eq!(fs::read(bed.socket()).unwrap(), b"a file");
-    for (option, value, word) in [
-        ("--device", "slot=5", "QEMU chooses the slot"),
-        ("--device", "bar0-size=3K", "power of two from 4096"),
-        ("--socket-mode", "888", "octal"),
-        ("--socket-mode", "0444", "lets the owner write"),
-        ("--socket-mode", "1777", "octal"),
-        ("--trace", "everything", "possible values: access"),
-    ] {
-        let said = refused(bed.command().args([option, value]));
-        assert!(said.contains(word), "{option} {value}: {said}");
-    }
 }
 
 /// A VM needs no control socket: the device is served without one.
@@ -307,88 +296,4 @@ fn a_lack_of_descriptors_passes() {
         log.contains("cannot accept a client: Too many open files"),
         "{log}"
     );
-}
-
-/// The host's side, by the command that operators use.
-#[test]
-fn ctl_reaches_the_device() {
-    let bed = Bed::new();
-    let control = bed.control();
-    let mut server = bed.serve(&["--control", control.to_str().unwrap()]);
-    let ctl = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
-            .args(["ctl", "--json", "--control"])
-            .arg(&control)
-            .args(arguments)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(0), "{said}");
-        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
-    };
-    assert_eq!(ctl(&["info"])["connected"], false);
-    let mut client = connect(&bed.socket());
-    client.region_write(CONFIG, 0x04, &[2, 0]).unwrap();
-    client.region_write(BAR0, 0x10, &[0x21, 0, 0, 0]).unwrap();
-    client.region_write(BAR0, 0x11, &[1]).unwrap();
-    ctl(&["set-status", "0xcafe"]);
-    assert_eq!(read(&mut client, BAR0, 0x04), 0xcafe);
-    let registers = ctl(&["registers"]);
-    assert_eq!(registers["request_id"], 0x21);
-    assert_eq!(registers["status"], 0xcafe);
-    let counters = ctl(&["counters"]);
-    for (name, count) in [
-        ("config_writes", 1),
-        ("bar0_writes", 2),
-        ("bar0_reads", 1),
-        ("refused_writes", 1),
-        ("resets", 1),
-        ("connections", 1),
-    ] {
-        assert_eq!(counters[name], count, "{name}");
-    }
-    ctl(&["trace", "on"]);
-    assert_eq!(read(&mut client, BAR0, 0x10), 0x21);
-    ctl(&["trace", "off"]);
-    assert_eq!(read(&mut client, BAR0, 0x04), 0xcafe);
-    let info = ctl(&["info"]);
-    assert_eq!(info["connected"], true);
-    assert_eq!(info["device_id"], 0x1111);
-    ctl(&["shutdown"]);
-    let (code, log) = server.ended();
-    assert_eq!(code, Some(0));
-    let traced = "vgpu-stub: bar0_read offset 0x10 size 4 value 0x21\n";
-    assert!(log.contains(traced), "{log}");
-    assert!(!log.contains("0xcafe"), "{log}");
-    assert_eq!(bed.files(), 0);
-}
-
-/// systemd's unit starts what there is.
-#[test]
-fn the_unit_s_command_line_works() {
-    let unit = include_str!("../../../packaging/systemd/vgpu-stub-vfio-user@.service");
-    let line = unit
-        .lines()
-        .find_map(|line| line.strip_prefix("ExecStart="))
-        .unwrap();
-    let bed = Bed::new();
-    let run = bed.0.path().to_str().unwrap();
-    fs::create_dir_all(bed.0.path().join("vgpu-stub/vm")).unwrap();
-    let line = line
-        .replace("%t", run)
-        .replace("%i", "vm")
-        .replace("$VGPU_STUB_OPTIONS", "--device bar0-size=64K");
-    let mut words = line.split(' ');
-    assert_eq!(words.next(), Some("/usr/bin/vgpu-stub"));
-    let server = Serving::start(
-        Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
-            .args(words)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped()),
-    );
-    let folder = bed.0.path().join("vgpu-stub/vm");
-    let mut client = connect(&folder.join("vfio-user.sock"));
-    assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
-    assert!(folder.join("control.sock").exists());
-    assert_eq!(server.end(Signal::TERM).0, Some(0));
 }

@@ -32,7 +32,7 @@ impl Bed {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"));
         command
             .args(["vfio-user", "--socket"])
             .arg(self.socket())

@@ -10,40 +10,60 @@ use crate::number;
 
 /// What a user chose; all else is the default.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct DeviceProperties {
-    pub(crate) config: DeviceConfig,
+pub struct DeviceProperties {
+    /// The device.
+    pub config: DeviceConfig,
     /// Whether the user chose a slot.
-    pub(crate) places_itself: bool,
+    pub places_itself: bool,
 }
 
-/// A property: its name, and how its value gets into the configuration.
-type Property = (
-    &'static str,
-    fn(&mut DeviceConfig, &str) -> Result<(), String>,
-);
+/// A property of a device.
+struct Property {
+    name: &'static str,
+    /// The value of a configuration.
+    get: fn(&DeviceConfig) -> String,
+    /// Puts a value into a configuration.
+    set: fn(&mut DeviceConfig, &str) -> Result<(), String>,
+}
 
 const SLOT: &str = "slot";
 
 const PROPERTIES: [Property; 7] = [
-    ("vendor-id", |c, v| id(v).map(|id| c.vendor_id = id)),
-    ("device-id", |c, v| id(v).map(|id| c.device_id = id)),
-    ("subsystem-vendor-id", |c, v| {
-        id(v).map(|id| c.subsystem_vendor_id = id)
-    }),
-    ("subsystem-id", |c, v| id(v).map(|id| c.subsystem_id = id)),
-    ("revision", |c, v| {
-        number::parse(v)
-            .and_then(|number| u8::try_from(number).ok())
-            .map(|revision| c.revision = revision)
-            .ok_or_else(|| "expected a number from 0 to 255".into())
-    }),
-    ("bar0-size", |c, v| size(v).map(|size| c.bar0_size = size)),
-    (SLOT, |c, v| {
-        let slot = number::parse(v).and_then(|number| u8::try_from(number).ok());
-        let slot = slot.ok_or("expected a number from 0x00 to 0x1f")?;
-        c.slot = Slot::try_from(slot).map_err(|error| error.to_string())?;
-        Ok(())
-    }),
+    Property {
+        name: "vendor-id",
+        get: |c| shown(c.vendor_id),
+        set: |c, v| id(v).map(|id| c.vendor_id = id),
+    },
+    Property {
+        name: "device-id",
+        get: |c| shown(c.device_id),
+        set: |c, v| id(v).map(|id| c.device_id = id),
+    },
+    Property {
+        name: "subsystem-vendor-id",
+        get: |c| shown(c.subsystem_vendor_id),
+        set: |c, v| id(v).map(|id| c.subsystem_vendor_id = id),
+    },
+    Property {
+        name: "subsystem-id",
+        get: |c| shown(c.subsystem_id),
+        set: |c, v| id(v).map(|id| c.subsystem_id = id),
+    },
+    Property {
+        name: "revision",
+        get: |c| c.revision.to_string(),
+        set: |c, v| revision(v).map(|revision| c.revision = revision),
+    },
+    Property {
+        name: "bar0-size",
+        get: |c| number::size(c.bar0_size.bytes().into()),
+        set: |c, v| size(v).map(|size| c.bar0_size = size),
+    },
+    Property {
+        name: SLOT,
+        get: |c| format!("{:#04x}", u8::from(c.slot)),
+        set: |c, v| slot(v).map(|slot| c.slot = slot),
+    },
 ];
 
 impl FromStr for DeviceProperties {
@@ -56,13 +76,11 @@ impl FromStr for DeviceProperties {
             let (name, value) = part
                 .split_once('=')
                 .ok_or_else(|| format!("'{part}' is not NAME=VALUE"))?;
-            let (name, set) = PROPERTIES
-                .iter()
-                .find(|property| property.0 == name)
-                .ok_or_else(|| {
-                    let names = PROPERTIES.map(|(name, _)| name).join(", ");
-                    format!("there is no property '{name}'; there are {names}")
-                })?;
+            let property = PROPERTIES.iter().find(|property| property.name == name);
+            let Property { name, set, .. } = property.ok_or_else(|| {
+                let names = PROPERTIES.map(|property| property.name).join(", ");
+                format!("there is no property '{name}'; there are {names}")
+            })?;
             if seen.contains(name) {
                 return Err(format!("'{name}' is given twice"));
             }
@@ -76,14 +94,47 @@ impl FromStr for DeviceProperties {
     }
 }
 
+/// The list that gives a device this configuration: what differs from the default, and the slot where it has a meaning.
+/// None where nothing is to be said.
+pub(crate) fn text(config: &DeviceConfig, has_slot: bool) -> Option<String> {
+    let default = DeviceConfig::default();
+    let said = PROPERTIES.iter().filter_map(|Property { name, get, .. }| {
+        let value = get(config);
+        let is_said = match *name {
+            SLOT => has_slot,
+            _ => value != get(&default),
+        };
+        is_said.then(|| format!("{name}={value}"))
+    });
+    let said: Vec<String> = said.collect();
+    (!said.is_empty()).then(|| said.join(","))
+}
+
 /// The properties in `text` but the slot, as QEMU's `-device` takes them, in
 /// the slot of `config`. QEMU reads its `addr` as a hexadecimal number.
-pub(crate) fn as_qemu(text: &str, config: &DeviceConfig) -> String {
+#[must_use]
+pub fn as_qemu(text: &str, config: &DeviceConfig) -> String {
     let slot = format!("addr={:#x}", u8::from(config.slot));
     let others = text
         .split(',')
         .filter(|part| !part.is_empty() && !part.starts_with("slot="));
     others.chain([slot.as_str()]).collect::<Vec<_>>().join(",")
+}
+
+fn slot(text: &str) -> Result<Slot, String> {
+    let slot = number::parse(text).and_then(|number| u8::try_from(number).ok());
+    let slot = slot.ok_or("expected a number from 0x00 to 0x1f")?;
+    Slot::try_from(slot).map_err(|error| error.to_string())
+}
+
+fn revision(text: &str) -> Result<u8, String> {
+    let number = number::parse(text).and_then(|number| u8::try_from(number).ok());
+    number.ok_or_else(|| "expected a number from 0 to 255".into())
+}
+
+/// An id as [`id`] reads it.
+fn shown(id: PciId) -> String {
+    format!("{:#06x}", u16::from(id))
 }
 
 /// An id. Its 0x is required: 1111 could be meant either way.

@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 /// Text that others chose, on one line and without what a terminal would obey:
 /// a control character is shown as `\n`, or as `\u{1b}`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Printable<'a>(pub(crate) &'a str);
+pub struct Printable<'a>(pub &'a str);
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -23,7 +23,7 @@ fn become_a_server_without_seccomp() {
     );
     let filter: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&filter).unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"));
     server.args(["vfio-user", "--socket"]);
     panic!("{}", server.arg(env::var_os(SOCKET).unwrap()).exec());
 }

@@ -1,5 +1,4 @@
-//! The commands that run for as long as a VM are parsed without the definitions
-//! of the others. Users see no difference.
+//! The commands that become the emulator, as users see them.
 
 use assert_cmd::cargo::cargo_bin_cmd;
 

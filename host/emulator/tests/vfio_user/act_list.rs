@@ -280,7 +280,7 @@ pub(crate) const ACTS: &[(&str, Act)] = &[
                 "/dev/zero",
                 "/",
                 "/proc/self/maps",
-                env!("CARGO_BIN_EXE_vgpu-stub"),
+                env!("CARGO_BIN_EXE_vgpu-emulator"),
             ];
             let files = paths.map(|path| opened(path).into());
             for wrong in files.into_iter().chain([pipe.into(), socket.into()]) {

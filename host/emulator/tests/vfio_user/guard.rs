@@ -209,7 +209,7 @@ fn ps_shows_what_it_is() {
 
 #[test]
 fn nobody_else_starts_it() {
-    let output = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
+    let output = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"))
         .arg("vfio-user-guard")
         .stdin(Stdio::null())
         .output()

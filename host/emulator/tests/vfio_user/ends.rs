@@ -1,11 +1,11 @@
 //! Who may not have the device, and who has it as the server ends. Each reads
 //! the end of file, and never `ECONNRESET`, on which QEMU 11.1 aborts.
 
-use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
+use vgpu_control::Client;
 
 use crate::bed::{Bed, CONFIG, LIMIT, connect, read};
 use crate::raw::Raw;
@@ -39,12 +39,9 @@ fn silent_clients_hold_nobody_up() {
     let mut first = connect(&bed.socket());
     let descriptors = server.descriptors();
     let mut late = silent();
-    let info = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"))
-        .args(["ctl", "info", "--control"])
-        .arg(&control)
-        .output()
-        .unwrap();
-    assert!(info.status.success());
+    let mut host = Client::connect(&control, LIMIT).unwrap();
+    assert!(host.info(0).unwrap().connected);
+    drop(host);
     assert_eq!(read(&mut first, CONFIG, 0), 0x1111_1af4);
     // One that asks is answered at once, as the others give way.
     let started = Instant::now();

@@ -1,0 +1,295 @@
+//! What the program is to do, and the words that say so.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use vgpu_device::DeviceConfig;
+
+use crate::properties;
+
+/// The subcommands, and those of their options that are read elsewhere too.
+pub(crate) const VFIO_USER: &str = "vfio-user";
+pub(crate) const GUARD: &str = "vfio-user-guard";
+pub(crate) const XEN: &str = "xen";
+
+/// What the program is to do.
+#[derive(Debug, Clone)]
+pub enum Call {
+    /// Serve the device to stock QEMU or Cloud Hypervisor.
+    VfioUser(vgpu_vfio_user::Options),
+    /// Guard such a server, which has started this process and made these sockets.
+    Guard(Vec<PathBuf>),
+    /// Emulate the devices of a domain of Xen.
+    Xen(XenCall),
+}
+
+/// How the devices of a domain are emulated, and by whom.
+#[derive(Debug, Clone)]
+pub struct XenCall {
+    /// What to emulate.
+    pub options: vgpu_xen::Options,
+    /// Whether to be the process that answers the guest, which the other one starts.
+    pub serving: bool,
+    /// Whether to run in a session of its own, and to say on stdout why it cannot.
+    pub detached: bool,
+    /// Words of no meaning, for who looks at the list of processes.
+    pub shown: Vec<OsString>,
+}
+
+impl Call {
+    /// The arguments that ask the program for it: those that operators give `vgpu-stub`, in one form.
+    #[must_use]
+    pub fn words(&self) -> Vec<OsString> {
+        let mut words = Words(Vec::new());
+        match self {
+            Self::VfioUser(options) => {
+                words.add(VFIO_USER);
+                words.option("--socket", &options.socket);
+                let mode = format!("{:04o}", options.socket_mode);
+                words.option("--socket-mode", mode);
+                words.options("--control", options.control.as_deref());
+                // The client chooses the slot.
+                let device = properties::text(&options.device, false);
+                words.options("--device", device);
+                words.trace(options.trace);
+            }
+            Self::Guard(sockets) => {
+                words.add(GUARD);
+                sockets.iter().for_each(|socket| words.add(socket));
+            }
+            Self::Xen(call) => {
+                words.add(XEN);
+                words.flag("--serving", call.serving);
+                words.flag("--detached", call.detached);
+                let options = &call.options;
+                words.option("--domid", options.domain.to_string());
+                words.option("--control", &options.control);
+                words.option("--uid-base", options.uid_base.to_string());
+                let with_slot = |device: &DeviceConfig| properties::text(device, true);
+                words.options("--device", options.devices.iter().filter_map(with_slot));
+                words.trace(options.trace);
+                if !call.shown.is_empty() {
+                    words.add("--");
+                    call.shown.iter().for_each(|word| words.add(word));
+                }
+            }
+        }
+        words.0
+    }
+}
+
+struct Words(Vec<OsString>);
+
+impl Words {
+    fn add(&mut self, word: impl AsRef<OsStr>) {
+        self.0.push(word.as_ref().to_owned());
+    }
+
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.add(name);
+        self.add(value);
+    }
+
+    fn options(&mut self, name: &str, values: impl IntoIterator<Item = impl AsRef<OsStr>>) {
+        values
+            .into_iter()
+            .for_each(|value| self.option(name, value));
+    }
+
+    fn flag(&mut self, name: &str, is_set: bool) {
+        if is_set {
+            self.add(name);
+        }
+    }
+
+    fn trace(&mut self, all: bool) {
+        self.options("--trace", all.then_some("access"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use vgpu_device::Bar0Size;
+    use vgpu_pci::{PciId, Slot};
+    use xen_dm::DomainId;
+
+    use super::*;
+
+    fn device() -> impl Strategy<Value = DeviceConfig> {
+        let id = || (1u16..0xffff).prop_map(|id| PciId::try_from(id).unwrap());
+        let ids = (id(), id(), id(), id());
+        (ids, any::<u8>(), 12u32..25, 0u8..32).prop_map(|(ids, revision, bits, slot)| {
+            DeviceConfig {
+                vendor_id: ids.0,
+                device_id: ids.1,
+                subsystem_vendor_id: ids.2,
+                subsystem_id: ids.3,
+                revision,
+                bar0_size: Bar0Size::try_from(1u64 << bits).unwrap(),
+                slot: Slot::try_from(slot).unwrap(),
+            }
+        })
+    }
+
+    /// Also what begins as an option does.
+    fn path() -> impl Strategy<Value = PathBuf> {
+        "(-{0,2}|/)[a-z= é]{1,12}".prop_map(PathBuf::from)
+    }
+
+    fn vfio_user() -> impl Strategy<Value = Call> {
+        let control = proptest::option::of(path());
+        (path(), 0o200u32..=0o777, control, device(), any::<bool>()).prop_map(
+            |(socket, socket_mode, control, device, trace)| {
+                // It has no meaning here, and does not travel.
+                let slot = DeviceConfig::default().slot;
+                Call::VfioUser(vgpu_vfio_user::Options {
+                    socket,
+                    socket_mode,
+                    control,
+                    device: DeviceConfig { slot, ..device },
+                    trace,
+                })
+            },
+        )
+    }
+
+    fn guard() -> impl Strategy<Value = Call> {
+        proptest::collection::vec("/[a-z]{1,8}".prop_map(PathBuf::from), 0..3).prop_map(Call::Guard)
+    }
+
+    fn xen() -> impl Strategy<Value = Call> {
+        let devices = proptest::collection::vec(device(), 1..4);
+        let shown = proptest::collection::vec("-{0,2}[a-z]{1,8}".prop_map(OsString::from), 0..3);
+        let flags = any::<(bool, bool, bool)>();
+        let numbers = (1u16..0x7ff0, 0x1_0000u32..);
+        (numbers, path(), devices, flags, shown).prop_map(
+            |((domain, uid_base), control, devices, (trace, serving, detached), shown)| {
+                let options = vgpu_xen::Options {
+                    domain: DomainId(domain),
+                    backend: DomainId::DOM0,
+                    devices,
+                    control,
+                    trace,
+                    uid_base,
+                };
+                Call::Xen(XenCall {
+                    options,
+                    serving,
+                    detached,
+                    shown,
+                })
+            },
+        )
+    }
+
+    proptest! {
+        /// The two programs understand each other, whatever a user gives.
+        #[test]
+        fn what_is_written_is_read(call in prop_oneof![vfio_user(), guard(), xen()]) {
+            let read = Call::parse(call.words()).unwrap();
+            prop_assert_eq!(format!("{read:?}"), format!("{call:?}"));
+        }
+    }
+
+    #[test]
+    fn the_words_are_those_that_operators_type() {
+        let words = |call: Call| {
+            let words = call.words();
+            let words: Vec<_> = words.iter().map(|word| word.to_str().unwrap()).collect();
+            words.join(" ")
+        };
+        let options = vgpu_xen::Options {
+            domain: DomainId(5),
+            backend: DomainId::DOM0,
+            devices: vec![DeviceConfig::default()],
+            control: "/run/c".into(),
+            trace: false,
+            uid_base: 70_000,
+        };
+        let xen = XenCall {
+            options,
+            serving: true,
+            detached: false,
+            shown: vec!["-device".into(), "vgpu-stub".into()],
+        };
+        assert_eq!(
+            words(Call::Xen(xen)),
+            "xen --serving --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 \
+             -- -device vgpu-stub"
+        );
+        let mut options = vgpu_vfio_user::Options {
+            socket: "/run/s".into(),
+            socket_mode: 0o600,
+            control: Some("/run/c".into()),
+            device: DeviceConfig::default(),
+            trace: true,
+        };
+        assert_eq!(
+            words(Call::VfioUser(options.clone())),
+            "vfio-user --socket /run/s --socket-mode 0600 --control /run/c --trace access"
+        );
+        options.device.revision = 7;
+        options.trace = false;
+        options.control = None;
+        assert_eq!(
+            words(Call::VfioUser(options)),
+            "vfio-user --socket /run/s --socket-mode 0600 --device revision=7"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (words, cause) in [
+            ("", "it is not told what to do"),
+            ("doctor --vm x", "\"doctor\" is none of its subcommands"),
+            ("vfio-user", "--socket is not given"),
+            (
+                "vfio-user --socket",
+                "missing argument for option '--socket'",
+            ),
+            (
+                "vfio-user --socket /s --domid 5",
+                "invalid option '--domid'",
+            ),
+            ("vfio-user --socket /s --socket-mode 9", "--socket-mode 9: "),
+            (
+                "vfio-user --socket /s --device revision=256",
+                "from 0 to 255",
+            ),
+            ("vfio-user --socket /s --trace all", "--trace all: "),
+            ("vfio-user --socket /s more", "unexpected argument \"more\""),
+            (
+                "xen --control /c --uid-base 70000 --device slot=1",
+                "--domid is not given",
+            ),
+            ("xen --domid 0x5", "--domid 0x5: "),
+            ("xen --domid 5 --uid-base 0", "--uid-base 0: "),
+            (
+                "xen --domid 5 --uid-base 70000 --device slot=1",
+                "--control is not given",
+            ),
+            (
+                "xen --domid 5 --control /c --uid-base 70000",
+                "--device is not given",
+            ),
+        ] {
+            let words = words.split_whitespace().map(OsString::from);
+            let failure = Call::parse(words.collect::<Vec<_>>()).unwrap_err();
+            assert!(failure.cause.contains(cause), "{cause}: {}", failure.cause);
+            assert!(failure.mend.contains("vgpu-stub"), "{}", failure.mend);
+        }
+    }
+
+    #[test]
+    fn a_path_need_not_be_text() {
+        use std::os::unix::ffi::OsStrExt;
+        use std::path::Path;
+        let socket = Path::new(OsStr::from_bytes(b"/run/\xff")).to_owned();
+        let call = Call::Guard(vec![socket.clone()]);
+        let Call::Guard(sockets) = Call::parse(call.words()).unwrap() else {
+            panic!("no guard");
+        };
+        assert_eq!(sockets, [socket]);
+    }
+}

@@ -1,0 +1,165 @@
+//! The words of a [`Call`], read again.
+
+use std::ffi::{OsStr, OsString};
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use lexopt::{Arg, Error, Parser};
+use vgpu_device::DeviceConfig;
+use vgpu_terminal::Failure;
+use xen_dm::DomainId;
+
+use crate::call::{Call, GUARD, VFIO_USER, XEN, XenCall};
+use crate::{DeviceProperties, PROGRAM};
+
+impl Call {
+    /// What these arguments ask for; the program's own name is none of them.
+    ///
+    /// # Errors
+    ///
+    /// They are not [`Call::words`]. Then somebody else than `vgpu-stub` has started the program, or one of another
+    /// version.
+    pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+        let words: Vec<OsString> = words.into_iter().collect();
+        read(Parser::from_args(words)).map_err(|error| {
+            Failure::new(
+                format!("{PROGRAM}: {error}"),
+                "start it by vgpu-stub; where that has started it, install both again: they differ in version",
+            )
+        })
+    }
+}
+
+fn read(mut words: Parser) -> Result<Call, Error> {
+    let Some(subcommand) = words.raw_args()?.next() else {
+        return Err("it is not told what to do".into());
+    };
+    match subcommand.to_str() {
+        Some(VFIO_USER) => vfio_user(words),
+        Some(GUARD) => Ok(Call::Guard(words.raw_args()?.map(PathBuf::from).collect())),
+        Some(XEN) => xen(words),
+        _ => Err(format!("{subcommand:?} is none of its subcommands").into()),
+    }
+}
+
+/// All options that there are, as far as they were given.
+#[derive(Default)]
+struct Given {
+    socket: Option<PathBuf>,
+    socket_mode: Option<u32>,
+    control: Option<PathBuf>,
+    devices: Vec<DeviceConfig>,
+    trace: bool,
+    domain: Option<u16>,
+    uid_base: Option<u32>,
+    serving: bool,
+    detached: bool,
+    shown: Vec<OsString>,
+}
+
+impl Given {
+    /// Reads those with these names, and no others.
+    fn read(mut words: Parser, known: &[&str]) -> Result<Self, Error> {
+        let mut given = Self::default();
+        while let Some(argument) = words.next()? {
+            let name = match &argument {
+                Arg::Long(name) if known.contains(name) => (*name).to_owned(),
+                // Only what is shown has no name.
+                Arg::Value(word) if known.contains(&SHOWN) => {
+                    given.shown.push(word.clone());
+                    continue;
+                }
+                _ => return Err(argument.unexpected()),
+            };
+            match &*name {
+                "serving" => given.serving = true,
+                "detached" => given.detached = true,
+                _ => given.set(&name, words.value()?)?,
+            }
+        }
+        Ok(given)
+    }
+
+    fn set(&mut self, name: &str, value: OsString) -> Result<(), Error> {
+        match name {
+            "socket" => self.socket = Some(value.into()),
+            "control" => self.control = Some(value.into()),
+            "socket-mode" => {
+                let mode = |text: &str| u32::from_str_radix(text, 8);
+                self.socket_mode = Some(understood(name, &value, mode)?);
+            }
+            "device" => {
+                let device: DeviceProperties = understood(name, &value, str::parse)?;
+                self.devices.push(device.config);
+            }
+            "trace" => {
+                understood(name, &value, |text| match text {
+                    "access" => Ok(()),
+                    _ => Err("there is access alone"),
+                })?;
+                self.trace = true;
+            }
+            "domid" => self.domain = Some(understood(name, &value, u16::from_str)?),
+            "uid-base" => {
+                // Root's is not to be had.
+                let base: NonZeroU32 = understood(name, &value, str::parse)?;
+                self.uid_base = Some(base.get());
+            }
+            _ => return Err(Arg::Long(name).unexpected()),
+        }
+        Ok(())
+    }
+}
+
+/// The name by which [`Given::read`] is told of words of no meaning, which have none.
+const SHOWN: &str = "--";
+
+fn understood<T, E: ToString>(
+    name: &str,
+    value: &OsStr,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Error> {
+    let parsed = match value.to_str() {
+        Some(text) => parse(text).map_err(|error| error.to_string()),
+        None => Err("it is no text".to_owned()),
+    };
+    parsed.map_err(|error| format!("--{name} {}: {error}", value.display()).into())
+}
+
+fn needed<T>(name: &str, value: Option<T>) -> Result<T, Error> {
+    value.ok_or_else(|| format!("--{name} is not given").into())
+}
+
+fn vfio_user(words: Parser) -> Result<Call, Error> {
+    let known = ["socket", "socket-mode", "control", "device", "trace"];
+    let given = Given::read(words, &known)?;
+    Ok(Call::VfioUser(vgpu_vfio_user::Options {
+        socket: needed("socket", given.socket)?,
+        socket_mode: given.socket_mode.unwrap_or(0o600),
+        control: given.control,
+        device: given.devices.first().copied().unwrap_or_default(),
+        trace: given.trace,
+    }))
+}
+
+fn xen(words: Parser) -> Result<Call, Error> {
+    let known = [
+        "domid", "control", "uid-base", "device", "trace", "serving", "detached", SHOWN,
+    ];
+    let given = Given::read(words, &known)?;
+    let devices = Some(given.devices).filter(|devices| !devices.is_empty());
+    Ok(Call::Xen(XenCall {
+        options: vgpu_xen::Options {
+            domain: DomainId(needed("domid", given.domain)?),
+            backend: DomainId::DOM0,
+            devices: needed("device", devices)?,
+            control: needed("control", given.control)?,
+            trace: given.trace,
+            uid_base: needed("uid-base", given.uid_base)?,
+        },
+        serving: given.serving,
+        detached: given.detached,
+        shown: given.shown,
+    }))
+}

@@ -1,0 +1,46 @@
+//! The program that guests reach, which this one starts: `vgpu-emulator`.
+
+use std::convert::Infallible;
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use vgpu_emulator::{Call, PROGRAM, SHOWN_AS};
+use vgpu_terminal::Failure;
+
+/// Where packages have it. No user types its name.
+pub(crate) const INSTALLED: &str = "/usr/lib/vgpu-stub/vgpu-emulator";
+
+/// Where it may be: beside this program, as where both were built, else where packages have it.
+pub(crate) fn places() -> Vec<PathBuf> {
+    let own = env::current_exe().ok();
+    let beside = own.map(|own| own.with_file_name(PROGRAM));
+    beside.into_iter().chain([INSTALLED.into()]).collect()
+}
+
+/// Becomes the emulator, so that who waits for this process waits for that one. It only returns where that fails.
+///
+/// # Errors
+///
+/// The emulator is not there, or cannot be executed.
+pub(crate) fn run(call: &Call) -> Result<Infallible, Failure> {
+    let places = places();
+    let failure = |cause| {
+        Failure::new(
+            cause,
+            format!("install the package again, or put {PROGRAM} beside vgpu-stub"),
+        )
+    };
+    let Some(program) = places.iter().find(|place| place.is_file()) else {
+        let places: Vec<_> = places.iter().map(|it| it.display().to_string()).collect();
+        return Err(failure(format!("there is no {}", places.join(" or "))));
+    };
+    // For who looks at the list of processes.
+    let mut emulator = Command::new(program);
+    let error = emulator.arg0(SHOWN_AS).args(call.words()).exec();
+    Err(failure(format!(
+        "cannot run {}: {error}",
+        program.display()
+    )))
+}
