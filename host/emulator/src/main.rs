@@ -5,15 +5,15 @@ mod vfio_user;
 mod xen;
 
 use std::env;
-use std::hint::black_box;
 use std::process::ExitCode;
 
+use rustix::process::{Resource, getrlimit};
 use vgpu_emulator::Call;
 use vgpu_terminal::Failure;
 
-/// What has to be left of this process's addresses, in bytes: more than all its threads and tables take at the start. A
-/// thread that finds none for its signals' stack panics in the standard library, before it can say anything.
-const ROOM: usize = 16 << 20;
+/// The least limit on this process's addresses, in bytes: more than it takes at the start. A thread that finds none for its
+/// signals' stack panics in the standard library, before it can say anything.
+const ROOM: u64 = 8 << 20;
 
 fn main() -> ExitCode {
     let call = room().and_then(|()| Call::parse(env::args_os().skip(1)));
@@ -25,16 +25,13 @@ fn main() -> ExitCode {
 
 /// Sees that there is [`ROOM`].
 fn room() -> Result<(), Failure> {
-    let mut room = Vec::<u8>::new();
-    let reserved = room.try_reserve_exact(ROOM);
-    // Else nothing is asked for.
-    black_box(&room);
-    reserved.map_err(|_| {
-        Failure::new(
-            format!("{} MiB of memory cannot be had", ROOM >> 20),
-            "see that the limits on memory leave room (ulimit -v)",
-        )
-    })
+    match getrlimit(Resource::As).current {
+        Some(limit) if limit < ROOM => Err(Failure::new(
+            format!("a limit of {limit} bytes of memory is too low"),
+            format!("raise it to {ROOM} bytes or more (ulimit -v)"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn run(call: &Call) -> Result<(), Failure> {
