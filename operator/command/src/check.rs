@@ -5,6 +5,7 @@ pub(crate) mod address;
 pub(crate) mod bar;
 pub(crate) mod config;
 pub(crate) mod identity;
+pub(crate) mod ids;
 pub(crate) mod kernel_log;
 pub(crate) mod mapped_bar;
 mod probe;
@@ -21,7 +22,7 @@ use std::{
 };
 
 use address::PciAddress;
-use identity::Ids;
+use ids::Ids;
 use kernel_log::KernelLog;
 use report::{Criterion, Device, Report};
 use sysfs::{Function, Sysfs};

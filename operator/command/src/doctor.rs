@@ -6,6 +6,7 @@ mod finding;
 mod function;
 mod guest;
 mod host;
+mod no_domain;
 mod points;
 mod process;
 mod qemu;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use vgpu_terminal::Failure;
 
 use crate::check::address::PciAddress;
-use crate::check::identity::Ids;
+use crate::check::ids::Ids;
 use crate::check::sysfs::Sysfs;
 use crate::check::{self};
 use guest::Guest;

@@ -2,7 +2,6 @@
 
 mod modules;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,9 +10,6 @@ use serde::Deserialize;
 use syn::spanned::Spanned;
 
 use modules::{Crate, attributes, cycles, is_test, parse};
-
-/// The cycles that are still there. A line may become shorter or go, and none may come.
-const KNOWN: &str = "xtask/tests/source/cycles.txt";
 
 /// The most lines of a file, without its tests.
 const LONGEST: usize = 500;
@@ -88,41 +84,17 @@ fn cyclic(root: &Path) -> Vec<(String, String)> {
     named.collect()
 }
 
-/// The known cycles as a map from the crate's root to the modules of each.
-fn known() -> BTreeMap<String, Vec<String>> {
-    let text = fs::read_to_string(checkout().join(KNOWN)).unwrap();
-    let mut known: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for line in text
-        .lines()
-        .filter(|line| !line.is_empty() && !line.starts_with('#'))
-    {
-        let (root, modules) = line.split_once(": ").unwrap();
-        known.entry(root.into()).or_default().push(modules.into());
-    }
-    known
-}
-
 #[test]
 fn no_module_uses_another_that_uses_it() {
-    let mut known = known();
     let mut wrong = String::new();
     for root in roots() {
-        let root_name = below_checkout(&root);
         for (modules, uses) in cyclic(&root) {
-            let listed = known.entry(root_name.clone()).or_default();
-            match listed.iter().position(|line| *line == modules) {
-                Some(index) => drop(listed.swap_remove(index)),
-                None => wrong += &format!("{root_name}: {modules}\n{uses}"),
-            }
+            wrong += &format!("{}: {modules}\n{uses}", below_checkout(&root));
         }
     }
-    let gone = known
-        .iter()
-        .flat_map(|(root, lines)| lines.iter().map(move |line| format!("{root}: {line}\n")));
-    let gone: String = gone.collect();
     assert!(
-        wrong.is_empty() && gone.is_empty(),
-        "Modules that use each other:\n{wrong}\nIn {KNOWN}, and no more so, or with fewer modules (shorten the line):\n{gone}"
+        wrong.is_empty(),
+        "Modules that use each other; what two of them share belongs into a third:\n{wrong}"
     );
 }
 

@@ -12,7 +12,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{FlockOperation, SealFlags, fcntl_add_seals, flock, ftruncate};
 use rustix::net::{SendFlags, send};
 
-use crate::acts::{Attack, all, memory};
+use crate::attacker::{Attack, all, memory};
 use crate::raw::{
     DMA_MAP, DMA_UNMAP, MOST_FILES, NO_REPLY, REGION_READ, REGION_WRITE, RESET, Raw, SET_IRQS,
     VERSION, access, dma_map, message,

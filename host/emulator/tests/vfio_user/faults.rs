@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
-use crate::acts::lingering;
+use crate::attacker::lingering;
 use crate::bed::{BAR0, Bed, CONFIG, LIMIT, Serving, connect, read, write_and_read};
 use crate::raw::Raw;
 

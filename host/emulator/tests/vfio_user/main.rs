@@ -2,6 +2,7 @@
 
 mod act_list;
 mod acts;
+mod attacker;
 mod bed;
 mod ends;
 mod faults;

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::Serialize;
 use vgpu_terminal::Failure;
 
-use super::{address::PciAddress, identity::Ids};
+use super::{address::PciAddress, ids::Ids};
 
 /// Raised when a field changes its meaning or goes away.
 const VERSION: u32 = 1;

@@ -7,7 +7,8 @@ use vgpu_abi::{bar0, ids::CLASS_CODE};
 
 use super::finding::{Mend, OrType, Point, Trouble};
 use crate::check::config;
-use crate::check::identity::{self, Ids};
+use crate::check::identity;
+use crate::check::ids::Ids;
 use crate::check::kernel_log::{self, KernelLog};
 use crate::check::mapped_bar::MappedBar;
 use crate::check::report::Evidence;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::arguments::{OWN, VFIO_USER};
 use super::function::{Bar, CLASS, Function, Mapping};
 use super::qmp::{Qmp, QmpError};
-use crate::check::identity::Ids;
+use crate::check::ids::Ids;
 
 #[derive(Debug)]
 pub(super) struct Machine {

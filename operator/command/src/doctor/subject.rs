@@ -18,7 +18,7 @@ use super::qemu::Machine;
 use super::qmp::{Qmp, QmpError};
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
-use crate::check::identity::Ids;
+use crate::check::ids::Ids;
 use crate::shell::this_command;
 
 /// How the device gets into the VM.

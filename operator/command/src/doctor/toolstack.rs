@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use vgpu_terminal::Failure;
 
-use super::host::{Host, RunError};
+use super::host::Host;
+use super::no_domain::no_domain;
 use super::xapi::{self, INVENTORY};
 
 /// Who manages a VM.
@@ -116,11 +117,4 @@ impl Toolstack {
             }
         }
     }
-}
-
-pub(super) fn no_domain(what: &str, error: &RunError) -> Failure {
-    Failure::new(
-        format!("cannot find {what}: {error}"),
-        "run it as root in dom0, with a name or number that 'xl list' shows",
-    )
 }

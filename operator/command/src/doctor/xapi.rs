@@ -3,7 +3,7 @@
 use vgpu_terminal::Failure;
 
 use super::host::Host;
-use super::toolstack::no_domain;
+use super::no_domain::no_domain;
 
 /// What XCP-ng's installer has written of this host, in lines such as
 /// `INSTALLATION_UUID='…'`.

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use vgpu_terminal::{Failure, Printable};
 
 use super::list::hosts;
+use super::name::NAME;
 use super::uuid::Uuid;
-use super::{NAME, xe};
+use super::xe;
 
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];

@@ -7,8 +7,9 @@ use serde::Serialize;
 use serde_json::Value;
 use vgpu_terminal::{Failure, Printable};
 
+use super::name::NAME;
 use super::uuid::Uuid;
-use super::{NAME, xe};
+use super::xe;
 
 #[derive(clap::Args)]
 pub(super) struct Args {

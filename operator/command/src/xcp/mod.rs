@@ -9,6 +9,7 @@ mod flag;
 mod hooks;
 mod host;
 mod list;
+mod name;
 pub(crate) mod plugin;
 mod running;
 mod settings;
@@ -31,10 +32,6 @@ use vgpu_terminal::Failure;
 pub(crate) fn problems(root: &Path) -> Vec<String> {
     Host::below(root).problems()
 }
-
-/// The value of `platform:xenguest`, the plugin's name, and the reason why
-/// operations are blocked.
-const NAME: &str = "vgpu-stub";
 
 const EXAMPLES: &str = "\
 Examples:

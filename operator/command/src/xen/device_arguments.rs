@@ -6,7 +6,6 @@ use serde_json::Value;
 use vgpu_emulator::{DeviceProperties, number};
 use vgpu_terminal::Failure;
 
-use super::device_model::DEVICE;
 use crate::device_option::DeviceOption;
 
 /// A property of the device in QEMU.
@@ -21,6 +20,9 @@ pub(super) struct Property {
 
 /// A value that is not taken.
 pub(super) struct Refused;
+
+/// The device, as QEMU's `-device` has it.
+pub(super) const DEVICE: &str = "vgpu-stub";
 
 pub(super) const PROPERTIES: [Property; 13] = [
     Property {

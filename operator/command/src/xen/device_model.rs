@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use vgpu_terminal::Failure;
 
 use super::background;
-use super::device_arguments::{PROPERTIES, properties};
+use super::device_arguments::{DEVICE, PROPERTIES, properties};
 use crate::device_option::{DeviceOption, is_help};
 
 /// The name by which this program knows what it is to be.
@@ -32,9 +32,6 @@ pub(crate) const QEMUS: [&str; 8] = [
     "/usr/bin/qemu-system-i386",
     "/usr/bin/qemu-system-x86_64",
 ];
-
-/// The device, as QEMU's `-device` has it.
-pub(super) const DEVICE: &str = "vgpu-stub";
 
 /// A property with its default.
 const DEFAULT: &str = "revision=1";

@@ -9,7 +9,8 @@ use rustix::fs::{OFlags, fcntl_getfl};
 use vgpu_emulator::{DeviceProperties, as_qemu};
 use vgpu_terminal::Failure;
 
-use super::device_model::{self, DEVICE, NAME};
+use super::device_arguments::DEVICE;
+use super::device_model::{self, NAME};
 use super::xl_file::{Value, XlFile};
 use crate::new_file::{NewFile, beside};
 use crate::shell::quoted;

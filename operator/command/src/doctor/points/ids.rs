@@ -1,6 +1,6 @@
 //! Are the ids right, and nobody else's?
 
-use crate::check::identity::Ids;
+use crate::check::ids::Ids;
 use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::Function;
