@@ -18,6 +18,6 @@ there = cuda.to_device(values)
 double[8, 128](there)
 cuda.synchronize()
 back = there.copy_to_host()
-name = cuda.get_current_device().name.decode()
+name = cuda.get_current_device().name
 done = "doubled" if (back == 2 * values).all() else "back as they were"
-print(f"numba-cuda on {name}: a kernel was compiled, linked and launched; the values are {done}")
+print(f"numba-cuda on {name!r}: a kernel was compiled, linked and launched; the values are {done}")
