@@ -97,7 +97,7 @@ impl<M: Memory> Producer<M> {
     /// Writes a record and publishes it. Its length is set here. `fixed`, of a
     /// multiple of 8 bytes, and `data` follow the header.
     ///
-    /// The peer must be woken where it sleeps: see [`crate::wait`].
+    /// The peer must be woken where it sleeps: see [`crate::wait::wake`].
     ///
     /// # Errors
     /// [`PushError`]; nothing was published.

@@ -1,7 +1,7 @@
 //! Waiting for the other side: spin, then park until woken.
 //!
 //! Who parks says so in a word of the slice, looks once more, and sleeps. Who
-//! publishes ([`publish`]) looks at that word afterwards. Who parks has a fence
+//! publishes looks at that word afterwards. Who parks has a fence
 //! between the two; who publishes does it by an exchange, which is as strong and
 //! costs x86 less. So one of them sees the other, and no wake-up is lost.
 
@@ -98,7 +98,7 @@ pub fn wait<W: Word, P: Park, T>(
 }
 
 /// Writes a word that the other side waits for, after all that was written before.
-/// [`wake`] is to follow.
+/// `wake` is to follow.
 #[inline]
 pub(crate) fn publish<W: Word>(word: &W, value: u64) {
     word.swap(value, Ordering::SeqCst);
@@ -107,7 +107,7 @@ pub(crate) fn publish<W: Word>(word: &W, value: u64) {
 /// Wakes the other side where it is parked. To be called after what it waits for
 /// was published.
 #[inline]
-pub(crate) fn wake<W: Word>(flag: &W, wake: &impl Wake) {
+pub fn wake<W: Word>(flag: &W, wake: &impl Wake) {
     if flag.load(Ordering::SeqCst) as u32 != 0 {
         wake.wake();
     }
