@@ -6,17 +6,11 @@ set -eu
 engine=${1:-cpu}
 here=$(cd "$(dirname "$0")" && pwd)
 checkout=$(cd "$here/../.." && pwd)
-programs=$checkout/target/release
-library=$checkout/target/cuda
+installed=$checkout/target/cuda
 home=${XDG_CACHE_HOME:-$HOME/.cache}/vgpu-stub/python/triton-3.9.0
 
-for needed in "$programs/vgpu" "$programs/vgpu-ptxas" "$library/libcuda.so.1"; do
-    if [ ! -e "$needed" ]; then
-        echo "there is no $needed" >&2
-        echo "build it: see $here/README.md" >&2
-        exit 1
-    fi
-done
+(cd "$checkout" && cargo xtask cuda build --quick --out "$installed" && cargo build --quiet --profile quick --package vgpu-ptxas)
+vgpu=$installed/bin/vgpu library=$installed/lib/vgpu ptxas=$checkout/target/quick/vgpu-ptxas
 if [ ! -e "$home/complete" ]; then
     rm -rf "$home"
     python3.11 -m venv "$home"
@@ -27,9 +21,9 @@ if [ ! -e "$home/complete" ]; then
 fi
 # Triton falls back to its own ptxas where this one does not answer, and takes
 # the second variable for compute capability 9.0 and later.
-export TRITON_PTXAS_PATH="$programs/vgpu-ptxas"
-export TRITON_PTXAS_BLACKWELL_PATH="$programs/vgpu-ptxas"
+export TRITON_PTXAS_PATH="$ptxas"
+export TRITON_PTXAS_BLACKWELL_PATH="$ptxas"
 export TRITON_LIBCUDA_PATH="$library"
 export TRITON_CACHE_DIR="$home/compiled"
 export TRITON_DEFAULT_FP_FUSION=1
-exec "$programs/vgpu" run --engine "$engine" --library "$library" -- "$home/bin/python" "$here/vadd.py"
+exec "$vgpu" run --engine "$engine" --library "$library" -- "$home/bin/python" "$here/vadd.py"
