@@ -178,6 +178,24 @@ fn a_detached_one_says_on_stdout_why_it_cannot_start() {
 }
 
 #[test]
+fn an_emulator_that_others_may_have_written_is_not_started() {
+    let bed = Bed::new();
+    let command = bed.install("vgpu-stub", &fs::read(COMMAND).unwrap());
+    let program = bed.install("vgpu-emulator", &fs::read(emulator()).unwrap());
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o775)).unwrap();
+    let said = refused(&mut bed.vfio_user(&command));
+    let of_others = format!("error: others may have written {}\n", program.display());
+    assert!(said.starts_with(&of_others), "{said}");
+
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    // Only root can give a file away.
+    if std::os::unix::fs::chown(&program, Some(1), None).is_ok() {
+        let said = refused(&mut bed.vfio_user(&command));
+        assert!(said.starts_with(&of_others), "{said}");
+    }
+}
+
+#[test]
 fn without_the_emulator_there_is_a_cause_and_a_mend() {
     let bed = Bed::new();
     let alone = bed.install("vgpu-stub", &fs::read(COMMAND).unwrap());
