@@ -98,14 +98,14 @@ pub fn wait<W: Word, P: Park, T>(
 }
 
 /// Writes a word that the other side waits for, after all that was written before.
-/// `wake` is to follow.
+/// [`wake`] is to follow.
 #[inline]
-pub(crate) fn publish<W: Word>(word: &W, value: u64) {
+pub fn publish<W: Word>(word: &W, value: u64) {
     word.swap(value, Ordering::SeqCst);
 }
 
 /// Wakes the other side where it is parked. To be called after what it waits for
-/// was published.
+/// was written by [`publish`]: after another kind of store, a wake-up may be lost.
 #[inline]
 pub fn wake<W: Word>(flag: &W, wake: &impl Wake) {
     if flag.load(Ordering::SeqCst) as u32 != 0 {

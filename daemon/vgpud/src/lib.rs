@@ -128,8 +128,7 @@ impl Daemon {
 
     fn accept(&mut self) {
         let socket = match self.listener.accept() {
-            Ok(None) => return,
-            Ok(Some(socket)) => socket,
+            Ok(socket) => socket,
             Err(Error::System(error)) => {
                 if self.rest.is_none() {
                     self.log.line(format_args!(
@@ -142,6 +141,7 @@ impl Daemon {
             Err(error) => return self.log.line(format_args!("{error}")),
         };
         self.rest = None;
+        let Some(socket) = socket else { return };
         match Worker::start(&self.command, socket) {
             Ok(worker) => self.workers.push(worker),
             Err(error) => self

@@ -151,7 +151,7 @@ fn sample(root: &str, a: &str, b: &str) -> Vec<(String, String)> {
 fn a_cycle_is_found_however_it_is_named() {
     const A: &str = "use crate::b::B; pub struct A;";
     let root = "mod a; mod b; pub use a::A; mod inner { pub use crate::a::A as Other; }";
-    let found = sample(root, A, "pub struct B;\nfn b() -> crate::A { todo!() }");
+    let found = sample(root, A, "pub struct B;\nfn b() -> crate::A { loop {} }");
     let uses = "  a names crate::b::B of b (/a.rs:1)\n  b names crate::A of a (/b.rs:2)\n";
     assert_eq!(found, [("a b".to_owned(), uses.to_owned())]);
     for b in [
