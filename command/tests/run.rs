@@ -343,12 +343,13 @@ fn signals_are_passed_on_to_the_program() {
 
 #[test]
 fn what_is_typed_ends_the_program_once() {
-    // The terminal's driver sends it to all of its foreground: script(1) has one.
+    // The terminal's driver sends it to all of its foreground: script(1) has one. Its shell must not stay there: dash
+    // ends by what was typed, whatever its child ends by.
     let library = Library::new();
     let count = "trap 'n=$((n+1))' INT; n=0; echo ready; i=0; \
                  while [ $n = 0 ] && [ $i -lt 300 ]; do sleep 0.1; i=$((i+1)); done; sleep 0.5; echo \"got $n\"; exit 7";
     let run = format!(
-        "{} run --library {} -- sh -c {}",
+        "exec {} run --library {} -- sh -c {}",
         env!("CARGO_BIN_EXE_vgpu"),
         library.path().display(),
         quoted(count)
@@ -363,6 +364,7 @@ fn what_is_typed_ends_the_program_once() {
         "/dev/null",
     ]);
     let mut script = script
+        .env("SHELL", "/bin/sh")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
