@@ -193,7 +193,7 @@ fn older_xen_environment(
     steps: &Steps,
 ) -> Result<Vec<(&'static str, OsString)>> {
     let packages = checkout().join("target/packages");
-    let packages = package::build(&programs.join("vgpu-stub"), &packages, steps)?;
+    let packages = package::build(&programs, &packages, steps)?;
     let source = Source::Suite(Suite::debian(XEN_SUITE));
     let qemu = qemu::build(cache, &source, Variant::Xen, steps)?;
     Bed::open(cache, steps, XenVersion::V4_17)?;
