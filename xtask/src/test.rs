@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
@@ -113,14 +113,19 @@ enum Outcome {
 /// What ran, for the summary.
 struct Summary(Vec<(String, Outcome)>);
 
+impl Outcome {
+    fn of(part: impl FnOnce() -> Result<()>) -> Self {
+        let started = Instant::now();
+        match part() {
+            Ok(()) => Self::Passed(started.elapsed()),
+            Err(error) => Self::Failed(error),
+        }
+    }
+}
+
 impl Summary {
     fn add(&mut self, name: impl Into<String>, part: impl FnOnce() -> Result<()>) {
-        let started = Instant::now();
-        let outcome = match part() {
-            Ok(()) => Outcome::Passed(started.elapsed()),
-            Err(error) => Outcome::Failed(error),
-        };
-        self.0.push((name.into(), outcome));
+        self.0.push((name.into(), Outcome::of(part)));
     }
 
     fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) {
@@ -239,32 +244,40 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
     libvirt(programs.as_deref(), first.as_deref(), steps, summary);
     stock(programs.as_deref(), first.as_deref(), steps, summary);
     let packages = packages(programs.as_deref(), steps, summary);
-    xen(
-        programs.as_deref(),
-        packages.as_deref(),
-        for_xen.as_deref(),
-        steps,
-        summary,
-    );
+    // A Debian that installs packages keeps no processor busy: it does so beside Xen.
+    thread::scope(|scope| {
+        let name = "The .deb on a clean Debian";
+        let check = packages
+            .as_ref()
+            .map(|packages| scope.spawn(|| Outcome::of(|| package::check(packages, steps))));
+        xen(
+            programs.as_deref(),
+            packages.as_deref(),
+            for_xen.as_deref(),
+            steps,
+            summary,
+        );
+        match check.map(thread::ScopedJoinHandle::join) {
+            Some(Ok(outcome)) => summary.0.push((name.into(), outcome)),
+            Some(Err(_)) => summary.add(name, || bail!("a thread panicked")),
+            None => summary.skip(name, NOT_BUILT),
+        }
+    });
 }
 
-/// The packages of `programs`, tried on a clean Debian; returns the folder with them.
+/// The packages of `programs`: the folder with them.
 fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Option<PathBuf> {
-    let name = "The .deb on a clean Debian";
+    let name = "Build the packages";
     let Some(programs) = programs else {
         summary.skip(name, NOT_BUILT);
         return None;
     };
     let out = checkout().join("target/packages");
     let mut built = None;
-    summary.add("Build the packages", || {
+    summary.add(name, || {
         built = Some(package::build(programs, &out, steps)?);
         Ok(())
     });
-    match &built {
-        Some(packages) => summary.add(name, || package::check(packages, steps)),
-        None => summary.skip(name, NOT_BUILT),
-    }
     built
 }
 
@@ -415,10 +428,11 @@ pub(crate) fn bed_tests(
 pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
     let folder = process::target(checkout()).join("programs");
     fs::create_dir_all(&folder)?;
-    for (programs, profile) in [
+    let kinds = [
         (&programs::PRODUCT[..], Profile::Release),
         (&PROGRAMS, Profile::Quick),
-    ] {
+    ];
+    let build = |(programs, profile)| -> Result<()> {
         let built = static_program::build_all(checkout(), programs, profile, steps)?;
         for (_, name) in programs {
             // A link's target may be in use.
@@ -427,7 +441,16 @@ pub(crate) fn build_programs(steps: &Steps) -> Result<PathBuf> {
             fs::hard_link(built.join(name), &program)
                 .with_context(|| program.display().to_string())?;
         }
-    }
+        Ok(())
+    };
+    // At once: what links them as a whole is one thread for most of its time.
+    thread::scope(|scope| {
+        let builds = kinds.map(|kind| scope.spawn(move || build(kind)));
+        let join = |thread: thread::ScopedJoinHandle<'_, Result<()>>| {
+            thread.join().ok().context("a thread panicked")?
+        };
+        builds.into_iter().try_for_each(join)
+    })?;
     Ok(folder)
 }
 

@@ -13,9 +13,10 @@ use crate::steps::Steps;
 /// Its C library can be linked statically, and Rust's usual toolchain has it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Flags of the compiler, in cargo's own encoding. Panics name source files; without the paths of this machine the program
-/// is smaller, and the same from every checkout.
-fn flags(checkout: &Path) -> String {
+/// Flags of the compiler, in cargo's own encoding. Panics name source files: without the paths of this machine the program
+/// is smaller, and the same everywhere. Those of the checkout are relative already; were it named here, another one would
+/// have all dependencies built again.
+fn flags() -> String {
     let cargo = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
@@ -25,7 +26,7 @@ fn flags(checkout: &Path) -> String {
         .flatten()
         .flatten();
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_string()];
-    for place in index.map(|entry| entry.path()).chain([checkout.into()]) {
+    for place in index.map(|entry| entry.path()) {
         flags.push(format!("--remap-path-prefix={}/=", place.display()));
     }
     flags.join("\u{1f}")
@@ -80,7 +81,7 @@ pub fn build_all(
             .args(["build", "--profile", profile.name(), "--target", TARGET])
             .arg("--target-dir")
             .arg(&target)
-            .env("CARGO_ENCODED_RUSTFLAGS", flags(checkout));
+            .env("CARGO_ENCODED_RUSTFLAGS", flags());
         for (package, name) in programs {
             cargo.args(["--package", package, "--bin", name]);
         }
