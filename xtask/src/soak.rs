@@ -73,7 +73,7 @@ const SOAKS: [Soak; 7] = [
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
         machines: Machines::Qemu,
-        package: "vgpu-bed",
+        package: "vgpu-suites",
         suite: "device",
         only: "unplug::",
     },
@@ -81,7 +81,7 @@ const SOAKS: [Soak; 7] = [
         name: "unplug-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
-        package: "vgpu-bed",
+        package: "vgpu-suites",
         suite: "vfio_user",
         only: "unplug::",
     },
@@ -89,7 +89,7 @@ const SOAKS: [Soak; 7] = [
         name: "hostile-guest",
         about: "100 seconds for each attack of a hostile guest; the device in QEMU",
         machines: Machines::Qemu,
-        package: "vgpu-bed",
+        package: "vgpu-suites",
         suite: "device",
         only: "hostile::",
     },
@@ -97,7 +97,7 @@ const SOAKS: [Soak; 7] = [
         name: "hostile-guest-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
-        package: "vgpu-bed",
+        package: "vgpu-suites",
         suite: "vfio_user",
         only: "hostile::",
     },
@@ -105,7 +105,7 @@ const SOAKS: [Soak; 7] = [
         name: "xen-4.17",
         about: "10 minutes: all scenarios on the Xen of XCP-ng 8.3, each once",
         machines: Machines::OlderXen,
-        package: "vgpu-xen",
+        package: "vgpu-suites",
         suite: "xen",
         only: "",
     },
@@ -151,7 +151,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             tests(&arguments, &environment)
         }
         Machines::OlderXen => xen_scenarios(soak.only, &environment),
-        _ => bed_tests(soak.package, &[soak.suite], soak.only, &environment),
+        _ => bed_tests(&[soak.suite], soak.only, &environment),
     }
 }
 

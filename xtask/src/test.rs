@@ -44,6 +44,9 @@ pub(crate) const XEN_SUITE: &str = "trixie";
 /// What is tested on the Xen of XCP-ng 8.3 too: what asks most of Xen itself, in one guest. `cargo xtask soak xen-4.17` tests all.
 const ON_OLDER_XEN: &str = "criteria reboot saved supervisor_killed privileges";
 
+/// Packages with tests that start machines: the product's suites, and those of the beds themselves.
+const BEDS: [&str; 3] = ["vgpu-suites", "vgpu-bed", "xen-bed"];
+
 /// What tests run beside the product in guests, in Xen's dom0 and on the host.
 const PROGRAMS: [(&str, &str); 8] = [
     ("vgpu-conformance", "vgpu-conformance"),
@@ -239,7 +242,7 @@ fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
             ("VGPU_STUB_QEMU", binary.as_path()),
             ("VGPU_STUB_PROGRAMS", programs),
         ];
-        summary.add(name, || bed_tests("vgpu-bed", &suites, "", &environment));
+        summary.add(name, || bed_tests(&suites, "", &environment));
     }
     libvirt(programs.as_deref(), first.as_deref(), steps, summary);
     stock(programs.as_deref(), first.as_deref(), steps, summary);
@@ -299,7 +302,7 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         ("VGPU_STUB_PROGRAMS", programs),
     ];
     summary.add(format!("{name} {}", stock.release), || {
-        bed_tests("vgpu-bed", &["vfio_user", "doctor"], "", &environment)
+        bed_tests(&["vfio_user", "doctor"], "", &environment)
     });
 }
 
@@ -327,9 +330,7 @@ fn libvirt(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summ
         ("VGPU_STUB_QEMU", built_in),
         ("VGPU_STUB_PROGRAMS", programs),
     ];
-    summary.add(name, || {
-        bed_tests("vgpu-bed", &["libvirt"], "", &environment)
-    });
+    summary.add(name, || bed_tests(&["libvirt"], "", &environment));
 }
 
 /// The bed with a real Xen, and the device there: its emulator in dom0, and `built_in`, a device model that has it.
@@ -362,7 +363,7 @@ fn xen(
         ("VGPU_STUB_XEN_QEMU", built_in),
     ];
     summary.add("Tests of the Xen bed", || {
-        bed_tests("xen-bed", &["bed"], "", &environment)
+        bed_tests(&["bed"], "", &environment)
     });
     summary.add(name, || xen_scenarios("", &environment));
     let older = XenVersion::V4_17.to_string();
@@ -384,7 +385,7 @@ pub(crate) fn xen_scenarios(only: &str, environment: &[(&str, impl AsRef<OsStr>)
     };
     // The others start from the guests that these leave.
     for only in [guests, only] {
-        bed_tests("vgpu-xen", &["xen"], only, environment)?;
+        bed_tests(&["xen"], only, environment)?;
     }
     Ok(())
 }
@@ -408,14 +409,16 @@ fn size(program: &Path) -> Result<()> {
     .mend("See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.")
 }
 
-/// Runs the tests of a package's suites whose name has a word of `only` in it, or all; they start machines.
+/// Runs the tests of suites whose name has a word of `only` in it, or all; they start machines.
 pub(crate) fn bed_tests(
-    package: &str,
     suites: &[&str],
     only: &str,
     environment: &[(&str, impl AsRef<OsStr>)],
 ) -> Result<()> {
-    let mut arguments = vec!["--package", package, "--features", "bed"];
+    let mut arguments = vec!["--features", "bed"];
+    for package in BEDS {
+        arguments.extend(["--package", package]);
+    }
     for suite in suites {
         arguments.extend(["--test", suite]);
     }

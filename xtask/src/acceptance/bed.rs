@@ -156,7 +156,7 @@ pub(super) fn xen(
 }
 
 const PRELUDE: &str = concat!(
-    include_str!("../../../host/xen/tests/scenarios/install.sh"),
+    include_str!("../../../tests/suites/xen/scenarios/install.sh"),
     include_str!("xen.sh")
 );
 

@@ -28,8 +28,8 @@ const LIMIT: Duration = Duration::from_secs(400);
 
 /// Prints on its last line what the guest's program printed.
 const SCRIPT: &str = concat!(
-    include_str!("../../../host/xen/tests/scenarios/prelude.sh"),
-    include_str!("../../../host/xen/tests/scenarios/install.sh"),
+    include_str!("../../../tests/suites/xen/scenarios/prelude.sh"),
+    include_str!("../../../tests/suites/xen/scenarios/install.sh"),
     r#"
 # A guest on Xen asks QEMU to take its network cards away, unless it is told not to.
 start_guest g1 1 "cmdline = \"$guest_arguments xen_emul_unplug=never\"" \

@@ -13,7 +13,7 @@ use crate::programs;
 
 /// What dom0 runs.
 const SCRIPT: &str = concat!(
-    include_str!("../../../host/xen/tests/scenarios/install.sh"),
+    include_str!("../../../tests/suites/xen/scenarios/install.sh"),
     include_str!("xen.sh")
 );
 

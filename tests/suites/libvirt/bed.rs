@@ -27,7 +27,7 @@ pub(crate) fn host(qemu: Option<&Path>) -> Result<Host> {
     let cache = Cache::open()?;
     let steps = Steps::new(&cache.dir("logs/tests")?)?;
     let program = environment("VGPU_STUB_PROGRAMS")?.join("vgpu-stub");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/libvirt/guest.sh");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("libvirt/guest.sh");
     let in_guest = [("vgpu-stub", &program), ("guest", &script)];
     let in_guest = in_guest.map(|(name, file)| GuestProgram { name, file });
     let image = GuestImage::assemble(&cache, &in_guest, &steps)?;

@@ -59,7 +59,7 @@ impl Library {
     /// Builds it in the folder, of the library in `root`.
     fn start(root: &Path, folder: &Path) -> Result<Self> {
         let program = folder.join("libxlutil");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/xl_file/libxlutil.c");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("xl_file/libxlutil.c");
         // Debian 13's is built for a newer C library than Debian 12 has.
         let newer =
             ["strtol", "strtoul"].map(|name| format!("-Wl,--defsym=__isoc23_{name}={name}"));

@@ -16,7 +16,7 @@ use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::steps::Steps;
 use xen_bed::{Bed, Scenario, XenVersion};
 
-const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/scenarios");
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/xen/scenarios");
 
 /// What else a scenario finds in dom0.
 const FILES: [(&str, &str); 3] = [
@@ -24,8 +24,8 @@ const FILES: [(&str, &str); 3] = [
         "vgpu-stub-xen@.service",
         "../../operator/packaging/xcp-ng/vgpu-stub-xen@.service",
     ),
-    ("systemctl", "tests/stand-ins/systemctl"),
-    ("xenopsd.sh", "tests/stand-ins/xenopsd.sh"),
+    ("systemctl", "xen/stand-ins/systemctl"),
+    ("xenopsd.sh", "xen/stand-ins/xenopsd.sh"),
 ];
 
 /// What `cargo xtask test` tells the tests.

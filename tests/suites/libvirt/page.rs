@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 
-pub(crate) const VFIO_USER: &str = include_str!("../../../../docs/vfio-user.md");
-pub(crate) const CLOUDSTACK: &str = include_str!("../../../../docs/cloudstack.md");
-pub(crate) const QEMU: &str = include_str!("../../../../docs/qemu.md");
+pub(crate) const VFIO_USER: &str = include_str!("../../../docs/vfio-user.md");
+pub(crate) const CLOUDSTACK: &str = include_str!("../../../docs/cloudstack.md");
+pub(crate) const QEMU: &str = include_str!("../../../docs/qemu.md");
 
 /// The first block of code of `page` with a line that begins with `start`, as a user copies it.
 pub(crate) fn block(page: &str, start: &str) -> Result<String> {
