@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::process::Process;
 use crate::device_option::DeviceOption;
-use crate::shell::quoted;
+use vgpu_terminal::shell::quoted;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";

@@ -14,7 +14,7 @@ use crate::check::mapped_bar::MappedBar;
 use crate::check::report::Evidence;
 use crate::check::sysfs::{Function, Sysfs};
 use crate::check::{Paths, address::PciAddress, bar};
-use crate::shell::this_command;
+use vgpu_terminal::shell::this_command;
 
 /// A user other than root sees no more of config space.
 const SEEN_BY_ALL: usize = 64;

@@ -19,7 +19,7 @@ use super::qmp::{Qmp, QmpError};
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
 use crate::check::ids::Ids;
-use crate::shell::this_command;
+use vgpu_terminal::shell::this_command;
 
 /// How the device gets into the VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

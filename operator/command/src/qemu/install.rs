@@ -14,8 +14,8 @@ use super::place::{Place, note, sha256};
 use super::probe::Facts;
 use super::program::Programs;
 use super::state::{Record, State, changed};
-use crate::new_file::NewFile;
-use crate::shell::quoted;
+use vgpu_new_file::NewFile;
+use vgpu_terminal::shell::quoted;
 
 /// Puts `from` in place.
 ///

@@ -10,9 +10,9 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use vgpu_terminal::{Failure, OrMend, Printable};
 
-use crate::new_file::{NewFile, beside};
-use crate::shell::quoted;
 use crate::xen::device_model::QEMUS;
+use vgpu_new_file::{NewFile, beside};
+use vgpu_terminal::shell::quoted;
 
 const OURS: &str = ".vgpu-stub-";
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_terminal::Failure;
 
 use super::place::{Place, sha256};
-use crate::shell::quoted;
+use vgpu_terminal::shell::quoted;
 
 /// Raised when a field changes its meaning.
 const VERSION: u32 = 1;

@@ -10,7 +10,7 @@ use super::place::{Place, note};
 use super::probe::{self, Facts};
 use super::program::Programs;
 use super::state::{State, changed};
-use crate::shell::quoted;
+use vgpu_terminal::shell::quoted;
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
 #[derive(Serialize)]

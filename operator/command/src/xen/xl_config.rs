@@ -12,8 +12,8 @@ use vgpu_terminal::Failure;
 use super::device_arguments::DEVICE;
 use super::device_model::{self, NAME};
 use super::xl_file::{Value, XlFile};
-use crate::new_file::{NewFile, beside};
-use crate::shell::quoted;
+use vgpu_new_file::{NewFile, beside};
+use vgpu_terminal::shell::quoted;
 
 /// Where the device model that xl starts is installed.
 pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";

@@ -4,7 +4,7 @@ use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::CLASS;
 use crate::doctor::subject::{Attachment, Subject};
-use crate::shell::quoted;
+use vgpu_terminal::shell::quoted;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     for function in subject.functions()? {

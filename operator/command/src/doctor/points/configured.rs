@@ -8,10 +8,10 @@ use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
-use crate::shell::{quoted, this_command};
 use crate::xen::device_model::{self, NAME};
 use crate::xen::xl_config::{ARGUMENTS, MODEL};
 use crate::xen::xl_file::XlFile;
+use vgpu_terminal::shell::{quoted, this_command};
 
 /// The key of a VM's platform that names the program which builds it.
 const KEY: &str = "xenguest";

@@ -7,7 +7,7 @@ use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;
-use crate::shell::quoted;
+use vgpu_terminal::shell::quoted;
 
 const PANIC: &str = "Kernel panic - not syncing";
 

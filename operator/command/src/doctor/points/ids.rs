@@ -5,7 +5,7 @@ use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::Function;
 use crate::doctor::subject::Subject;
-use crate::shell::this_command;
+use vgpu_terminal::shell::this_command;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let ids = &subject.ids;

@@ -10,10 +10,10 @@ use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
 use crate::emulator;
-use crate::shell::quoted;
 use crate::xcp;
 use crate::xen::device_model::QEMUS;
 use crate::xen::xl_config::DEVICE_MODEL;
+use vgpu_terminal::shell::quoted;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {

@@ -12,7 +12,7 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::host::Host;
 use crate::doctor::process::Process;
 use crate::doctor::subject::{Attachment, Subject};
-use crate::shell::{quoted, this_command};
+use vgpu_terminal::shell::{quoted, this_command};
 
 use super::process::restart;
 

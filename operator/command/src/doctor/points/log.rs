@@ -9,8 +9,8 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;
-use crate::shell::quoted;
 use crate::xen::device_model::NAME;
+use vgpu_terminal::shell::quoted;
 
 /// A line is about the device if it has one of these, in lower case …
 const OURS: [&str; 3] = ["vgpu", "vfio-user", "vfio_user"];

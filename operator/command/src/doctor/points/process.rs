@@ -14,8 +14,8 @@ use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::unix_sockets::{UnixSockets, is_same};
 use crate::doctor::xl;
-use crate::shell::{quoted, this_command};
 use crate::xen::device_model;
+use vgpu_terminal::shell::{quoted, this_command};
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     sockets_are_live(subject)?;

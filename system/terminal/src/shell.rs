@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-/// A word that a shell takes as it is.
-pub(crate) fn quoted(word: impl AsRef<Path>) -> String {
+/// A word that a shell takes as it is, and people may copy.
+pub fn quoted(word: impl AsRef<Path>) -> String {
     let word = word.as_ref().display().to_string();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+:=,@%".contains(&byte);
     if !word.is_empty() && word.bytes().all(plain) {
@@ -13,7 +13,7 @@ pub(crate) fn quoted(word: impl AsRef<Path>) -> String {
 }
 
 /// This very command, with further words.
-pub(crate) fn this_command(more: &str) -> String {
+pub fn this_command(more: &str) -> String {
     let words = std::env::args_os().map(quoted);
     let words: Vec<String> = words.chain([more.to_owned()]).collect();
     words.join(" ").trim_end().to_owned()

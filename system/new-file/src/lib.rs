@@ -1,4 +1,20 @@
 //! A file that takes another's place at once, or not at all.
+//!
+//! ```
+//! use std::fs;
+//! use vgpu_new_file::{NewFile, beside};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("settings");
+//! fs::write(&path, "old")?;
+//!
+//! let new = NewFile::write(beside(&path, ".", ".new"), &mut &b"new"[..], None)?;
+//! assert_eq!(fs::read(&path)?, b"old");
+//! new.rename(&path)?;
+//! assert_eq!(fs::read(&path)?, b"new");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![forbid(unsafe_code)]
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -10,7 +26,7 @@ use rustix::fs::{Gid, Mode, Uid, fchmod, fchown};
 
 /// A file that is not in its place yet. It goes away unless it is renamed.
 #[derive(Debug)]
-pub(crate) struct NewFile(PathBuf);
+pub struct NewFile(PathBuf);
 
 impl NewFile {
     /// Writes it to disk, with the owner and the permissions of `like`. Nobody
@@ -19,7 +35,7 @@ impl NewFile {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(crate) fn write(
+    pub fn write(
         path: PathBuf,
         content: &mut dyn Read,
         like: Option<&Metadata>,
@@ -47,7 +63,9 @@ impl NewFile {
         Ok(new)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Where it is until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.0
     }
 
@@ -56,7 +74,7 @@ impl NewFile {
     /// # Errors
     ///
     /// It goes away.
-    pub(crate) fn rename(self, to: &Path) -> io::Result<()> {
+    pub fn rename(self, to: &Path) -> io::Result<()> {
         fs::rename(&self.0, to)
     }
 }
@@ -69,7 +87,8 @@ impl Drop for NewFile {
 }
 
 /// The path of a file beside another: its name between two ends.
-pub(crate) fn beside(path: &Path, before: &str, after: &str) -> PathBuf {
+#[must_use]
+pub fn beside(path: &Path, before: &str, after: &str) -> PathBuf {
     let mut name = OsString::from(before);
     name.push(path.file_name().unwrap_or_default());
     name.push(after);
