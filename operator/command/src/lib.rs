@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use vgpu_terminal::Failure;
+
 pub use xen::xl_file;
 
 const EXAMPLES: &str = "\

@@ -13,10 +13,9 @@ mod version;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use vgpu_emulator::DeviceProperties;
+use vgpu_emulator::{DeviceProperties, placed};
 use vgpu_terminal::Failure;
 
-use crate::xen;
 use extra_config::ExtraConfig;
 use facts::all_hold;
 use hypervisor::Hypervisor;
@@ -87,7 +86,7 @@ fn built_in(given: &[String]) -> Result<ExtraConfig, Failure> {
             )
         })
     });
-    let placed = xen::devices(&parsed.collect::<Result<Vec<_>, _>>()?)?;
+    let placed = placed(&parsed.collect::<Result<Vec<_>, _>>()?)?;
     let words = given.iter().map(String::as_str).chain([""]);
     Ok(ExtraConfig::built_in(words.zip(&placed)))
 }

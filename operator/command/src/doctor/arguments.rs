@@ -1,10 +1,10 @@
 //! What QEMU's arguments say: devices, monitors, logs.
 
 use serde_json::json;
+use vgpu_terminal::shell::quoted;
 
 use super::process::Process;
 use crate::device_option::DeviceOption;
-use vgpu_terminal::shell::quoted;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use vgpu_abi::{bar0, ids::CLASS_CODE};
+use vgpu_terminal::shell::this_command;
 
 use super::finding::{Mend, OrType, Point, Trouble};
 use crate::check::config;
@@ -14,7 +15,6 @@ use crate::check::mapped_bar::MappedBar;
 use crate::check::report::Evidence;
 use crate::check::sysfs::{Function, Sysfs};
 use crate::check::{Paths, address::PciAddress, bar};
-use vgpu_terminal::shell::this_command;
 
 /// A user other than root sees no more of config space.
 const SEEN_BY_ALL: usize = 64;

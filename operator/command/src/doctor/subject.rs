@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use vgpu_control::protocol::{Greeting, Info};
 use vgpu_control::{Client, ClientError};
+use vgpu_terminal::shell::this_command;
 use xen_dm::DomainId;
 
 use super::arguments::{self, OWN, VFIO_USER};
@@ -19,7 +20,6 @@ use super::qmp::{Qmp, QmpError};
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
 use crate::check::ids::Ids;
-use vgpu_terminal::shell::this_command;
 
 /// How the device gets into the VM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

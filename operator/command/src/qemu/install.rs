@@ -8,14 +8,14 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use vgpu_new_file::NewFile;
+use vgpu_terminal::shell::quoted;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::place::{Place, note, sha256};
 use super::probe::Facts;
 use super::program::Programs;
 use super::state::{Record, State, changed};
-use vgpu_new_file::NewFile;
-use vgpu_terminal::shell::quoted;
 
 /// Puts `from` in place.
 ///

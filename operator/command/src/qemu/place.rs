@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use vgpu_new_file::{NewFile, beside};
+use vgpu_terminal::shell::quoted;
 use vgpu_terminal::{Failure, OrMend, Printable};
 
 use crate::xen::device_model::QEMUS;
-use vgpu_new_file::{NewFile, beside};
-use vgpu_terminal::shell::quoted;
 
 const OURS: &str = ".vgpu-stub-";
 

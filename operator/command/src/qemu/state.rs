@@ -5,9 +5,9 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 use vgpu_terminal::Failure;
+use vgpu_terminal::shell::quoted;
 
 use super::place::{Place, sha256};
-use vgpu_terminal::shell::quoted;
 
 /// Raised when a field changes its meaning.
 const VERSION: u32 = 1;

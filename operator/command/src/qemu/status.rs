@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use vgpu_terminal::Failure;
+use vgpu_terminal::shell::quoted;
 
 use super::place::{Place, note};
 use super::probe::{self, Facts};
 use super::program::Programs;
 use super::state::{State, changed};
-use vgpu_terminal::shell::quoted;
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
 #[derive(Serialize)]

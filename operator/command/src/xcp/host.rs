@@ -9,10 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Access, access};
+use vgpu_emulator::INSTALLED;
 use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Stream, Xenstore};
-
-use crate::emulator;
 
 /// Another root folder than `/`, which the program of the tests sets.
 pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
@@ -23,7 +22,7 @@ pub(super) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
 /// What a VM with the device needs of the host.
 const PARTS: [(&str, Access); 8] = [
     ("/usr/bin/vgpu-stub", Access::EXEC_OK),
-    (emulator::INSTALLED, Access::EXEC_OK),
+    (INSTALLED, Access::EXEC_OK),
     (
         "/usr/lib/xapi/alternatives/xenguest/vgpu-stub",
         Access::EXEC_OK,

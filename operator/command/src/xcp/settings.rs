@@ -11,12 +11,11 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 
 use rustix::process::geteuid;
-use vgpu_emulator::DeviceProperties;
+use vgpu_emulator::{DeviceProperties, placed};
 use vgpu_terminal::Failure;
 
 use super::host::Host;
 use super::uuid::Uuid;
-use crate::xen;
 
 /// The file's place.
 const FILE: &str = "/etc/vgpu-stub/xcp.conf";
@@ -179,7 +178,7 @@ impl Settings {
 fn check(devices: &[String]) -> Result<(), String> {
     let parsed: Result<Vec<DeviceProperties>, String> =
         devices.iter().map(|device| device.parse()).collect();
-    xen::devices(&parsed?).map_err(|failure| failure.cause)?;
+    placed(&parsed?).map_err(|failure| failure.cause)?;
     Ok(())
 }
 

@@ -13,9 +13,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use vgpu_device::DeviceConfig;
-use vgpu_emulator::{Call, DeviceProperties, FAILED, XenCall};
-use vgpu_pci::Slot;
+use vgpu_emulator::{Call, DeviceProperties, FAILED, XenCall, placed};
 use vgpu_terminal::Failure;
 use vgpu_xen::{Options, clean_up, control_path};
 use xen_dm::DomainId;
@@ -180,7 +178,7 @@ fn emulate(args: &Args, domain: DomainId) -> Result<Infallible, Failure> {
     let options = Options {
         domain,
         backend: BACKEND,
-        devices: devices(&args.device)?,
+        devices: placed(&args.device)?,
         control: args.control.clone().unwrap_or_else(|| control_path(domain)),
         trace: args.trace.is_some(),
         uid_base: args.uid_base,
@@ -191,46 +189,4 @@ fn emulate(args: &Args, domain: DomainId) -> Result<Infallible, Failure> {
         detached: args.detached,
         shown: args.shown.clone(),
     }))
-}
-
-/// The devices, those without a slot in the first free ones from the default
-/// one on.
-///
-/// # Errors
-///
-/// Two have the same slot, or there are too many.
-pub(crate) fn devices(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
-    if given.is_empty() {
-        return Ok(vec![DeviceConfig::default()]);
-    }
-    let mut taken: Vec<u8> = Vec::new();
-    for device in given.iter().filter(|device| device.places_itself) {
-        let slot = device.config.slot.into();
-        if taken.contains(&slot) {
-            return Err(Failure::new(
-                format!("two devices have slot {slot:#04x}"),
-                "give each device a slot of its own",
-            ));
-        }
-        taken.push(slot);
-    }
-    let first: u8 = DeviceConfig::default().slot.into();
-    let mut devices = Vec::new();
-    for device in given {
-        let mut config = device.config;
-        if !device.places_itself {
-            let free = (first..32).find(|slot| !taken.contains(slot));
-            config.slot = free
-                .and_then(|slot| Slot::try_from(slot).ok())
-                .ok_or_else(|| {
-                    Failure::new(
-                        "there is no free slot for all devices",
-                        "give fewer devices, or slots below 0x18",
-                    )
-                })?;
-            taken.push(config.slot.into());
-        }
-        devices.push(config);
-    }
-    Ok(devices)
 }

@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rustix::fs::{OFlags, fcntl_getfl};
-use vgpu_emulator::{DeviceProperties, as_qemu};
+use vgpu_emulator::{DeviceProperties, as_qemu, placed};
+use vgpu_new_file::{NewFile, beside};
 use vgpu_terminal::Failure;
+use vgpu_terminal::shell::quoted;
 
 use super::device_arguments::DEVICE;
 use super::device_model::{self, NAME};
 use super::xl_file::{Value, XlFile};
-use vgpu_new_file::{NewFile, beside};
-use vgpu_terminal::shell::quoted;
 
 /// Where the device model that xl starts is installed.
 pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
@@ -131,7 +131,7 @@ impl<'a> Wanted<'a> {
             devices.push(format!("{DEVICE},{words}"));
             given.push(properties);
         }
-        super::devices(&given)?;
+        placed(&given)?;
         if devices.is_empty() {
             devices.push(DEVICE.to_owned());
         }

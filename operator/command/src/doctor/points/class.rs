@@ -1,10 +1,11 @@
 //! Is it a processing accelerator?
 
+use vgpu_terminal::shell::quoted;
+
 use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::CLASS;
 use crate::doctor::subject::{Attachment, Subject};
-use vgpu_terminal::shell::quoted;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     for function in subject.functions()? {

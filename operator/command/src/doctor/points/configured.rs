@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use vgpu_terminal::shell::{quoted, this_command};
+
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{self, OWN};
 use crate::doctor::finding::{Mend, Place, Trouble};
@@ -11,7 +13,6 @@ use crate::doctor::xl;
 use crate::xen::device_model::{self, NAME};
 use crate::xen::xl_config::{ARGUMENTS, MODEL};
 use crate::xen::xl_file::XlFile;
-use vgpu_terminal::shell::{quoted, this_command};
 
 /// The key of a VM's platform that names the program which builds it.
 const KEY: &str = "xenguest";

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use vgpu_terminal::shell::quoted;
+
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;
-use vgpu_terminal::shell::quoted;
 
 const PANIC: &str = "Kernel panic - not syncing";
 

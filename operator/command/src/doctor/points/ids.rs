@@ -1,11 +1,12 @@
 //! Are the ids right, and nobody else's?
 
+use vgpu_terminal::shell::this_command;
+
 use crate::check::ids::Ids;
 use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::Function;
 use crate::doctor::subject::Subject;
-use vgpu_terminal::shell::this_command;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     let ids = &subject.ids;

@@ -3,17 +3,17 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use vgpu_terminal::shell::quoted;
+
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{OWN, VFIO_USER};
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
-use crate::emulator;
 use crate::xcp;
 use crate::xen::device_model::QEMUS;
 use crate::xen::xl_config::DEVICE_MODEL;
-use vgpu_terminal::shell::quoted;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {
@@ -92,10 +92,10 @@ fn program(subject: &Subject, path: &str, seen: &mut Evidence) -> Result<(), Tro
 /// What the device model starts.
 fn emulator(subject: &Subject) -> Result<(), Trouble> {
     let is_there = |place: &PathBuf| subject.host.is_program(place);
-    if emulator::places().iter().any(is_there) {
+    if vgpu_emulator::places().iter().any(is_there) {
         return Ok(());
     }
-    let place = emulator::INSTALLED;
+    let place = vgpu_emulator::INSTALLED;
     Err(Trouble::fault(
         format!("{place} is no program, and serves the device"),
         [Mend::host(format!(

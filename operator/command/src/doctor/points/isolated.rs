@@ -6,15 +6,15 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use vgpu_terminal::shell::{quoted, this_command};
+
+use super::process::restart;
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
 use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::host::Host;
 use crate::doctor::process::Process;
 use crate::doctor::subject::{Attachment, Subject};
-use vgpu_terminal::shell::{quoted, this_command};
-
-use super::process::restart;
 
 /// It belongs to the user and the group that libvirt gives a QEMU without a
 /// label of its own.
