@@ -7,7 +7,6 @@
 mod check;
 mod cloudstack;
 mod ctl;
-mod device_option;
 mod doctor;
 mod emulator;
 mod qemu;
@@ -22,8 +21,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use vgpu_terminal::Failure;
-
-pub use xen::xl_file;
+use vgpu_xl::{device_model, xl_config};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,7 +57,7 @@ enum Command {
     VfioUser(vfio_user::Args),
     Xcp(xcp::Args),
     Xen(xen::Args),
-    XlConfig(xen::xl_config::Args),
+    XlConfig(xl_config::Args),
 }
 
 /// What this program is, where it is started by another name than its own.
@@ -67,7 +65,7 @@ type Role = fn(ArgsOs) -> ExitCode;
 
 /// The ends of the paths of such names.
 const ROLES: [(&str, Role); 3] = [
-    (xen::device_model::NAME, xen::device_model::main),
+    (device_model::NAME, device_model::main),
     (xcp::shim::NAME, xcp::shim::main),
     (xcp::plugin::NAME, xcp::plugin::main),
 ];
@@ -113,7 +111,7 @@ fn subcommand(command: Command) -> Result<ExitCode, Failure> {
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xcp(args) => xcp::run(&args),
         Command::Xen(args) => xen::run(&args),
-        Command::XlConfig(args) => xen::xl_config::run(&args),
+        Command::XlConfig(args) => xl_config::run(&args),
     }
 }
 

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use vgpu_terminal::shell::quoted;
+use vgpu_xl::DeviceOption;
 
 use super::process::Process;
-use crate::device_option::DeviceOption;
 
 /// QEMU's own device.
 pub(super) const OWN: &str = "vgpu-stub";

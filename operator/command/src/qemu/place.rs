@@ -11,8 +11,7 @@ use sha2::{Digest, Sha256};
 use vgpu_new_file::{NewFile, beside};
 use vgpu_terminal::shell::quoted;
 use vgpu_terminal::{Failure, OrMend, Printable};
-
-use crate::xen::device_model::QEMUS;
+use vgpu_xl::device_model::QEMUS;
 
 const OURS: &str = ".vgpu-stub-";
 

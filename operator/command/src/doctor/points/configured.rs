@@ -3,6 +3,9 @@
 use std::path::Path;
 
 use vgpu_terminal::shell::{quoted, this_command};
+use vgpu_xl::device_model::{self, NAME};
+use vgpu_xl::xl_config::{ARGUMENTS, MODEL};
+use vgpu_xl::xl_file::XlFile;
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{self, OWN};
@@ -10,9 +13,6 @@ use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
-use crate::xen::device_model::{self, NAME};
-use crate::xen::xl_config::{ARGUMENTS, MODEL};
-use crate::xen::xl_file::XlFile;
 
 /// The key of a VM's platform that names the program which builds it.
 const KEY: &str = "xenguest";

@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use vgpu_terminal::shell::quoted;
+use vgpu_xl::device_model::QEMUS;
+use vgpu_xl::xl_config::DEVICE_MODEL;
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments::{OWN, VFIO_USER};
@@ -12,8 +14,6 @@ use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
 use crate::xcp;
-use crate::xen::device_model::QEMUS;
-use crate::xen::xl_config::DEVICE_MODEL;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use vgpu_terminal::shell::quoted;
+use vgpu_xl::device_model::NAME;
 
 use crate::check::report::Evidence;
 use crate::doctor::arguments;
@@ -11,7 +12,6 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;
-use crate::xen::device_model::NAME;
 
 /// A line is about the device if it has one of these, in lower case …
 const OURS: [&str; 3] = ["vgpu", "vfio-user", "vfio_user"];

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 
 use vgpu_control::ClientError;
 use vgpu_terminal::shell::{quoted, this_command};
+use vgpu_xl::device_model;
 use xen_dm::DomainId;
 
 use crate::check::report::Evidence;
@@ -15,7 +16,6 @@ use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::unix_sockets::{UnixSockets, is_same};
 use crate::doctor::xl;
-use crate::xen::device_model;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     sockets_are_live(subject)?;

@@ -16,13 +16,13 @@ use super::device_arguments::{DEVICE, PROPERTIES, properties};
 use crate::device_option::{DeviceOption, is_help};
 
 /// The name by which this program knows what it is to be.
-pub(crate) const NAME: &str = "vgpu-stub-device-model";
+pub const NAME: &str = "vgpu-stub-device-model";
 
 /// Names the real QEMU where it is none of [`QEMUS`].
 const QEMU_VARIABLE: &str = "VGPU_STUB_QEMU";
 
 /// Where distributions and Xen itself put the QEMU that xl would start.
-pub(crate) const QEMUS: [&str; 8] = [
+pub const QEMUS: [&str; 8] = [
     "/usr/libexec/xen-qemu-system-i386",
     "/usr/lib/xen/bin/qemu-system-i386",
     "/usr/libexec/xen/bin/qemu-system-i386",
@@ -57,7 +57,7 @@ struct Arguments {
 }
 
 /// Acts as the device model that `xl` has started.
-pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
+pub fn main(arguments: ArgsOs) -> ExitCode {
     run(arguments).unwrap_or_else(|failure| failure.report_cause_last())
 }
 
@@ -103,13 +103,14 @@ fn run(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Failure> {
 /// # Errors
 ///
 /// A property cannot be.
-pub(crate) fn devices(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
+pub fn devices(arguments: Vec<String>) -> Result<Vec<String>, Failure> {
     let sorted = Arguments::parse(arguments.into_iter().map(OsString::from))?;
     Ok(sorted.with_properties().map(str::to_owned).collect())
 }
 
 /// The values of `-device` that are ours, among arguments of QEMU.
-pub(crate) fn named(arguments: &[String]) -> Vec<&str> {
+#[must_use]
+pub fn named(arguments: &[String]) -> Vec<&str> {
     let pairs = arguments.iter().zip(arguments.iter().skip(1));
     let values = pairs.filter(|(option, _)| matches!(option.as_str(), "-device" | "--device"));
     let values = values.map(|(_, value)| value.as_str());

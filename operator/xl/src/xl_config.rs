@@ -16,13 +16,13 @@ use super::device_model::{self, NAME};
 use super::xl_file::{Value, XlFile};
 
 /// Where the device model that xl starts is installed.
-pub(crate) const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
+pub const DEVICE_MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
 
 /// xl's names of what is set.
-pub(crate) const MODEL: &str = "device_model_override";
+pub const MODEL: &str = "device_model_override";
 const VERSION: &str = "device_model_version";
 /// The lists of a domain's further arguments of QEMU; to the first is added.
-pub(crate) const ARGUMENTS: [&str; 2] = ["device_model_args", "device_model_args_hvm"];
+pub const ARGUMENTS: [&str; 2] = ["device_model_args", "device_model_args_hvm"];
 
 /// The QEMU whose arguments these are, as xl calls it.
 const QEMU: &str = "qemu-xen";
@@ -57,9 +57,9 @@ that '>>' leads to is looked at in the same way. Other output is printed as for
 an empty file; it goes to the end of a configuration.";
 
 /// Give a domain of xl the device: add to its configuration, or print the lines.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
-pub(crate) struct Args {
+pub struct Args {
     /// Add the lines to this configuration, if it lacks them
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
@@ -84,7 +84,7 @@ pub(crate) struct Args {
 ///
 /// A property is wrong, the configuration has what does not go with the
 /// device, or it cannot be written.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let wanted = Wanted::of(args)?;
     match &args.file {
         Some(path) => wanted.add_to(path)?,

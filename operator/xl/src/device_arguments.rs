@@ -6,7 +6,7 @@ use serde_json::Value;
 use vgpu_emulator::{DeviceProperties, number};
 use vgpu_terminal::Failure;
 
-use crate::device_option::DeviceOption;
+use crate::DeviceOption;
 
 /// A property of the device in QEMU.
 pub(super) struct Property {

@@ -1,11 +1,5 @@
 //! `vgpu-stub xen`: emulates devices for a guest of Xen, in dom0.
 
-mod background;
-mod device_arguments;
-pub(crate) mod device_model;
-pub(crate) mod xl_config;
-pub mod xl_file;
-
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 /// The properties of a device, one of which is the `driver`.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct DeviceOption {
+pub struct DeviceOption {
     /// In order; of equal names, the last one counts. Those of an object in an
     /// object are `outer.inner`.
     properties: Vec<(String, Value)>,
@@ -16,7 +16,8 @@ pub(crate) struct DeviceOption {
 impl DeviceOption {
     /// Understands `DRIVER,NAME=VALUE,…` or a JSON object. Where it is neither,
     /// QEMU is to say so.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let mut option = Self {
             properties: Vec::new(),
             help: false,
@@ -30,17 +31,21 @@ impl DeviceOption {
         Some(option)
     }
 
-    pub(crate) fn driver(&self) -> Option<&str> {
+    /// Its name.
+    #[must_use]
+    pub fn driver(&self) -> Option<&str> {
         self.text("driver")
     }
 
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+    /// The property with this name, where it is a text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<&str> {
         let (_, value) = self.properties().find(|(it, _)| *it == name)?;
         value.as_str()
     }
 
     /// Each property that counts.
-    pub(crate) fn properties(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn properties(&self) -> impl Iterator<Item = (&str, &Value)> {
         let properties = self.properties.iter().enumerate();
         let counts = |(index, (name, _)): &(usize, &(String, Value))| {
             let mut later = self.properties.iter().skip(index + 1);
