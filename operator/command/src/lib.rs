@@ -5,7 +5,6 @@
 #![forbid(unsafe_code)]
 
 mod check;
-mod cloudstack;
 mod ctl;
 mod doctor;
 mod emulator;
@@ -50,7 +49,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
-    Cloudstack(cloudstack::Args),
+    Cloudstack(vgpu_cloudstack::Args),
     Ctl(ctl::Args),
     Doctor(doctor::Args),
     Qemu(qemu::Args),
@@ -104,7 +103,7 @@ fn misused(error: &clap::Error) -> Failure {
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Check(args) => check::run(&args),
-        Command::Cloudstack(args) => cloudstack::run(&args),
+        Command::Cloudstack(args) => vgpu_cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Qemu(args) => qemu::run(&args),

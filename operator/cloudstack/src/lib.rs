@@ -1,4 +1,5 @@
 //! `vgpu-stub cloudstack`: how CloudStack gives its VMs the device.
+#![forbid(unsafe_code)]
 
 mod call;
 mod extra_config;
@@ -19,7 +20,7 @@ use vgpu_terminal::Failure;
 use extra_config::ExtraConfig;
 use facts::all_hold;
 use hypervisor::Hypervisor;
-pub(crate) use options::Args;
+pub use options::Args;
 use steps::Step;
 use tables::{GIVE, REFUSED, TAKE_AWAY};
 use values::Values;
@@ -39,7 +40,7 @@ struct Plan {
 /// # Errors
 ///
 /// This CloudStack cannot do it, a property is wrong, or stdout is closed.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     version::check(args.hypervisor, args.cloudstack_version)?;
     if let Some((_, cause, mend)) = REFUSED.iter().find(|(facts, ..)| all_hold(facts, args)) {
         return Err(Failure::new(*cause, *mend));

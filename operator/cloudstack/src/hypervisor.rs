@@ -5,7 +5,7 @@ use serde::Serialize;
 /// What a host runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Hypervisor {
+pub(crate) enum Hypervisor {
     /// XCP-ng and XenServer
     #[value(alias = "xcp-ng")]
     Xenserver,
@@ -15,7 +15,7 @@ pub(super) enum Hypervisor {
 
 impl Hypervisor {
     /// The end of the names of its settings.
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Xenserver => "xenserver",
             Self::Kvm => "kvm",

@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use vgpu_terminal::Failure;
 
-use super::hypervisor::Hypervisor;
+use crate::hypervisor::Hypervisor;
 
 /// A release of CloudStack: 4.20.1 and 4.20.1.0 are the same one here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Version([u16; 3]);
+pub(crate) struct Version([u16; 3]);
 
 impl FromStr for Version {
     type Err = &'static str;
@@ -64,14 +64,14 @@ const FIRST: [(Hypervisor, Version, &str); 2] = [
 ];
 
 /// XCP-ng 8.3 as a host: apache/cloudstack pull request 10684.
-pub(super) const XCP_NG_8_3: Version = Version([4, 20, 1]);
+pub(crate) const XCP_NG_8_3: Version = Version([4, 20, 1]);
 
 /// Refuses a CloudStack that cannot do it.
 ///
 /// # Errors
 ///
 /// It is too old.
-pub(super) fn check(hypervisor: Hypervisor, version: Version) -> Result<(), Failure> {
+pub(crate) fn check(hypervisor: Hypervisor, version: Version) -> Result<(), Failure> {
     let late = FIRST
         .iter()
         .find(|(of, first, _)| *of == hypervisor && version < *first);

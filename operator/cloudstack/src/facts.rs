@@ -1,12 +1,12 @@
 //! What the rows of the tables ask about what the user asked for.
 
-use super::hypervisor::Hypervisor;
-use super::options::Args;
-use super::version::Version;
+use crate::hypervisor::Hypervisor;
+use crate::options::Args;
+use crate::version::Version;
 
 /// Something that holds or does not.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Fact {
+pub(crate) enum Fact {
     /// The hosts run this.
     On(Hypervisor),
     /// CloudStack is older.
@@ -29,7 +29,7 @@ pub(super) enum Fact {
 
 impl Fact {
     /// Whether it holds.
-    pub(super) fn holds(self, args: &Args) -> bool {
+    pub(crate) fn holds(self, args: &Args) -> bool {
         match self {
             Self::On(hypervisor) => args.hypervisor == hypervisor,
             Self::Before(version) => args.cloudstack_version < version,
@@ -45,6 +45,6 @@ impl Fact {
 }
 
 /// Whether all of them hold; of none, they do.
-pub(super) fn all_hold(facts: &[Fact], args: &Args) -> bool {
+pub(crate) fn all_hold(facts: &[Fact], args: &Args) -> bool {
     facts.iter().all(|fact| fact.holds(args))
 }

@@ -1,14 +1,14 @@
 //! What the tables leave open, filled in.
 
-use super::extra_config::ExtraConfig;
-use super::options::Args;
-use super::version::XCP_NG_8_3;
+use crate::extra_config::ExtraConfig;
+use crate::options::Args;
+use crate::version::XCP_NG_8_3;
 
 /// What each name between braces stands for.
-pub(super) struct Values([(&'static str, String); 8]);
+pub(crate) struct Values([(&'static str, String); 8]);
 
 impl Values {
-    pub(super) fn new(args: &Args, config: &ExtraConfig) -> Self {
+    pub(crate) fn new(args: &Args, config: &ExtraConfig) -> Self {
         let existing = args.existing_list.split(',').map(str::trim);
         let without: Vec<&str> = existing
             .clone()
@@ -37,7 +37,7 @@ impl Values {
     }
 
     /// The text with what its names stand for; a name that there is not stays as it is.
-    pub(super) fn fill(&self, text: &str) -> String {
+    pub(crate) fn fill(&self, text: &str) -> String {
         let mut filled = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {

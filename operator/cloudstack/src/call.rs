@@ -4,15 +4,15 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// A command with its parameters.
 #[derive(Clone, Debug)]
-pub(super) struct Call {
-    pub(super) command: &'static str,
-    pub(super) parameters: Vec<(&'static str, String)>,
+pub(crate) struct Call {
+    pub(crate) command: &'static str,
+    pub(crate) parameters: Vec<(&'static str, String)>,
 }
 
 impl Call {
     /// The line for CloudMonkey, in its own shell or in the system's. It
     /// encodes the request itself.
-    pub(super) fn cmk(&self) -> String {
+    pub(crate) fn cmk(&self) -> String {
         let noun = self.command.find(|c: char| c.is_ascii_uppercase());
         let (verb, noun) = self.command.split_at(noun.unwrap_or(self.command.len()));
         let mut line = format!("cmk {verb} {}", noun.to_ascii_lowercase());
@@ -28,7 +28,7 @@ impl Call {
     }
 
     /// The request's query string, to be completed with apikey and signature.
-    pub(super) fn query(&self) -> String {
+    pub(crate) fn query(&self) -> String {
         let mut query = format!("command={}", self.command);
         for (name, value) in &self.parameters {
             query += &format!("&{}={}", percent_encoded(name), percent_encoded(value));
@@ -41,7 +41,7 @@ impl Call {
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_');
 
 /// Text with these characters as %XX, which Java's URLDecoder reads back.
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     utf8_percent_encode(text, ENCODED).to_string()
 }
 

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::hypervisor::Hypervisor;
-use super::version::Version;
+use crate::hypervisor::Hypervisor;
+use crate::version::Version;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -39,47 +39,47 @@ Exit code:
   2  wrong usage, or a CloudStack that cannot do it";
 
 /// Print the CloudStack API calls that give VMs the device.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
-pub(crate) struct Args {
+pub struct Args {
     /// What CloudStack's hosts run; xenserver stands for XCP-ng too
     #[arg(long, value_enum, ignore_case = true)]
-    pub(super) hypervisor: Hypervisor,
+    pub(crate) hypervisor: Hypervisor,
 
     /// CloudStack's version, such as 4.20.1
     #[arg(long, value_name = "VERSION")]
-    pub(super) cloudstack_version: Version,
+    pub(crate) cloudstack_version: Version,
 
     /// The tag of the hosts that can give VMs the device
     #[arg(long, value_name = "TAG", default_value = "vgpu-stub", value_parser = tag)]
-    pub(super) host_tag: String,
+    pub(crate) host_tag: String,
 
     /// What allow.additional.vm.configuration.list.xenserver (or .kvm) has
     /// now, which stays
     #[arg(long, value_name = "KEY,…", default_value = "", hide_default_value = true, value_parser = list)]
-    pub(super) existing_list: String,
+    pub(crate) existing_list: String,
 
     /// Allow extra configuration to this account alone, not to all
     #[arg(long, value_name = "ID", value_parser = tag)]
-    pub(super) account_id: Option<String>,
+    pub(crate) account_id: Option<String>,
 
     /// KVM: properties of a device, such as slot=0x1a,bar0-size=64K; may be
     /// repeated [default: one device in slot 0x18]
     #[arg(long, value_name = "NAME=VALUE,…")]
-    pub(super) device: Vec<String>,
+    pub(crate) device: Vec<String>,
 
     /// KVM: connect to 'vgpu-stub vfio-user' at this socket, in place of a
     /// QEMU that has the device built in
     #[arg(long, value_name = "SOCKET")]
-    pub(super) vfio_user: Option<PathBuf>,
+    pub(crate) vfio_user: Option<PathBuf>,
 
     /// Print the way back: no more device for a VM, then for all
     #[arg(long, conflicts_with_all = ["device", "vfio_user", "account_id"])]
-    pub(super) remove: bool,
+    pub(crate) remove: bool,
 
     /// Print JSON in place of lines
     #[arg(long)]
-    pub(super) json: bool,
+    pub(crate) json: bool,
 }
 
 /// A word that needs no quotes anywhere.

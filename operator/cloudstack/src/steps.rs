@@ -4,15 +4,15 @@ use std::io::{self, Write};
 
 use serde::ser::{Serialize, SerializeMap, SerializeStruct, Serializer};
 
-use super::call::Call;
-use super::facts::all_hold;
-use super::options::Args;
-use super::tables::Row;
-use super::values::Values;
+use crate::call::Call;
+use crate::facts::all_hold;
+use crate::options::Args;
+use crate::tables::Row;
+use crate::values::Values;
 
 /// A call, and what to know about it.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(crate) struct Step {
     title: &'static str,
     notes: Vec<String>,
     call: Call,
@@ -20,7 +20,7 @@ pub(super) struct Step {
 
 impl Step {
     /// What a row says for this user.
-    pub(super) fn new(row: &Row, args: &Args, values: &Values) -> Self {
+    pub(crate) fn new(row: &Row, args: &Args, values: &Values) -> Self {
         let notes = row.notes.iter().filter(|(facts, _)| all_hold(facts, args));
         let parameters = row
             .parameters
@@ -40,7 +40,7 @@ impl Step {
 
     /// Writes it for a reader; all but the line for CloudMonkey is a comment
     /// of a shell.
-    pub(super) fn write(&self, number: usize, out: &mut dyn Write) -> io::Result<()> {
+    pub(crate) fn write(&self, number: usize, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "# {number}. {}", self.title)?;
         for note in &self.notes {
             writeln!(out, "#    {note}")?;
@@ -79,8 +79,8 @@ impl Serialize for Parameters<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cloudstack::extra_config::ExtraConfig;
-    use crate::cloudstack::tables::{GIVE, TAKE_AWAY};
+    use crate::extra_config::ExtraConfig;
+    use crate::tables::{GIVE, TAKE_AWAY};
 
     #[derive(clap::Parser)]
     struct Options {

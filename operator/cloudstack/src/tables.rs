@@ -2,26 +2,26 @@
 //!
 //! In texts and values, a name between braces stands for one of [`Values`](super::values::Values).
 
-use super::facts::Fact::{
+use crate::facts::Fact::{
     self, AllAccounts, Before, BuiltIn, ListKnown, ListUnknown, On, OneAccount, Properties,
     VfioUser,
 };
-use super::hypervisor::Hypervisor::{Kvm, Xenserver};
-use super::version::XCP_NG_8_3;
+use crate::hypervisor::Hypervisor::{Kvm, Xenserver};
+use crate::version::XCP_NG_8_3;
 
 /// A step: a call, and what to know about it.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) title: &'static str,
+pub(crate) struct Row {
+    pub(crate) title: &'static str,
     /// The lines that are there where these facts hold.
-    pub(super) notes: &'static [(&'static [Fact], &'static str)],
-    pub(super) command: &'static str,
+    pub(crate) notes: &'static [(&'static [Fact], &'static str)],
+    pub(crate) command: &'static str,
     /// Name and value of each, in order, where these facts hold.
-    pub(super) parameters: &'static [(&'static [Fact], &'static str, &'static str)],
+    pub(crate) parameters: &'static [(&'static [Fact], &'static str, &'static str)],
 }
 
 /// What is refused where these facts hold, and the mend.
-pub(super) const REFUSED: [(&[Fact], &str, &str); 3] = [
+pub(crate) const REFUSED: [(&[Fact], &str, &str); 3] = [
     (
         &[On(Xenserver), VfioUser],
         "--vfio-user has no meaning for XCP-ng: its QEMU does not know vfio-user",
@@ -40,7 +40,7 @@ pub(super) const REFUSED: [(&[Fact], &str, &str); 3] = [
 ];
 
 /// What gives VMs the device.
-pub(super) const GIVE: [Row; 6] = [
+pub(crate) const GIVE: [Row; 6] = [
     Row {
         title: "Allow VMs to have extra configuration",
         notes: &[
@@ -170,7 +170,7 @@ pub(super) const GIVE: [Row; 6] = [
 ];
 
 /// What undoes each step, for each VM first.
-pub(super) const TAKE_AWAY: [Row; 7] = [
+pub(crate) const TAKE_AWAY: [Row; 7] = [
     // CloudStack keeps extra configuration among a VM's details, as `extraconfig-1` and so on, and takes away all details or
     // none: an update of the others leaves these (UserVmManagerImpl.updateVirtualMachine).
     Row {

@@ -7,7 +7,7 @@ use vgpu_device::DeviceConfig;
 use vgpu_emulator::as_qemu;
 use vgpu_terminal::Failure;
 
-use super::call::percent_encoded;
+use crate::call::percent_encoded;
 
 /// libvirt's namespace for arguments of QEMU. CloudStack's own root element
 /// does not declare it.
@@ -15,17 +15,17 @@ const NAMESPACE: &str = "http://libvirt.org/schemas/domain/qemu/1.0";
 
 /// Extra configuration of a VM.
 #[derive(Debug)]
-pub(super) struct ExtraConfig {
+pub(crate) struct ExtraConfig {
     /// What CloudStack is to see after it has decoded it.
     text: String,
     /// The keys or XML tags in it, as the setting's list has to allow them.
-    pub(super) keys: &'static [&'static str],
+    pub(crate) keys: &'static [&'static str],
 }
 
 impl ExtraConfig {
     /// XCP-ng: the VM's builder starts the emulator, and such a VM cannot be
     /// migrated. CloudStack splits the lines and trims nothing.
-    pub(super) fn xenserver() -> Self {
+    pub(crate) fn xenserver() -> Self {
         Self {
             text: "platform:xenguest=vgpu-stub\nplatform:nomigrate=true".into(),
             keys: &["platform:xenguest", "platform:nomigrate"],
@@ -34,7 +34,7 @@ impl ExtraConfig {
 
     /// KVM, with a QEMU that has the device: each device's properties as the
     /// user gave them, and where it is to be.
-    pub(super) fn built_in<'a>(devices: impl Iterator<Item = (&'a str, &'a DeviceConfig)>) -> Self {
+    pub(crate) fn built_in<'a>(devices: impl Iterator<Item = (&'a str, &'a DeviceConfig)>) -> Self {
         Self::qemu(devices.map(|(text, config)| format!("vgpu-stub,{}", as_qemu(text, config))))
     }
 
@@ -43,7 +43,7 @@ impl ExtraConfig {
     /// # Errors
     ///
     /// A path that QEMU on another machine cannot be told.
-    pub(super) fn vfio_user(socket: &Path) -> Result<Self, Failure> {
+    pub(crate) fn vfio_user(socket: &Path) -> Result<Self, Failure> {
         let path = socket.to_str().filter(|_| socket.is_absolute());
         let path = path.filter(|path| !path.chars().any(char::is_control));
         let Some(path) = path else {
@@ -77,7 +77,7 @@ impl ExtraConfig {
 
     /// The value of the API's parameter `extraconfig`, which CloudStack
     /// decodes once more after the request itself.
-    pub(super) fn encoded(&self) -> String {
+    pub(crate) fn encoded(&self) -> String {
         percent_encoded(&self.text)
     }
 }
