@@ -10,7 +10,6 @@ mod doctor;
 mod emulator;
 mod qemu;
 mod vfio_user;
-mod xcp;
 mod xen;
 
 use std::env::{self, ArgsOs};
@@ -54,7 +53,7 @@ enum Command {
     Doctor(doctor::Args),
     Qemu(qemu::Args),
     VfioUser(vfio_user::Args),
-    Xcp(xcp::Args),
+    Xcp(vgpu_xcp_ng::Args),
     Xen(xen::Args),
     XlConfig(xl_config::Args),
 }
@@ -65,8 +64,8 @@ type Role = fn(ArgsOs) -> ExitCode;
 /// The ends of the paths of such names.
 const ROLES: [(&str, Role); 3] = [
     (device_model::NAME, device_model::main),
-    (xcp::shim::NAME, xcp::shim::main),
-    (xcp::plugin::NAME, xcp::plugin::main),
+    (vgpu_xcp_ng::shim::NAME, vgpu_xcp_ng::shim::main),
+    (vgpu_xcp_ng::plugin::NAME, vgpu_xcp_ng::plugin::main),
 ];
 
 /// The same as [`run`] on a host of XCP-ng whose files are below a folder, for
@@ -74,7 +73,7 @@ const ROLES: [(&str, Role); 3] = [
 #[doc(hidden)]
 #[must_use]
 pub fn run_below(root: PathBuf) -> ExitCode {
-    xcp::set_root(root);
+    vgpu_xcp_ng::set_root(root);
     run()
 }
 
@@ -108,7 +107,7 @@ fn subcommand(command: Command) -> Result<ExitCode, Failure> {
         Command::Doctor(args) => doctor::run(&args),
         Command::Qemu(args) => qemu::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
-        Command::Xcp(args) => xcp::run(&args),
+        Command::Xcp(args) => vgpu_xcp_ng::run(&args),
         Command::Xen(args) => xen::run(&args),
         Command::XlConfig(args) => xl_config::run(&args),
     }

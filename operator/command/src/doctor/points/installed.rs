@@ -13,7 +13,6 @@ use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;
-use crate::xcp;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
     match (&subject.toolstack, subject.attachment) {
@@ -31,7 +30,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
 
 /// The kit of XCP-ng, each part of which a VM with the device needs.
 fn kit(subject: &Subject, uuid: &str, seen: &mut Evidence) -> Result<(), Trouble> {
-    let problems = xcp::problems(&subject.host.path("/"));
+    let problems = vgpu_xcp_ng::problems(&subject.host.path("/"));
     if problems.is_empty() {
         seen.note("the kit for XCP-ng is whole");
         return Ok(());

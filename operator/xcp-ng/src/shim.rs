@@ -21,13 +21,13 @@ use vgpu_terminal::{COULD_NOT_RUN, Failure, Printable};
 use xen_dm::inherited;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
-use super::host::{self, Host, XENGUEST, systemctl};
-use super::running::{Record, Running};
-use super::settings::Settings;
-use super::uuid::Uuid;
+use crate::host::{self, Host, XENGUEST, systemctl};
+use crate::running::{Record, Running};
+use crate::settings::Settings;
+use crate::uuid::Uuid;
 
 /// The end of the path by which this program knows what it is to be.
-pub(crate) const NAME: &str = "xapi/alternatives/xenguest/vgpu-stub";
+pub const NAME: &str = "xapi/alternatives/xenguest/vgpu-stub";
 
 /// More than the unit's own `TimeoutStartSec`.
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -47,7 +47,7 @@ struct Call {
 }
 
 /// Acts as the builder.
-pub(crate) fn main(arguments: ArgsOs) -> ExitCode {
+pub fn main(arguments: ArgsOs) -> ExitCode {
     let call = Call::parse(arguments);
     let Err(failure) = build(&Host::here(), &call);
     call.report(&failure);

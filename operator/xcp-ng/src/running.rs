@@ -11,8 +11,8 @@ use serde::Serialize;
 use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
-use super::host::Host;
-use super::uuid::Uuid;
+use crate::host::Host;
+use crate::uuid::Uuid;
 
 const FOLDER: &str = "/run/vgpu-stub";
 const SUFFIX: &str = ".options";
@@ -22,11 +22,11 @@ const DEVICE: &str = "--device ";
 
 /// A domain with devices.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Record {
-    pub(super) domain: u16,
+pub(crate) struct Record {
+    pub(crate) domain: u16,
     #[serde(serialize_with = "as_text")]
-    pub(super) vm: Uuid,
-    pub(super) devices: Vec<String>,
+    pub(crate) vm: Uuid,
+    pub(crate) devices: Vec<String>,
 }
 
 fn as_text<S: serde::Serializer>(vm: &Uuid, serializer: S) -> Result<S::Ok, S::Error> {
@@ -35,7 +35,7 @@ fn as_text<S: serde::Serializer>(vm: &Uuid, serializer: S) -> Result<S::Ok, S::E
 
 /// All records. Nobody else reads or changes them while this lives.
 #[derive(Debug)]
-pub(super) struct Running {
+pub(crate) struct Running {
     folder: PathBuf,
     _lock: File,
 }
@@ -46,7 +46,7 @@ impl Running {
     /// # Errors
     ///
     /// The folder cannot be made or locked.
-    pub(super) fn lock(host: &Host) -> Result<Self, Failure> {
+    pub(crate) fn lock(host: &Host) -> Result<Self, Failure> {
         let folder = host.path(FOLDER);
         let made = DirBuilder::new()
             .recursive(true)
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// The records, by domain. Files that are no records are left alone.
-    pub(super) fn all(&self) -> Vec<Record> {
+    pub(crate) fn all(&self) -> Vec<Record> {
         let mut records: Vec<Record> = fs::read_dir(&self.folder)
             .into_iter()
             .flatten()
@@ -82,7 +82,7 @@ impl Running {
     /// # Errors
     ///
     /// Xenstore cannot be asked, or a file not be removed.
-    pub(super) fn forget_gone(&self, store: &mut Xenstore) -> Result<Vec<Record>, Failure> {
+    pub(crate) fn forget_gone(&self, store: &mut Xenstore) -> Result<Vec<Record>, Failure> {
         let mut gone = Vec::new();
         for record in self.all() {
             let path = format!("/local/domain/{}", record.domain);
@@ -104,7 +104,7 @@ impl Running {
     }
 
     /// How many devices other VMs have.
-    pub(super) fn devices_beside(&self, vm: &Uuid) -> usize {
+    pub(crate) fn devices_beside(&self, vm: &Uuid) -> usize {
         let records = self.all();
         let others = records.iter().filter(|record| record.vm != *vm);
         others.map(|record| record.devices.len()).sum()
@@ -115,7 +115,7 @@ impl Running {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(super) fn add(&self, record: &Record) -> Result<(), Failure> {
+    pub(crate) fn add(&self, record: &Record) -> Result<(), Failure> {
         let path = self.path(record.domain);
         let new = path.with_extension("new");
         let write = || {
@@ -128,7 +128,7 @@ impl Running {
     }
 
     /// Removes a record, with what an emulator that was killed has left.
-    pub(super) fn remove(&self, domain: u16) -> io::Result<()> {
+    pub(crate) fn remove(&self, domain: u16) -> io::Result<()> {
         let left = fs::remove_dir_all(self.folder.join(format!("xen-{domain}")));
         for done in [left, fs::remove_file(self.path(domain))] {
             match done {

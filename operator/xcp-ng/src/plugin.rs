@@ -9,12 +9,12 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use vgpu_terminal::Failure;
 
-use super::host::Host;
-use super::running::Running;
-use super::settings::Settings;
+use crate::host::Host;
+use crate::running::Running;
+use crate::settings::Settings;
 
 /// The end of the path by which this program knows what it is to be.
-pub(crate) const NAME: &str = "xapi.d/plugins/vgpu-stub";
+pub const NAME: &str = "xapi.d/plugins/vgpu-stub";
 
 /// XAPI's word for a call that failed.
 const FAILED: &str = "XENAPI_PLUGIN_FAILURE";
@@ -24,7 +24,7 @@ type Function = fn(&Host) -> Result<Value, Failure>;
 const FUNCTIONS: [(&str, Function); 2] = [("status", status), ("list", list)];
 
 /// Acts as the plugin.
-pub(crate) fn main(mut arguments: ArgsOs) -> ExitCode {
+pub fn main(mut arguments: ArgsOs) -> ExitCode {
     let call = arguments.next().unwrap_or_default();
     let answer = response(&answer(&Host::here(), &call.to_string_lossy()));
     // XAPI takes an answer that tells of a failure from who ends well.

@@ -4,14 +4,14 @@ use std::process::{Command, Stdio};
 
 use vgpu_terminal::Failure;
 
-use super::uuid::Uuid;
+use crate::uuid::Uuid;
 
 /// Calls `xe` and returns what it prints, without the last end of line.
 ///
 /// # Errors
 ///
 /// It cannot be run, or says that it failed.
-pub(super) fn call(words: &[&str]) -> Result<String, Failure> {
+pub(crate) fn call(words: &[&str]) -> Result<String, Failure> {
     if words.iter().any(|word| word.contains('\n')) {
         // It would be two of XAPI's arguments.
         return Err(Failure::new(
@@ -50,7 +50,7 @@ pub(super) fn call(words: &[&str]) -> Result<String, Failure> {
 /// # Errors
 ///
 /// See [`call`].
-pub(super) fn map_value(vm: &Uuid, map: &str, key: &str) -> Result<Option<String>, Failure> {
+pub(crate) fn map_value(vm: &Uuid, map: &str, key: &str) -> Result<Option<String>, Failure> {
     let name = format!("param-name={map}");
     let key = format!("param-key={key}");
     match call(&["vm-param-get", &uuid(vm), &name, &key]) {
@@ -65,7 +65,7 @@ pub(super) fn map_value(vm: &Uuid, map: &str, key: &str) -> Result<Option<String
 /// # Errors
 ///
 /// See [`call`].
-pub(super) fn keys(vm: &Uuid, map: &str) -> Result<Vec<String>, Failure> {
+pub(crate) fn keys(vm: &Uuid, map: &str) -> Result<Vec<String>, Failure> {
     let text = call(&["vm-param-get", &uuid(vm), &format!("param-name={map}")])?;
     let keys = text.split("; ").filter_map(|entry| entry.split_once(": "));
     Ok(keys.map(|(key, _)| key.to_owned()).collect())
@@ -76,7 +76,7 @@ pub(super) fn keys(vm: &Uuid, map: &str) -> Result<Vec<String>, Failure> {
 /// # Errors
 ///
 /// See [`call`]. The first ones may be set then.
-pub(super) fn set(vm: &Uuid, values: &[(&str, &str, &str)]) -> Result<(), Failure> {
+pub(crate) fn set(vm: &Uuid, values: &[(&str, &str, &str)]) -> Result<(), Failure> {
     if values.is_empty() {
         return Ok(());
     }
@@ -95,7 +95,7 @@ pub(super) fn set(vm: &Uuid, values: &[(&str, &str, &str)]) -> Result<(), Failur
 /// # Errors
 ///
 /// See [`call`].
-pub(super) fn remove(vm: &Uuid, map: &str, key: &str) -> Result<(), Failure> {
+pub(crate) fn remove(vm: &Uuid, map: &str, key: &str) -> Result<(), Failure> {
     let name = format!("param-name={map}");
     let key = format!("param-key={key}");
     call(&["vm-param-remove", &uuid(vm), &name, &key]).map(drop)
@@ -106,7 +106,7 @@ pub(super) fn remove(vm: &Uuid, map: &str, key: &str) -> Result<(), Failure> {
 /// # Errors
 ///
 /// See [`call`].
-pub(super) fn list(words: &[&str]) -> Result<Vec<Uuid>, Failure> {
+pub(crate) fn list(words: &[&str]) -> Result<Vec<Uuid>, Failure> {
     let words = [words, &["params=uuid", "--minimal"]].concat();
     let found = call(&words)?;
     found
@@ -125,7 +125,7 @@ pub(super) fn list(words: &[&str]) -> Result<Vec<Uuid>, Failure> {
 /// # Errors
 ///
 /// See [`call`].
-pub(super) fn value(class: &str, of: &Uuid, field: &str) -> Result<String, Failure> {
+pub(crate) fn value(class: &str, of: &Uuid, field: &str) -> Result<String, Failure> {
     let command = format!("{class}-param-get");
     call(&[&command, &uuid(of), &format!("param-name={field}")])
 }

@@ -2,4 +2,4 @@
 
 /// The value of `platform:xenguest`, the plugin's name, and the reason why
 /// operations are blocked.
-pub(super) const NAME: &str = "vgpu-stub";
+pub(crate) const NAME: &str = "vgpu-stub";

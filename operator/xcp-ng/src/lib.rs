@@ -2,34 +2,35 @@
 //! which an administrator gives a VM the device.
 //!
 //! xenopsd starts [`shim`] in place of the program that builds a domain, where
-//! a VM's `platform:xenguest` says so. [`hooks`] come before a VM's start and
+//! a VM's `platform:xenguest` says so. `hooks` come before a VM's start and
 //! after its end, and [`plugin`] answers other hosts of the pool.
+#![forbid(unsafe_code)]
 
 mod flag;
 mod hooks;
 mod host;
 mod list;
 mod name;
-pub(crate) mod plugin;
+pub mod plugin;
 mod running;
 mod settings;
-pub(crate) mod shim;
+pub mod shim;
 mod uuid;
 mod xe;
 
 use std::ffi::OsString;
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use vgpu_terminal::Failure;
 
 use host::Host;
-use vgpu_terminal::Failure;
 
 /// What is missing or broken of the kit on the host whose files are in this
 /// folder, a line each.
-pub(crate) fn problems(root: &Path) -> Vec<String> {
+#[must_use]
+pub fn problems(root: &Path) -> Vec<String> {
     Host::below(root).problems()
 }
 
@@ -67,14 +68,14 @@ Exit code:
   2  not done";
 
 /// Give VMs of XCP-ng the device, in dom0.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     action: Action,
 }
 
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Action {
     /// Have a VM start with the device from its next start on
     #[command(after_help = ENABLE_EXAMPLES)]
@@ -93,7 +94,7 @@ enum Action {
     VmPostDestroy(HookArgs),
 }
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 struct HookArgs {
     /// -vmuuid UUID -reason REASON [-vmdomid N]
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -102,7 +103,7 @@ struct HookArgs {
 
 /// Has all of this process be on a host below a folder, for tests. The first
 /// call counts.
-pub(crate) fn set_root(root: PathBuf) {
+pub fn set_root(root: PathBuf) {
     let _ = host::ROOT.set(root);
 }
 
@@ -111,7 +112,7 @@ pub(crate) fn set_root(root: PathBuf) {
 /// # Errors
 ///
 /// XAPI cannot be asked or refuses.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let host = Host::here();
     match &args.action {
         Action::Enable(args) => flag::enable(args),

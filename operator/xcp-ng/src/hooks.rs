@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use vgpu_terminal::{Failure, Printable};
 
-use super::flag;
-use super::host::{self, Host, systemctl};
-use super::running::Running;
-use super::settings::Settings;
-use super::uuid::Uuid;
+use crate::flag;
+use crate::host::{self, Host, systemctl};
+use crate::running::Running;
+use crate::settings::Settings;
+use crate::uuid::Uuid;
 
 /// XAPI notes it and goes on.
 const LOGGED: u8 = 1;
@@ -29,7 +29,7 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 /// Refuses a VM that cannot or may not have the device here, and blocks what
 /// would lose the device's state. VMs without the device are none of its
 /// business: whatever is wrong, they start.
-pub(super) fn vm_pre_start(host: &Host, words: &[OsString]) -> ExitCode {
+pub(crate) fn vm_pre_start(host: &Host, words: &[OsString]) -> ExitCode {
     let vm = vm(words).and_then(|vm| Ok((flag::is_enabled(&vm)?, vm)));
     match vm {
         Ok((false, _)) => ExitCode::SUCCESS,
@@ -52,7 +52,7 @@ fn admit(host: &Host, vm: &Uuid) -> Result<(), Failure> {
 
 /// Forgets the domains that are gone, and ends an emulator that has outlived
 /// its domain.
-pub(super) fn vm_post_destroy(host: &Host, _: &[OsString]) -> ExitCode {
+pub(crate) fn vm_post_destroy(host: &Host, _: &[OsString]) -> ExitCode {
     end(clean_up(host), LOGGED)
 }
 

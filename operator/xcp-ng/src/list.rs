@@ -7,12 +7,12 @@ use serde::Serialize;
 use serde_json::Value;
 use vgpu_terminal::{Failure, Printable};
 
-use super::name::NAME;
-use super::uuid::Uuid;
-use super::xe;
+use crate::name::NAME;
+use crate::uuid::Uuid;
+use crate::xe;
 
-#[derive(clap::Args)]
-pub(super) struct Args {
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
     /// For programs
     #[arg(long)]
     json: bool,
@@ -28,9 +28,9 @@ struct Vm {
 
 /// A host of the pool.
 #[derive(Serialize)]
-pub(super) struct PoolHost {
+pub(crate) struct PoolHost {
     uuid: String,
-    pub(super) name: String,
+    pub(crate) name: String,
     /// What its plugin says.
     status: Option<Value>,
     /// Why there is no such.
@@ -54,7 +54,7 @@ impl PoolHost {
     }
 
     /// Why a VM cannot have the device there.
-    pub(super) fn problem(&self) -> Option<String> {
+    pub(crate) fn problem(&self) -> Option<String> {
         let Some(status) = &self.status else {
             let error = self.error.as_deref().unwrap_or_default();
             return Some(format!("the kit is missing or does not answer ({error})"));
@@ -77,7 +77,7 @@ impl PoolHost {
 /// # Errors
 ///
 /// XAPI cannot be asked. A host that does not answer is none.
-pub(super) fn hosts() -> Result<Vec<PoolHost>, Failure> {
+pub(crate) fn hosts() -> Result<Vec<PoolHost>, Failure> {
     let hosts = xe::list(&["host-list"])?;
     hosts.iter().map(PoolHost::ask).collect()
 }
@@ -87,7 +87,7 @@ pub(super) fn hosts() -> Result<Vec<PoolHost>, Failure> {
 /// # Errors
 ///
 /// XAPI cannot be asked.
-pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let flag = format!("platform:xenguest={NAME}");
     let vms: Result<Vec<Vm>, Failure> = xe::list(&["vm-list", &flag])?
         .iter()

@@ -14,10 +14,10 @@ use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Stream, Xenstore};
 
 /// Another root folder than `/`, which the program of the tests sets.
-pub(super) static ROOT: OnceLock<PathBuf> = OnceLock::new();
+pub(crate) static ROOT: OnceLock<PathBuf> = OnceLock::new();
 
 /// The program that builds a domain, by xenopsd's own default.
-pub(super) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
+pub(crate) const XENGUEST: &str = "/usr/libexec/xen/bin/xenguest";
 
 /// What a VM with the device needs of the host.
 const PARTS: [(&str, Access); 8] = [
@@ -39,28 +39,28 @@ const PARTS: [(&str, Access); 8] = [
 
 /// The host's files.
 #[derive(Debug)]
-pub(super) struct Host {
+pub(crate) struct Host {
     root: PathBuf,
 }
 
 impl Host {
     /// The one that this runs on.
-    pub(super) fn here() -> Self {
+    pub(crate) fn here() -> Self {
         Self::below(ROOT.get().map_or(Path::new("/"), PathBuf::as_path))
     }
 
     /// One whose files are in this folder.
-    pub(super) fn below(root: impl Into<PathBuf>) -> Self {
+    pub(crate) fn below(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
     /// An absolute path, on this host.
-    pub(super) fn path(&self, absolute: &str) -> PathBuf {
+    pub(crate) fn path(&self, absolute: &str) -> PathBuf {
         self.root.join(absolute.trim_start_matches('/'))
     }
 
     /// What is missing or broken, a line each.
-    pub(super) fn problems(&self) -> Vec<String> {
+    pub(crate) fn problems(&self) -> Vec<String> {
         PARTS
             .iter()
             .filter_map(|(path, wanted)| {
@@ -79,7 +79,7 @@ impl Host {
     /// # Errors
     ///
     /// It is not.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(crate) fn check(&self) -> Result<(), Failure> {
         let problems = self.problems();
         if problems.is_empty() {
             return Ok(());
@@ -98,7 +98,7 @@ impl Host {
     /// # Errors
     ///
     /// It does not run.
-    pub(super) fn xenstore(&self) -> Result<Xenstore, Failure> {
+    pub(crate) fn xenstore(&self) -> Result<Xenstore, Failure> {
         let connected = if self.root == Path::new("/") {
             Xenstore::connect()
         } else {
@@ -115,7 +115,7 @@ impl Host {
 }
 
 /// The systemd unit of a domain's emulator.
-pub(super) fn unit(domain: u16) -> String {
+pub(crate) fn unit(domain: u16) -> String {
     format!("vgpu-stub-xen@{domain}.service")
 }
 
@@ -124,7 +124,7 @@ pub(super) fn unit(domain: u16) -> String {
 /// # Errors
 ///
 /// With what it says, in one line.
-pub(super) fn systemctl(words: &[&str], limit: Duration) -> Result<(), String> {
+pub(crate) fn systemctl(words: &[&str], limit: Duration) -> Result<(), String> {
     let mut child = Command::new("systemctl")
         .arg("--no-ask-password")
         .args(words)

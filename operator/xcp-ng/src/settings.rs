@@ -14,8 +14,8 @@ use rustix::process::geteuid;
 use vgpu_emulator::{DeviceProperties, placed};
 use vgpu_terminal::Failure;
 
-use super::host::Host;
-use super::uuid::Uuid;
+use crate::host::Host;
+use crate::uuid::Uuid;
 
 /// The file's place.
 const FILE: &str = "/etc/vgpu-stub/xcp.conf";
@@ -28,7 +28,7 @@ const DEFAULT_DEVICE: &str = "slot=0x18";
 
 /// What the file says.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// Devices of all VMs on this host, at most.
     max_devices: Option<usize>,
     /// Whether only VMs that the file names may have devices.
@@ -43,7 +43,7 @@ impl Settings {
     /// # Errors
     ///
     /// Others than root can write the file, or it says what cannot be.
-    pub(super) fn read(host: &Host) -> Result<Self, Failure> {
+    pub(crate) fn read(host: &Host) -> Result<Self, Failure> {
         let mut file = match File::open(host.path(FILE)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             file => file.map_err(|error| unreadable(&error))?,
@@ -141,7 +141,7 @@ impl Settings {
     }
 
     /// Devices of all VMs on this host, at most.
-    pub(super) fn max_devices(&self) -> Option<usize> {
+    pub(crate) fn max_devices(&self) -> Option<usize> {
         self.max_devices
     }
 
@@ -150,7 +150,7 @@ impl Settings {
     /// # Errors
     ///
     /// It may not have them here.
-    pub(super) fn admit(&self, vm: &Uuid, others: usize) -> Result<Vec<String>, Failure> {
+    pub(crate) fn admit(&self, vm: &Uuid, others: usize) -> Result<Vec<String>, Failure> {
         let devices = match self.vms.get(vm) {
             Some(devices) if !devices.is_empty() => devices.clone(),
             None if self.only_listed => {

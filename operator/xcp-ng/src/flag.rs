@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use vgpu_terminal::{Failure, Printable};
 
-use super::list::hosts;
-use super::name::NAME;
-use super::uuid::Uuid;
-use super::xe;
+use crate::list::hosts;
+use crate::name::NAME;
+use crate::uuid::Uuid;
+use crate::xe;
 
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];
@@ -21,8 +21,8 @@ const PLATFORM: [(&str, &str); 2] = [("xenguest", NAME), ("nomigrate", "true")];
 /// Before a key's name in `other-config`: what it was before.
 const WAS: &str = "vgpu-stub-was-";
 
-#[derive(clap::Args)]
-pub(super) struct Args {
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
     /// The VM, by its UUID or its name
     #[arg(value_name = "VM")]
     vm: String,
@@ -33,7 +33,7 @@ pub(super) struct Args {
 /// # Errors
 ///
 /// XAPI cannot be asked.
-pub(super) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
+pub(crate) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
     Ok(xe::map_value(vm, "platform", "xenguest")?.as_deref() == Some(NAME))
 }
 
@@ -43,7 +43,7 @@ pub(super) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
 /// # Errors
 ///
 /// XAPI cannot be asked or refuses.
-pub(super) fn block(vm: &Uuid) -> Result<(), Failure> {
+pub(crate) fn block(vm: &Uuid) -> Result<(), Failure> {
     let blocked = xe::keys(vm, "blocked-operations")?;
     let missing: Vec<_> = BLOCKED
         .into_iter()
@@ -58,7 +58,7 @@ pub(super) fn block(vm: &Uuid) -> Result<(), Failure> {
 /// # Errors
 ///
 /// XAPI cannot be asked or refuses.
-pub(super) fn enable(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn enable(args: &Args) -> Result<ExitCode, Failure> {
     let vm = find(&args.vm)?;
     block(&vm)?;
     if !is_enabled(&vm)? {
@@ -99,7 +99,7 @@ pub(super) fn enable(args: &Args) -> Result<ExitCode, Failure> {
 /// # Errors
 ///
 /// XAPI cannot be asked or refuses.
-pub(super) fn disable(args: &Args) -> Result<ExitCode, Failure> {
+pub(crate) fn disable(args: &Args) -> Result<ExitCode, Failure> {
     let vm = find(&args.vm)?;
     let enabled = is_enabled(&vm)?;
     let mut blocked = Vec::new();
