@@ -8,7 +8,6 @@ mod check;
 mod ctl;
 mod doctor;
 mod emulator;
-mod qemu;
 mod vfio_user;
 mod xen;
 
@@ -51,7 +50,7 @@ enum Command {
     Cloudstack(vgpu_cloudstack::Args),
     Ctl(ctl::Args),
     Doctor(doctor::Args),
-    Qemu(qemu::Args),
+    Qemu(vgpu_qemu_install::Args),
     VfioUser(vfio_user::Args),
     Xcp(vgpu_xcp_ng::Args),
     Xen(xen::Args),
@@ -105,7 +104,7 @@ fn subcommand(command: Command) -> Result<ExitCode, Failure> {
         Command::Cloudstack(args) => vgpu_cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
         Command::Doctor(args) => doctor::run(&args),
-        Command::Qemu(args) => qemu::run(&args),
+        Command::Qemu(args) => vgpu_qemu_install::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xcp(args) => vgpu_xcp_ng::run(&args),
         Command::Xen(args) => xen::run(&args),

@@ -1,5 +1,6 @@
 //! `vgpu-stub qemu`: puts a QEMU that has the device in place of the host's,
 //! and takes it back.
+#![forbid(unsafe_code)]
 
 /// Tells the user what is done. That nobody hears it undoes nothing.
 macro_rules! say {
@@ -20,9 +21,10 @@ mod status;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use vgpu_terminal::{Failure, OrMend};
+
 use place::Place;
 use program::Programs;
-use vgpu_terminal::{Failure, OrMend};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,14 +75,14 @@ is null.
 Exit code: 0 if it is as it should be, 1 if not, 2 if it could not be told.";
 
 /// Put a QEMU that has the device in place of the host's, and take it back.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
-pub(crate) struct Args {
+pub struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(clap::Subcommand)]
+#[derive(clap::Subcommand, Debug)]
 enum Command {
     /// Put a QEMU in place of another, which is kept
     #[command(after_help = INSTALL)]
@@ -118,7 +120,7 @@ enum Command {
     },
 }
 
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 struct Target {
     /// The QEMU that is to be replaced, or was
     #[arg(long, value_name = "QEMU")]
@@ -130,7 +132,7 @@ struct Target {
 /// # Errors
 ///
 /// A check failed or a file cannot be had. Nothing is changed then.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let programs = Programs::new().or_mend("see that limits on open files leave room")?;
     match &args.command {
         Command::Install {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use vgpu_terminal::Failure;
 
-use super::program::Programs;
+use crate::program::Programs;
 
 /// How `--version` of every QEMU begins.
 const VERSION: &str = "QEMU emulator version ";
@@ -22,10 +22,10 @@ const MACHINES: [&str; 5] = ["xenfv", "xenpv", "xenpvh", "pc-0.10", "pc-i440fx-2
 
 /// A QEMU, by its own words.
 #[derive(Debug)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// Its first line of `--version`.
-    pub(super) version: String,
-    pub(super) has_device: bool,
+    pub(crate) version: String,
+    pub(crate) has_device: bool,
     has_xen: bool,
     /// Those of its machines that a toolstack may name.
     machines: Vec<String>,
@@ -37,7 +37,7 @@ impl Facts {
     /// # Errors
     ///
     /// It does not answer, or it is no QEMU.
-    pub(super) fn of(qemu: &Path, programs: &Programs) -> Result<Self, String> {
+    pub(crate) fn of(qemu: &Path, programs: &Programs) -> Result<Self, String> {
         let version = version(qemu, programs)?;
         let ask = |question: &str| {
             programs
@@ -65,7 +65,7 @@ impl Facts {
     /// # Errors
     ///
     /// It lacks the device, or Xen where `old` has it.
-    pub(super) fn may_replace(&self, old: &Self) -> Result<(), Failure> {
+    pub(crate) fn may_replace(&self, old: &Self) -> Result<(), Failure> {
         if !self.has_device {
             return Err(Failure::new(
                 format!("the new QEMU ({}) does not have vgpu-stub", self.version),
@@ -105,7 +105,7 @@ impl Facts {
 /// # Errors
 ///
 /// It does not answer, or it is no QEMU.
-pub(super) fn version(qemu: &Path, programs: &Programs) -> Result<String, String> {
+pub(crate) fn version(qemu: &Path, programs: &Programs) -> Result<String, String> {
     let said = programs.output(qemu, &["--version"])?;
     let line = said.lines().next().unwrap_or("").trim();
     if !line.starts_with(VERSION) || line.chars().any(char::is_control) {

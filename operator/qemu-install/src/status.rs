@@ -7,10 +7,10 @@ use serde::Serialize;
 use vgpu_terminal::Failure;
 use vgpu_terminal::shell::quoted;
 
-use super::place::{Place, note};
-use super::probe::{self, Facts};
-use super::program::Programs;
-use super::state::{State, changed};
+use crate::place::{Place, note};
+use crate::probe::{self, Facts};
+use crate::program::Programs;
+use crate::state::{State, changed};
 
 /// What is printed. Its JSON form is a promise: `status --help` documents it.
 #[derive(Serialize)]
@@ -31,7 +31,7 @@ struct Status {
 /// # Errors
 ///
 /// A file cannot be read, or stdout is closed.
-pub(super) fn run(place: &Place, programs: &Programs, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) fn run(place: &Place, programs: &Programs, json: bool) -> Result<ExitCode, Failure> {
     let state = State::of(place)?;
     let facts = Facts::of(&place.target, programs);
     let backup = Some(place.backup()).filter(|backup| backup.exists());

@@ -12,17 +12,17 @@ use vgpu_new_file::NewFile;
 use vgpu_terminal::shell::quoted;
 use vgpu_terminal::{Failure, OrMend};
 
-use super::place::{Place, note, sha256};
-use super::probe::Facts;
-use super::program::Programs;
-use super::state::{Record, State, changed};
+use crate::place::{Place, note, sha256};
+use crate::probe::Facts;
+use crate::program::Programs;
+use crate::state::{Record, State, changed};
 
 /// Puts `from` in place.
 ///
 /// # Errors
 ///
 /// A check failed; nothing is changed.
-pub(super) fn run(
+pub(crate) fn run(
     from: &Path,
     place: &Place,
     programs: &Programs,
@@ -146,7 +146,7 @@ fn signalled() -> Failure {
 
 /// Removes what a run that was cut short has left. The QEMU in place is the
 /// backup's equal.
-pub(super) fn forget(place: &Place) -> Result<(), Failure> {
+pub(crate) fn forget(place: &Place) -> Result<(), Failure> {
     for path in [place.backup(), place.record()] {
         match fs::remove_file(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {

@@ -17,9 +17,9 @@ const OURS: &str = ".vgpu-stub-";
 
 /// A QEMU that is to be replaced, or was.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// The file itself, with no links in its path.
-    pub(super) target: PathBuf,
+    pub(crate) target: PathBuf,
 }
 
 impl Place {
@@ -28,7 +28,7 @@ impl Place {
     /// # Errors
     ///
     /// There is none, or it is no file.
-    pub(super) fn find(to: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn find(to: Option<&Path>) -> Result<Self, Failure> {
         let found = || QEMUS.iter().map(Path::new).find(|path| path.exists());
         let asked = to.or_else(found).ok_or_else(|| {
             Failure::new(
@@ -84,12 +84,12 @@ impl Place {
     }
 
     /// The QEMU from before.
-    pub(super) fn backup(&self) -> PathBuf {
+    pub(crate) fn backup(&self) -> PathBuf {
         self.beside("backup")
     }
 
     /// Which QEMU was put in place of which.
-    pub(super) fn record(&self) -> PathBuf {
+    pub(crate) fn record(&self) -> PathBuf {
         self.beside("record")
     }
 
@@ -99,7 +99,7 @@ impl Place {
 
     /// Other names of a file that is, or was, the QEMU here, as far as they are
     /// found: in its folder, and where toolstacks of Xen look.
-    pub(super) fn other_names(&self, file: &Path) -> OtherNames {
+    pub(crate) fn other_names(&self, file: &Path) -> OtherNames {
         let Ok(metadata) = fs::metadata(file) else {
             return OtherNames::default();
         };
@@ -134,7 +134,7 @@ impl Place {
     /// # Errors
     ///
     /// Another one is there, or the folder cannot be opened.
-    pub(super) fn lock(&self) -> Result<Folder, Failure> {
+    pub(crate) fn lock(&self) -> Result<Folder, Failure> {
         let folder = File::open(self.folder()).map_err(anyhow::Error::from);
         let folder = folder.and_then(|folder| {
             flock(&folder, FlockOperation::NonBlockingLockExclusive)?;
@@ -154,7 +154,7 @@ impl Place {
     /// # Errors
     ///
     /// It cannot be written.
-    pub(super) fn write_new(
+    pub(crate) fn write_new(
         &self,
         what: &str,
         content: &mut dyn Read,
@@ -174,7 +174,7 @@ impl Place {
 
 /// Further names (hard links) of a file.
 #[derive(Debug, Default)]
-pub(super) struct OtherNames {
+pub(crate) struct OtherNames {
     count: usize,
     found: Vec<PathBuf>,
 }
@@ -182,7 +182,7 @@ pub(super) struct OtherNames {
 impl OtherNames {
     /// What to say of those that start the old QEMU, where a new one is at
     /// `target`; none where there is no such name.
-    pub(super) fn note(&self, target: &Path) -> Option<String> {
+    pub(crate) fn note(&self, target: &Path) -> Option<String> {
         if self.count == 0 {
             return None;
         }
@@ -202,7 +202,7 @@ impl OtherNames {
 
 /// A folder that is locked until this goes away.
 #[derive(Debug)]
-pub(super) struct Folder(File);
+pub(crate) struct Folder(File);
 
 impl Folder {
     /// Makes what was done in it last.
@@ -210,7 +210,7 @@ impl Folder {
     /// # Errors
     ///
     /// The file system says that it cannot.
-    pub(super) fn sync(&self) -> Result<(), Failure> {
+    pub(crate) fn sync(&self) -> Result<(), Failure> {
         self.0
             .sync_all()
             .or_mend("the change is made, but may not outlast a power cut: see the kernel's log")
@@ -218,7 +218,7 @@ impl Folder {
 }
 
 /// Tells the user, beside what is printed.
-pub(super) fn note(line: impl Display) {
+pub(crate) fn note(line: impl Display) {
     let _ = writeln!(io::stderr(), "note: {}", Printable(&line.to_string()));
 }
 
@@ -227,7 +227,7 @@ pub(super) fn note(line: impl Display) {
 /// # Errors
 ///
 /// It cannot be read.
-pub(super) fn sha256(path: &Path) -> Result<String, Failure> {
+pub(crate) fn sha256(path: &Path) -> Result<String, Failure> {
     let hash = || -> io::Result<String> {
         let mut hash = Sha256::new();
         io::copy(&mut File::open(path)?, &mut hash)?;

@@ -23,7 +23,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 const OUTPUT: u64 = 1 << 20;
 
 /// Runs programs, none of which outlives its run.
-pub(super) struct Programs {
+pub(crate) struct Programs {
     interrupted: Arc<AtomicBool>,
 }
 
@@ -34,7 +34,7 @@ impl Programs {
     /// # Errors
     ///
     /// The signals cannot be handled.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGHUP, SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&interrupted))?;
@@ -43,7 +43,7 @@ impl Programs {
     }
 
     /// Whether a signal has asked for the end.
-    pub(super) fn interrupted(&self) -> bool {
+    pub(crate) fn interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
@@ -52,7 +52,7 @@ impl Programs {
     /// # Errors
     ///
     /// It cannot be started, does not end in time, or fails.
-    pub(super) fn output(&self, program: &Path, arguments: &[&str]) -> Result<String, String> {
+    pub(crate) fn output(&self, program: &Path, arguments: &[&str]) -> Result<String, String> {
         let mut child = Command::new(program)
             .args(arguments)
             .stdin(Stdio::null())

@@ -4,9 +4,9 @@ use std::fs;
 
 use vgpu_terminal::Failure;
 
-use super::install::forget;
-use super::place::Place;
-use super::state::{State, changed};
+use crate::install::forget;
+use crate::place::Place;
+use crate::state::{State, changed};
 
 /// Puts the old QEMU back. It is the very file of before, so all of it is as
 /// it was: content, owner, permissions, times.
@@ -15,7 +15,7 @@ use super::state::{State, changed};
 ///
 /// The backup is not what it should be, or, without `force`, the QEMU in place
 /// is not the one that was installed.
-pub(super) fn run(place: &Place, force: bool, dry_run: bool) -> Result<(), Failure> {
+pub(crate) fn run(place: &Place, force: bool, dry_run: bool) -> Result<(), Failure> {
     let target = place.target.display();
     let folder = place.lock()?;
     match State::of(place)? {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use vgpu_terminal::Failure;
 use vgpu_terminal::shell::quoted;
 
-use super::place::{Place, sha256};
+use crate::place::{Place, sha256};
 
 /// Raised when a field changes its meaning.
 const VERSION: u32 = 1;
@@ -15,14 +15,14 @@ const VERSION: u32 = 1;
 /// Which QEMU was put in place of which, by their SHA-256. Written before
 /// anything is changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(crate) struct Record {
     version: u32,
-    pub(super) original_sha256: String,
-    pub(super) installed_sha256: String,
+    pub(crate) original_sha256: String,
+    pub(crate) installed_sha256: String,
 }
 
 impl Record {
-    pub(super) fn new(original_sha256: String, installed_sha256: String) -> Self {
+    pub(crate) fn new(original_sha256: String, installed_sha256: String) -> Self {
         Self {
             version: VERSION,
             original_sha256,
@@ -48,7 +48,7 @@ impl Record {
 
 /// What has been done.
 #[derive(Debug)]
-pub(super) enum State {
+pub(crate) enum State {
     /// Nothing.
     Untouched,
     /// The new QEMU is in place, the old one is the backup.
@@ -67,7 +67,7 @@ impl State {
     /// # Errors
     ///
     /// A file cannot be read.
-    pub(super) fn of(place: &Place) -> Result<Self, Failure> {
+    pub(crate) fn of(place: &Place) -> Result<Self, Failure> {
         let target = sha256(&place.target)?;
         let backup = place.backup();
         let backed_up = if backup.exists() {
@@ -101,7 +101,7 @@ impl State {
     }
 
     /// As `status --json` has it.
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Untouched => "untouched",
             Self::Installed(_) => "installed",
@@ -113,7 +113,7 @@ impl State {
 }
 
 /// A third QEMU is in place: what to say of it.
-pub(super) fn changed(place: &Place) -> Failure {
+pub(crate) fn changed(place: &Place) -> Failure {
     Failure::new(
         format!(
             "{} has been replaced since it was installed, perhaps by an update of its package",
