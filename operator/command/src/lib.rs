@@ -4,9 +4,7 @@
 //! own definition.
 #![forbid(unsafe_code)]
 
-mod check;
 mod ctl;
-mod doctor;
 mod emulator;
 mod vfio_user;
 mod xen;
@@ -46,10 +44,10 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Check(check::Args),
+    Check(vgpu_doctor::check::Args),
     Cloudstack(vgpu_cloudstack::Args),
     Ctl(ctl::Args),
-    Doctor(doctor::Args),
+    Doctor(vgpu_doctor::doctor::Args),
     Qemu(vgpu_qemu_install::Args),
     VfioUser(vfio_user::Args),
     Xcp(vgpu_xcp_ng::Args),
@@ -100,10 +98,10 @@ fn misused(error: &clap::Error) -> Failure {
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Check(args) => check::run(&args),
+        Command::Check(args) => vgpu_doctor::check::run(&args),
         Command::Cloudstack(args) => vgpu_cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
+        Command::Doctor(args) => vgpu_doctor::doctor::run(&args),
         Command::Qemu(args) => vgpu_qemu_install::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
         Command::Xcp(args) => vgpu_xcp_ng::run(&args),

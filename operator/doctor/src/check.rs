@@ -66,9 +66,9 @@ JSON:
 /// Test a VM's vGPU against the seven success criteria.
 ///
 /// Run it as root inside the guest. It needs nothing but /sys and /dev/kmsg.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
-pub(crate) struct Args {
+pub struct Args {
     /// PCI address of the device, such as 00:05.0 [default: every device with
     /// the ids]
     #[arg(long)]
@@ -90,7 +90,7 @@ pub(crate) struct Args {
 }
 
 /// What the check finds in the guest, elsewhere in tests.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 pub(crate) struct Paths {
     /// Where sysfs is mounted
     #[arg(long, hide = true, value_name = "DIR", default_value = SYSFS)]
@@ -116,7 +116,7 @@ pub(crate) struct Paths {
 ///
 /// The check could not run. A criterion that fails is no error: it is in the
 /// report, and in the exit code.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args.paths.sysfs == Path::new(SYSFS) && !rustix::process::geteuid().is_root() {
         return Err(Failure::new(
             "not root: the device's registers and the kernel log are closed to others",

@@ -67,14 +67,14 @@ JSON:
   meaning raises the version. docs/troubleshooting.md has the points.";
 
 /// Find out why a VM has no working device, and how to mend it.
-#[derive(clap::Args)]
+#[derive(clap::Args, Debug)]
 #[command(
     after_help = EXAMPLES,
     after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"),
     group(clap::ArgGroup::new("subject").required(true).multiple(true)
         .args(["guest", "vm", "domid", "qmp", "control"])),
 )]
-pub(crate) struct Args {
+pub struct Args {
     /// Examine the guest that this runs in
     #[arg(long, conflicts_with_all = ["vm", "domid", "qmp", "control"])]
     guest: bool,
@@ -143,7 +143,7 @@ pub(crate) struct Args {
 ///
 /// There is nothing to examine, or the report cannot be printed. A fault is no
 /// error: it is in the report, and in the exit code.
-pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+pub fn run(args: &Args) -> Result<ExitCode, Failure> {
     let report = if args.guest {
         let sysfs = Sysfs::open(&args.paths.sysfs).ok();
         let guest = Guest::find(
