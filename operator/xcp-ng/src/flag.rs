@@ -9,7 +9,7 @@ use vgpu_terminal::{Failure, Printable};
 use crate::list::hosts;
 use crate::name::NAME;
 use crate::uuid::Uuid;
-use crate::xe;
+use crate::xe::XAPI;
 
 /// Operations that would lose the device's state: it is not saved.
 const BLOCKED: [&str; 4] = ["suspend", "checkpoint", "pool_migrate", "migrate_send"];
@@ -34,7 +34,7 @@ pub(crate) struct Args {
 ///
 /// XAPI cannot be asked.
 pub(crate) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
-    Ok(xe::map_value(vm, "platform", "xenguest")?.as_deref() == Some(NAME))
+    Ok(XAPI.map_value(vm, "platform", "xenguest")?.as_deref() == Some(NAME))
 }
 
 /// Blocks what would lose the device's state, and leaves what others have
@@ -44,13 +44,13 @@ pub(crate) fn is_enabled(vm: &Uuid) -> Result<bool, Failure> {
 ///
 /// XAPI cannot be asked or refuses.
 pub(crate) fn block(vm: &Uuid) -> Result<(), Failure> {
-    let blocked = xe::keys(vm, "blocked-operations")?;
+    let blocked = XAPI.keys(vm, "blocked-operations")?;
     let missing: Vec<_> = BLOCKED
         .into_iter()
         .filter(|operation| !blocked.iter().any(|known| known == operation))
         .map(|operation| ("blocked-operations", operation, NAME))
         .collect();
-    xe::set(vm, &missing)
+    XAPI.set(vm, &missing)
 }
 
 /// Sets the keys. What is cut short can be done again, or undone by [`disable`].
@@ -59,23 +59,23 @@ pub(crate) fn block(vm: &Uuid) -> Result<(), Failure> {
 ///
 /// XAPI cannot be asked or refuses.
 pub(crate) fn enable(args: &Args) -> Result<ExitCode, Failure> {
-    let vm = find(&args.vm)?;
+    let vm = XAPI.find(&args.vm)?;
     block(&vm)?;
     if !is_enabled(&vm)? {
         // What is there now comes back with 'disable'.
         for (key, _) in PLATFORM {
             let was = was(key);
-            if let Some(value) = xe::map_value(&vm, "platform", key)? {
-                xe::set(&vm, &[("other-config", &was, &value)])?;
-            } else if xe::map_value(&vm, "other-config", &was)?.is_some() {
+            if let Some(value) = XAPI.map_value(&vm, "platform", key)? {
+                XAPI.set(&vm, &[("other-config", &was, &value)])?;
+            } else if XAPI.map_value(&vm, "other-config", &was)?.is_some() {
                 // Of an 'enable' or 'disable' that was cut short.
-                xe::remove(&vm, "other-config", &was)?;
+                XAPI.remove(&vm, "other-config", &was)?;
             }
         }
     }
     for (key, value) in PLATFORM {
         // One by one: xe does not say in which order it sets several.
-        xe::set(&vm, &[("platform", key, value)])?;
+        XAPI.set(&vm, &[("platform", key, value)])?;
     }
     say(&format!(
         "VM {vm} has the device when it is next started: xe vm-shutdown, then xe vm-start"
@@ -100,18 +100,18 @@ pub(crate) fn enable(args: &Args) -> Result<ExitCode, Failure> {
 ///
 /// XAPI cannot be asked or refuses.
 pub(crate) fn disable(args: &Args) -> Result<ExitCode, Failure> {
-    let vm = find(&args.vm)?;
+    let vm = XAPI.find(&args.vm)?;
     let enabled = is_enabled(&vm)?;
     let mut blocked = Vec::new();
     for operation in BLOCKED {
-        let reason = xe::map_value(&vm, "blocked-operations", operation)?;
+        let reason = XAPI.map_value(&vm, "blocked-operations", operation)?;
         if reason.as_deref() == Some(NAME) {
             blocked.push(operation);
         }
     }
     let mut remembered = Vec::new();
     for was in PLATFORM.map(|(key, _)| was(key)) {
-        if xe::map_value(&vm, "other-config", &was)?.is_some() {
+        if XAPI.map_value(&vm, "other-config", &was)?.is_some() {
             remembered.push(was);
         }
     }
@@ -127,13 +127,13 @@ pub(crate) fn disable(args: &Args) -> Result<ExitCode, Failure> {
         restore(&vm, "nomigrate")?;
     }
     for operation in blocked {
-        xe::remove(&vm, "blocked-operations", operation)?;
+        XAPI.remove(&vm, "blocked-operations", operation)?;
     }
     if enabled {
         restore(&vm, "xenguest")?;
     }
     for was in remembered {
-        xe::remove(&vm, "other-config", &was)?;
+        XAPI.remove(&vm, "other-config", &was)?;
     }
     say(&format!(
         "VM {vm} has the device no more when it is next started"
@@ -148,30 +148,10 @@ fn was(key: &str) -> String {
 
 /// Gives a key of `platform` the value that it had before.
 fn restore(vm: &Uuid, key: &str) -> Result<(), Failure> {
-    match xe::map_value(vm, "other-config", &was(key))? {
-        Some(value) => xe::set(vm, &[("platform", key, &value)]),
-        None if xe::map_value(vm, "platform", key)?.is_some() => xe::remove(vm, "platform", key),
+    match XAPI.map_value(vm, "other-config", &was(key))? {
+        Some(value) => XAPI.set(vm, &[("platform", key, &value)]),
+        None if XAPI.map_value(vm, "platform", key)?.is_some() => XAPI.remove(vm, "platform", key),
         None => Ok(()),
-    }
-}
-
-/// The VM that a user means.
-fn find(name: &str) -> Result<Uuid, Failure> {
-    let filter = match name.parse::<Uuid>() {
-        Ok(uuid) => format!("uuid={uuid}"),
-        Err(_) => format!("name-label={name}"),
-    };
-    let found = xe::list(&["vm-list", &filter])?;
-    match found.as_slice() {
-        [vm] => Ok(vm.clone()),
-        [] => Err(Failure::new(
-            format!("there is no VM '{name}'"),
-            "see xe vm-list",
-        )),
-        several => Err(Failure::new(
-            format!("{} VMs have the name '{name}'", several.len()),
-            "give the UUID of one, as xe vm-list shows it",
-        )),
     }
 }
 

@@ -1,15 +1,13 @@
 //! Where things are in XCP-ng's dom0, and whether the kit is whole.
 
-use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::sync::OnceLock;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::fs::{Access, access};
 use vgpu_emulator::INSTALLED;
+use vgpu_program::RunError;
 use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Stream, Xenstore};
 
@@ -125,39 +123,19 @@ pub(crate) fn unit(domain: u16) -> String {
 ///
 /// With what it says, in one line.
 pub(crate) fn systemctl(words: &[&str], limit: Duration) -> Result<(), String> {
-    let mut child = Command::new("systemctl")
-        .arg("--no-ask-password")
-        .args(words)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| format!("cannot run systemctl: {error}"))?;
-    let ends = Instant::now() + limit;
-    let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if Instant::now() < ends => thread::sleep(Duration::from_millis(10)),
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!(
-                    "systemctl {} took more than {} s",
-                    words.join(" "),
-                    limit.as_secs()
-                ));
-            }
-            Err(error) => return Err(format!("cannot wait for systemctl: {error}")),
-        }
-    };
-    if status.success() {
+    let words = [&["--no-ask-password"], words].concat();
+    let Err(error) = vgpu_program::output("systemctl", &words, Some(limit)) else {
         return Ok(());
-    }
-    // What it says is short, and has been said.
-    let said = child.stderr.take().map(io::read_to_string);
-    let said = said.and_then(Result::ok).unwrap_or_default();
-    let first = said.lines().next().unwrap_or("it gives no reason");
-    Err(format!("systemctl {} failed: {first}", words.join(" ")))
+    };
+    let command = words[1..].join(" ");
+    Err(match error {
+        RunError::NotStarted(error) => format!("cannot run systemctl: {error}"),
+        RunError::TimedOut => format!("systemctl {command} took more than {} s", limit.as_secs()),
+        RunError::Failed(said) => {
+            let first = said.lines().next().unwrap_or("it gives no reason");
+            format!("systemctl {command} failed: {first}")
+        }
+    })
 }
 
 #[cfg(test)]

@@ -25,7 +25,9 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use vgpu_terminal::Failure;
 
+pub use self::uuid::Uuid;
 use host::Host;
+pub use xe::Xe;
 
 /// What is missing or broken of the kit on the host whose files are in this
 /// folder, a line each.

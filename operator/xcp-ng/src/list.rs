@@ -9,7 +9,7 @@ use vgpu_terminal::{Failure, Printable};
 
 use crate::name::NAME;
 use crate::uuid::Uuid;
-use crate::xe;
+use crate::xe::XAPI;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -41,12 +41,12 @@ impl PoolHost {
     fn ask(uuid: &Uuid) -> Result<Self, Failure> {
         let host = format!("host-uuid={uuid}");
         let plugin = format!("plugin={NAME}");
-        let answer = xe::call(&["host-call-plugin", &host, &plugin, "fn=status"]);
+        let answer = XAPI.call(&["host-call-plugin", &host, &plugin, "fn=status"]);
         let status = answer.map_err(|failure| failure.cause).and_then(|text| {
             serde_json::from_slice(text.as_bytes()).map_err(|_| format!("its plugin says: {text}"))
         });
         Ok(Self {
-            name: xe::value("host", uuid, "name-label")?,
+            name: XAPI.value("host", uuid, "name-label")?,
             uuid: uuid.to_string(),
             error: status.as_ref().err().cloned(),
             status: status.ok(),
@@ -78,7 +78,7 @@ impl PoolHost {
 ///
 /// XAPI cannot be asked. A host that does not answer is none.
 pub(crate) fn hosts() -> Result<Vec<PoolHost>, Failure> {
-    let hosts = xe::list(&["host-list"])?;
+    let hosts = XAPI.list(&["host-list"])?;
     hosts.iter().map(PoolHost::ask).collect()
 }
 
@@ -89,13 +89,14 @@ pub(crate) fn hosts() -> Result<Vec<PoolHost>, Failure> {
 /// XAPI cannot be asked.
 pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     let flag = format!("platform:xenguest={NAME}");
-    let vms: Result<Vec<Vm>, Failure> = xe::list(&["vm-list", &flag])?
+    let vms: Result<Vec<Vm>, Failure> = XAPI
+        .list(&["vm-list", &flag])?
         .iter()
         .map(|uuid| {
             Ok(Vm {
                 uuid: uuid.to_string(),
-                name: xe::value("vm", uuid, "name-label")?,
-                power_state: xe::value("vm", uuid, "power-state")?,
+                name: XAPI.value("vm", uuid, "name-label")?,
+                power_state: XAPI.value("vm", uuid, "power-state")?,
             })
         })
         .collect();

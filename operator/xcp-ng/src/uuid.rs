@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 /// A UUID, which is shown in lower case. It is safe in a file name, and in an argument of `xe`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Uuid(uuid::Uuid);
+pub struct Uuid(uuid::Uuid);
 
 /// Letters of the form that XAPI writes. The crate takes others too, none of which is as long.
 const LENGTH: usize = uuid::fmt::Hyphenated::LENGTH;

@@ -1,8 +1,7 @@
 //! A domain that cannot be found.
 
+use vgpu_program::RunError;
 use vgpu_terminal::Failure;
-
-use super::host::RunError;
 
 pub(super) fn no_domain(what: &str, error: &RunError) -> Failure {
     Failure::new(

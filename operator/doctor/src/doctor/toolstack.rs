@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use vgpu_terminal::Failure;
+use vgpu_xcp_ng::{Uuid, Xe};
 
 use super::host::Host;
 use super::no_domain::no_domain;
@@ -21,7 +22,7 @@ pub(super) enum Toolstack {
         file: PathBuf,
     },
     XcpNg {
-        uuid: String,
+        uuid: Uuid,
         /// None where it does not run.
         domain: Option<u16>,
     },
@@ -105,13 +106,20 @@ impl Toolstack {
                 let path = format!("/local/domain/{domain}/vm");
                 let vm = host.run("xenstore-read", &[&path]);
                 let vm = vm.map_err(|error| no_domain(&format!("domain {domain}"), &error))?;
+                let uuid = vm.trim().trim_start_matches("/vm/").parse();
+                let uuid = uuid.map_err(|cause: String| {
+                    Failure::new(
+                        format!("domain {domain} is no VM of XAPI's: {cause}"),
+                        "see xe vm-list params=uuid,dom-id",
+                    )
+                })?;
                 Ok(Self::XcpNg {
-                    uuid: vm.trim().trim_start_matches("/vm/").to_owned(),
+                    uuid,
                     domain: Some(domain),
                 })
             }
             Wanted::Name(name) => {
-                let uuid = xapi::uuid_of(host, name)?;
+                let uuid = Xe::within(host.limit).find(name)?;
                 let domain = xapi::domain_here(host, name, &uuid)?;
                 Ok(Self::XcpNg { uuid, domain })
             }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use vgpu_terminal::shell::{quoted, this_command};
+use vgpu_xcp_ng::{Uuid, Xe};
 use vgpu_xl::device_model::{self, NAME};
 use vgpu_xl::xl_config::{ARGUMENTS, MODEL};
 use vgpu_xl::xl_file::XlFile;
@@ -124,41 +125,40 @@ fn configuration(subject: &Subject, file: &Path) -> Result<XlFile, Trouble> {
 /// Its platform key, as the running domain has it, or as XAPI has it.
 fn xcp_ng(
     subject: &Subject,
-    uuid: &str,
+    uuid: &Uuid,
     domain: Option<u16>,
     seen: &mut Evidence,
 ) -> Result<(), Trouble> {
     let host = &subject.host;
-    let of_vm = [
-        &format!("uuid={uuid}"),
-        "param-name=platform",
-        &format!("param-key={KEY}"),
-    ];
-    let asked = match domain {
+    let (from, found) = match domain {
         Some(domain) => {
             let path = format!("/local/domain/{domain}/platform/{KEY}");
             let value = host.run("xenstore-read", &[&path]);
-            (format!("xenstore {path}"), value)
+            let found = value.unwrap_or_else(|error| error.to_string());
+            (format!("xenstore {path}"), found)
         }
         None => {
-            let [uuid, name, key] = of_vm;
-            let value = host.run("xe", &["vm-param-get", uuid, name, key]);
-            (format!("xe vm-param-get {uuid} {name} {key}"), value)
+            let command =
+                format!("xe vm-param-get uuid={uuid} param-name=platform param-key={KEY}");
+            let value = Xe::within(host.limit).map_value(uuid, "platform", KEY);
+            let found = value.map_err(|failure| {
+                Trouble::not_seen(failure.cause, [Mend::host(command.clone())])
+            })?;
+            (command, found.unwrap_or_else(|| "not set".to_owned()))
         }
     };
-    match asked {
-        (from, Ok(value)) if value.trim() == OWN => {
+    match found.trim() {
+        OWN => {
             seen.note(format!("{from}: {OWN}"));
             Ok(())
         }
-        (from, other) => {
-            let found = other.unwrap_or_else(|error| error.to_string());
+        found => {
             let start = match domain {
                 Some(_) => format!("xe vm-shutdown uuid={uuid} && xe vm-start uuid={uuid}"),
                 None => format!("xe vm-start uuid={uuid}"),
             };
             Err(Trouble::fault(
-                format!("{from}: {}, not {OWN}", found.trim()),
+                format!("{from}: {found}, not {OWN}"),
                 [
                     Mend::host(format!("vgpu-stub xcp enable {uuid}")),
                     Mend::host(start),

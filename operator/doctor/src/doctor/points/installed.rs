@@ -4,6 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use vgpu_terminal::shell::quoted;
+use vgpu_xcp_ng::Uuid;
 use vgpu_xl::device_model::QEMUS;
 use vgpu_xl::xl_config::DEVICE_MODEL;
 
@@ -29,7 +30,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
 }
 
 /// The kit of XCP-ng, each part of which a VM with the device needs.
-fn kit(subject: &Subject, uuid: &str, seen: &mut Evidence) -> Result<(), Trouble> {
+fn kit(subject: &Subject, uuid: &Uuid, seen: &mut Evidence) -> Result<(), Trouble> {
     let problems = vgpu_xcp_ng::problems(&subject.host.path("/"));
     if problems.is_empty() {
         seen.note("the kit for XCP-ng is whole");
