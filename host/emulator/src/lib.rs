@@ -24,13 +24,14 @@
 mod call;
 pub mod number;
 mod parse;
+mod place;
+mod placement;
 mod properties;
 
 pub use call::{Call, XenCall};
+pub use place::{INSTALLED, PROGRAM, places};
+pub use placement::placed;
 pub use properties::{DeviceProperties, as_qemu};
-
-/// The name of the program's file.
-pub const PROGRAM: &str = "vgpu-emulator";
 
 /// What it calls itself in the list of processes, where operators look for the command that they have typed.
 pub const SHOWN_AS: &str = "vgpu-stub";

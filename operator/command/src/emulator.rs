@@ -1,25 +1,14 @@
 //! The program that guests reach, which this one starts: `vgpu-emulator`.
 
 use std::convert::Infallible;
-use std::env;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use vgpu_emulator::{Call, PROGRAM, SHOWN_AS};
+use vgpu_emulator::{Call, PROGRAM, SHOWN_AS, places};
 use vgpu_terminal::Failure;
-
-/// Where packages have it. No user types its name.
-pub(crate) const INSTALLED: &str = "/usr/lib/vgpu-stub/vgpu-emulator";
-
-/// Where it may be: beside this program, as where both were built, else where packages have it.
-pub(crate) fn places() -> Vec<PathBuf> {
-    let own = env::current_exe().ok();
-    let beside = own.map(|own| own.with_file_name(PROGRAM));
-    beside.into_iter().chain([INSTALLED.into()]).collect()
-}
 
 /// Whether nobody may have written it who may not have written this program: in a folder such as `/tmp`, others put files beside it.
 fn is_as_safe_as_this(program: &Path) -> bool {

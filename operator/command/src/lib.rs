@@ -4,17 +4,9 @@
 //! own definition.
 #![forbid(unsafe_code)]
 
-mod check;
-mod cloudstack;
 mod ctl;
-mod device_option;
-mod doctor;
 mod emulator;
-mod new_file;
-mod qemu;
-mod shell;
 mod vfio_user;
-mod xcp;
 mod xen;
 
 use std::env::{self, ArgsOs};
@@ -24,7 +16,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use vgpu_terminal::Failure;
-pub use xen::xl_file;
+use vgpu_xl::{device_model, xl_config};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -52,15 +44,15 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    Check(check::Args),
-    Cloudstack(cloudstack::Args),
+    Check(vgpu_doctor::check::Args),
+    Cloudstack(vgpu_cloudstack::Args),
     Ctl(ctl::Args),
-    Doctor(doctor::Args),
-    Qemu(qemu::Args),
+    Doctor(vgpu_doctor::doctor::Args),
+    Qemu(vgpu_qemu_install::Args),
     VfioUser(vfio_user::Args),
-    Xcp(xcp::Args),
+    Xcp(vgpu_xcp_ng::Args),
     Xen(xen::Args),
-    XlConfig(xen::xl_config::Args),
+    XlConfig(xl_config::Args),
 }
 
 /// What this program is, where it is started by another name than its own.
@@ -68,9 +60,9 @@ type Role = fn(ArgsOs) -> ExitCode;
 
 /// The ends of the paths of such names.
 const ROLES: [(&str, Role); 3] = [
-    (xen::device_model::NAME, xen::device_model::main),
-    (xcp::shim::NAME, xcp::shim::main),
-    (xcp::plugin::NAME, xcp::plugin::main),
+    (device_model::NAME, device_model::main),
+    (vgpu_xcp_ng::shim::NAME, vgpu_xcp_ng::shim::main),
+    (vgpu_xcp_ng::plugin::NAME, vgpu_xcp_ng::plugin::main),
 ];
 
 /// The same as [`run`] on a host of XCP-ng whose files are below a folder, for
@@ -78,7 +70,7 @@ const ROLES: [(&str, Role); 3] = [
 #[doc(hidden)]
 #[must_use]
 pub fn run_below(root: PathBuf) -> ExitCode {
-    xcp::set_root(root);
+    vgpu_xcp_ng::set_root(root);
     run()
 }
 
@@ -106,15 +98,15 @@ fn misused(error: &clap::Error) -> Failure {
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {
     match command {
-        Command::Check(args) => check::run(&args),
-        Command::Cloudstack(args) => cloudstack::run(&args),
+        Command::Check(args) => vgpu_doctor::check::run(&args),
+        Command::Cloudstack(args) => vgpu_cloudstack::run(&args),
         Command::Ctl(args) => ctl::run(&args),
-        Command::Doctor(args) => doctor::run(&args),
-        Command::Qemu(args) => qemu::run(&args),
+        Command::Doctor(args) => vgpu_doctor::doctor::run(&args),
+        Command::Qemu(args) => vgpu_qemu_install::run(&args),
         Command::VfioUser(args) => vfio_user::run(&args),
-        Command::Xcp(args) => xcp::run(&args),
+        Command::Xcp(args) => vgpu_xcp_ng::run(&args),
         Command::Xen(args) => xen::run(&args),
-        Command::XlConfig(args) => xen::xl_config::run(&args),
+        Command::XlConfig(args) => xl_config::run(&args),
     }
 }
 

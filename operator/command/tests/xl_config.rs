@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use vgpu_stub::xl_file::{Value, XlFile};
+use vgpu_xl::xl_file::{Value, XlFile};
 
 const MODEL: &str = "/usr/lib/vgpu-stub/vgpu-stub-device-model";
 

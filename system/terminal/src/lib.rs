@@ -1,5 +1,5 @@
-//! What a command tells its user: why it could not do its work and what to do about that, its output, and text that
-//! others chose.
+//! What a command tells its user: why it could not do its work and what to do about that, its output, words to type,
+//! and text that others chose.
 //!
 //! ```
 //! use vgpu_terminal::{Failure, OrMend};
@@ -18,6 +18,7 @@
 mod failure;
 mod output;
 mod printable;
+pub mod shell;
 
 pub use failure::{COULD_NOT_RUN, Failure, OrMend};
 pub use output::{json, print};

@@ -11,7 +11,7 @@ use proptest::test_runner::{Config, TestRunner};
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::{self, Suite};
 use vgpu_bed::steps::Steps;
-use vgpu_stub::xl_file::{Value, XlFile};
+use vgpu_xl::xl_file::{Value, XlFile};
 
 /// The names that generated files set.
 const NAMES: [&str; 3] = ["a", "b1", "device_model_args"];

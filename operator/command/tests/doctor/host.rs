@@ -57,7 +57,7 @@ impl Host {
              'vm-list '*) echo;;\n\
              'vm-param-get uuid={UUID} param-name=dom-id') echo 5;;\n\
              'vm-param-get uuid={UUID} param-name=resident-on') cat {};;\n\
-             'host-list uuid={THERE} params=name-label --minimal') echo xcp2;;\n\
+             'host-param-get uuid={THERE} param-name=name-label') echo xcp2;;\n\
              *) echo \"no such call: $*\" >&2; exit 1;;\n\
              esac",
             host.path("resident-on").display()

@@ -33,7 +33,7 @@ fn xcp_ng_by_name_uuid_and_domain() {
     let output = host.run(&["--vm", "nobody"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("there is no VM called \"nobody\""), "{said}");
+    assert!(said.contains("there is no VM 'nobody'"), "{said}");
 }
 
 /// Domain 5 of this host is then another VM's.
@@ -92,6 +92,54 @@ fn xcp_ng_without_the_platform_key() {
         assert_eq!(mend(fault), format!("vgpu-stub xcp enable {UUID}"));
         let start = format!("xe vm-shutdown uuid={UUID} && xe vm-start uuid={UUID}");
         assert_eq!(fault["mend"][1]["type"], start.as_str());
+    }
+}
+
+/// XAPI alone knows how a VM is configured that does not run; that it does not say is no fault of the VM.
+#[test]
+fn xcp_ng_and_a_vm_that_does_not_run() {
+    let host = Host::xcp_ng();
+    let asked = "vm-param-get uuid=77ff36e4-cc89-4e1f-8a63-f762453eeb7b param-name=platform param-key=xenguest";
+    for (answer, verdict, cause) in [
+        ("echo vgpu-stub", "ok", Value::Null),
+        (
+            "echo other",
+            "fault",
+            format!("xe {asked}: other, not vgpu-stub").into(),
+        ),
+        (
+            "echo 'Error: Key xenguest not found in map' >&2; exit 1",
+            "fault",
+            format!("xe {asked}: not set, not vgpu-stub").into(),
+        ),
+        (
+            "echo 'Lost connection to the server.' >&2; exit 1",
+            "not-seen",
+            "xe vm-param-get failed: Lost connection to the server.".into(),
+        ),
+        (
+            "sleep 60",
+            "not-seen",
+            "xe vm-param-get has no end in time".into(),
+        ),
+    ] {
+        let xe = format!(
+            "case \"$*\" in\n\
+             'vm-list '*) echo {UUID};;\n\
+             *' param-name=dom-id') echo -1;;\n\
+             '{asked}') {answer};;\n\
+             *) exit 1;;\n\
+             esac"
+        );
+        host.program("bin/xe", &xe);
+        let report = host.report(&["--vm", UUID]);
+        let configured = point(&report, "configured");
+        assert_eq!(configured["verdict"], verdict, "{report:#}");
+        assert_eq!(configured["cause"], cause, "{report:#}");
+        if verdict == "fault" {
+            let start = format!("xe vm-start uuid={UUID}");
+            assert_eq!(configured["mend"][1]["type"], start.as_str());
+        }
     }
 }
 

@@ -1,0 +1,96 @@
+//! A file that takes another's place at once, or not at all.
+//!
+//! ```
+//! use std::fs;
+//! use vgpu_new_file::{NewFile, beside};
+//!
+//! let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("settings");
+//! fs::write(&path, "old")?;
+//!
+//! let new = NewFile::write(beside(&path, ".", ".new"), &mut &b"new"[..], None)?;
+//! assert_eq!(fs::read(&path)?, b"old");
+//! new.rename(&path)?;
+//! assert_eq!(fs::read(&path)?, b"new");
+//! # Ok::<(), std::io::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+use std::ffi::OsString;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Gid, Mode, Uid, fchmod, fchown};
+
+/// A file that is not in its place yet. It goes away unless it is renamed.
+#[derive(Debug)]
+pub struct NewFile(PathBuf);
+
+impl NewFile {
+    /// Writes it to disk, with the owner and the permissions of `like`. Nobody
+    /// else may use the path: what is there is removed.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn write(
+        path: PathBuf,
+        content: &mut dyn Read,
+        like: Option<&Metadata>,
+    ) -> io::Result<Self> {
+        // It is left from a run that was killed.
+        let _ = fs::remove_file(&path);
+        let new = Self(path);
+        let mut file = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new.0)?;
+        io::copy(content, &mut file)?;
+        if let Some(like) = like {
+            let own = file.metadata()?;
+            if (own.uid(), own.gid()) != (like.uid(), like.gid()) {
+                let owner = Some(Uid::from_raw(like.uid()));
+                fchown(&file, owner, Some(Gid::from_raw(like.gid())))?;
+            }
+            // After the owner, whose change takes bits away.
+            let mode = like.permissions().mode() & 0o7777;
+            fchmod(&file, Mode::from_raw_mode(mode))?;
+        }
+        file.sync_all()?;
+        Ok(new)
+    }
+
+    /// Where it is until then.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Puts it in place of what is there.
+    ///
+    /// # Errors
+    ///
+    /// It goes away.
+    pub fn rename(self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.0, to)
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        // It may not have been made, or been renamed.
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// The path of a file beside another: its name between two ends.
+#[must_use]
+pub fn beside(path: &Path, before: &str, after: &str) -> PathBuf {
+    let mut name = OsString::from(before);
+    name.push(path.file_name().unwrap_or_default());
+    name.push(after);
+    path.with_file_name(name)
+}
