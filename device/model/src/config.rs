@@ -3,10 +3,10 @@
 
 use thiserror::Error;
 use vgpu_abi::{bar0, ids};
-use vgpu_pci::{BarSize, PciId, Slot};
+use vgpu_pci::{BarSize, PciId};
 
-/// Identity, BAR0 size and place of one device. The default is the device as
-/// its specification has it: 1af4:1111, revision 1, 4 KiB, slot 0x18.
+/// Identity and BAR0 size of one device. The default is the device as its
+/// specification has it: 1af4:1111, revision 1, 4 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceConfig {
     /// Vendor ID.
@@ -21,12 +21,7 @@ pub struct DeviceConfig {
     pub revision: u8,
     /// Size of BAR0.
     pub bar0_size: Bar0Size,
-    /// Slot on bus 0, for attachments that place the device themselves.
-    pub slot: Slot,
 }
-
-/// The slot where nothing else sits in the VMs of Xen and XCP-ng.
-const DEFAULT_SLOT: u8 = 0x18;
 
 impl Default for DeviceConfig {
     #[expect(clippy::unwrap_used, reason = "constants, covered by a test")]
@@ -39,7 +34,6 @@ impl Default for DeviceConfig {
             subsystem_id: id(ids::SUBSYSTEM_ID),
             revision: ids::REVISION,
             bar0_size: Bar0Size::try_from(u64::from(bar0::DEFAULT_SIZE)).unwrap(),
-            slot: Slot::try_from(DEFAULT_SLOT).unwrap(),
         }
     }
 }
@@ -93,7 +87,6 @@ mod tests {
         assert_eq!(u16::from(config.subsystem_id), 0x1111);
         assert_eq!(config.revision, 1);
         assert_eq!(config.bar0_size.bytes(), 0x1000);
-        assert_eq!(u8::from(config.slot), 0x18);
     }
 
     #[test]

@@ -159,7 +159,6 @@ fn ids_and_size_are_the_configured_ones() {
         subsystem_id: id(0x5678),
         revision: 0xab,
         bar0_size: Bar0Size::try_from(1 << 20).unwrap(),
-        ..DeviceConfig::default()
     };
     let device = Device::new(&config, PortType::Endpoint);
     let mut bytes = [0; 48];

@@ -4,8 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
 use vgpu_device::DeviceConfig;
+use vgpu_pci::Slot;
 
-use crate::properties;
+use crate::DeviceProperties;
 
 /// The subcommands, and those of their options that are read elsewhere too.
 pub(crate) const VFIO_USER: &str = "vfio-user";
@@ -49,8 +50,7 @@ impl Call {
                 words.option("--socket-mode", mode);
                 words.options("--control", options.control.as_deref());
                 // The client chooses the slot.
-                let device = properties::text(&options.device, false);
-                words.options("--device", device);
+                words.device(options.device, None);
                 words.trace(options.trace);
             }
             Self::Guard(sockets) => {
@@ -65,8 +65,9 @@ impl Call {
                 words.option("--domid", options.domain.to_string());
                 words.option("--control", &options.control);
                 words.option("--uid-base", options.uid_base.to_string());
-                let with_slot = |device: &DeviceConfig| properties::text(device, true);
-                words.options("--device", options.devices.iter().filter_map(with_slot));
+                for device in &options.devices {
+                    words.device(device.config, Some(device.slot));
+                }
                 words.trace(options.trace);
                 if !call.shown.is_empty() {
                     words.add("--");
@@ -102,6 +103,10 @@ impl Words {
         }
     }
 
+    fn device(&mut self, config: DeviceConfig, slot: Option<Slot>) {
+        self.options("--device", DeviceProperties { config, slot }.text());
+    }
+
     fn trace(&mut self, all: bool) {
         self.options("--trace", all.then_some("access"));
     }
@@ -111,7 +116,8 @@ impl Words {
 mod tests {
     use proptest::prelude::*;
     use vgpu_device::Bar0Size;
-    use vgpu_pci::{PciId, Slot};
+    use vgpu_pci::PciId;
+    use vgpu_xen::PlacedDevice;
     use xen_dm::DomainId;
 
     use super::*;
@@ -119,16 +125,20 @@ mod tests {
     fn device() -> impl Strategy<Value = DeviceConfig> {
         let id = || (1u16..0xffff).prop_map(|id| PciId::try_from(id).unwrap());
         let ids = (id(), id(), id(), id());
-        (ids, any::<u8>(), 12u32..25, 0u8..32).prop_map(|(ids, revision, bits, slot)| {
-            DeviceConfig {
-                vendor_id: ids.0,
-                device_id: ids.1,
-                subsystem_vendor_id: ids.2,
-                subsystem_id: ids.3,
-                revision,
-                bar0_size: Bar0Size::try_from(1u64 << bits).unwrap(),
-                slot: Slot::try_from(slot).unwrap(),
-            }
+        (ids, any::<u8>(), 12u32..25).prop_map(|(ids, revision, bits)| DeviceConfig {
+            vendor_id: ids.0,
+            device_id: ids.1,
+            subsystem_vendor_id: ids.2,
+            subsystem_id: ids.3,
+            revision,
+            bar0_size: Bar0Size::try_from(1u64 << bits).unwrap(),
+        })
+    }
+
+    fn placed() -> impl Strategy<Value = PlacedDevice> {
+        (device(), 0u8..32).prop_map(|(config, slot)| PlacedDevice {
+            slot: Slot::try_from(slot).unwrap(),
+            config,
         })
     }
 
@@ -141,13 +151,11 @@ mod tests {
         let control = proptest::option::of(path());
         (path(), 0o200u32..=0o777, control, device(), any::<bool>()).prop_map(
             |(socket, socket_mode, control, device, trace)| {
-                // It has no meaning here, and does not travel.
-                let slot = DeviceConfig::default().slot;
                 Call::VfioUser(vgpu_vfio_user::Options {
                     socket,
                     socket_mode,
                     control,
-                    device: DeviceConfig { slot, ..device },
+                    device,
                     trace,
                 })
             },
@@ -159,7 +167,7 @@ mod tests {
     }
 
     fn xen() -> impl Strategy<Value = Call> {
-        let devices = proptest::collection::vec(device(), 1..4);
+        let devices = proptest::collection::vec(placed(), 1..4);
         let shown = proptest::collection::vec("-{0,2}[a-z]{1,8}".prop_map(OsString::from), 0..3);
         let flags = any::<(bool, bool, bool)>();
         let numbers = (1u16..0x7ff0, 0x1_0000u32..);
@@ -202,7 +210,7 @@ mod tests {
         let options = vgpu_xen::Options {
             domain: DomainId(5),
             backend: DomainId::DOM0,
-            devices: vec![DeviceConfig::default()],
+            devices: vec![PlacedDevice::default()],
             control: "/run/c".into(),
             trace: false,
             uid_base: 70_000,

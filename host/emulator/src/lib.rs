@@ -32,6 +32,7 @@ pub use call::{Call, XenCall};
 pub use place::{INSTALLED, PROGRAM, places};
 pub use placement::placed;
 pub use properties::{DeviceProperties, as_qemu};
+pub use vgpu_xen::PlacedDevice;
 
 /// What it calls itself in the list of processes, where operators look for the command that they have typed.
 pub const SHOWN_AS: &str = "vgpu-stub";

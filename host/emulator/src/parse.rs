@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Error, Parser};
-use vgpu_device::DeviceConfig;
 use vgpu_terminal::Failure;
+use vgpu_xen::PlacedDevice;
 use xen_dm::DomainId;
 
 use crate::call::{Call, GUARD, VFIO_USER, XEN, XenCall};
@@ -49,7 +49,7 @@ struct Given {
     socket: Option<PathBuf>,
     socket_mode: Option<u32>,
     control: Option<PathBuf>,
-    devices: Vec<DeviceConfig>,
+    devices: Vec<DeviceProperties>,
     trace: bool,
     domain: Option<u16>,
     uid_base: Option<u32>,
@@ -90,8 +90,7 @@ impl Given {
                 self.socket_mode = Some(understood(name, &value, mode)?);
             }
             "device" => {
-                let device: DeviceProperties = understood(name, &value, str::parse)?;
-                self.devices.push(device.config);
+                self.devices.push(understood(name, &value, str::parse)?);
             }
             "trace" => {
                 understood(name, &value, |text| match text {
@@ -138,7 +137,11 @@ fn vfio_user(words: Parser) -> Result<Call, Error> {
         socket: needed("socket", given.socket)?,
         socket_mode: given.socket_mode.unwrap_or(0o600),
         control: given.control,
-        device: given.devices.first().copied().unwrap_or_default(),
+        device: given
+            .devices
+            .first()
+            .map(|device| device.config)
+            .unwrap_or_default(),
         trace: given.trace,
     }))
 }
@@ -148,7 +151,11 @@ fn xen(words: Parser) -> Result<Call, Error> {
         "domid", "control", "uid-base", "device", "trace", "serving", "detached", SHOWN,
     ];
     let given = Given::read(words, &known)?;
-    let devices = Some(given.devices).filter(|devices| !devices.is_empty());
+    let devices = given.devices.into_iter().map(|device| PlacedDevice {
+        slot: device.slot.unwrap_or(PlacedDevice::default().slot),
+        config: device.config,
+    });
+    let devices = Some(devices.collect::<Vec<_>>()).filter(|devices| !devices.is_empty());
     Ok(Call::Xen(XenCall {
         options: vgpu_xen::Options {
             domain: DomainId(needed("domid", given.domain)?),

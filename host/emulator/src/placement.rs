@@ -1,8 +1,8 @@
 //! Which slot each of a guest's devices has.
 
-use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
 use vgpu_terminal::Failure;
+use vgpu_xen::PlacedDevice;
 
 use crate::DeviceProperties;
 
@@ -11,13 +11,13 @@ use crate::DeviceProperties;
 /// # Errors
 ///
 /// Two have the same slot, or there are too many.
-pub fn placed(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> {
+pub fn placed(given: &[DeviceProperties]) -> Result<Vec<PlacedDevice>, Failure> {
     if given.is_empty() {
-        return Ok(vec![DeviceConfig::default()]);
+        return Ok(vec![PlacedDevice::default()]);
     }
     let mut taken: Vec<u8> = Vec::new();
-    for device in given.iter().filter(|device| device.places_itself) {
-        let slot = device.config.slot.into();
+    for slot in given.iter().filter_map(|device| device.slot) {
+        let slot = slot.into();
         if taken.contains(&slot) {
             return Err(Failure::new(
                 format!("two devices have slot {slot:#04x}"),
@@ -26,23 +26,21 @@ pub fn placed(given: &[DeviceProperties]) -> Result<Vec<DeviceConfig>, Failure> 
         }
         taken.push(slot);
     }
-    let first: u8 = DeviceConfig::default().slot.into();
-    let mut devices = Vec::new();
-    for device in given {
-        let mut config = device.config;
-        if !device.places_itself {
-            let free = (first..32).find(|slot| !taken.contains(slot));
-            config.slot = free
-                .and_then(|slot| Slot::try_from(slot).ok())
-                .ok_or_else(|| {
-                    Failure::new(
-                        "there is no free slot for all devices",
-                        "give fewer devices, or slots below 0x18",
-                    )
-                })?;
-            taken.push(config.slot.into());
-        }
-        devices.push(config);
-    }
-    Ok(devices)
+    let first: u8 = PlacedDevice::default().slot.into();
+    let mut free = || {
+        let slot = (first..32).find(|slot| !taken.contains(slot))?;
+        taken.push(slot);
+        Slot::try_from(slot).ok()
+    };
+    let place = |device: &DeviceProperties| {
+        let slot = device.slot.or_else(&mut free).ok_or_else(|| {
+            Failure::new(
+                "there is no free slot for all devices",
+                "give fewer devices, or slots below 0x18",
+            )
+        })?;
+        let config = device.config;
+        Ok(PlacedDevice { slot, config })
+    };
+    given.iter().map(place).collect()
 }

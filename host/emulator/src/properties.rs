@@ -9,60 +9,58 @@ use vgpu_pci::{PciId, Slot};
 use crate::number;
 
 /// What a user chose; all else is the default.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceProperties {
     /// The device.
     pub config: DeviceConfig,
-    /// Whether the user chose a slot.
-    pub places_itself: bool,
+    /// Its slot on bus 0, where one was chosen.
+    pub slot: Option<Slot>,
 }
 
 /// A property of a device.
 struct Property {
     name: &'static str,
-    /// The value of a configuration.
-    get: fn(&DeviceConfig) -> String,
-    /// Puts a value into a configuration.
-    set: fn(&mut DeviceConfig, &str) -> Result<(), String>,
+    /// Its value, where it has one.
+    get: fn(&DeviceProperties) -> Option<String>,
+    /// Gives it a value.
+    set: fn(&mut DeviceProperties, &str) -> Result<(), String>,
 }
-
-const SLOT: &str = "slot";
 
 const PROPERTIES: [Property; 7] = [
     Property {
         name: "vendor-id",
-        get: |c| shown(c.vendor_id),
-        set: |c, v| id(v).map(|id| c.vendor_id = id),
+        get: |p| Some(shown(p.config.vendor_id)),
+        set: |p, v| id(v).map(|id| p.config.vendor_id = id),
     },
     Property {
         name: "device-id",
-        get: |c| shown(c.device_id),
-        set: |c, v| id(v).map(|id| c.device_id = id),
+        get: |p| Some(shown(p.config.device_id)),
+        set: |p, v| id(v).map(|id| p.config.device_id = id),
     },
     Property {
         name: "subsystem-vendor-id",
-        get: |c| shown(c.subsystem_vendor_id),
-        set: |c, v| id(v).map(|id| c.subsystem_vendor_id = id),
+        get: |p| Some(shown(p.config.subsystem_vendor_id)),
+        set: |p, v| id(v).map(|id| p.config.subsystem_vendor_id = id),
     },
     Property {
         name: "subsystem-id",
-        get: |c| shown(c.subsystem_id),
-        set: |c, v| id(v).map(|id| c.subsystem_id = id),
+        get: |p| Some(shown(p.config.subsystem_id)),
+        set: |p, v| id(v).map(|id| p.config.subsystem_id = id),
     },
     Property {
         name: "revision",
-        get: |c| c.revision.to_string(),
-        set: |c, v| revision(v).map(|revision| c.revision = revision),
+        get: |p| Some(p.config.revision.to_string()),
+        set: |p, v| revision(v).map(|revision| p.config.revision = revision),
     },
     Property {
         name: "bar0-size",
-        get: |c| number::size(c.bar0_size.bytes().into()),
-        set: |c, v| size(v).map(|size| c.bar0_size = size),
+        get: |p| Some(number::size(p.config.bar0_size.bytes().into())),
+        set: |p, v| size(v).map(|size| p.config.bar0_size = size),
     },
     Property {
-        name: SLOT,
-        get: |c| format!("{:#04x}", u8::from(c.slot)),
-        set: |c, v| slot(v).map(|slot| c.slot = slot),
+        name: "slot",
+        get: |p| p.slot.map(|slot| format!("{:#04x}", u8::from(slot))),
+        set: |p, v| slot(v).map(|slot| p.slot = Some(slot)),
     },
 ];
 
@@ -70,7 +68,7 @@ impl FromStr for DeviceProperties {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let mut config = DeviceConfig::default();
+        let mut properties = Self::default();
         let mut seen = Vec::new();
         for part in text.split(',') {
             let (name, value) = part
@@ -85,36 +83,30 @@ impl FromStr for DeviceProperties {
                 return Err(format!("'{name}' is given twice"));
             }
             seen.push(name);
-            set(&mut config, value).map_err(|cause| format!("{name}={value}: {cause}"))?;
+            set(&mut properties, value).map_err(|cause| format!("{name}={value}: {cause}"))?;
         }
-        Ok(Self {
-            config,
-            places_itself: seen.contains(&SLOT),
-        })
+        Ok(properties)
     }
 }
 
-/// The list that gives a device this configuration: what differs from the default, and the slot where it has a meaning.
-/// None where nothing is to be said.
-pub(crate) fn text(config: &DeviceConfig, has_slot: bool) -> Option<String> {
-    let default = DeviceConfig::default();
-    let said = PROPERTIES.iter().filter_map(|Property { name, get, .. }| {
-        let value = get(config);
-        let is_said = match *name {
-            SLOT => has_slot,
-            _ => value != get(&default),
-        };
-        is_said.then(|| format!("{name}={value}"))
-    });
-    let said: Vec<String> = said.collect();
-    (!said.is_empty()).then(|| said.join(","))
+impl DeviceProperties {
+    /// The list that gives a device these properties: what differs from the default. None where nothing is to be said.
+    pub(crate) fn text(&self) -> Option<String> {
+        let default = Self::default();
+        let said = PROPERTIES.iter().filter_map(|Property { name, get, .. }| {
+            let value = get(self).filter(|value| get(&default).as_ref() != Some(value))?;
+            Some(format!("{name}={value}"))
+        });
+        let said: Vec<String> = said.collect();
+        (!said.is_empty()).then(|| said.join(","))
+    }
 }
 
 /// The properties in `text` but the slot, as QEMU's `-device` takes them, in
-/// the slot of `config`. QEMU reads its `addr` as a hexadecimal number.
+/// this slot. QEMU reads its `addr` as a hexadecimal number.
 #[must_use]
-pub fn as_qemu(text: &str, config: &DeviceConfig) -> String {
-    let slot = format!("addr={:#x}", u8::from(config.slot));
+pub fn as_qemu(text: &str, slot: Slot) -> String {
+    let slot = format!("addr={:#x}", u8::from(slot));
     let others = text
         .split(',')
         .filter(|part| !part.is_empty() && !part.starts_with("slot="));
@@ -164,6 +156,8 @@ fn size(text: &str) -> Result<Bar0Size, String> {
 
 #[cfg(test)]
 mod tests {
+    use vgpu_xen::PlacedDevice;
+
     use super::*;
 
     fn parse(text: &str) -> Result<DeviceProperties, String> {
@@ -183,8 +177,7 @@ mod tests {
         assert_eq!(u16::from(config.subsystem_id), 0xfffe);
         assert_eq!(config.revision, 255);
         assert_eq!(config.bar0_size.bytes(), 65536);
-        assert_eq!(u8::from(config.slot), 0x19);
-        assert!(all.places_itself);
+        assert_eq!(all.slot.map(u8::from), Some(0x19));
 
         let one = parse("revision=0x10").unwrap();
         let expected = DeviceConfig {
@@ -192,7 +185,7 @@ mod tests {
             ..DeviceConfig::default()
         };
         assert_eq!(one.config, expected);
-        assert!(!one.places_itself);
+        assert_eq!(one.slot, None);
         for size in ["4096", "4K", "4k", "0x1000", "0x4K"] {
             let properties = parse(&format!("bar0-size={size}")).unwrap();
             assert_eq!(properties.config, DeviceConfig::default(), "{size}");
@@ -208,11 +201,13 @@ mod tests {
         for (text, qemu) in [
             ("slot=24", "addr=0x18"),
             ("slot=0x1a,bar0-size=64K", "bar0-size=64K,addr=0x1a"),
-            ("revision=2", "revision=2,addr=0x18"),
+            ("slot=0x4,revision=2", "revision=2,addr=0x4"),
         ] {
-            assert_eq!(as_qemu(text, &parse(text).unwrap().config), qemu);
+            assert_eq!(as_qemu(text, parse(text).unwrap().slot.unwrap()), qemu);
         }
-        assert_eq!(as_qemu("", &DeviceConfig::default()), "addr=0x18");
+        let slot = PlacedDevice::default().slot;
+        assert_eq!(as_qemu("", slot), "addr=0x18");
+        assert_eq!(as_qemu("revision=2", slot), "revision=2,addr=0x18");
     }
 
     #[test]

@@ -284,7 +284,6 @@ fn config(options: &VgpuOptions) -> Result<DeviceConfig, String> {
         revision: options.revision,
         bar0_size: Bar0Size::try_from(options.bar0_size)
             .map_err(|cause| format!("property 'bar0-size': {cause}"))?,
-        ..DeviceConfig::default()
     })
 }
 

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use vgpu_device::DeviceConfig;
+use vgpu_pci::Slot;
 use xen_dm::DomainId;
 
 /// What to emulate, for whom.
@@ -14,13 +15,35 @@ pub struct Options {
     /// The domain that the emulator runs in, whose backends xenstore has the devices among.
     pub backend: DomainId,
     /// Its devices, each in a slot of its own.
-    pub devices: Vec<DeviceConfig>,
+    pub devices: Vec<PlacedDevice>,
     /// Where the host's side connects.
     pub control: PathBuf,
     /// Whether accesses go to the log from the start.
     pub trace: bool,
     /// The serving process runs as this user id plus the domain's id. Not 0.
     pub uid_base: u32,
+}
+
+/// A device of a domain. The default is the device as its specification has it, in
+/// slot 0x18: nothing else sits there in the VMs of Xen and XCP-ng.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PlacedDevice {
+    /// Its slot on bus 0.
+    pub slot: Slot,
+    /// What it is.
+    pub config: DeviceConfig,
+}
+
+const DEFAULT_SLOT: u8 = 0x18;
+
+impl Default for PlacedDevice {
+    #[expect(clippy::unwrap_used, reason = "a constant, covered by a test")]
+    fn default() -> Self {
+        Self {
+            slot: Slot::try_from(DEFAULT_SLOT).unwrap(),
+            config: DeviceConfig::default(),
+        }
+    }
 }
 
 /// The folder below which each domain's emulator has one.

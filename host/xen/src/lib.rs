@@ -49,7 +49,7 @@ mod xen;
 pub use clean_up::clean_up;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
-pub use layout::{Options, control_path};
+pub use layout::{Options, PlacedDevice, control_path};
 pub use sandbox::POLICY;
 pub use serve::serve;
 pub use supervisor::supervise;

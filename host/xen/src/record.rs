@@ -10,6 +10,7 @@ use vgpu_device::DeviceConfig;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
+use crate::PlacedDevice;
 use crate::error::Error;
 
 /// The first word of the file.
@@ -50,8 +51,26 @@ pub(crate) enum Stage {
 pub(crate) struct Devices(String);
 
 impl Devices {
-    pub(crate) fn of(devices: &[DeviceConfig]) -> Self {
-        Self(format!("{devices:?}"))
+    /// The text is what it has always been: after an upgrade, a supervisor takes over what one of before has made.
+    pub(crate) fn of(devices: &[PlacedDevice]) -> Self {
+        let text = |device: &PlacedDevice| {
+            let PlacedDevice { slot, config } = device;
+            let DeviceConfig {
+                vendor_id,
+                device_id,
+                subsystem_vendor_id,
+                subsystem_id,
+                revision,
+                bar0_size,
+            } = config;
+            format!(
+                "DeviceConfig {{ vendor_id: {vendor_id:?}, device_id: {device_id:?}, \
+                 subsystem_vendor_id: {subsystem_vendor_id:?}, subsystem_id: {subsystem_id:?}, \
+                 revision: {revision}, bar0_size: {bar0_size:?}, slot: {slot:?} }}"
+            )
+        };
+        let texts: Vec<_> = devices.iter().map(text).collect();
+        Self(format!("[{}]", texts.join(", ")))
     }
 }
 
@@ -143,11 +162,23 @@ mod tests {
 
     fn record(stage: Stage) -> Record {
         Record {
-            devices: Devices::of(&[DeviceConfig::default(), DeviceConfig::default()]),
+            devices: Devices::of(&[PlacedDevice::default(), PlacedDevice::default()]),
             server: ServerId(7),
             mark: u64::MAX,
             stage,
         }
+    }
+
+    #[test]
+    fn a_record_has_the_text_of_all_versions() {
+        let device = "DeviceConfig { vendor_id: PciId(6900), device_id: PciId(4369), \
+                      subsystem_vendor_id: PciId(6900), subsystem_id: PciId(4369), revision: 1, \
+                      bar0_size: Bar0Size(BarSize(4096)), slot: Slot(24) }";
+        let mark = u64::MAX;
+        assert_eq!(
+            record(Stage::Made).text(),
+            format!("vgpu-stub-xen-1 made 7 {mark}\n[{device}, {device}]\n")
+        );
     }
 
     #[test]

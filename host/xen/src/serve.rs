@@ -20,7 +20,7 @@ use xen_dm::device_model::{DeviceModel, ServerId};
 use crate::error::{Error, cannot};
 use crate::hypervisor::Hypervisor;
 use crate::kept::{Kept, KeptError};
-use crate::layout::{Folder, Options};
+use crate::layout::{Folder, Options, PlacedDevice};
 use crate::machine::{Machine, Placed};
 use crate::mapping::Mapping;
 use crate::request_loop;
@@ -179,7 +179,7 @@ fn machine(
     let mut placed = Vec::new();
     let mut all_left = Vec::new();
     let mut emulators = Vec::new();
-    for (index, config) in options.devices.iter().enumerate() {
+    for (index, PlacedDevice { slot, config }) in options.devices.iter().enumerate() {
         let (state, left) = kept.device(index);
         let mut device = Device::new(config, PortType::RootComplexIntegratedEndpoint);
         let effects = device.restore(&state).map_err(|_| KeptError::Format)?;
@@ -190,7 +190,7 @@ fn machine(
         let emulator = Arc::new(emulator);
         emulators.push((*config, Arc::clone(&emulator)));
         let journal = Box::new(kept.keeper(index));
-        placed.push(Placed::new(config.slot.into(), emulator, bar0, journal));
+        placed.push(Placed::new((*slot).into(), emulator, bar0, journal));
         all_left.push(left);
     }
     Ok((Machine::new(placed), all_left, emulators))

@@ -129,8 +129,9 @@ fn check_slots(options: &Options) -> Result<(), Error> {
 
 /// The registers of devices that nobody has touched.
 fn new_states(options: &Options) -> Vec<[u8; vgpu_device::STATE_SIZE]> {
-    let device = |config| Device::new(config, PortType::RootComplexIntegratedEndpoint);
-    let devices = options.devices.iter().map(device);
+    let configs = options.devices.iter().map(|device| &device.config);
+    let devices =
+        configs.map(|config| Device::new(config, PortType::RootComplexIntegratedEndpoint));
     devices.map(|device| device.save()).collect()
 }
 

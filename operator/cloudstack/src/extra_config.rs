@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use serde_json::json;
-use vgpu_device::DeviceConfig;
-use vgpu_emulator::as_qemu;
+use vgpu_emulator::{PlacedDevice, as_qemu};
+use vgpu_pci::Slot;
 use vgpu_terminal::Failure;
 
 use crate::call::percent_encoded;
@@ -34,8 +34,8 @@ impl ExtraConfig {
 
     /// KVM, with a QEMU that has the device: each device's properties as the
     /// user gave them, and where it is to be.
-    pub(crate) fn built_in<'a>(devices: impl Iterator<Item = (&'a str, &'a DeviceConfig)>) -> Self {
-        Self::qemu(devices.map(|(text, config)| format!("vgpu-stub,{}", as_qemu(text, config))))
+    pub(crate) fn built_in<'a>(devices: impl Iterator<Item = (&'a str, Slot)>) -> Self {
+        Self::qemu(devices.map(|(text, slot)| format!("vgpu-stub,{}", as_qemu(text, slot))))
     }
 
     /// KVM, with a stock QEMU and a server beside it.
@@ -52,7 +52,7 @@ impl ExtraConfig {
                 "give the socket's path on the host, such as /run/vgpu-stub/vm1/vfio-user.sock",
             ));
         };
-        let slot = u8::from(DeviceConfig::default().slot);
+        let slot = u8::from(PlacedDevice::default().slot);
         let device = json!({
             "driver": "vfio-user-pci",
             "addr": format!("{slot:#x}"),

@@ -89,5 +89,7 @@ fn built_in(given: &[String]) -> Result<ExtraConfig, Failure> {
     });
     let placed = placed(&parsed.collect::<Result<Vec<_>, _>>()?)?;
     let words = given.iter().map(String::as_str).chain([""]);
-    Ok(ExtraConfig::built_in(words.zip(&placed)))
+    Ok(ExtraConfig::built_in(
+        words.zip(placed.iter().map(|device| device.slot)),
+    ))
 }

@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
     if args
         .device
         .as_ref()
-        .is_some_and(|device| device.places_itself)
+        .is_some_and(|device| device.slot.is_some())
     {
         return Err(Failure::new(
             "--device slot=… has no meaning here: QEMU chooses the slot",

@@ -123,10 +123,9 @@ impl<'a> Wanted<'a> {
                     "see vgpu-stub xen --help for the properties",
                 )
             })?;
-            let words = if properties.places_itself {
-                as_qemu(device, &properties.config)
-            } else {
-                device.clone()
+            let words = match properties.slot {
+                Some(slot) => as_qemu(device, slot),
+                None => device.clone(),
             };
             devices.push(format!("{DEVICE},{words}"));
             given.push(properties);

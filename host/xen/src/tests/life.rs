@@ -6,11 +6,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use vgpu_device::{DeviceConfig, STATE_SIZE};
+use vgpu_device::STATE_SIZE;
 use vgpu_pci::Slot;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
+use crate::PlacedDevice;
 use crate::error::Error;
 use crate::fake::Killed;
 use crate::fake::servers::{FakeServers, Server};
@@ -28,9 +29,9 @@ struct World {
 }
 
 fn wanted(slots: &[u8]) -> Wanted {
-    let device = |slot: &u8| DeviceConfig {
+    let device = |slot: &u8| PlacedDevice {
         slot: Slot::try_from(*slot).unwrap(),
-        ..DeviceConfig::default()
+        ..PlacedDevice::default()
     };
     Wanted {
         domain: DOMAIN,
