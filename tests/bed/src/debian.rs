@@ -3,93 +3,23 @@
 //! Each suite has an apt configuration of its own in the cache, so nothing of the host's apt changes, no privilege is
 //! needed, and the suite need not be the host's. What the host's apt says on mirrors and proxies holds here too.
 
-use std::fmt;
+mod apt;
+mod suite;
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 
-use crate::cache::{Cache, Lock, digest};
+use apt::{ARCHITECTURE, Apt};
+pub use suite::Suite;
+
+use crate::cache::{Cache, digest};
 use crate::failure::Mend;
 use crate::host_packages::{self, Package};
 use crate::steps::{Step, Steps};
-
-/// How old the package lists may grow.
-const LISTS_LAST: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Guests are x86-64, whatever the host is.
-const ARCHITECTURE: &str = "amd64";
-
-/// A release of Debian or Ubuntu.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Suite {
-    distribution: &'static Distribution,
-    codename: String,
-    /// Newer packages for this release are preferred.
-    backports: bool,
-}
-
-/// What the suites of one distribution have in common.
-#[derive(Debug, PartialEq, Eq)]
-struct Distribution {
-    name: &'static str,
-    components: &'static str,
-    /// The package with `keyring`.
-    keyring_package: &'static str,
-    keyring: &'static str,
-    archives: &'static [Archive],
-}
-
-/// What follows the codename in the name of the suite with backports.
-const BACKPORTS: &str = "-backports";
-
-/// One tree of an archive.
-#[derive(Debug, PartialEq, Eq)]
-struct Archive {
-    /// The label in its Release file.
-    label: &'static str,
-    uri: &'static str,
-    /// What follows the codename in the name of a suite.
-    suffixes: &'static [&'static str],
-    /// Whether the suite with the release's backports is here.
-    backports: bool,
-}
-
-static DEBIAN: Distribution = Distribution {
-    name: "Debian",
-    components: "main",
-    keyring_package: "debian-archive-keyring",
-    keyring: "/usr/share/keyrings/debian-archive-keyring.gpg",
-    archives: &[
-        Archive {
-            label: "Debian",
-            uri: "http://deb.debian.org/debian",
-            suffixes: &["", "-updates"],
-            backports: true,
-        },
-        Archive {
-            label: "Debian-Security",
-            uri: "http://deb.debian.org/debian-security",
-            suffixes: &["-security"],
-            backports: false,
-        },
-    ],
-};
-
-static UBUNTU: Distribution = Distribution {
-    name: "Ubuntu",
-    components: "main universe",
-    keyring_package: "ubuntu-keyring",
-    keyring: "/usr/share/keyrings/ubuntu-archive-keyring.gpg",
-    archives: &[Archive {
-        label: "Ubuntu",
-        uri: "http://archive.ubuntu.com/ubuntu",
-        suffixes: &["", "-updates", "-security"],
-        backports: true,
-    }],
-};
 
 /// An unpacked source package.
 #[derive(Debug, Clone)]
@@ -98,68 +28,6 @@ pub struct Source {
     pub version: String,
     /// The unpacked tree, with Debian's patches applied.
     pub dir: PathBuf,
-}
-
-impl Suite {
-    /// The release of Debian with this codename, such as `bookworm`.
-    #[must_use]
-    pub fn debian(codename: &str) -> Self {
-        Self {
-            distribution: &DEBIAN,
-            codename: codename.to_string(),
-            backports: false,
-        }
-    }
-
-    /// The same release with its backports, which are preferred: newer packages that are built for it.
-    #[must_use]
-    pub fn with_backports(self) -> Self {
-        Self {
-            backports: true,
-            ..self
-        }
-    }
-
-    /// The release that this machine runs, or the one that it derives from.
-    ///
-    /// # Errors
-    /// When `/etc/os-release` names neither Debian nor Ubuntu.
-    pub fn host() -> Result<Self> {
-        let path = "/etc/os-release";
-        let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-        Self::from_os_release(&text)
-            .ok_or_else(|| anyhow!("{path} names no release of Debian or Ubuntu"))
-            .mend("Name a release of Debian, such as bookworm.")
-    }
-
-    fn from_os_release(text: &str) -> Option<Self> {
-        let field = |name: &str| {
-            let value = text
-                .lines()
-                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
-            Some(value.trim_matches('"').to_string())
-        };
-        let distribution = match field("ID")?.as_str() {
-            "debian" => Some((&DEBIAN, field("VERSION_CODENAME")?)),
-            "ubuntu" => Some((&UBUNTU, field("VERSION_CODENAME")?)),
-            _ => None,
-        };
-        // Derivatives say what they derive from.
-        let (distribution, codename) = distribution
-            .or_else(|| Some((&UBUNTU, field("UBUNTU_CODENAME")?)))
-            .or_else(|| Some((&DEBIAN, field("DEBIAN_CODENAME")?)))?;
-        Some(Self {
-            distribution,
-            codename,
-            backports: false,
-        })
-    }
-
-    /// The codename, such as `bookworm`.
-    #[must_use]
-    pub fn codename(&self) -> &str {
-        &self.codename
-    }
 }
 
 /// The folder with the contents of exactly these `packages` of `suite`, without their dependencies.
@@ -231,7 +99,7 @@ pub fn root(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) -> R
                     .arg(format!("--include={}", packages.join(",")))
                     .args(["--architectures", ARCHITECTURE])
                     .arg(format!("--aptopt={}", options.display()))
-                    .arg(&suite.codename)
+                    .arg(suite.codename())
                     .arg(dir.join("root.tar"))
                     .arg(sources);
                 step.run(&mut make)
@@ -390,180 +258,8 @@ fn unpack_once(
     Ok(entry.join("root"))
 }
 
-/// A private apt, for one suite.
-struct Apt {
-    suite: Suite,
-    dir: PathBuf,
-    _lock: Lock,
-}
-
-impl Apt {
-    fn open(cache: &Cache, suite: &Suite) -> Result<Self> {
-        let lock = cache.lock(&format!("apt-{suite}"))?;
-        let dir = cache.dir(&format!("apt/{suite}"))?;
-        for folder in ["state/lists/partial", "cache/archives/partial", "parts"] {
-            fs::create_dir_all(dir.join(folder))?;
-        }
-        let apt = Self {
-            suite: suite.clone(),
-            dir,
-            _lock: lock,
-        };
-        let acquire = host_output("apt-config", &["dump", "Acquire"])?;
-        fs::write(apt.dir.join("apt.conf"), apt.configuration(&acquire))?;
-        Ok(apt)
-    }
-
-    /// A command that reads this configuration and none of the host's.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("APT_CONFIG", self.dir.join("apt.conf"))
-            .env("LC_ALL", "C");
-        command
-    }
-
-    /// Does `work`, which needs the package lists. Lists that are missing or old are fetched before, and again where
-    /// `work` fails: the archive has replaced what they name.
-    fn with_lists<T>(&self, step: &Step, work: impl Fn() -> Result<T>) -> Result<T> {
-        let updated = self.dir.join("updated");
-        let age = fs::metadata(&updated)
-            .and_then(|file| file.modified())
-            .map(|time| time.elapsed());
-        if matches!(age, Ok(Ok(age)) if age < LISTS_LAST) {
-            match work() {
-                Ok(value) => return Ok(value),
-                Err(error) => step.say(&format!("{error:#}; fetching the package lists again")),
-            }
-        }
-        self.update(step).mend(CHECK_NETWORK)?;
-        fs::write(updated, "")?;
-        work().mend(CHECK_NETWORK)
-    }
-
-    /// Fetches the package lists: from the mirrors that the host's apt uses, where it does, and else from the
-    /// distribution's own servers.
-    fn update(&self, step: &Step) -> Result<()> {
-        let targets = host_output(
-            "apt-get",
-            &["indextargets", "--format", "$(LABEL)\t$(REPO_URI)"],
-        )?;
-        let list = self.dir.join("sources.list");
-        let original = self.suite.sources_list("");
-        let mirrored = self.suite.sources_list(&targets);
-        if mirrored != original {
-            fs::write(&list, &mirrored)?;
-            match step.run(self.command("apt-get").arg("update")) {
-                Ok(()) => return Ok(()),
-                Err(error) => step.say(&format!("{error:#}; trying without the mirror")),
-            }
-        }
-        fs::write(&list, &original)?;
-        step.run(self.command("apt-get").arg("update"))
-    }
-
-    /// The configuration file. `acquire` is the host's `apt-config dump Acquire`, for its proxies.
-    fn configuration(&self, acquire: &str) -> String {
-        let dir = self.dir.display();
-        let mut text = format!(
-            r#"Dir::Etc::Main "/dev/null";
-Dir::Etc::Parts "{dir}/parts";
-Dir::Etc::SourceList "{dir}/sources.list";
-Dir::Etc::SourceParts "/dev/null";
-Dir::Etc::Preferences "/dev/null";
-Dir::Etc::PreferencesParts "/dev/null";
-Dir::State "{dir}/state";
-Dir::State::Status "/dev/null";
-Dir::Cache "{dir}/cache";
-APT::Architecture "{ARCHITECTURE}";
-APT::Architectures "{ARCHITECTURE}";
-APT::Sandbox::User "root";
-APT::Update::Error-Mode "any";
-Acquire::Languages "none";
-Acquire::GzipIndexes "true";
-Acquire::Retries "3";
-"#
-        );
-        if self.suite.backports {
-            // Without this, apt takes them only where they are asked for by version.
-            text += &format!("APT::Default-Release \"{}\";\n", self.suite);
-        }
-        for line in acquire
-            .lines()
-            .filter(|line| line.starts_with("Acquire::http"))
-        {
-            text += &format!("{line}\n");
-        }
-        text
-    }
-}
-
-const CHECK_NETWORK: &str = "Check the network (behind a proxy, set apt's Acquire::http::Proxy), and that the \
-                             release and the packages exist.";
-
 const CHECK_NETWORK_AND_USER: &str = "Check the network (behind a proxy, set apt's Acquire::http::Proxy). Who is not \
                                       root needs the package uidmap, and a line in /etc/subuid and /etc/subgid.";
-
-impl Suite {
-    /// The package that verifies what comes from the archive.
-    fn keyring(&self) -> Package {
-        Package::file(self.distribution.keyring_package, self.distribution.keyring)
-    }
-
-    fn full_name(&self) -> String {
-        format!("{} {self}", self.distribution.name)
-    }
-
-    /// The sources of this suite. `targets` are lines of label, tab, address: the archives that the host's apt uses.
-    fn sources_list(&self, targets: &str) -> String {
-        let Distribution {
-            components,
-            keyring,
-            archives,
-            ..
-        } = self.distribution;
-        let mut list = String::new();
-        for archive in *archives {
-            let mirror = targets.lines().find_map(|line| {
-                line.strip_prefix(archive.label)?
-                    .strip_prefix('\t')
-                    .filter(|uri| uri.contains("://"))
-            });
-            let uri = mirror.unwrap_or(archive.uri).trim_end_matches('/');
-            let backports = self.backports && archive.backports;
-            // Sid, where all packages arrive first, has no updates.
-            for suffix in archive
-                .suffixes
-                .iter()
-                .filter(|suffix| suffix.is_empty() || self.codename != "sid")
-                .chain(backports.then_some(&BACKPORTS))
-            {
-                let suite = format!("{}{suffix}", self.codename);
-                for kind in ["deb", "deb-src"] {
-                    list += &format!("{kind} [signed-by={keyring}] {uri} {suite} {components}\n");
-                }
-            }
-        }
-        list
-    }
-}
-
-impl fmt::Display for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let suffix = if self.backports { BACKPORTS } else { "" };
-        write!(f, "{}{suffix}", self.codename)
-    }
-}
-
-/// What a command of the host's apt prints.
-fn host_output(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .with_context(|| format!("cannot run {program}"))
-        .mend("Run this on Debian or Ubuntu, where apt is at hand.")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
 
 fn files_with_extension(dir: &Path, extension: &str) -> Result<Vec<PathBuf>> {
     let mut paths = fs::read_dir(dir)?
@@ -577,86 +273,6 @@ fn files_with_extension(dir: &Path, extension: &str) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_and_derivatives_are_told() {
-        let suite = |text| Suite::from_os_release(text);
-        assert_eq!(
-            suite("ID=debian\nVERSION_CODENAME=bookworm\n"),
-            Some(Suite::debian("bookworm"))
-        );
-        let noble = Some(Suite {
-            distribution: &UBUNTU,
-            codename: "noble".into(),
-            backports: false,
-        });
-        assert_eq!(
-            suite("ID=ubuntu\nVERSION_CODENAME=noble\nUBUNTU_CODENAME=noble\n"),
-            noble
-        );
-        assert_eq!(
-            suite("ID=linuxmint\nVERSION_CODENAME=wilma\nUBUNTU_CODENAME=\"noble\"\n"),
-            noble
-        );
-        assert_eq!(
-            suite("ID=linuxmint\nVERSION_CODENAME=faye\nDEBIAN_CODENAME=bookworm\n"),
-            Some(Suite::debian("bookworm"))
-        );
-        assert_eq!(suite("ID=fedora\nVERSION_CODENAME=\"\"\n"), None);
-    }
-
-    #[test]
-    fn the_mirrors_of_the_host_are_used() {
-        let suite = Suite::debian("trixie");
-        let targets = "hashicorp\thttps://example.net/\nDebian-Security\thttp://mirror.example/sec/\n\
-                       Debian\thttps://mirror.example/debian/\n";
-        let list = suite.sources_list(targets);
-        assert!(
-            list.contains("] https://mirror.example/debian trixie-updates main\n"),
-            "{list}"
-        );
-        assert!(
-            list.contains("deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "),
-            "{list}"
-        );
-        assert!(
-            list.contains("] http://mirror.example/sec trixie-security main\n"),
-            "{list}"
-        );
-        assert!(
-            !list.contains("deb.debian.org") && !list.contains("example.net"),
-            "{list}"
-        );
-        assert!(
-            suite
-                .sources_list("")
-                .contains("] http://deb.debian.org/debian trixie main\n")
-        );
-        let sid = Suite::debian("sid").sources_list("");
-        assert!(
-            sid.contains(" sid main\n") && !sid.contains("sid-"),
-            "{sid}"
-        );
-    }
-
-    #[test]
-    fn backports_come_from_the_main_archive() {
-        let suite = Suite::debian("trixie").with_backports();
-        let list = suite.sources_list("");
-        let backports: Vec<_> = list
-            .lines()
-            .filter(|line| line.contains("-backports"))
-            .collect();
-        let source = "[signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
-                      http://deb.debian.org/debian trixie-backports main";
-        assert_eq!(
-            backports,
-            [format!("deb {source}"), format!("deb-src {source}")]
-        );
-        assert!(list.contains(" trixie-security main\n"), "{list}");
-        assert_eq!(suite.full_name(), "Debian trixie-backports");
-        assert_ne!(suite, Suite::debian("trixie"));
-    }
 
     #[test]
     fn a_plan_is_read() {
