@@ -7,7 +7,6 @@ pub(crate) mod config;
 pub(crate) mod identity;
 pub(crate) mod ids;
 pub(crate) mod kernel_log;
-pub(crate) mod mapped_bar;
 mod probe;
 pub(crate) mod report;
 mod resource;

@@ -2,15 +2,16 @@
 //! function has depends on the bus that it sits on, and is no part of it.
 
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vgpu_abi::bar0;
+use vgpu_bar::MappedBar;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::{
     config,
-    mapped_bar::MappedBar,
     report::Evidence,
     resource::Resource,
     state::State,
@@ -117,7 +118,7 @@ fn check_request_id(function: &Function<'_>, evidence: &mut Evidence) -> Result<
         .and_then(|size| Ok(usize::try_from(size)?))
         .or_mend(NOT_ALLOWED)?;
     let file = function.open_resource(bar0::INDEX).or_mend(NOT_ALLOWED)?;
-    let bar = match MappedBar::new(file, size) {
+    let bar = match MappedBar::new(file, size).context("cannot map the BAR") {
         Ok(bar) => bar,
         // Not even to root: the kernel is locked down, and does not show it.
         Err(error) if is_forbidden(&error) => {
@@ -127,12 +128,13 @@ fn check_request_id(function: &Function<'_>, evidence: &mut Evidence) -> Result<
         Err(error) => return Err(error).or_mend(NOT_ALLOWED),
     };
 
-    let before = bar.read(REQUEST_ID).or_mend(NO_ANSWER)?;
+    let request_id = bar.register(REQUEST_ID).or_mend(NO_ANSWER)?;
+    let before = request_id.load(Ordering::Relaxed);
     let undo = Undo::new(|| {
-        write_and_read_back(&bar, before).context("Request ID does not take its value back")
+        write_and_read_back(request_id, before).context("Request ID does not take its value back")
     });
     for pattern in PATTERNS {
-        write_and_read_back(&bar, pattern).or_mend(NO_ANSWER)?;
+        write_and_read_back(request_id, pattern).or_mend(NO_ANSWER)?;
         evidence.note(format!(
             "resource0: Request ID at {REQUEST_ID:#05x} keeps {pattern:#010x}"
         ));
@@ -148,9 +150,9 @@ fn is_forbidden(error: &anyhow::Error) -> bool {
     error.and_then(io::Error::raw_os_error) == Some(Errno::PERM.raw_os_error())
 }
 
-fn write_and_read_back(bar: &MappedBar, value: u32) -> Result<()> {
-    bar.write(REQUEST_ID, value)?;
-    let read = bar.read(REQUEST_ID)?;
+fn write_and_read_back(request_id: &AtomicU32, value: u32) -> Result<()> {
+    request_id.store(value, Ordering::Relaxed);
+    let read = request_id.load(Ordering::Relaxed);
     ensure!(
         read == value,
         "Request ID at BAR0 offset {REQUEST_ID:#05x}: wrote {value:#010x}, read {read:#010x}"

@@ -2,8 +2,11 @@
 //! that change nothing; here each fault has a mend to type.
 
 use std::path::PathBuf;
+use std::sync::atomic::Ordering;
 
+use anyhow::Context;
 use vgpu_abi::{bar0, ids::CLASS_CODE};
+use vgpu_bar::MappedBar;
 use vgpu_terminal::shell::this_command;
 
 use super::finding::{Mend, OrType, Point, Trouble};
@@ -11,7 +14,6 @@ use crate::check::config;
 use crate::check::identity;
 use crate::check::ids::Ids;
 use crate::check::kernel_log::{self, KernelLog};
-use crate::check::mapped_bar::MappedBar;
 use crate::check::report::Evidence;
 use crate::check::sysfs::{Function, Sysfs};
 use crate::check::{Paths, address::PciAddress, bar};
@@ -283,10 +285,12 @@ fn access(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
 fn read<const N: usize>(function: &Function<'_>, offsets: [u64; N]) -> anyhow::Result<[u32; N]> {
     let file = function.open_resource(bar0::INDEX)?;
     let size = usize::try_from(function.resource(bar0::INDEX)?.size())?;
-    let bar = MappedBar::new(file, size)?;
+    let bar = MappedBar::new(file, size).context("cannot map the BAR")?;
     let mut values = [0; N];
     for (value, offset) in values.iter_mut().zip(offsets) {
-        *value = bar.read(usize::try_from(offset)?)?;
+        *value = bar
+            .register(usize::try_from(offset)?)?
+            .load(Ordering::Relaxed);
     }
     Ok(values)
 }

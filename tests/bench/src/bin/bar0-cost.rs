@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use clap::Parser;
+use vgpu_bar::MappedBar;
 use vgpu_bench::{Access, Comparison, Failure, Median};
-use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -136,7 +136,7 @@ fn time(register: &AtomicU32, access: Access, count: u32) -> Duration {
 /// A function's BAR0.
 struct Bar0<'a> {
     address: &'a str,
-    mapping: MmapRegion,
+    mapping: MappedBar,
     offset: usize,
 }
 
@@ -154,7 +154,7 @@ impl<'a> Bar0<'a> {
         let map = || {
             let file = OpenOptions::new().read(true).write(true).open(&resource)?;
             let size = file.metadata()?.len() as usize;
-            MmapRegion::from_file(FileOffset::new(file, 0), size).map_err(std::io::Error::other)
+            MappedBar::new(file, size)
         };
         let mapping = map().map_err(|error| {
             Failure::new(
@@ -172,7 +172,7 @@ impl<'a> Bar0<'a> {
     }
 
     fn register(&self) -> Result<&AtomicU32, Failure> {
-        self.mapping.get_atomic_ref(self.offset).map_err(|error| {
+        self.mapping.register(self.offset).map_err(|error| {
             Failure::new(
                 format!("{} has no such place in its BAR0: {error}", self.address),
                 "Give another --offset, a multiple of 4.",

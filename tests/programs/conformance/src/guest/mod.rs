@@ -4,10 +4,9 @@ mod address;
 mod ports;
 
 use std::fs::OpenOptions;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use vm_memory::{FileOffset, MmapRegion, VolatileMemory};
+use vgpu_bar::{MappedBar, NoAccess};
 
 use crate::{Error, Target};
 
@@ -18,7 +17,7 @@ pub use ports::{ConfigPorts, Ports};
 #[derive(Debug)]
 pub struct Guest {
     config: ConfigPorts,
-    bar0: MmapRegion,
+    bar0: MappedBar,
 }
 
 impl Guest {
@@ -37,7 +36,7 @@ impl Guest {
             .write(true)
             .open(&resource)
             .with_context(|| format!("{} cannot be opened", resource.display()))?;
-        let bar0 = MmapRegion::from_file(FileOffset::new(file, 0), usize::try_from(bar0_size)?)
+        let bar0 = MappedBar::new(file, usize::try_from(bar0_size)?)
             .with_context(|| format!("{} cannot be mapped", resource.display()))?;
         Ok(Self {
             config: ConfigPorts::open(address)
@@ -47,9 +46,8 @@ impl Guest {
     }
 }
 
-/// The mapping has no room for the access: the suite and the device disagree
-/// on BAR0's size.
-fn outside(error: &vm_memory::VolatileMemoryError) -> Error {
+/// Where it is past the end, the suite and the device disagree on BAR0's size.
+fn none(error: NoAccess) -> Error {
     Error::Access(error.to_string())
 }
 
@@ -65,42 +63,12 @@ impl Target for Guest {
     }
 
     fn bar0_read(&mut self, offset: u64, size: usize) -> Result<u64, Error> {
-        let at = offset as usize;
-        // One load of exactly this size, which a copy does not promise.
-        macro_rules! load {
-            ($atomic:ty) => {
-                self.bar0
-                    .get_atomic_ref::<$atomic>(at)
-                    .map(|cell| cell.load(Ordering::Relaxed).into())
-                    .map_err(|error| outside(&error))
-            };
-        }
-        match size {
-            1 => load!(AtomicU8),
-            2 => load!(AtomicU16),
-            4 => load!(AtomicU32),
-            8 => load!(AtomicU64),
-            _ => Err(no_size(size)),
-        }
+        self.bar0.read(offset as usize, size).map_err(none)
     }
 
     fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Error> {
-        let at = offset as usize;
-        macro_rules! store {
-            ($atomic:ty, $type:ty) => {
-                self.bar0
-                    .get_atomic_ref::<$atomic>(at)
-                    .map(|cell| cell.store(value as $type, Ordering::Relaxed))
-                    .map_err(|error| outside(&error))
-            };
-        }
-        match size {
-            1 => store!(AtomicU8, u8),
-            2 => store!(AtomicU16, u16),
-            4 => store!(AtomicU32, u32),
-            8 => store!(AtomicU64, u64),
-            _ => Err(no_size(size)),
-        }
+        let written = self.bar0.write(offset as usize, size, value);
+        written.map_err(none)
     }
 }
 
