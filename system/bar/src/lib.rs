@@ -134,9 +134,9 @@ mod tests {
     }
 
     #[test]
-    fn more_than_there_is_is_not_mapped() {
-        let file = tempfile::tempfile().unwrap();
-        file.set_len(4096).unwrap();
-        assert!(MappedBar::new(file, 1 << 20).is_err());
+    fn the_kernels_reason_is_told() {
+        let file = File::options().read(true).write(true).open("/dev/null");
+        let error = MappedBar::new(file.unwrap(), 4096).unwrap_err();
+        assert_eq!(error.raw_os_error(), Some(19), "ENODEV: {error}");
     }
 }
