@@ -146,6 +146,43 @@ fn groups_do_not_depend_on_each_other_in_a_ring() {
     assert!(left.is_empty(), "a ring among {:?}", left.keys());
 }
 
+/// The first cell of each row of a README's table is a folder in backquotes, the last names those it uses.
+#[test]
+fn the_operators_parts_use_what_their_readme_says() {
+    let readme = fs::read_to_string(checkout().join("operator/README.md")).unwrap();
+    let quoted = |cell: &str| -> BTreeSet<String> {
+        let words = cell.split('`').skip(1).step_by(2);
+        words.map(|it| it.trim_end_matches('/').into()).collect()
+    };
+    let mut below = BTreeSet::new();
+    let mut said = BTreeMap::new();
+    for row in readme.lines().rev().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+        let (folder, uses) = (quoted(cells[0]), cells[cells.len() - 1]);
+        let uses = match uses.trim() {
+            "all below" => below.clone(),
+            _ => quoted(uses),
+        };
+        assert!(uses.is_subset(&below), "{row}: not below it: {uses:?}");
+        below.extend(folder.clone());
+        said.insert(folder.first().unwrap().clone(), uses);
+    }
+    let operator = checkout().join("operator");
+    let folder = |path: &Path| Some(path.strip_prefix(&operator).ok()?.to_str()?.to_owned());
+    for package in metadata().packages {
+        let Some(name) = folder(package.manifest_path.parent().unwrap()) else {
+            continue;
+        };
+        let product = package.dependencies.iter().filter(|it| it.kind.is_none());
+        let uses: BTreeSet<_> = product
+            .filter_map(|it| folder(it.path.as_deref()?))
+            .collect();
+        let packaging = BTreeSet::from(["packaging".to_owned()]);
+        let said: BTreeSet<_> = said[&name].difference(&packaging).cloned().collect();
+        assert_eq!(uses, said, "{name}");
+    }
+}
+
 /// What `cargo xtask` is built of, and so what `cargo xtask book` waits for: no part of the product but what
 /// benchmarks read registers by.
 #[test]

@@ -2,12 +2,13 @@
 //! also what systemd reads the emulator's options from.
 
 use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
+use vgpu_new_file::NewFile;
 use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
@@ -118,13 +119,8 @@ impl Running {
     pub(crate) fn add(&self, record: &Record) -> Result<(), Failure> {
         let path = self.path(record.domain);
         let new = path.with_extension("new");
-        let write = || {
-            let mut options = File::options();
-            options.write(true).create(true).truncate(true).mode(0o600);
-            options.open(&new)?.write_all(record.text().as_bytes())?;
-            fs::rename(&new, &path)
-        };
-        write().map_err(refused)
+        let written = NewFile::write(new, &mut record.text().as_bytes(), None);
+        written.and_then(|new| new.rename(&path)).map_err(refused)
     }
 
     /// Removes a record, with what an emulator that was killed has left.
