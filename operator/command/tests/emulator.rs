@@ -1,8 +1,10 @@
 //! The emulator, started by the command that operators type.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -347,4 +349,23 @@ fn the_unit_s_command_line_works() {
     assert_eq!(read(&mut client, CONFIG, 0), 0x1111_1af4);
     assert!(folder.join("control.sock").exists());
     assert_eq!(server.end(Signal::TERM), Some(0));
+}
+
+/// An upgrade takes the program's place just after xl has started it as a device model.
+#[test]
+fn a_device_model_whose_file_is_gone_starts_an_emulator() {
+    let bed = Bed::new();
+    let command = bed.install("vgpu-stub", &fs::read(COMMAND).unwrap());
+    let file = File::open(&command).unwrap();
+    fs::remove_file(command).unwrap();
+    let still_there = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd());
+    let output = Command::new(still_there)
+        .arg0("/usr/lib/vgpu-stub/vgpu-stub-device-model")
+        .env("VGPU_STUB_QEMU", "/bin/true")
+        .args(["-xen-domid", "5", "-device", "vgpu-stub"])
+        .output()
+        .unwrap();
+    // It has come to the emulator's own program, which is not there.
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("there is no /"), "{said}");
 }

@@ -1,6 +1,5 @@
 //! The emulator as a process that outlives who starts it.
 
-use std::env;
 use std::ffi::OsStr;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -21,8 +20,8 @@ const LONGEST: usize = 4096;
 /// Starts `vgpu-stub xen` with these arguments, in a session of its own, and
 /// waits until it answers its domain. Its log is this process's stderr.
 pub(super) fn start(arguments: &[&OsStr]) -> Result<(), Failure> {
-    let program = env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-    let mut emulator = Command::new(program)
+    // By its path it may be gone: an upgrade has put another there since this one was started.
+    let mut emulator = Command::new("/proc/self/exe")
         .arg0("vgpu-stub")
         .args(["xen", "--detached"])
         .args(arguments)
