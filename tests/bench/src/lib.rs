@@ -2,9 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod comparison;
-mod failure;
 mod median;
 
 pub use comparison::{Access, Comparison};
-pub use failure::Failure;
 pub use median::Median;

@@ -80,7 +80,7 @@ fn errors_say_what_to_do() {
         error_of("bar0-cost", &["0000:ff:1f.7", "0000:ff:1f.6"]),
         (
             "error: 0000:ff:1f.7 cannot be enabled: No such file or directory (os error 2)".into(),
-            "  mend: Run this as root, with an address that lspci -D prints.".into()
+            "mend:  run this as root, with an address that lspci -D prints".into()
         )
     );
     let folder = tempfile::tempdir().unwrap();
@@ -92,7 +92,7 @@ fn errors_say_what_to_do() {
         ),
         (
             format!("error: cannot serve on {taken}: Socket path already exists"),
-            "  mend: Choose a path that is free, in a folder that you can write to.".into()
+            "mend:  choose a path that is free, in a folder that you can write to".into()
         )
     );
 }

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use vgpu_bar::MappedBar;
-use vgpu_bench::{Access, Comparison, Failure, Median};
+use vgpu_bench::{Access, Comparison, Median};
+use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -59,10 +60,7 @@ fn main() -> ExitCode {
             println!("{}", serde_json::json!(comparison));
             ExitCode::SUCCESS
         }
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.with_code(1).report(),
     }
 }
 
@@ -106,7 +104,7 @@ fn compare(options: &Options) -> Result<Comparison, Failure> {
 }
 
 fn median(values: &[f64]) -> Result<Median, Failure> {
-    Median::of(values).ok_or_else(|| Failure::new("too few rounds", "Ask for more --rounds."))
+    Median::of(values).ok_or_else(|| Failure::new("too few rounds", "ask for more --rounds"))
 }
 
 /// How long `count` accesses take.
@@ -147,7 +145,7 @@ impl<'a> Bar0<'a> {
         fs::write(function.join("enable"), "1").map_err(|error| {
             Failure::new(
                 format!("{address} cannot be enabled: {error}"),
-                "Run this as root, with an address that lspci -D prints.",
+                "run this as root, with an address that lspci -D prints",
             )
         })?;
         let resource = function.join("resource0");
@@ -159,7 +157,7 @@ impl<'a> Bar0<'a> {
         let mapping = map().map_err(|error| {
             Failure::new(
                 format!("{} cannot be mapped: {error}", resource.display()),
-                "Choose a function whose BAR0 is memory, and that no driver uses.",
+                "choose a function whose BAR0 is memory, and that no driver uses",
             )
         })?;
         let bar = Self {
@@ -175,7 +173,7 @@ impl<'a> Bar0<'a> {
         self.mapping.register(self.offset).map_err(|error| {
             Failure::new(
                 format!("{} has no such place in its BAR0: {error}", self.address),
-                "Give another --offset, a multiple of 4.",
+                "give another --offset, a multiple of 4",
             )
         })
     }
@@ -187,7 +185,7 @@ impl<'a> Bar0<'a> {
         }
         Err(Failure::new(
             format!("BAR0 of {} reads as all ones", self.address),
-            "See that the device is alive, or give an --offset where it has another value.",
+            "see that the device is alive, or give an --offset where it has another value",
         ))
     }
 }

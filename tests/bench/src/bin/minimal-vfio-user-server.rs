@@ -17,7 +17,7 @@ use vfio_bindings::bindings::vfio::{
 };
 use vfio_user::{DmaMapFlags, DmaUnmapFlags, IrqInfo, Server, ServerBackend, ServerRegion};
 use vgpu_abi::ids;
-use vgpu_bench::Failure;
+use vgpu_terminal::Failure;
 
 const CONFIG_SIZE: usize = 4096;
 const BAR0_SIZE: usize = 4096;
@@ -40,10 +40,7 @@ fn main() -> ExitCode {
     let Command::VfioUser { socket } = Command::parse();
     match serve(&socket) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("{failure}");
-            ExitCode::FAILURE
-        }
+        Err(failure) => failure.with_code(1).report(),
     }
 }
 
@@ -51,14 +48,14 @@ fn serve(socket: &std::path::Path) -> Result<(), Failure> {
     let server = Server::new(socket, true, interrupts(), regions()).map_err(|error| {
         Failure::new(
             format!("cannot serve on {}: {error}", socket.display()),
-            "Choose a path that is free, in a folder that you can write to.",
+            "choose a path that is free, in a folder that you can write to",
         )
     })?;
     println!("vgpu-stub vfio-user: ready on {}", socket.display());
     server.run(&mut Storage::new()).map_err(|error| {
         Failure::new(
             format!("the connection failed: {error}"),
-            "See what QEMU says.",
+            "see what QEMU says",
         )
     })
 }
