@@ -20,9 +20,9 @@ use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
-  vgpu run -- python3 train.py                      a program with a CUDA device of this machine's processors
-  vgpu trace -- python3 train.py                    and what it called, sent and waited for
-  vgpu ptx check kernel.ptx                         whether the processors' engine takes a kernel
+  vgpu run -- python3 train.py      a program, with a CUDA device of this machine's processors
+  vgpu trace -- python3 train.py    and what it called, sent and waited for
+  vgpu ptx check kernel.ptx         whether the processors' engine takes a kernel
 
 Exit code: each command's help has its own.";
 

@@ -5,6 +5,7 @@ use std::env;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
@@ -105,6 +106,9 @@ fn program(arguments: &[OsString]) -> ExitCode {
             let path = env::var_os("PATH").unwrap_or_default();
             let mend = match program.as_encoded_bytes().contains(&b'/') {
                 true => "name a file that is there; a script also needs the interpreter in its first line".to_owned(),
+                false if Path::new(program).is_file() => format!(
+                    "to run the file in this folder, name it as ./{name}; before a script, put its interpreter, such as python3"
+                ),
                 false => format!("name one that is in PATH ({})", path.display()),
             };
             Failure::new(format!("there is no program {name}"), mend).with_code(127)

@@ -22,11 +22,11 @@ Examples:
   vgpu run --engine null -- ./program               kernels do nothing
   vgpu run -- bash                                  a shell whose programs have the device
 
-The program, and those that it starts, find the device; it is gone when the program ends, or this command is killed. On
-SIGTERM, SIGHUP, SIGINT and SIGQUIT the program gets the signal.
+The program, and those that it starts, find the device; it is gone when the program ends, or this
+command is killed. On SIGTERM, SIGHUP, SIGINT and SIGQUIT the program gets the signal.
 
-Exit code: the program's, or 128 and the number of the signal that ended it; 125 if this command could not do its
-work, 126 if the program could not be started, 127 if there is none.";
+Exit code: the program's, or 128 and the number of the signal that ended it; 125 if this command
+could not do its work, 126 if the program could not be started, 127 if there is none.";
 
 /// Run a program with a CUDA device
 #[derive(Debug, clap::Args)]

@@ -10,6 +10,7 @@ use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use serde_json::error::Category;
 use vgpu_terminal::{Failure, print};
 use vgpu_trace::Trace;
 
@@ -18,14 +19,16 @@ use report::Report;
 
 const EXAMPLES: &str = "\
 Examples:
-  vgpu trace -- python3 train.py                    run it, then say on stderr what it called
-  vgpu trace --calls -- ./program                   each of its last calls too, as it ended
-  vgpu run --trace train.json -- python3 train.py   keep it in a file,
-  vgpu trace train.json                             and look at it later
-  vgpu trace --json train.json | jq .waits
+  vgpu trace -- python3 train.py           run it, then say on stderr what it called
+  vgpu trace --calls -- ./program          each of its last calls too, as it ended
+  vgpu run --trace a.json -- ./program     keep it in a file,
+  vgpu trace a.json                        and look at it later
+  vgpu trace --json a.json | jq .waits
 
-JSON: times are nanoseconds. A function's class is local (it sends nothing), asynchronous (sends, and does not wait),
-shadow (also makes a handle), sync (waits for its answer), or null where it is not supported.
+JSON: times are nanoseconds. A function's class is local (it sends nothing), asynchronous (sends,
+and does not wait), shadow (also makes a handle), sync (waits for its answer), or null where it is
+not supported. With a program it comes on stderr, after what the program and the device say there:
+where another program is to read it, use vgpu run --trace FILE.
 
 Exit code: of a file, 0; 2 if it cannot be read. With a program, as of vgpu run.";
 
@@ -94,8 +97,14 @@ fn read(path: &Path) -> Result<Report, Failure> {
         "name a file that `vgpu run --trace FILE` wrote; to trace a program, put -- before it";
     let file = File::open(path)
         .map_err(|error| Failure::new(format!("cannot read {name}: {error}"), mend))?;
-    let report: Report = serde_json::from_reader(BufReader::new(file))
-        .map_err(|error| Failure::new(format!("{name} is no trace: {error}"), mend))?;
+    let report: Report = serde_json::from_reader(BufReader::new(file)).map_err(|error| {
+        let cause = match error.classify() {
+            Category::Io => format!("cannot read {name}: {}", io::Error::from(error)),
+            Category::Eof => format!("{name} is empty or cut short: {error}"),
+            Category::Syntax | Category::Data => format!("{name} is no trace: {error}"),
+        };
+        Failure::new(cause, mend)
+    })?;
     match report.version == report::VERSION {
         true => Ok(report),
         false => Err(Failure::new(

@@ -33,6 +33,19 @@ fn each_help_has_an_example_and_the_exit_codes() {
     }
 }
 
+/// clap breaks a longer line again, in the middle of a sentence.
+#[test]
+fn no_line_of_a_help_is_broken_twice() {
+    fn each(command: &Definition) {
+        let text = command.get_after_help().unwrap().to_string();
+        for line in text.lines() {
+            assert!(line.len() <= 100, "{}: {line}", command.get_name());
+        }
+        command.get_subcommands().for_each(each);
+    }
+    each(&vgpu_command::command());
+}
+
 #[test]
 fn a_wrong_call_tells_cause_and_mend() {
     for (words, code, cause) in [

@@ -99,6 +99,7 @@ fn text_that_is_no_ptx_names_its_place() {
             said.contains("\n  mend: ") && !said.contains('\u{1b}'),
             "{said}"
         );
+        assert!(!said.contains("smaller"), "{said}");
     }
     let output = vgpu().args(["ptx", "check", "/nowhere"]).output().unwrap();
     let (cause, _) = refused(&output, 2);
@@ -135,5 +136,7 @@ fn forms_are_listed() {
         "{forms:?}"
     );
     let none = vgpu().args(["ptx", "forms", "no"]).output().unwrap();
-    assert_eq!(none.status.code(), Some(1));
+    let (cause, mend) = refused(&none, 1);
+    assert_eq!(cause, "the engine knows no form of no");
+    assert!(mend.contains("`vgpu ptx forms` lists all"), "{mend}");
 }

@@ -5,6 +5,9 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::FileTypeExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -105,6 +108,8 @@ fn the_programs_exit_code_is_passed_on() {
     assert_eq!(run(&["sh", "-c", "kill -9 $$"]).status.code(), Some(137));
     let (cause, _) = refused(&run(&["no-such-program"]), 127);
     assert_eq!(cause, "there is no program no-such-program");
+    let (_, mend) = refused(&run(&["Cargo.toml"]), 127);
+    assert!(mend.contains("name it as ./Cargo.toml; "), "{mend}");
     let (cause, mend) = refused(&run(&["/etc/passwd"]), 126);
     assert!(cause.starts_with("cannot start /etc/passwd: "), "{cause}");
     assert_eq!(mend, "name a program that this user may execute");
@@ -235,8 +240,12 @@ fn what_is_no_trace_is_refused() {
     };
     let trace = |path| refused(&vgpu().arg("trace").arg(path).output().unwrap(), 2);
     let (cause, mend) = trace(write("a", "{\"version\": 1"));
-    assert!(cause.contains("/a is no trace: EOF"), "{cause}");
+    assert!(cause.contains("/a is empty or cut short: EOF"), "{cause}");
     assert!(mend.contains("put -- before it"), "{mend}");
+    let (cause, _) = trace(write("text", "from tinygrad"));
+    assert!(cause.contains("/text is no trace: "), "{cause}");
+    let (cause, _) = trace(folder.path().to_owned());
+    assert!(cause.starts_with("cannot read "), "{cause}");
     let newer = "{\"version\":2,\"program\":[],\"exit_code\":0,\"nanoseconds\":0,\"engine\":\"\",\"device\":null,\
                  \"processes\":0,\"functions\":[],\"messages\":[],\"waits\":[]}";
     let (cause, _) = trace(write("b", newer));
@@ -246,13 +255,45 @@ fn what_is_no_trace_is_refused() {
     );
     let (cause, _) = trace(folder.path().join("c"));
     assert!(cause.contains("/c: No such file"), "{cause}");
-    // Before the program starts.
+}
+
+#[test]
+fn where_no_trace_can_be_kept_the_program_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |path: &Path| {
+        let mut command = vgpu();
+        command.args(["run", "--trace"]).arg(path);
+        let output = command.args(["--", "echo", "ran"]).output().unwrap();
+        assert!(output.stdout.is_empty());
+        refused(&output, 125).0
+    };
+    let cause = run(Path::new("/nowhere/t"));
+    assert_eq!(
+        cause,
+        "cannot write /nowhere/t: No such file or directory (os error 2)"
+    );
+    assert!(run(folder.path()).ends_with(": it is a folder"));
+    // What a device stands for here: root would lose /dev/null.
+    let socket = folder.path().join("socket");
+    let _listener = UnixListener::bind(&socket).unwrap();
+    let cause = run(&socket);
+    assert!(
+        cause.ends_with(": it is a device, a pipe or a socket"),
+        "{cause}"
+    );
+    assert!(socket.metadata().unwrap().file_type().is_socket());
+}
+
+#[test]
+fn a_program_without_cuda_has_a_trace_that_says_so() {
+    let library = Library::new();
     let mut command = vgpu();
-    command.args(["run", "--trace", "/nowhere/t", "--", "echo", "ran"]);
-    let output = command.output().unwrap();
-    let (cause, _) = refused(&output, 125);
-    assert!(cause.starts_with("cannot write /nowhere/t: "), "{cause}");
-    assert!(output.stdout.is_empty());
+    command.args(["trace", "--library"]).arg(library.path());
+    let output = command.args(["--", "true"]).output().unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("\nno process called the library"), "{said}");
+    assert!(!said.contains("room in the ring"), "{said}");
 }
 
 /// A run whose program goes on until something ends it.

@@ -20,13 +20,13 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask cuda build                the command vgpu and its library, in target/cuda
   cargo xtask cuda build --out ~/.local
-  cargo xtask cuda equality             100 steps of two trainings of tinygrad, each step held against its CPU backend
+  cargo xtask cuda equality             100 steps of two nets, held against tinygrad's CPU backend
   cargo xtask cuda equality --steps 5   for a short time
   cargo xtask cuda programs             which programs of others there are
   cargo xtask cuda programs taichi      run one
 
-The library that `build` makes loads on glibc 2.17 and later. The first time downloads a linker for that from PyPI into the
-cache, 100 MB; with --quick it is linked for this machine.
+The library that `build` makes loads on glibc 2.17 and later. The first time downloads a linker for
+that from PyPI into the cache, 100 MB; with --quick it is linked for this machine.
 
 Exit code: 0 if all that was asked for went well, 1 otherwise.";
 
@@ -46,7 +46,7 @@ enum Task {
         #[arg(long, value_name = "FOLDER", default_value = "target/cuda")]
         out: PathBuf,
 
-        /// Build sooner what is slower
+        /// Build it in less time; programs run slower, and only where glibc is as new as here
         #[arg(long)]
         quick: bool,
     },

@@ -31,8 +31,8 @@ Examples:
   cargo xtask demo --shell              look around in the guest yourself
   cargo xtask demo cuda                 no machine: unmodified tinygrad trains a net on processors
 
-Exit code: 0 if the guest finds the device and every criterion holds, or the net learns as on tinygrad's CPU backend; 1
-otherwise.";
+Exit code: 0 if the guest finds the device and every criterion holds, or the net learns as on
+tinygrad's CPU backend; 1 otherwise.";
 
 const LSPCI: &str = "lspci -nnvvv -d 1af4:1111";
 const CHECK: &str = "vgpu-stub check";

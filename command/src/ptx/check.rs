@@ -19,8 +19,8 @@ Examples:
   vgpu ptx check kernel.ptx
   vgpu ptx check --json build/*.ptx | jq '.[] | select(.errors != [])'
 
-JSON: a list with an object for each file: file, kernels, errors. An error has cause and mend, and, where it is of the
-text, line and column, and form: the instruction's words.
+JSON: a list with an object for each file: file, kernels, errors. An error has cause and mend, and,
+where it is of the text, line and column, and form: the instruction's words.
 
 Exit code: 0 if the engine takes all files, 1 if it does not take one, 2 if one cannot be read.";
 
@@ -90,7 +90,7 @@ fn check(path: &Path, image: &[u8]) -> Checked {
                 _ => Vec::new(),
             };
             let errors = match of_text.is_empty() {
-                true => vec![Error::of_image(&error.to_string())],
+                true => vec![Error::of_image(&error)],
                 false => of_text,
             };
             (Vec::new(), errors)
@@ -116,7 +116,9 @@ fn of_text(image: &[u8]) -> Vec<Error> {
     match checked {
         Ok(errors) => errors.iter().map(Error::of_place).collect(),
         Err(vgpu_simt::LoadError::Ptx(error)) => vec![Error::of_place(&error)],
-        Err(error @ vgpu_simt::LoadError::Memory(_)) => vec![Error::of_image(&error.to_string())],
+        Err(error @ vgpu_simt::LoadError::Memory(_)) => {
+            vec![Error::new(&error.to_string(), "use a smaller module")]
+        }
     }
 }
 
@@ -143,10 +145,17 @@ fn mend(why: &Why) -> String {
 }
 
 impl Error {
-    fn of_image(text: &str) -> Self {
-        let (cause, mend) = text
-            .split_once(". ")
-            .unwrap_or((text, "use a smaller module"));
+    fn of_image(error: &vgpu_engine::Error) -> Self {
+        let mend = match error.kind {
+            ErrorKind::InvalidImage => "name a file with PTX, whose text begins with .version",
+            _ => "use a smaller module",
+        };
+        Self::new(&error.to_string(), mend)
+    }
+
+    /// Of a text that has its mend after its cause, or else this mend.
+    fn new(text: &str, mend: &str) -> Self {
+        let (cause, mend) = text.split_once(". ").unwrap_or((text, mend));
         Self {
             line: None,
             column: None,

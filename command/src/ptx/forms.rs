@@ -11,8 +11,8 @@ Examples:
   vgpu ptx forms add mad                those of two instructions
   vgpu ptx forms --json
 
-[a b] stands for one of several words, {.a} for a word that may be left out, and {~.a} for one that changes nothing.
-The section is that of the PTX ISA, 8.7.
+[a b] stands for one of several words, {.a} for a word that may be left out, and {~.a} for one that
+changes nothing. The section is that of the PTX ISA, 8.7.
 
 Exit code: 0; 1 if there is no form of one of the instructions.";
 
@@ -69,9 +69,16 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         Ok(())
     })?;
-    let known = args
+    let unknown = args
         .instructions
         .iter()
-        .all(|wanted| of(wanted).next().is_some());
-    Ok(ExitCode::from(u8::from(!known)))
+        .find(|wanted| of(wanted).next().is_none());
+    match unknown {
+        None => Ok(ExitCode::SUCCESS),
+        Some(unknown) => Err(Failure::new(
+            format!("the engine knows no form of {unknown}"),
+            "name an instruction by its first word, such as add; `vgpu ptx forms` lists all",
+        )
+        .with_code(1)),
+    }
 }

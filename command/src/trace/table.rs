@@ -79,6 +79,12 @@ pub(super) fn report(out: &mut dyn Write, report: &Report) -> io::Result<()> {
         Printable(&report.engine),
         Printable(device.unwrap_or("not opened by any process"))
     )?;
+    if report.processes == 0 {
+        return writeln!(
+            out,
+            "\nno process called the library: does the program use CUDA, by libcuda.so.1?"
+        );
+    }
     let head = |words: [&str; 8]| words.map(str::to_owned);
     let functions = report.functions.iter().map(|function| {
         let failed = match &function.last_error {

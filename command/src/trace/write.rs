@@ -1,9 +1,8 @@
 //! A report as a file, which is there as a whole or not at all.
 
 use std::fmt::Display;
-use std::fs::Permissions;
+use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,6 +13,15 @@ use super::report::Report;
 /// A file that is to be written.
 #[derive(Debug)]
 pub(crate) struct NewFile(PathBuf);
+
+/// What stands at a path: a device or a pipe must not be replaced by a file.
+fn obstacle(path: &Path) -> Option<&'static str> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Some("it is a folder"),
+        Ok(found) if !found.is_file() => Some("it is a device, a pipe or a socket"),
+        _ => None,
+    }
+}
 
 fn failure(path: &Path, error: &dyn Display) -> Failure {
     Failure::new(
@@ -27,16 +35,17 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
+    // Errors of `make_in` do not speak of its name.
+    tempfile::Builder::new().make_in(folder.unwrap_or(Path::new(".")), |path| {
+        File::create_new(path)
+    })
 }
 
 impl NewFile {
     /// Sees that it can be written, before there is what to write.
     pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
-        if path.is_dir() {
-            return Err(failure(path, &"it is a folder"));
+        if let Some(obstacle) = obstacle(path) {
+            return Err(failure(path, &obstacle));
         }
         beside(path).map_err(|error| failure(path, &error))?;
         Ok(Self(path.to_owned()))

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::net::Shutdown;
 
+use vgpu_terminal::Printable;
+
 use crate::log::Log;
 
 /// How long a worker may stay after its program.
@@ -117,8 +119,11 @@ impl Worker {
         };
         self.log -= length;
         for line in String::from_utf8_lossy(&text[..length]).lines() {
-            let line = line.escape_debug();
-            log.line(format_args!("worker {}: {line}", self.child.id()));
+            log.line(format_args!(
+                "worker {}: {}",
+                self.child.id(),
+                Printable(line)
+            ));
         }
     }
 
