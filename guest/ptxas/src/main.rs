@@ -9,6 +9,7 @@
 
 mod options;
 
+use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -78,8 +79,11 @@ fn number(architecture: &str) -> u32 {
     digits[..end].parse().unwrap_or(0)
 }
 
-/// Writes a file that is there whole, or not at all.
+/// Writes a file that is there whole, or not at all. A device or a pipe stays what it is.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path.metadata().is_ok_and(|found| !found.is_file()) {
+        return Ok(fs::write(path, bytes)?);
+    }
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());

@@ -90,3 +90,22 @@ fn the_version_is_as_programs_look_for_it() {
         "{text}"
     );
 }
+
+#[test]
+fn a_pipe_stays_one() {
+    use std::os::unix::fs::FileTypeExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in.ptx"), KERNELS).unwrap();
+    let pipe = folder.path().join("pipe");
+    let mut mkfifo = std::process::Command::new("mkfifo");
+    assert!(mkfifo.arg(&pipe).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = pipe.clone();
+        move || std::fs::read(pipe)
+    });
+    ptxas(folder.path(), &["in.ptx", "-o", "pipe"]).success();
+    assert!(pipe.metadata().unwrap().file_type().is_fifo());
+    let image = reader.join().unwrap().unwrap();
+    assert_eq!(vgpu_ptx::image::text(&image), Ok(KERNELS));
+}
