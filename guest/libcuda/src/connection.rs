@@ -51,11 +51,7 @@ enum Piece {
 
 fn local() -> Result<Local, Error> {
     let name = Name::from_environment()?;
-    let missing = || Error::NoDaemon {
-        name: format!("${VARIABLE} (not set)"),
-        cause: rustix::io::Errno::NOENT,
-    };
-    Local::open(name.ok_or_else(missing)?)
+    Local::open(name.ok_or(Error::NotSet { variable: VARIABLE })?)
 }
 
 impl Connection {

@@ -31,6 +31,12 @@ pub enum Error {
         /// What the system said.
         cause: rustix::io::Errno,
     },
+    /// There is no name in the environment.
+    #[error("no vgpu daemon: {variable} is not set; start the program with `vgpu run`")]
+    NotSet {
+        /// The environment's variable.
+        variable: &'static str,
+    },
     /// The name in the environment is none.
     #[error("{variable} is not a session's name (32 hexadecimal digits)")]
     Name {
