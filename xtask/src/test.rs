@@ -1,18 +1,18 @@
 //! `cargo xtask test`: everything that has to hold, in one command.
 
+mod summary;
+
 use std::ffi::OsStr;
-use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
-use vgpu_bed::failure::{Mend, describe};
+use vgpu_bed::failure::Mend;
 use vgpu_bed::libvirt;
 use vgpu_bed::process;
 use vgpu_bed::static_program::{self, Profile};
@@ -26,6 +26,7 @@ use crate::fuzz;
 use crate::package;
 use crate::programs;
 use crate::qemu::{self, Source, Variant};
+use summary::{Outcome, Summary};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -106,58 +107,6 @@ pub(crate) struct Options {
     quick: bool,
 }
 
-/// How a part of the tests ended.
-enum Outcome {
-    Passed(Duration),
-    Failed(anyhow::Error),
-    Skipped(String),
-}
-
-/// What ran, for the summary.
-struct Summary(Vec<(String, Outcome)>);
-
-impl Outcome {
-    fn of(part: impl FnOnce() -> Result<()>) -> Self {
-        let started = Instant::now();
-        match part() {
-            Ok(()) => Self::Passed(started.elapsed()),
-            Err(error) => Self::Failed(error),
-        }
-    }
-}
-
-impl Summary {
-    fn add(&mut self, name: impl Into<String>, part: impl FnOnce() -> Result<()>) {
-        self.0.push((name.into(), Outcome::of(part)));
-    }
-
-    fn skip(&mut self, name: impl Into<String>, why: impl Into<String>) {
-        self.0.push((name.into(), Outcome::Skipped(why.into())));
-    }
-
-    fn failed(&self) -> usize {
-        self.0
-            .iter()
-            .filter(|(_, outcome)| matches!(outcome, Outcome::Failed(_)))
-            .count()
-    }
-}
-
-impl fmt::Display for Summary {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, outcome) in &self.0 {
-            match outcome {
-                Outcome::Passed(time) => {
-                    writeln!(f, "  passed   {name} ({:.0} s)", time.as_secs_f64())?;
-                }
-                Outcome::Failed(error) => writeln!(f, "  FAILED   {name}\n{}", describe(error))?,
-                Outcome::Skipped(why) => writeln!(f, "  skipped  {name}: {why}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let mut summary = Summary(Vec::new());
@@ -175,12 +124,23 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             })
         });
     }
-    summary.add("Tests without machines", || {
-        tests(&["--workspace"], &[] as &[(&str, &Path)])
+    // Those tests wait more than they compute: what is left of the processors builds what machines run.
+    let programs = thread::scope(|scope| {
+        let build = (!options.quick).then(|| scope.spawn(|| build_programs_aside(steps)));
+        summary.add("Tests without machines", || {
+            tests(&["--workspace"], &[] as &[(&str, &Path)])
+        });
+        build.map(thread::ScopedJoinHandle::join)
     });
-    summary.add("Fuzz for a short time", || fuzz::briefly(5, steps));
+    summary.add("Fuzz for a short time", || fuzz::briefly(3, steps));
     summary.add("tinygrad for a short time", || cuda::briefly(steps));
-    machines(options, steps, &mut summary);
+    match programs {
+        None => summary.skip("Tests with machines", "--quick"),
+        Some(programs) => {
+            let programs = programs.unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
+            machines(programs, options, steps, &mut summary);
+        }
+    }
     summary.skip(
         "The device in XCP-ng's QEMU 4.2.1",
         "that source is not in Debian; give an unpacked tree to: cargo xtask qemu --source DIR --apply",
@@ -194,15 +154,11 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     }
 }
 
-/// The tests that start virtual machines, on the QEMU of each release.
-fn machines(options: &Options, steps: &Steps, summary: &mut Summary) {
-    if options.quick {
-        summary.skip("Tests with machines", "--quick");
-        return;
-    }
+/// The tests that start virtual machines, on the QEMU of each release, with the programs in a folder.
+fn machines(built: Result<PathBuf>, options: &Options, steps: &Steps, summary: &mut Summary) {
     let mut programs = None;
-    summary.add("Build the programs", || {
-        programs = Some(build_programs(steps)?);
+    summary.add("Build the programs, beside the tests", || {
+        programs = Some(built?);
         Ok(())
     });
     if let Some(programs) = &programs {
@@ -425,6 +381,13 @@ pub(crate) fn bed_tests(
     arguments.push("--");
     arguments.extend(only.split_whitespace());
     tests(&arguments, environment)
+}
+
+/// Builds the programs at the lowest priority, for what else runs.
+fn build_programs_aside(steps: &Steps) -> Result<PathBuf> {
+    // Of this thread alone, and of what it starts (setpriority(2), on Linux).
+    rustix::process::setpriority_process(None, 19)?;
+    build_programs(steps)
 }
 
 /// Builds the programs, and returns the folder with them.
