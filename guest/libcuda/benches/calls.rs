@@ -10,7 +10,7 @@ use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::AsFd;
 use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use vgpu_cuda_wire::message::WriteFrom;
@@ -27,6 +27,10 @@ const BATCH: usize = 1000;
 const BATCHES: usize = 50;
 /// Round trips of the cache line in a batch.
 const ROUND_TRIPS: u64 = BATCH as u64;
+
+/// Between two runs. What is below this machine moves its processors about: on one
+/// core, on two of one cache, far from each other. The sample is to have of each.
+const PAUSE: Duration = Duration::from_secs(4);
 
 /// Two lines of shared memory: a word of each is passed to and fro.
 const LINES: [usize; 2] = [0, 16];
@@ -181,7 +185,10 @@ fn program(runs: usize) {
 
     let one = || launch(add, 1, 1, 1, 32, 1, 1, 0, null, list, std::ptr::null_mut());
     let mut results = [const { Vec::new() }; 5];
-    for _ in 0..runs {
+    for run in 0..runs {
+        if run > 0 {
+            std::thread::sleep(PAUSE);
+        }
         // In turns, each beside the others: where the scheduler has put the two
         // threads changes, and all of them by the same factor.
         let mut parts = [const { Vec::new() }; 5];

@@ -23,7 +23,7 @@ const WAITING: f64 = 4.0;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Options {
-    /// How many times to measure; they are the sample
+    /// How many times to measure, some seconds apart; they are the sample
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(Median::FEWEST as i64..=1000))]
     runs: u32,
 
