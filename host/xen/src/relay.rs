@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use vgpu_runtime::{Limit, Rate};
+use vgpu_terminal::Printable;
 
 /// Bytes of a line that are relayed. Its own lines have fewer.
 const LONGEST: usize = 512;
@@ -109,10 +110,7 @@ impl<W: Write> Lines<W> {
             0 => {}
             count => text += &format!("{count} lines left out, then: "),
         }
-        // A terminal obeys some of the others.
-        let shown = String::from_utf8_lossy(&line).into_owned();
-        text.extend(shown.chars().map(|c| if c.is_control() { '?' } else { c }));
-        text.push('\n');
+        text += &format!("{}\n", Printable(&String::from_utf8_lossy(&line)));
         // A log that cannot be written to is no reason to end.
         let _ = self.to.write_all(text.as_bytes());
     }
@@ -155,8 +153,9 @@ mod tests {
 
     #[test]
     fn a_terminal_is_told_nothing() {
-        let said = b"\x1b]0;title\x07 \xff\xc2\x9b2J\r\x00\n";
-        assert_eq!(relayed(&said[..]), "?]0;title? \u{fffd}?2J??\n");
+        let said = b"\x1b]0;title\x07 \xff\xc2\x9b2J\r\x00\xe2\x80\xae\xe2\x80\xa8\n";
+        let shown = "\\u{1b}]0;title\\u{7} \u{fffd}\\u{9b}2J\\r\\u{0}\\u{202e}\\u{2028}\n";
+        assert_eq!(relayed(&said[..]), shown);
     }
 
     #[test]
