@@ -149,7 +149,8 @@ mod tests {
 
     fn vfio_user() -> impl Strategy<Value = Call> {
         let control = proptest::option::of(path());
-        (path(), 0o200u32..=0o777, control, device(), any::<bool>()).prop_map(
+        let mode = (0u32..=0o777).prop_map(|mode| mode | 0o200);
+        (path(), mode, control, device(), any::<bool>()).prop_map(
             |(socket, socket_mode, control, device, trace)| {
                 Call::VfioUser(vgpu_vfio_user::Options {
                     socket,
@@ -261,6 +262,18 @@ mod tests {
                 "invalid option '--domid'",
             ),
             ("vfio-user --socket /s --socket-mode 9", "--socket-mode 9: "),
+            (
+                "vfio-user --socket /s --socket-mode +660",
+                "an octal number",
+            ),
+            (
+                "vfio-user --socket /s --socket-mode 0060",
+                "the owner write",
+            ),
+            (
+                "vfio-user --socket /s --socket-mode 1666",
+                "an octal number",
+            ),
             (
                 "vfio-user --socket /s --device revision=256",
                 "from 0 to 255",

@@ -28,3 +28,14 @@ pub fn size(bytes: u64) -> String {
         bytes => bytes.to_string(),
     }
 }
+/// The permissions of a socket: an octal number that lets the owner write.
+///
+/// # Errors
+///
+/// What was expected.
+pub fn socket_mode(text: &str) -> Result<u32, String> {
+    match u32::from_str_radix(text, 8) {
+        Ok(mode) if mode <= 0o777 && mode & 0o200 != 0 && !text.starts_with('+') => Ok(mode),
+        _ => Err("expected an octal number such as 0660 that lets the owner write".into()),
+    }
+}

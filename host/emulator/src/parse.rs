@@ -11,6 +11,7 @@ use vgpu_xen::PlacedDevice;
 use xen_dm::DomainId;
 
 use crate::call::{Call, GUARD, VFIO_USER, XEN, XenCall};
+use crate::number::socket_mode;
 use crate::{DeviceProperties, PROGRAM};
 
 impl Call {
@@ -86,8 +87,7 @@ impl Given {
             "socket" => self.socket = Some(value.into()),
             "control" => self.control = Some(value.into()),
             "socket-mode" => {
-                let mode = |text: &str| u32::from_str_radix(text, 8);
-                self.socket_mode = Some(understood(name, &value, mode)?);
+                self.socket_mode = Some(understood(name, &value, socket_mode)?);
             }
             "device" => {
                 self.devices.push(understood(name, &value, str::parse)?);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use vgpu_device::DeviceConfig;
+use vgpu_emulator::number::socket_mode;
 use vgpu_emulator::{Call, DeviceProperties};
 use vgpu_terminal::Failure;
 use vgpu_vfio_user::Options;
@@ -52,7 +53,7 @@ pub(crate) struct Args {
     socket: PathBuf,
 
     /// Permissions of that socket, in octal; who may connect is the VM
-    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = mode)]
+    #[arg(long, value_name = "MODE", default_value = "0600", value_parser = socket_mode)]
     socket_mode: u32,
 
     /// A socket for 'vgpu-stub ctl', for this user alone
@@ -107,11 +108,4 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         trace: args.trace.is_some(),
     };
     match emulator::run(&Call::VfioUser(options))? {}
-}
-
-fn mode(text: &str) -> Result<u32, String> {
-    match u32::from_str_radix(text, 8) {
-        Ok(mode) if mode <= 0o777 && mode & 0o200 != 0 && !text.starts_with('+') => Ok(mode),
-        _ => Err("expected an octal number such as 0660 that lets the owner write".into()),
-    }
 }

@@ -51,15 +51,26 @@ fn register_lines(registers: &Registers) -> Vec<Line> {
 }
 
 fn counter_lines(counters: &Counters) -> Vec<Line> {
+    // Each by its name: a new one has to be shown too.
+    let &Counters {
+        config_reads,
+        config_writes,
+        bar0_reads,
+        bar0_writes,
+        refused_reads,
+        refused_writes,
+        resets,
+        connections,
+    } = counters;
     let lines = [
-        ("config reads", counters.config_reads),
-        ("config writes", counters.config_writes),
-        ("BAR0 reads", counters.bar0_reads),
-        ("BAR0 writes", counters.bar0_writes),
-        ("refused reads", counters.refused_reads),
-        ("refused writes", counters.refused_writes),
-        ("resets", counters.resets),
-        ("connections", counters.connections),
+        ("config reads", config_reads),
+        ("config writes", config_writes),
+        ("BAR0 reads", bar0_reads),
+        ("BAR0 writes", bar0_writes),
+        ("refused reads", refused_reads),
+        ("refused writes", refused_writes),
+        ("resets", resets),
+        ("connections", connections),
     ];
     let width = lines.map(|(_, count)| count.to_string().len());
     let width = width.into_iter().max().unwrap_or(0);
