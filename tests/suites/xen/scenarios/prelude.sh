@@ -31,20 +31,11 @@ no_emulators() {
     [ "$(emulators)" -eq 0 ]
 }
 
-# leftovers prints what there is of emulators: processes, keys in xenstore, files.
-leftovers() {
-    ps -o pid,args | grep '[v]gpu-stub xen'
-    xenstore-ls -f /local/domain/0/backend 2>/dev/null | grep vgpu
-    ls -d /run/vgpu-stub/* 2>/dev/null
-}
-
-nothing() {
-    [ -z "$(leftovers)" ]
-}
-
-# nothing_left: it has a moment, as what a unit does at its end follows the process.
+# nothing_left: no process, no key in xenstore, no file of an emulator is left.
 nothing_left() {
-    wait_for 5 nothing || fail "this is left: $(leftovers)"
+    wait_for 5 no_emulators || { ps -o pid,args; fail "emulators are left"; }
+    xenstore-ls /local/domain/0/backend 2>/dev/null | grep -q vgpu && fail "keys are left in xenstore"
+    [ -z "$(ls /run/vgpu-stub 2>/dev/null)" ] || fail "files are left: $(ls -R /run/vgpu-stub)"
 }
 
 # destroy NAME: ends the domain, and nothing is left of it.

@@ -26,6 +26,7 @@ read -r -t 5 said <&7
 kill -9 $xl
 release
 xl destroy "$domain"
+unit_ended
 nothing_left
 
 # A builder that is not there ends what was started for it.
@@ -35,6 +36,7 @@ shim && fail "the shim did not fail"
 read -r -t 5 said <&7
 echo "$said"
 echo "$said" | grep -q '^error:hvm_build 1 vgpu-stub: cannot run /usr/libexec/xen/bin/xenguest' || fail "no cause"
+unit_ended
 nothing_left
 kill -9 $xl
 release

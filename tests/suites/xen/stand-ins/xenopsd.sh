@@ -48,6 +48,11 @@ shim() {
     /host/linux-4-19 /usr/lib/xapi/alternatives/xenguest/vgpu-stub $arguments 5>&-
 }
 
+# unit_ended: the domain's unit has done what follows its process, ExecStopPost.
+unit_ended() {
+    wait_for 5 test -e "/run/units/vgpu-stub-xen@$domain.service/ended" || fail "the unit does not end"
+}
+
 # refused CAUSE: the shim says so in xenopsd's form, and starts nothing.
 refused() {
     shim && fail "the shim did not fail"
