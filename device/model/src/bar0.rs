@@ -1,7 +1,9 @@
 //! What stands behind BAR0: the registers and the data region.
 
-use thiserror::Error;
 use vgpu_abi::bar0::{self, DATA, REGISTERS};
+use vgpu_pci::{Area, Areas, Kind, Refused, Written};
+
+use crate::{Doorbell, Effects};
 
 /// The registers of BAR0 in the order of their offsets: name in the code, offset, name for people, what a guest's write does.
 /// All lists of them come from here.
@@ -44,53 +46,19 @@ registers! {
     RequestId: REQUEST_ID, "Request ID", Storage;
 }
 
-/// The device takes no access of this size and alignment at this place. Such a read gives 0, such a write changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[error("the device takes no such access there")]
-pub struct Refused;
-
-/// What a guest's write does in an area. A read gives what is stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// It stores the value.
-    Storage,
-    /// It changes nothing.
-    ReadOnly,
-}
-
-/// A part of BAR0 with rules of its own.
-#[derive(Clone, Copy)]
-struct Area {
-    start: u64,
-    end: u64,
-    /// The access sizes that it takes, as a set: sizes are powers of two, so size 4 is bit 2 of value 4.
-    sizes: u8,
-    kind: Kind,
-}
-
-const fn area(start: u64, end: u64, sizes: u8, kind: Kind) -> Area {
-    Area {
-        start,
-        end,
-        sizes,
-        kind,
-    }
-}
-
-/// All areas, in the order of their offsets and without a gap. What lies above is reserved, and takes no access.
+/// All areas, in the order of their offsets and without a gap.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const AREAS: [Area; Register::ALL.len() + 2] = {
-    let mut areas =
-        [area(DATA.start, DATA.end, 1 | 2 | 4 | 8, Kind::Storage); Register::ALL.len() + 2];
+const AREAS: Areas<{ STORAGE / 4 }> = {
+    let mut areas = [Area::new(DATA, 1 | 2 | 4 | 8, Kind::Storage); Register::ALL.len() + 2];
     let mut index = 0;
     while index < Register::ALL.len() {
         let register = Register::ALL[index];
         let start = register.offset();
-        areas[index] = area(start, start + 4, 4, register.kind());
+        areas[index] = Area::new(start..start + 4, 4, register.kind());
         index += 1;
     }
-    areas[index] = area(RESERVED, REGISTERS.end, 4, Kind::ReadOnly);
-    areas
+    areas[index] = Area::new(RESERVED..REGISTERS.end, 4, Kind::ReadOnly);
+    Areas::new(&areas)
 };
 
 /// Where the reserved registers begin: they hold 0.
@@ -98,34 +66,6 @@ const RESERVED: u64 = REGISTERS.start + 4 * Register::ALL.len() as u64;
 
 /// Bytes that are backed by storage: registers and data region.
 pub(crate) const STORAGE: usize = DATA.end as usize;
-
-/// What holds for each dword of the storage: [`AREAS`], spread out so that an access finds its area by one look.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const RULES: [(u8, Kind); STORAGE / 4] = {
-    let mut rules = [(0, Kind::ReadOnly); STORAGE / 4];
-    let mut end = 0;
-    let mut index = 0;
-    while index < AREAS.len() {
-        let Area {
-            start, sizes, kind, ..
-        } = AREAS[index];
-        assert!(start == end, "areas leave no gap");
-        end = AREAS[index].end;
-        let largest = 1 << sizes.ilog2();
-        assert!(
-            start % largest == 0 && end % largest == 0,
-            "no access crosses areas"
-        );
-        let mut at = start;
-        while at < end {
-            rules[at as usize / 4] = (sizes, kind);
-            at += 4;
-        }
-        index += 1;
-    }
-    assert!(end as usize == STORAGE);
-    rules
-};
 
 /// Registers and data region, little-endian as the guest sees them.
 #[derive(Debug)]
@@ -147,40 +87,44 @@ impl Bar0 {
 
     #[inline]
     pub(crate) fn read(&self, offset: u64, size: usize) -> Result<u64, Refused> {
-        let (at, _) = place(offset, size)?;
-        let value = match size {
-            1 => self.storage.get(at).map(|&byte| byte.into()),
-            2 => self.load(at).map(|b| u16::from_le_bytes(b).into()),
-            4 => self.load(at).map(|b| u32::from_le_bytes(b).into()),
-            _ => self.load(at).map(u64::from_le_bytes),
-        };
-        value.ok_or(Refused)
+        AREAS.read(&self.storage, offset, size)
     }
 
     #[inline]
-    pub(crate) fn write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Refused> {
-        let (at, kind) = place(offset, size)?;
-        match kind {
-            Kind::Storage => self.store(at, value.to_le_bytes().get(..size).unwrap_or_default()),
-            Kind::ReadOnly => {}
-        }
-        Ok(())
+    pub(crate) fn write(
+        &mut self,
+        offset: u64,
+        size: usize,
+        value: u64,
+    ) -> Result<Effects, Refused> {
+        Ok(match AREAS.write(&mut self.storage, offset, size, value)? {
+            Written::Stored => Effects::default(),
+            Written::Doorbell(value) => Effects {
+                doorbell: Some(Doorbell { offset, value }),
+                ..Effects::default()
+            },
+        })
     }
 
     pub(crate) fn register(&self, register: Register) -> u32 {
-        self.load(register.offset() as usize)
-            .map_or(0, u32::from_le_bytes)
+        let bytes = self.storage.get(register.offset() as usize..);
+        bytes
+            .and_then(|rest| rest.first_chunk())
+            .map_or(0, |bytes| u32::from_le_bytes(*bytes))
     }
 
     /// The host's own write, which no access right holds back.
     pub(crate) fn set_register(&mut self, register: Register, value: u32) {
-        self.store(register.offset() as usize, &value.to_le_bytes());
+        let bytes = self.storage.get_mut(register.offset() as usize..);
+        if let Some(bytes) = bytes.and_then(|rest| rest.first_chunk_mut()) {
+            *bytes = value.to_le_bytes();
+        }
     }
 
     /// The bytes behind an access, and where they are in the storage.
     #[inline]
     pub(crate) fn behind(&self, offset: u64, size: usize) -> Option<(usize, &[u8])> {
-        let (at, _) = place(offset, size).ok()?;
+        let (at, _) = AREAS.place(offset, size).ok()?;
         Some((at, self.storage.get(at..)?.get(..size)?))
     }
 
@@ -200,29 +144,4 @@ impl Bar0 {
     pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) {
         self.storage = *saved;
     }
-
-    fn load<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
-        self.storage.get(at..)?.first_chunk().copied()
-    }
-
-    #[inline]
-    fn store(&mut self, at: usize, bytes: &[u8]) {
-        if let Some(target) = self
-            .storage
-            .get_mut(at..)
-            .and_then(|rest| rest.get_mut(..bytes.len()))
-        {
-            target.copy_from_slice(bytes);
-        }
-    }
-}
-
-/// Where in the storage an access goes, and what it does there.
-#[inline]
-fn place(offset: u64, size: usize) -> Result<(usize, Kind), Refused> {
-    let at = usize::try_from(offset).map_err(|_| Refused)?;
-    let &(sizes, kind) = RULES.get(at / 4).ok_or(Refused)?;
-    let accepted = size.is_power_of_two() && usize::from(sizes) & size != 0;
-    let aligned = at & size.wrapping_sub(1) == 0;
-    (accepted && aligned).then_some((at, kind)).ok_or(Refused)
 }

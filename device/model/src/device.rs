@@ -2,9 +2,9 @@
 
 use vgpu_abi::{bar0, ids};
 use vgpu_pci::capability::{Express, PortType};
-use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar};
+use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar, Refused};
 
-use crate::bar0::{Bar0, Refused, Register};
+use crate::bar0::{Bar0, Register};
 use crate::capabilities::Capabilities;
 use crate::state::{self, RestoreError, STATE_SIZE, STORAGE_OFFSET};
 use crate::{BarMapping, DeviceConfig, Effects};
@@ -60,12 +60,7 @@ impl Device {
     /// and alignment; read-only bits keep their values.
     pub fn config_write(&mut self, offset: u16, data: &[u8]) -> Effects {
         let changes = self.config.write(offset, data);
-        if changes.contains(Changes::FUNCTION_LEVEL_RESET) {
-            // The write may have switched something off itself.
-            self.reset_after(changes)
-        } else {
-            self.effects(changes)
-        }
+        self.follow(changes)
     }
 
     /// A guest's read of `size` bytes at byte `offset` of BAR0.
@@ -86,14 +81,13 @@ impl Device {
     /// If the device takes no such access. Nothing is changed then.
     #[inline]
     pub fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<Effects, Refused> {
-        self.bar0.write(offset, size, value)?;
-        Ok(Effects::default())
+        self.bar0.write(offset, size, value)
     }
 
     /// Puts the device back to its power-on state, as at a reset of the
     /// machine; all guest-written state is gone, and Status is 0.
     pub fn reset(&mut self) -> Effects {
-        self.reset_after(Changes::empty())
+        self.follow(Changes::FUNCTION_LEVEL_RESET)
     }
 
     /// The host's read of a register.
@@ -169,29 +163,32 @@ impl Device {
         }
         let changes = self.config.restore(&saved.config, saved.capabilities)?;
         self.bar0.restore(&saved.storage);
-        Ok(self.effects(changes))
+        Ok(self.follow(changes))
     }
 
-    /// Resets; the effects are those of `changes` before it, too.
-    fn reset_after(&mut self, changes: Changes) -> Effects {
-        let changes = changes | self.config.reset();
-        self.bar0.reset();
+    /// Does what a change of config space asks of the rest of the device, and says what it asks of the host.
+    fn follow(&mut self, changes: Changes) -> Effects {
+        let changes = match changes.function_level_reset {
+            true => {
+                self.bar0.reset();
+                // What asked for it may have moved or switched something itself.
+                changes.and(self.config.reset())
+            }
+            false => changes,
+        };
+        let Changes {
+            bar_mapping,
+            bus_master,
+            function_level_reset: reset,
+        } = changes;
         Effects {
-            reset: true,
-            ..self.effects(changes)
-        }
-    }
-
-    fn effects(&self, changes: Changes) -> Effects {
-        Effects {
-            bar0: match changes.contains(Changes::BAR_MAPPING) {
+            bar0: match bar_mapping {
                 true => self.config.bar_range(BAR0).into(),
                 false => BarMapping::Untouched,
             },
-            bus_master: changes
-                .contains(Changes::BUS_MASTER)
-                .then(|| self.config.command().contains(Command::BUS_MASTER)),
-            reset: false,
+            bus_master: bus_master.then(|| self.config.command().contains(Command::BUS_MASTER)),
+            reset,
+            doorbell: None,
         }
     }
 }

@@ -16,6 +16,17 @@ pub struct Effects {
     pub bus_master: Option<bool>,
     /// The device is back in its power-on state: the guest asked for a function level reset, or the machine was reset.
     pub reset: bool,
+    /// The guest rang.
+    pub doorbell: Option<Doorbell>,
+}
+
+/// A guest's write to an area of BAR0 that stores nothing ([`vgpu_pci::Kind::Doorbell`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Doorbell {
+    /// Byte offset in BAR0.
+    pub offset: u64,
+    /// What was written.
+    pub value: u64,
 }
 
 /// What has become of the addresses that a BAR decodes.

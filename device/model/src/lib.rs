@@ -25,8 +25,9 @@ mod device;
 mod effects;
 mod state;
 
-pub use bar0::{Refused, Register};
+pub use bar0::Register;
 pub use config::{Bar0Size, DeviceConfig, InvalidBar0Size};
 pub use device::Device;
-pub use effects::{BarMapping, Effects};
+pub use effects::{BarMapping, Doorbell, Effects};
 pub use state::{RestoreError, STATE_SIZE, saved_config};
+pub use vgpu_pci::Refused;

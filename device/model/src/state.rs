@@ -175,8 +175,8 @@ fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
 
 #[cfg(test)]
 mod tests {
-    use vgpu_pci::capability::Capability;
-    use vgpu_pci::{Header, PciId, Register};
+    use vgpu_pci::capability::{Capability, Held};
+    use vgpu_pci::{Changes, DwordWrite, Header, PciId, Register};
 
     use super::*;
 
@@ -191,12 +191,29 @@ mod tests {
         fn registers(&self) -> Vec<Register> {
             vec![Register::read_only(0)]
         }
-        fn state_size(&self) -> usize {
+        fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
+            Changes::NONE
+        }
+        fn held(&self) -> Option<&dyn Held> {
+            Some(self)
+        }
+        fn held_mut(&mut self) -> Option<&mut dyn Held> {
+            Some(self)
+        }
+    }
+
+    impl Held for Stateful {
+        fn reset(&mut self) {}
+        fn size(&self) -> usize {
             2
         }
         fn save(&self, state: &mut [u8]) {
             state.copy_from_slice(&[7, 8]);
         }
+        fn accepts(&self, state: &[u8]) -> bool {
+            state == [7, 8]
+        }
+        fn restore(&mut self, _: &[u8]) {}
     }
 
     impl CapabilityList for Stateful {

@@ -139,6 +139,7 @@ fn function_level_reset_is_a_power_on() {
         bar0: BarMapping::Nowhere,
         bus_master: Some(false),
         reset: true,
+        doorbell: None,
     };
     assert_eq!(device.config_write(0x48, &[0x0f, 0x80]), effects);
     assert_eq!(device.save(), fresh);
@@ -220,6 +221,7 @@ fn a_restored_bar_is_an_effect() {
         bar0: BarMapping::At(0xfebf_1000..0xfebf_2000),
         bus_master: Some(true),
         reset: false,
+        doorbell: None,
     };
     assert_eq!(device().restore(&source.save()), Ok(effects));
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::capability::saved::{self, HEADER};
-use crate::capability::{Capability, CapabilityList, MOST_STATE};
+use crate::capability::{Capability, CapabilityList, Held, MOST_STATE};
 use crate::header::{
     BAR0_DWORD, CAPABILITIES_DWORD, COMMAND_DWORD, DWORDS, STATUS_CAPABILITIES_LIST,
 };
@@ -82,10 +82,10 @@ impl<C: CapabilityList> ConfigSpace<C> {
         let mut registers: Vec<Register> = header.registers(bars).to_vec();
         let mut places: Vec<Place> = Vec::new();
         for capability in capabilities.iter() {
+            let state = state_size(capability);
             assert!(
-                capability.state_size() <= MOST_STATE,
-                "a capability with {} bytes of state",
-                capability.state_size()
+                state <= MOST_STATE,
+                "a capability with {state} bytes of state"
             );
             let start = registers.len();
             let own = capability.registers();
@@ -142,7 +142,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     /// Writes `data` at `offset`, as far as the bits there are writable.
     pub fn write(&mut self, offset: u16, data: &[u8]) -> Changes {
         let before = (self.command(), self.bar_values());
-        let mut changes = Changes::empty();
+        let mut changes = Changes::NONE;
         for (index, write) in dword::writes(offset, data) {
             let Some(register) = self.registers.get_mut(index) else {
                 break;
@@ -153,10 +153,10 @@ impl<C: CapabilityList> ConfigSpace<C> {
                 placed.find(|(place, _)| place.dwords.contains(&index))
             {
                 let register = index.saturating_sub(place.dwords.start);
-                changes |= capability.written(register, write);
+                changes = changes.and(capability.written(register, write));
             }
         }
-        changes | self.changes_since(before)
+        changes.and(self.changes_since(before))
     }
 
     /// Puts every register, and what capabilities hold beside theirs, back to
@@ -167,7 +167,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
             register.reset();
         }
         for capability in self.capabilities.iter_mut() {
-            capability.reset();
+            reset(capability);
         }
         self.changes_since(before)
     }
@@ -213,7 +213,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     /// How many bytes [`Self::save_capabilities`] writes.
     #[must_use]
     pub fn capabilities_size(&self) -> usize {
-        let sizes = self.capabilities.iter().map(Capability::state_size);
+        let sizes = self.capabilities.iter().map(state_size);
         sizes.filter(|size| *size > 0).fold(0, |sum, size| {
             sum.saturating_add(HEADER).saturating_add(size)
         })
@@ -226,15 +226,14 @@ impl<C: CapabilityList> ConfigSpace<C> {
     pub fn save_capabilities(&self, into: &mut [u8]) -> bool {
         let mut left = into;
         for (place, capability) in self.places.iter().zip(self.capabilities.iter()) {
-            let size = capability.state_size();
-            if size == 0 {
+            let Some(held) = capability.held().filter(|held| held.size() > 0) else {
                 continue;
-            }
-            let Some((state, rest)) = saved::begin(left, place.offset, capability.id(), size)
-            else {
+            };
+            let begun = saved::begin(left, place.offset, capability.id(), held.size());
+            let Some((state, rest)) = begun else {
                 return false;
             };
-            capability.save(state);
+            held.save(state);
             left = rest;
         }
         true
@@ -269,7 +268,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
             let mut placed = self.places.iter().zip(self.capabilities.iter());
             placed
                 .find(|(place, _)| place.offset == offset)
-                .filter(|(_, it)| it.id() == section.id && it.accepts(section.state))
+                .filter(|(_, it)| it.id() == section.id && accepts(*it, section.state))
                 .ok_or(RestoreError::Capability { offset })?;
         }
         let before = (self.command(), self.bar_values());
@@ -279,8 +278,12 @@ impl<C: CapabilityList> ConfigSpace<C> {
         for (place, capability) in self.places.iter().zip(self.capabilities.iter_mut()) {
             let mut sections = saved::sections(capabilities).flatten();
             match sections.find(|section| section.offset == place.offset) {
-                Some(section) => capability.restore(section.state),
-                None => capability.reset(),
+                Some(section) => {
+                    if let Some(held) = capability.held_mut() {
+                        held.restore(section.state);
+                    }
+                }
+                None => reset(capability),
             }
         }
         Ok(self.changes_since(before))
@@ -296,14 +299,30 @@ impl<C: CapabilityList> ConfigSpace<C> {
 
     fn changes_since(&self, (command, bars): (Command, [u32; 6])) -> Changes {
         let switched = self.command().symmetric_difference(command);
-        let mut changes = Changes::empty();
-        if switched.contains(Command::MEMORY_SPACE) || self.bar_values() != bars {
-            changes |= Changes::BAR_MAPPING;
+        Changes {
+            bar_mapping: switched.contains(Command::MEMORY_SPACE) || self.bar_values() != bars,
+            bus_master: switched.contains(Command::BUS_MASTER),
+            function_level_reset: false,
         }
-        if switched.contains(Command::BUS_MASTER) {
-            changes |= Changes::BUS_MASTER;
-        }
-        changes
+    }
+}
+
+/// How many bytes of saved state a capability has beside its registers.
+fn state_size(capability: &dyn Capability) -> usize {
+    capability.held().map_or(0, Held::size)
+}
+
+/// Whether a capability can have held this.
+fn accepts(capability: &dyn Capability, state: &[u8]) -> bool {
+    capability
+        .held()
+        .map_or(state.is_empty(), |held| held.accepts(state))
+}
+
+/// Puts what a capability holds beside its registers back to power-on.
+fn reset(capability: &mut dyn Capability) {
+    if let Some(held) = capability.held_mut() {
+        held.reset();
     }
 }
 

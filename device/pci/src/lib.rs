@@ -1,5 +1,5 @@
 //! PCI type-0 configuration space: registers with an explicit write mask per
-//! bit, base address registers, and a capability list.
+//! bit, base address registers, a capability list, and what lies behind a BAR.
 //!
 //! The crate knows no device and no hypervisor. It does no I/O, takes no
 //! locks, and allocates only while a [`ConfigSpace`] is built.
@@ -20,6 +20,7 @@
 
 pub mod capability;
 
+mod areas;
 mod bar;
 mod changes;
 mod config_space;
@@ -28,6 +29,7 @@ mod header;
 mod id;
 mod register;
 
+pub use areas::{Area, Areas, Kind, Refused, Written};
 pub use bar::{BarSize, InvalidBarSize, MemoryBar};
 pub use changes::Changes;
 pub use config_space::{ConfigSpace, RestoreError, SIZE};

@@ -1,6 +1,6 @@
 //! The capability list as a guest walks it.
 
-use vgpu_pci::capability::{Capability, CapabilityList, Express, PortType};
+use vgpu_pci::capability::{Capability, CapabilityList, Express, Held, PortType};
 use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register};
 
 /// A capability that reports writes to its second register, and wrongly takes
@@ -23,8 +23,16 @@ impl Capability for Probe {
         if register == 1 && write.enables() == 0xff {
             Changes::FUNCTION_LEVEL_RESET
         } else {
-            Changes::empty()
+            Changes::NONE
         }
+    }
+
+    fn held(&self) -> Option<&dyn Held> {
+        None
+    }
+
+    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+        None
     }
 }
 
@@ -116,10 +124,10 @@ fn a_capability_sees_the_writes_to_its_registers_alone() {
         Box::new(Express::new(PortType::Endpoint)),
         Box::new(Probe { dwords: 2 }),
     ]);
-    assert_eq!(config.write(0x7c, &[1]), Changes::empty());
+    assert_eq!(config.write(0x7c, &[1]), Changes::NONE);
     assert_eq!(config.write(0x80, &[1]), Changes::FUNCTION_LEVEL_RESET);
-    assert_eq!(config.write(0x81, &[1]), Changes::empty());
-    assert_eq!(config.write(0x84, &[1]), Changes::empty());
+    assert_eq!(config.write(0x81, &[1]), Changes::NONE);
+    assert_eq!(config.write(0x84, &[1]), Changes::NONE);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What capabilities hold beside their registers: reached by type, reset, saved and restored, each by itself.
 
-use vgpu_pci::capability::{Capability, CapabilityList, Express, MOST_STATE, PortType};
+use vgpu_pci::capability::{Capability, CapabilityList, Express, Held, MOST_STATE, PortType};
 use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register, RestoreError};
 
 /// A capability that counts the guest's writes to it, in a state of its own; it once held one byte less.
@@ -27,14 +27,24 @@ impl Capability for Counter {
 
     fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
         self.writes += 1;
-        Changes::empty()
+        Changes::NONE
     }
 
+    fn held(&self) -> Option<&dyn Held> {
+        Some(self)
+    }
+
+    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+        Some(self)
+    }
+}
+
+impl Held for Counter {
     fn reset(&mut self) {
         *self = Self::default();
     }
 
-    fn state_size(&self) -> usize {
+    fn size(&self) -> usize {
         3
     }
 
@@ -219,9 +229,26 @@ fn more_state_than_a_length_can_say_is_a_defect() {
         fn registers(&self) -> Vec<Register> {
             vec![Register::new(0, 0)]
         }
-        fn state_size(&self) -> usize {
+        fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
+            Changes::NONE
+        }
+        fn held(&self) -> Option<&dyn Held> {
+            Some(self)
+        }
+        fn held_mut(&mut self) -> Option<&mut dyn Held> {
+            Some(self)
+        }
+    }
+    impl Held for Large {
+        fn reset(&mut self) {}
+        fn size(&self) -> usize {
             MOST_STATE + 1
         }
+        fn save(&self, _: &mut [u8]) {}
+        fn accepts(&self, _: &[u8]) -> bool {
+            false
+        }
+        fn restore(&mut self, _: &[u8]) {}
     }
     #[derive(Debug)]
     struct One(Large);

@@ -28,19 +28,30 @@ struct State {
     keep: Option<Box<dyn Keep>>,
 }
 
-impl State {
-    fn keep(&mut self) {
-        if let Some(keep) = &mut self.keep {
-            keep.keep(0, &self.device.save());
-        }
-    }
+/// How much of the device's state a change can have touched.
+#[derive(Clone, Copy)]
+enum Touched {
+    All,
+    /// What is behind an access to BAR0 of this offset and size.
+    Bar0(u64, usize),
+}
 
-    /// Keeps what a write to BAR0 can have changed, which is little of it all.
-    fn keep_access(&mut self, offset: u64, size: usize) {
-        if let Some(keep) = &mut self.keep
-            && let Some((at, part)) = self.device.saved_access(offset, size)
-        {
-            keep.keep(at, part);
+impl State {
+    /// Counts and keeps a change, the one place for all of them.
+    fn changed(&mut self, effects: &Effects, touched: Touched) {
+        if effects.reset {
+            count(&mut self.counters.resets);
+        }
+        let Some(keep) = &mut self.keep else {
+            return;
+        };
+        match touched {
+            Touched::Bar0(offset, size) if !effects.reset => {
+                if let Some((at, part)) = self.device.saved_access(offset, size) {
+                    keep.keep(at, part);
+                }
+            }
+            Touched::All | Touched::Bar0(..) => keep.keep(0, &self.device.save()),
         }
     }
 }
@@ -73,7 +84,7 @@ impl Emulator {
     pub fn with_keep(self, keep: Box<dyn Keep>) -> Self {
         let mut state = self.lock();
         state.keep = Some(keep);
-        state.keep();
+        state.changed(&Effects::default(), Touched::All);
         drop(state);
         self
     }
@@ -92,15 +103,10 @@ impl Emulator {
         let mut state = self.lock();
         count(&mut state.counters.config_writes);
         let effects = state.device.config_write(offset, data);
-        if effects.reset {
-            count(&mut state.counters.resets);
-        }
-        state.keep();
+        state.changed(&effects, Touched::All);
         drop(state);
         self.show(Kind::ConfigWrite, offset.into(), data, false);
-        if effects.reset {
-            self.show_reset();
-        }
+        self.show_reset(&effects);
         effects
     }
 
@@ -134,23 +140,24 @@ impl Emulator {
         }
         count(&mut state.counters.bar0_writes);
         let written = state.device.bar0_write(offset, data.len(), value(data));
-        match written {
-            Ok(_) => state.keep_access(offset, data.len()),
+        match &written {
+            Ok(effects) => state.changed(effects, Touched::Bar0(offset, data.len())),
             Err(Refused) => count(&mut state.counters.refused_writes),
         }
         drop(state);
         self.show(Kind::Bar0Write, offset, data, written.is_err());
-        written.unwrap_or_default()
+        let effects = written.unwrap_or_default();
+        self.show_reset(&effects);
+        effects
     }
 
     /// Puts the device back to its power-on state.
     pub fn reset(&self) -> Effects {
         let mut state = self.lock();
-        count(&mut state.counters.resets);
         let effects = state.device.reset();
-        state.keep();
+        state.changed(&effects, Touched::All);
         drop(state);
-        self.show_reset();
+        self.show_reset(&effects);
         effects
     }
 
@@ -177,7 +184,9 @@ impl Emulator {
     pub fn set_status(&self, status: u32) -> Effects {
         let mut state = self.lock();
         let effects = state.device.set_status(status);
-        state.keep();
+        state.changed(&effects, Touched::All);
+        drop(state);
+        self.show_reset(&effects);
         effects
     }
 
@@ -210,8 +219,8 @@ impl Emulator {
         }
     }
 
-    fn show_reset(&self) {
-        if self.traced() {
+    fn show_reset(&self, effects: &Effects) {
+        if effects.reset && self.traced() {
             self.log.access(Access::RESET);
         }
     }

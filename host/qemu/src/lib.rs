@@ -196,38 +196,41 @@ pub extern "C" fn vgpu_bar0_read(
     })
 }
 
-/// The guest writes the low `size` bytes of `value` to BAR0 at `offset`.
-/// Returns whether the device takes no such access; nothing is changed then.
+/// The guest writes the low `size` bytes of `value` to BAR0 at `offset`. Sets
+/// `refused` to whether the device takes no such access; nothing is changed
+/// then. Returns whether the device reset itself because of it.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_bar0_write(
     device: &mut VgpuDevice,
     offset: u64,
     size: u32,
     value: u64,
+    refused: &mut bool,
 ) -> bool {
-    match device.device.bar0_write(offset, size as usize, value) {
-        // No register of BAR0 resets the device.
-        Ok(effects) => {
-            has_reset(&effects);
-            false
-        }
+    let written = device.device.bar0_write(offset, size as usize, value);
+    *refused = written.is_err();
+    match written {
+        Ok(effects) => has_reset(&effects),
         Err(Refused) => {
             device.refused_writes = device.refused_writes.wrapping_add(1);
-            true
+            false
         }
     }
 }
 
-/// Puts the device back to its power-on state.
+/// Puts the device back to its power-on state, as QEMU does with its own part
+/// of it.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
-    has_reset(&device.device.reset());
+    let reset = has_reset(&device.device.reset());
+    debug_assert!(reset, "it is what QEMU asked for");
 }
 
-/// The host writes the Status register.
+/// The host writes the Status register. Returns whether the device reset itself
+/// because of it.
 #[unsafe(no_mangle)]
-pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) {
-    has_reset(&device.device.set_status(status));
+pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) -> bool {
+    has_reset(&device.device.set_status(status))
 }
 
 /// Saves all guest-visible state.
@@ -252,7 +255,8 @@ pub extern "C" fn vgpu_restore(
     let size = state.bytes.len().min(state.size as usize);
     match device.device.restore(state.bytes.split_at(size).0) {
         Ok(effects) => {
-            has_reset(&effects);
+            let reset = has_reset(&effects);
+            debug_assert!(!reset, "a saved state is no reset");
             true
         }
         Err(cause) => {
@@ -263,12 +267,15 @@ pub extern "C" fn vgpu_restore(
 }
 
 /// Whether the device has reset itself, which is what QEMU has to act on.
+#[must_use]
 fn has_reset(effects: &Effects) -> bool {
     let Effects {
         // QEMU sees these two itself, in its own copy of the registers.
         bar0: _,
         bus_master: _,
         reset,
+        // The device has none yet.
+        doorbell: _,
     } = effects;
     *reset
 }

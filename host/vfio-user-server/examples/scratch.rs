@@ -5,7 +5,9 @@
 use std::error::Error;
 use std::os::unix::net::UnixListener;
 
-use vfio_user_server::{Connection, Device, Errno, Region, RegionIndex};
+use vfio_user_server::{
+    Connection, Device, DmaMap, Errno, InterruptIndex, Interrupts, Region, RegionIndex,
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let path = std::env::args().nth(1).ok_or("usage: scratch SOCKET")?;
@@ -60,6 +62,14 @@ impl Device for Scratch {
         }
     }
 
+    fn interrupt_count(&self, _: InterruptIndex) -> u16 {
+        0
+    }
+
+    fn connected(&mut self, _: &Interrupts) {}
+
+    fn disconnected(&mut self) {}
+
     fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
         // The server has seen that the access lies within the region.
         let bytes = &self.bytes(region)?[offset as usize..];
@@ -89,4 +99,10 @@ impl Device for Scratch {
         *self = Self::new();
         Ok(())
     }
+
+    fn dma_mapped(&mut self, _: &DmaMap) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn dma_unmapped(&mut self, _: &DmaMap) {}
 }

@@ -12,6 +12,9 @@ use crate::region::{Region, RegionIndex};
 /// time, while the client, and with it a guest's vCPU, waits: they must return
 /// at once. QEMU gives up after 5 seconds.
 ///
+/// None has a default: a device that wraps another, and forgets one, does not
+/// compile.
+///
 /// An error is sent to the client as the reply's error number.
 pub trait Device {
     /// Size and access rights of a region. The same throughout a connection.
@@ -19,21 +22,16 @@ pub trait Device {
 
     /// How many interrupts of this type there are. The same throughout a
     /// connection.
-    fn interrupt_count(&self, index: InterruptIndex) -> u16 {
-        let _ = index;
-        0
-    }
+    fn interrupt_count(&self, index: InterruptIndex) -> u16;
 
     /// A client has connected. `interrupts` may be kept until
     /// [`disconnected`](Self::disconnected), and used from any thread.
-    fn connected(&mut self, interrupts: &Interrupts) {
-        let _ = interrupts;
-    }
+    fn connected(&mut self, interrupts: &Interrupts);
 
     /// The client has left; its DMA maps are gone. What else a device holds
     /// should stay, as a client may connect again (specification, "Client
     /// Disconnection").
-    fn disconnected(&mut self) {}
+    fn disconnected(&mut self);
 
     /// Reads from a region: fills `data`, of 1 to [`MAX_DATA`](crate::MAX_DATA)
     /// bytes. The access lies within the region, which allows reads.
@@ -65,13 +63,8 @@ pub trait Device {
     /// # Errors
     ///
     /// If the device cannot use it; it is then not mapped.
-    fn dma_mapped(&mut self, map: &DmaMap) -> Result<(), Errno> {
-        let _ = map;
-        Ok(())
-    }
+    fn dma_mapped(&mut self, map: &DmaMap) -> Result<(), Errno>;
 
     /// That part must not be reached any more once this returns.
-    fn dma_unmapped(&mut self, map: &DmaMap) {
-        let _ = map;
-    }
+    fn dma_unmapped(&mut self, map: &DmaMap);
 }

@@ -3,7 +3,9 @@
 use std::os::unix::net::UnixStream;
 
 use vfio_user::Client;
-use vfio_user_server::{Connection, Device, Errno, Region, RegionIndex};
+use vfio_user_server::{
+    Connection, Device, DmaMap, Errno, InterruptIndex, Interrupts, Region, RegionIndex,
+};
 
 struct Nothing;
 
@@ -14,6 +16,14 @@ impl Device for Nothing {
             _ => Region::ABSENT,
         }
     }
+
+    fn interrupt_count(&self, _: InterruptIndex) -> u16 {
+        0
+    }
+
+    fn connected(&mut self, _: &Interrupts) {}
+
+    fn disconnected(&mut self) {}
 
     fn read(&mut self, _: RegionIndex, _: u64, data: &mut [u8]) -> Result<(), Errno> {
         data.fill(0);
@@ -27,6 +37,12 @@ impl Device for Nothing {
     fn reset(&mut self) -> Result<(), Errno> {
         Ok(())
     }
+
+    fn dma_mapped(&mut self, _: &DmaMap) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn dma_unmapped(&mut self, _: &DmaMap) {}
 }
 
 /// Allocations of the serving thread while a client makes this many accesses.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vfio_user_server::{Device, Errno, Interrupts, Region, RegionIndex};
+use vfio_user_server::{Device, DmaMap, Errno, InterruptIndex, Interrupts, Region, RegionIndex};
 use vgpu_device::Effects;
 use vgpu_runtime::Emulator;
 
@@ -34,11 +34,18 @@ impl Device for Endpoint {
         }
     }
 
+    fn interrupt_count(&self, _: InterruptIndex) -> u16 {
+        0
+    }
+
     /// Clients do not reconnect to a device in use, so this is a new VM, which
     /// must find nothing of the last one's.
     fn connected(&mut self, _: &Interrupts) {
         act(&self.emulator.connected());
     }
+
+    /// The next one finds it reset.
+    fn disconnected(&mut self) {}
 
     fn read(&mut self, region: RegionIndex, offset: u64, data: &mut [u8]) -> Result<(), Errno> {
         match region {
@@ -64,6 +71,13 @@ impl Device for Endpoint {
         act(&self.emulator.reset());
         Ok(())
     }
+
+    // It reaches no guest memory.
+    fn dma_mapped(&mut self, _: &DmaMap) -> Result<(), Errno> {
+        Ok(())
+    }
+
+    fn dma_unmapped(&mut self, _: &DmaMap) {}
 }
 
 /// Does what follows from a change of the device: nothing yet.
@@ -75,6 +89,8 @@ fn act(effects: &Effects) {
         bus_master: _,
         // The client's own reset, or one that its guest asked for.
         reset: _,
+        // The device has none yet.
+        doorbell: _,
     } = effects;
 }
 

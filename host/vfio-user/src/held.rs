@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use vfio_user_server::{Device, Errno, Interrupts, Region, RegionIndex};
+use vfio_user_server::{Device, DmaMap, Errno, InterruptIndex, Interrupts, Region, RegionIndex};
 
 use crate::endpoint::Endpoint;
 
@@ -39,10 +39,22 @@ impl Device for Held {
         region.unwrap_or(Region::ABSENT)
     }
 
+    fn interrupt_count(&self, index: InterruptIndex) -> u16 {
+        let count = self.with(|endpoint| Ok(endpoint.interrupt_count(index)));
+        count.unwrap_or(0)
+    }
+
     fn connected(&mut self, interrupts: &Interrupts) {
         // It fails where the client has left before it was served.
         let _ = self.with(|endpoint| {
             endpoint.connected(interrupts);
+            Ok(())
+        });
+    }
+
+    fn disconnected(&mut self) {
+        let _ = self.with(|endpoint| {
+            endpoint.disconnected();
             Ok(())
         });
     }
@@ -57,5 +69,16 @@ impl Device for Held {
 
     fn reset(&mut self) -> Result<(), Errno> {
         self.with(Endpoint::reset)
+    }
+
+    fn dma_mapped(&mut self, map: &DmaMap) -> Result<(), Errno> {
+        self.with(|endpoint| endpoint.dma_mapped(map))
+    }
+
+    fn dma_unmapped(&mut self, map: &DmaMap) {
+        let _ = self.with(|endpoint| {
+            endpoint.dma_unmapped(map);
+            Ok(())
+        });
     }
 }

@@ -211,6 +211,8 @@ impl Machine {
             bus_master: _,
             // All that it has here is its mapping.
             reset: _,
+            // The device has none yet.
+            doorbell: _,
         } = effects;
         let mut range = None;
         if bar0.update(&mut range) {

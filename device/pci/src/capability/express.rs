@@ -4,7 +4,7 @@
 //! hardwire to 0 for that reason is 0: payload and request sizes, relaxed
 //! ordering, no snoop, extended tags, completion time-outs.
 
-use super::Capability;
+use super::{Capability, Held};
 use crate::{Changes, DwordWrite, Register};
 
 /// Device/Port Type: where the function sits (PCIe 4.0 section 7.5.3.2).
@@ -110,8 +110,16 @@ impl Capability for Express {
         if register == DEVICE_CONTROL && write.value() & bits::INITIATE_FLR != 0 {
             Changes::FUNCTION_LEVEL_RESET
         } else {
-            Changes::empty()
+            Changes::NONE
         }
+    }
+
+    fn held(&self) -> Option<&dyn Held> {
+        None
+    }
+
+    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+        None
     }
 }
 

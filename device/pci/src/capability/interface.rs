@@ -18,37 +18,34 @@ pub trait Capability: fmt::Debug + Send {
 
     /// The guest wrote to the register of this index, counted from the start
     /// of the capability. The register's writable bits are already updated;
-    /// what is returned reaches the device as an event.
-    fn written(&mut self, register: usize, write: DwordWrite) -> Changes {
-        let _ = (register, write);
-        Changes::empty()
-    }
+    /// what is returned reaches the device.
+    fn written(&mut self, register: usize, write: DwordWrite) -> Changes;
 
-    /// Puts what it holds beside its registers back to power-on; the config
-    /// space resets the registers themselves.
-    fn reset(&mut self) {}
+    /// What it holds beside its registers, which the config space resets and saves itself; `None` where that is nothing.
+    /// Always the same answer.
+    fn held(&self) -> Option<&dyn Held>;
 
-    /// How many bytes of saved state it has beside its registers, which the
-    /// config space saves: always the same, and at most [`MOST_STATE`].
-    fn state_size(&self) -> usize {
-        0
-    }
+    /// The same, to be changed.
+    fn held_mut(&mut self) -> Option<&mut dyn Held>;
+}
 
-    /// Writes that state to `state`, which has [`Self::state_size`] bytes.
-    fn save(&self, state: &mut [u8]) {
-        let _ = state;
-    }
+/// What a capability holds beside its registers.
+pub trait Held {
+    /// Back to its power-on state.
+    fn reset(&mut self);
+
+    /// How many bytes of saved state it has: always the same, and at most [`MOST_STATE`].
+    fn size(&self) -> usize;
+
+    /// Writes that state to `state`, which has [`Self::size`] bytes.
+    fn save(&self, state: &mut [u8]);
 
     /// Whether these bytes are a state that it can have, here or in an earlier
     /// version of the software. Their number is up to whoever saved them.
-    fn accepts(&self, state: &[u8]) -> bool {
-        state.is_empty()
-    }
+    fn accepts(&self, state: &[u8]) -> bool;
 
     /// Takes over a state that it accepts.
-    fn restore(&mut self, state: &[u8]) {
-        let _ = state;
-    }
+    fn restore(&mut self, state: &[u8]);
 }
 
 /// The most bytes of saved state that a capability can have.

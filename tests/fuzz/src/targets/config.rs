@@ -26,7 +26,9 @@ impl Told {
             bar0,
             bus_master,
             reset,
+            doorbell,
         } = effects;
+        assert_eq!(doorbell, None, "config space has none");
         bar0.update(&mut self.range);
         self.bus_master = bus_master.unwrap_or(self.bus_master);
         self.resets += usize::from(reset);

@@ -127,9 +127,13 @@ static void vgpu_stub_bar0_write(void *opaque, hwaddr addr, uint64_t value,
                                  unsigned size)
 {
     VgpuStubState *s = opaque;
+    bool refused;
 
     trace_vgpu_stub_bar0_write(addr, size, value);
-    if (vgpu_bar0_write(s->model, addr, size, value)) {
+    if (vgpu_bar0_write(s->model, addr, size, value, &refused)) {
+        pci_device_reset(PCI_DEVICE(s));
+    }
+    if (refused) {
         qemu_log_mask(LOG_GUEST_ERROR, TYPE_VGPU_STUB
                       ": refused write of %u bytes at BAR0 + 0x%" HWADDR_PRIx
                       "\n", size, addr);
@@ -348,8 +352,8 @@ static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
     } else if (!s->model) {
         error_setg(errp, "property '%s': " TYPE_VGPU_STUB
                    " does not run yet; set it on the running device", name);
-    } else {
-        vgpu_set_status(s->model, value);
+    } else if (vgpu_set_status(s->model, value)) {
+        pci_device_reset(PCI_DEVICE(s));
     }
 }
 

@@ -209,20 +209,27 @@ void vgpu_config_write_mask(const VgpuDevice *device, uint8_t (*mask)[VGPU_CONFI
 uint64_t vgpu_bar0_read(VgpuDevice *device, uint64_t offset, uint32_t size, bool *refused);
 
 /*
- The guest writes the low `size` bytes of `value` to BAR0 at `offset`.
- Returns whether the device takes no such access; nothing is changed then.
+ The guest writes the low `size` bytes of `value` to BAR0 at `offset`. Sets
+ `refused` to whether the device takes no such access; nothing is changed
+ then. Returns whether the device reset itself because of it.
  */
-bool vgpu_bar0_write(VgpuDevice *device, uint64_t offset, uint32_t size, uint64_t value);
+bool vgpu_bar0_write(VgpuDevice *device,
+                     uint64_t offset,
+                     uint32_t size,
+                     uint64_t value,
+                     bool *refused);
 
 /*
- Puts the device back to its power-on state.
+ Puts the device back to its power-on state, as QEMU does with its own part
+ of it.
  */
 void vgpu_reset(VgpuDevice *device);
 
 /*
- The host writes the Status register.
+ The host writes the Status register. Returns whether the device reset itself
+ because of it.
  */
-void vgpu_set_status(VgpuDevice *device, uint32_t status);
+bool vgpu_set_status(VgpuDevice *device, uint32_t status);
 
 /*
  Saves all guest-visible state.
