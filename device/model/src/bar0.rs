@@ -1,14 +1,15 @@
 //! What stands behind BAR0: the registers and the data region.
 
 use vgpu_abi::bar0::{self, DATA, REGISTERS};
-use vgpu_pci::{Area, Areas, Kind, Refused, Written};
+use vgpu_pci::{Area, AreaKind, Areas, Refused, Written};
 
 use crate::{Doorbell, Effects};
 
-/// The registers of BAR0 in the order of their offsets: name in the code, offset, name for people, what a guest's write does.
+/// The registers of BAR0 in the order of their offsets: name in the code, offset, value at power-on, name for people, what a
+/// guest's write does.
 /// All lists of them come from here.
 macro_rules! registers {
-    ($($name:ident: $offset:ident, $title:literal, $kind:ident;)*) => {
+    ($($name:ident: $offset:ident = $initial:literal, $title:literal, $kind:ident;)*) => {
         /// A register of BAR0, as the host side names it.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum Register {
@@ -31,33 +32,41 @@ macro_rules! registers {
                 match self { $(Self::$name => $title,)* }
             }
 
-            const fn kind(self) -> Kind {
-                match self { $(Self::$name => Kind::$kind,)* }
+            const fn initial(self) -> u32 {
+                match self { $(Self::$name => $initial,)* }
+            }
+
+            const fn kind(self) -> AreaKind {
+                match self { $(Self::$name => AreaKind::$kind,)* }
             }
         }
     };
 }
 
 registers! {
-    Command: COMMAND, "Command", Storage;
-    Status: STATUS, "Status", ReadOnly;
-    DataOffset: DATA_OFFSET, "Data Offset", Storage;
-    DataLength: DATA_LENGTH, "Data Length", Storage;
-    RequestId: REQUEST_ID, "Request ID", Storage;
+    Command: COMMAND = 0, "Command", Storage;
+    Status: STATUS = 0, "Status", ReadOnly;
+    DataOffset: DATA_OFFSET = 0, "Data Offset", Storage;
+    DataLength: DATA_LENGTH = 0, "Data Length", Storage;
+    RequestId: REQUEST_ID = 0, "Request ID", Storage;
 }
 
 /// All areas, in the order of their offsets and without a gap.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
 const AREAS: Areas<{ STORAGE / 4 }> = {
-    let mut areas = [Area::new(DATA, 1 | 2 | 4 | 8, Kind::Storage); Register::ALL.len() + 2];
+    let mut areas = [Area::new(DATA, 1 | 2 | 4 | 8, AreaKind::Storage); Register::ALL.len() + 2];
     let mut index = 0;
     while index < Register::ALL.len() {
         let register = Register::ALL[index];
         let start = register.offset();
+        assert!(
+            !matches!(register.kind(), AreaKind::Doorbell),
+            "no attachment does anything about a doorbell yet"
+        );
         areas[index] = Area::new(start..start + 4, 4, register.kind());
         index += 1;
     }
-    areas[index] = Area::new(RESERVED..REGISTERS.end, 4, Kind::ReadOnly);
+    areas[index] = Area::new(RESERVED..REGISTERS.end, 4, AreaKind::ReadOnly);
     Areas::new(&areas)
 };
 
@@ -67,6 +76,24 @@ const RESERVED: u64 = REGISTERS.start + 4 * Register::ALL.len() as u64;
 /// Bytes that are backed by storage: registers and data region.
 pub(crate) const STORAGE: usize = DATA.end as usize;
 
+/// The storage at power-on.
+#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
+const POWER_ON: [u8; STORAGE] = {
+    let mut storage = [0; STORAGE];
+    let mut index = 0;
+    while index < Register::ALL.len() {
+        let register = Register::ALL[index];
+        let bytes = register.initial().to_le_bytes();
+        let mut byte = 0;
+        while byte < bytes.len() {
+            storage[register.offset() as usize + byte] = bytes[byte];
+            byte += 1;
+        }
+        index += 1;
+    }
+    storage
+};
+
 /// Registers and data region, little-endian as the guest sees them.
 #[derive(Debug)]
 pub(crate) struct Bar0 {
@@ -74,15 +101,14 @@ pub(crate) struct Bar0 {
 }
 
 impl Bar0 {
+    /// Power-on state.
     pub(crate) const fn new() -> Self {
-        Self {
-            storage: [0; STORAGE],
-        }
+        Self { storage: POWER_ON }
     }
 
-    /// Power-on state.
+    /// Back to it.
     pub(crate) fn reset(&mut self) {
-        self.storage.fill(0);
+        *self = Self::new();
     }
 
     #[inline]

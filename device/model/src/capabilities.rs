@@ -11,7 +11,7 @@ pub(crate) struct Capabilities {
 
 impl Capabilities {
     /// The most bytes that their saved state takes: of each that has some, 4
-    /// and [`Held::size`](vgpu_pci::capability::Held::size).
+    /// and [`CapabilityState::size`](vgpu_pci::capability::CapabilityState::size).
     pub(crate) const STATE_SIZE: usize = 0;
 }
 

@@ -20,7 +20,7 @@ pub struct Effects {
     pub doorbell: Option<Doorbell>,
 }
 
-/// A guest's write to an area of BAR0 that stores nothing ([`vgpu_pci::Kind::Doorbell`]).
+/// A guest's write to an area of BAR0 that stores nothing ([`vgpu_pci::AreaKind::Doorbell`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Doorbell {
     /// Byte offset in BAR0.

@@ -33,8 +33,13 @@ struct V1 {
     version: U32,
     bar0_size: U32,
     config: [U32; SIZE / 4],
-    storage: [u8; STORAGE],
+    storage: [u8; 0x400],
 }
+
+const _: () = assert!(
+    STORAGE == 0x400,
+    "what BAR0 stores beyond version 1 takes a version of its own"
+);
 
 /// Size of the part that every device has, in bytes: all of version 1.
 const FIXED: usize = size_of::<V1>();
@@ -175,8 +180,8 @@ fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
 
 #[cfg(test)]
 mod tests {
-    use vgpu_pci::capability::{Capability, Held};
-    use vgpu_pci::{Changes, DwordWrite, Header, PciId, Register};
+    use vgpu_pci::capability::{Capability, CapabilityState};
+    use vgpu_pci::{Changes, ConfigRegister, DwordWrite, Header, PciId};
 
     use super::*;
 
@@ -188,21 +193,21 @@ mod tests {
         fn id(&self) -> u8 {
             0x09
         }
-        fn registers(&self) -> Vec<Register> {
-            vec![Register::read_only(0)]
+        fn registers(&self) -> Vec<ConfigRegister> {
+            vec![ConfigRegister::read_only(0)]
         }
         fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
             Changes::NONE
         }
-        fn held(&self) -> Option<&dyn Held> {
+        fn state(&self) -> Option<&dyn CapabilityState> {
             Some(self)
         }
-        fn held_mut(&mut self) -> Option<&mut dyn Held> {
+        fn state_mut(&mut self) -> Option<&mut dyn CapabilityState> {
             Some(self)
         }
     }
 
-    impl Held for Stateful {
+    impl CapabilityState for Stateful {
         fn reset(&mut self) {}
         fn size(&self) -> usize {
             2

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use thiserror::Error;
 
-use crate::Register;
+use crate::ConfigRegister;
 
 /// The size of a 32-bit memory BAR in bytes: a power of two from 16 bytes to
 /// 2 GiB.
@@ -53,8 +53,8 @@ pub struct MemoryBar {
 
 impl MemoryBar {
     /// The BAR's register after reset: address 0, memory space, 32-bit.
-    pub(crate) const fn register(self) -> Register {
-        Register::new(0, self.size.address_mask())
+    pub(crate) const fn register(self) -> ConfigRegister {
+        ConfigRegister::new(0, self.size.address_mask())
     }
 
     /// The guest-physical addresses that the BAR decodes while its register

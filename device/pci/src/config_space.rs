@@ -5,11 +5,11 @@ use std::ops::Range;
 use thiserror::Error;
 
 use crate::capability::saved::{self, HEADER};
-use crate::capability::{Capability, CapabilityList, Held, MOST_STATE};
+use crate::capability::{Capability, CapabilityList, CapabilityState, MOST_STATE};
 use crate::header::{
     BAR0_DWORD, CAPABILITIES_DWORD, COMMAND_DWORD, DWORDS, STATUS_CAPABILITIES_LIST,
 };
-use crate::{Changes, Command, Header, MemoryBar, Register, dword};
+use crate::{Changes, Command, ConfigRegister, Header, MemoryBar, dword};
 
 /// Bytes that [`ConfigSpace`] implements. On an express bus a function has
 /// 4096 bytes; those above read 0, so no extended capability is found.
@@ -61,7 +61,7 @@ struct Place {
 /// `C` is the device's own type with the capabilities of the function.
 #[derive(Debug)]
 pub struct ConfigSpace<C> {
-    registers: [Register; SIZE / 4],
+    registers: [ConfigRegister; SIZE / 4],
     bars: Vec<MemoryBar>,
     capabilities: C,
     /// Where each of them is.
@@ -79,7 +79,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     /// written, so that is a defect of the device, not of its input.
     #[must_use]
     pub fn new(header: &Header, bars: &[MemoryBar], capabilities: C) -> Self {
-        let mut registers: Vec<Register> = header.registers(bars).to_vec();
+        let mut registers: Vec<ConfigRegister> = header.registers(bars).to_vec();
         let mut places: Vec<Place> = Vec::new();
         for capability in capabilities.iter() {
             let state = state_size(capability);
@@ -115,7 +115,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
             "capabilities end at {:#x}, past the config space",
             registers.len().saturating_mul(4)
         );
-        registers.resize(SIZE / 4, Register::UNIMPLEMENTED);
+        registers.resize(SIZE / 4, ConfigRegister::UNIMPLEMENTED);
         Self {
             registers: std::array::from_fn(|i| registers.get(i).copied().unwrap_or_default()),
             bars: bars.to_vec(),
@@ -196,7 +196,9 @@ impl<C: CapabilityList> ConfigSpace<C> {
     /// `offset`.
     pub fn write_mask(&self, offset: u16, data: &mut [u8]) {
         dword::read(offset, data, |index| {
-            self.registers.get(index).map_or(0, Register::writable)
+            self.registers
+                .get(index)
+                .map_or(0, ConfigRegister::writable)
         });
     }
 
@@ -226,7 +228,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     pub fn save_capabilities(&self, into: &mut [u8]) -> bool {
         let mut left = into;
         for (place, capability) in self.places.iter().zip(self.capabilities.iter()) {
-            let Some(held) = capability.held().filter(|held| held.size() > 0) else {
+            let Some(held) = capability.state().filter(|held| held.size() > 0) else {
                 continue;
             };
             let begun = saved::begin(left, place.offset, capability.id(), held.size());
@@ -279,7 +281,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
             let mut sections = saved::sections(capabilities).flatten();
             match sections.find(|section| section.offset == place.offset) {
                 Some(section) => {
-                    if let Some(held) = capability.held_mut() {
+                    if let Some(held) = capability.state_mut() {
                         held.restore(section.state);
                     }
                 }
@@ -290,7 +292,7 @@ impl<C: CapabilityList> ConfigSpace<C> {
     }
 
     fn dword(&self, index: usize) -> u32 {
-        self.registers.get(index).map_or(0, Register::value)
+        self.registers.get(index).map_or(0, ConfigRegister::value)
     }
 
     fn bar_values(&self) -> [u32; 6] {
@@ -309,25 +311,25 @@ impl<C: CapabilityList> ConfigSpace<C> {
 
 /// How many bytes of saved state a capability has beside its registers.
 fn state_size(capability: &dyn Capability) -> usize {
-    capability.held().map_or(0, Held::size)
+    capability.state().map_or(0, CapabilityState::size)
 }
 
 /// Whether a capability can have held this.
 fn accepts(capability: &dyn Capability, state: &[u8]) -> bool {
     capability
-        .held()
+        .state()
         .map_or(state.is_empty(), |held| held.accepts(state))
 }
 
 /// Puts what a capability holds beside its registers back to power-on.
 fn reset(capability: &mut dyn Capability) {
-    if let Some(held) = capability.held_mut() {
+    if let Some(held) = capability.state_mut() {
         held.reset();
     }
 }
 
 /// Makes the bits in `mask` of the register at `index` read-only, as in `bits`.
-fn set_field(registers: &mut [Register], index: usize, mask: u32, bits: u32) {
+fn set_field(registers: &mut [ConfigRegister], index: usize, mask: u32, bits: u32) {
     if let Some(register) = registers.get_mut(index) {
         *register = register.with_field(mask, bits);
     }

@@ -3,7 +3,7 @@
 
 use bitflags::bitflags;
 
-use crate::{MemoryBar, PciId, Register};
+use crate::{ConfigRegister, MemoryBar, PciId};
 
 /// Byte offsets of the header's registers.
 pub mod offset {
@@ -94,8 +94,8 @@ impl Header {
     /// The header's registers with their access rights, without BARs and
     /// capability list. Latency Timer, Header Type (single function) and BIST
     /// are 0; the function uses no interrupt pin.
-    pub(crate) fn registers(&self, bars: &[MemoryBar]) -> [Register; DWORDS] {
-        const RO: Register = Register::UNIMPLEMENTED;
+    pub(crate) fn registers(&self, bars: &[MemoryBar]) -> [ConfigRegister; DWORDS] {
+        const RO: ConfigRegister = ConfigRegister::UNIMPLEMENTED;
         const CACHE_LINE_SIZE: u32 = 0xff;
         const INTERRUPT_LINE: u32 = 0xff;
 
@@ -106,10 +106,10 @@ impl Header {
         };
         [
             /* 0x00 */ ids(self.vendor_id, self.device_id),
-            /* 0x04 */ Register::new(0, u32::from(Command::all().bits())),
+            /* 0x04 */ ConfigRegister::new(0, u32::from(Command::all().bits())),
             /* 0x08 */
-            Register::read_only((self.class_code << 8) | u32::from(self.revision)),
-            /* 0x0c */ Register::new(0, CACHE_LINE_SIZE),
+            ConfigRegister::read_only((self.class_code << 8) | u32::from(self.revision)),
+            /* 0x0c */ ConfigRegister::new(0, CACHE_LINE_SIZE),
             /* 0x10 */ bar(0),
             /* 0x14 */ bar(1),
             /* 0x18 */ bar(2),
@@ -121,13 +121,13 @@ impl Header {
             /* 0x30 expansion ROM */ RO,
             /* 0x34 capabilities pointer, set with the list */ RO,
             /* 0x38 */ RO,
-            /* 0x3c */ Register::new(INTERRUPT_LINE, INTERRUPT_LINE),
+            /* 0x3c */ ConfigRegister::new(INTERRUPT_LINE, INTERRUPT_LINE),
         ]
     }
 }
 
 /// A dword of two ids: vendor low, device high.
-fn ids(vendor: PciId, device: PciId) -> Register {
+fn ids(vendor: PciId, device: PciId) -> ConfigRegister {
     let (vendor, device) = (u16::from(vendor), u16::from(device));
-    Register::read_only((u32::from(device) << 16) | u32::from(vendor))
+    ConfigRegister::read_only((u32::from(device) << 16) | u32::from(vendor))
 }

@@ -29,11 +29,11 @@ mod header;
 mod id;
 mod register;
 
-pub use areas::{Area, Areas, Kind, Refused, Written};
+pub use areas::{Area, AreaKind, Areas, Refused, Written};
 pub use bar::{BarSize, InvalidBarSize, MemoryBar};
 pub use changes::Changes;
 pub use config_space::{ConfigSpace, RestoreError, SIZE};
 pub use dword::DwordWrite;
 pub use header::{Command, Header, offset};
 pub use id::{InvalidPciId, InvalidSlot, PciId, Slot};
-pub use register::Register;
+pub use register::ConfigRegister;

@@ -5,13 +5,13 @@ use crate::DwordWrite;
 /// A 32-bit register: its value, what it is after reset, and which of its
 /// bits software may change. A bit outside the write mask is read-only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Register {
+pub struct ConfigRegister {
     value: u32,
     reset: u32,
     writable: u32,
 }
 
-impl Register {
+impl ConfigRegister {
     /// A register that nothing implements: reads 0, ignores writes
     /// (PCI 3.0 section 6.1).
     pub const UNIMPLEMENTED: Self = Self::read_only(0);

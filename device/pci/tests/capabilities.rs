@@ -1,7 +1,7 @@
 //! The capability list as a guest walks it.
 
-use vgpu_pci::capability::{Capability, CapabilityList, Express, Held, PortType};
-use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register};
+use vgpu_pci::capability::{Capability, CapabilityList, CapabilityState, Express, PortType};
+use vgpu_pci::{Changes, ConfigRegister, ConfigSpace, DwordWrite, Header, PciId};
 
 /// A capability that reports writes to its second register, and wrongly takes
 /// its ID and next pointer for writable.
@@ -15,8 +15,8 @@ impl Capability for Probe {
         0x09
     }
 
-    fn registers(&self) -> Vec<Register> {
-        vec![Register::new(0xabcd_0000, 0xff00_ffff); self.dwords]
+    fn registers(&self) -> Vec<ConfigRegister> {
+        vec![ConfigRegister::new(0xabcd_0000, 0xff00_ffff); self.dwords]
     }
 
     fn written(&mut self, register: usize, write: DwordWrite) -> Changes {
@@ -27,11 +27,11 @@ impl Capability for Probe {
         }
     }
 
-    fn held(&self) -> Option<&dyn Held> {
+    fn state(&self) -> Option<&dyn CapabilityState> {
         None
     }
 
-    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+    fn state_mut(&mut self) -> Option<&mut dyn CapabilityState> {
         None
     }
 }

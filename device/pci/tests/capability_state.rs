@@ -1,7 +1,9 @@
 //! What capabilities hold beside their registers: reached by type, reset, saved and restored, each by itself.
 
-use vgpu_pci::capability::{Capability, CapabilityList, Express, Held, MOST_STATE, PortType};
-use vgpu_pci::{Changes, ConfigSpace, DwordWrite, Header, PciId, Register, RestoreError};
+use vgpu_pci::capability::{
+    Capability, CapabilityList, CapabilityState, Express, MOST_STATE, PortType,
+};
+use vgpu_pci::{Changes, ConfigRegister, ConfigSpace, DwordWrite, Header, PciId, RestoreError};
 
 /// A capability that counts the guest's writes to it, in a state of its own; it once held one byte less.
 #[derive(Debug, Default, PartialEq)]
@@ -21,8 +23,8 @@ impl Capability for Counter {
         0x09
     }
 
-    fn registers(&self) -> Vec<Register> {
-        vec![Register::new(0, 0xffff_0000); 2]
+    fn registers(&self) -> Vec<ConfigRegister> {
+        vec![ConfigRegister::new(0, 0xffff_0000); 2]
     }
 
     fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
@@ -30,16 +32,16 @@ impl Capability for Counter {
         Changes::NONE
     }
 
-    fn held(&self) -> Option<&dyn Held> {
+    fn state(&self) -> Option<&dyn CapabilityState> {
         Some(self)
     }
 
-    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+    fn state_mut(&mut self) -> Option<&mut dyn CapabilityState> {
         Some(self)
     }
 }
 
-impl Held for Counter {
+impl CapabilityState for Counter {
     fn reset(&mut self) {
         *self = Self::default();
     }
@@ -226,20 +228,20 @@ fn more_state_than_a_length_can_say_is_a_defect() {
         fn id(&self) -> u8 {
             0x09
         }
-        fn registers(&self) -> Vec<Register> {
-            vec![Register::new(0, 0)]
+        fn registers(&self) -> Vec<ConfigRegister> {
+            vec![ConfigRegister::new(0, 0)]
         }
         fn written(&mut self, _: usize, _: DwordWrite) -> Changes {
             Changes::NONE
         }
-        fn held(&self) -> Option<&dyn Held> {
+        fn state(&self) -> Option<&dyn CapabilityState> {
             Some(self)
         }
-        fn held_mut(&mut self) -> Option<&mut dyn Held> {
+        fn state_mut(&mut self) -> Option<&mut dyn CapabilityState> {
             Some(self)
         }
     }
-    impl Held for Large {
+    impl CapabilityState for Large {
         fn reset(&mut self) {}
         fn size(&self) -> usize {
             MOST_STATE + 1

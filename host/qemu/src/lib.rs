@@ -5,8 +5,8 @@
 //! `tree/hw/misc/vgpu-stub.h`, which a test holds against this file.
 //!
 //! Pointers are Rust references, so C must pass valid, aligned, non-null ones
-//! and never the same device from two threads at once; QEMU calls devices
-//! under its big lock.
+//! to initialised values, and never the same device from two threads at once;
+//! QEMU calls devices under its big lock.
 #![allow(unsafe_code)] // exported symbols, and the one pointer that C frees
 
 use std::ffi::c_char;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use vgpu_control::Devices;
-use vgpu_device::{Device, DeviceConfig};
+use vgpu_device::{Device, DeviceConfig, Effects};
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_hung_up};
 use vgpu_runtime::{Emulator, Log, ending_signals};
@@ -182,9 +182,15 @@ fn machine(
     for (index, PlacedDevice { slot, config }) in options.devices.iter().enumerate() {
         let (state, left) = kept.device(index);
         let mut device = Device::new(config, PortType::RootComplexIntegratedEndpoint);
-        let effects = device.restore(&state).map_err(|_| KeptError::Format)?;
+        let Effects {
+            bar0: mapping,
+            // As in the machine, which is made of it.
+            bus_master: _,
+            reset: _,
+            doorbell: _,
+        } = device.restore(&state).map_err(|_| KeptError::Format)?;
         let mut bar0 = None;
-        effects.bar0.update(&mut bar0);
+        mapping.update(&mut bar0);
         let emulator = Emulator::new(device, options.trace, log.clone())
             .with_keep(Box::new(kept.keeper(index)));
         let emulator = Arc::new(emulator);

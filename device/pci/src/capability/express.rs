@@ -4,8 +4,8 @@
 //! hardwire to 0 for that reason is 0: payload and request sizes, relaxed
 //! ordering, no snoop, extended tags, completion time-outs.
 
-use super::{Capability, Held};
-use crate::{Changes, DwordWrite, Register};
+use super::{Capability, CapabilityState};
+use crate::{Changes, ConfigRegister, DwordWrite};
 
 /// Device/Port Type: where the function sits (PCIe 4.0 section 7.5.3.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,17 +69,17 @@ impl Capability for Express {
         0x10
     }
 
-    fn registers(&self) -> Vec<Register> {
+    fn registers(&self) -> Vec<ConfigRegister> {
         use bits::*;
-        const RO: Register = Register::UNIMPLEMENTED;
+        const RO: ConfigRegister = ConfigRegister::UNIMPLEMENTED;
 
         let (port_type, link) = match self.port_type {
             PortType::Endpoint => (
                 0b0000,
                 [
-                    Register::read_only(LINK_2_5_GT_X1 | ASPM_OPTIONALITY),
-                    Register::new(LINK_2_5_GT_X1 << 16, LINK_CONTROL),
-                    Register::read_only(SPEEDS_2_5_GT),
+                    ConfigRegister::read_only(LINK_2_5_GT_X1 | ASPM_OPTIONALITY),
+                    ConfigRegister::new(LINK_2_5_GT_X1 << 16, LINK_CONTROL),
+                    ConfigRegister::read_only(SPEEDS_2_5_GT),
                 ],
             ),
             // No link: its registers read 0 (section 7.5.3.6).
@@ -87,10 +87,10 @@ impl Capability for Express {
         };
         let [link, link_control, link_2] = link;
         vec![
-            /* 0x00 */ Register::read_only(VERSION | (port_type << PORT_TYPE_SHIFT)),
+            /* 0x00 */ ConfigRegister::read_only(VERSION | (port_type << PORT_TYPE_SHIFT)),
             /* 0x04 device capabilities */
-            Register::read_only(ROLE_BASED_ERRORS | FLR_CAPABLE),
-            /* 0x08 device control, status */ Register::new(0, ERROR_REPORTING),
+            ConfigRegister::read_only(ROLE_BASED_ERRORS | FLR_CAPABLE),
+            /* 0x08 device control, status */ ConfigRegister::new(0, ERROR_REPORTING),
             /* 0x0c link capabilities */ link,
             /* 0x10 link control, status */ link_control,
             /* 0x14 slot capabilities */ RO,
@@ -114,11 +114,11 @@ impl Capability for Express {
         }
     }
 
-    fn held(&self) -> Option<&dyn Held> {
+    fn state(&self) -> Option<&dyn CapabilityState> {
         None
     }
 
-    fn held_mut(&mut self) -> Option<&mut dyn Held> {
+    fn state_mut(&mut self) -> Option<&mut dyn CapabilityState> {
         None
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Changes, DwordWrite, Register};
+use crate::{Changes, ConfigRegister, DwordWrite};
 
 /// A structure in the capability list.
 ///
@@ -14,7 +14,7 @@ pub trait Capability: fmt::Debug + Send {
 
     /// The registers after reset, first to last. The low 16 bits of the first
     /// one (ID and next pointer) are filled in by the config space.
-    fn registers(&self) -> Vec<Register>;
+    fn registers(&self) -> Vec<ConfigRegister>;
 
     /// The guest wrote to the register of this index, counted from the start
     /// of the capability. The register's writable bits are already updated;
@@ -23,14 +23,14 @@ pub trait Capability: fmt::Debug + Send {
 
     /// What it holds beside its registers, which the config space resets and saves itself; `None` where that is nothing.
     /// Always the same answer.
-    fn held(&self) -> Option<&dyn Held>;
+    fn state(&self) -> Option<&dyn CapabilityState>;
 
     /// The same, to be changed.
-    fn held_mut(&mut self) -> Option<&mut dyn Held>;
+    fn state_mut(&mut self) -> Option<&mut dyn CapabilityState>;
 }
 
 /// What a capability holds beside its registers.
-pub trait Held {
+pub trait CapabilityState {
     /// Back to its power-on state.
     fn reset(&mut self);
 

@@ -7,4 +7,4 @@ mod interface;
 pub(crate) mod saved;
 
 pub use express::{Express, PortType};
-pub use interface::{Capability, CapabilityList, Held, MOST_STATE};
+pub use interface::{Capability, CapabilityList, CapabilityState, MOST_STATE};

@@ -72,7 +72,7 @@ typedef struct VgpuStubClass {
 static void vgpu_stub_follow_model(VgpuStubState *s)
 {
     PCIDevice *pci_dev = PCI_DEVICE(s);
-    uint8_t config[VGPU_CONFIG_SIZE];
+    uint8_t config[VGPU_CONFIG_SIZE] = { 0 };
 
     vgpu_config(s->model, &config);
     pci_default_write_config(pci_dev, PCI_BASE_ADDRESS_0,
@@ -111,7 +111,7 @@ static void vgpu_stub_config_write(PCIDevice *pci_dev, uint32_t addr,
 static uint64_t vgpu_stub_bar0_read(void *opaque, hwaddr addr, unsigned size)
 {
     VgpuStubState *s = opaque;
-    bool refused;
+    bool refused = false;
     uint64_t value = vgpu_bar0_read(s->model, addr, size, &refused);
 
     trace_vgpu_stub_bar0_read(addr, size, value);
@@ -127,7 +127,7 @@ static void vgpu_stub_bar0_write(void *opaque, hwaddr addr, uint64_t value,
                                  unsigned size)
 {
     VgpuStubState *s = opaque;
-    bool refused;
+    bool refused = false;
 
     trace_vgpu_stub_bar0_write(addr, size, value);
     if (vgpu_bar0_write(s->model, addr, size, value, &refused)) {
@@ -182,7 +182,7 @@ static int vgpu_stub_pre_load(void *opaque)
 static int vgpu_stub_post_load(void *opaque, int version_id)
 {
     VgpuStubState *s = opaque;
-    char error[VGPU_ERROR_SIZE];
+    char error[VGPU_ERROR_SIZE] = "";
 
     s->migrated.size = VGPU_STATE_FIXED + s->more_size;
     if (!vgpu_restore(s->model, &s->migrated, &error)) {
@@ -268,7 +268,7 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
 {
     VgpuStubState *s = VGPU_STUB(pci_dev);
     VgpuDevice *model;
-    char error[VGPU_ERROR_SIZE];
+    char error[VGPU_ERROR_SIZE] = "";
 
     /* What the model's config space does not show to the guest. */
     if (pci_dev->romfile && *pci_dev->romfile) {
