@@ -15,8 +15,8 @@ use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::SIGCHLD;
+use vgpu_poll::Poll;
 use vgpu_transport::Error;
 use vgpu_transport::local::{Listener, Name};
 
@@ -106,18 +106,12 @@ impl Daemon {
             .map(|at| at.saturating_duration_since(now))
             .min();
         let accepts = self.workers.len() < SESSIONS && rest.is_none();
-        let listen = match accepts {
-            true => PollFlags::IN,
-            false => PollFlags::empty(),
-        };
-        let mut descriptors = vec![
-            PollFd::new(&self.listener, listen),
-            PollFd::new(&self.children, PollFlags::IN),
-        ];
-        descriptors.extend(self.workers.iter().flat_map(Worker::descriptors));
-        let wait = wait.and_then(|wait| Timespec::try_from(wait).ok());
-        let _ = poll(&mut descriptors, wait.as_ref());
-        drop(descriptors);
+        let poll = Poll::new()
+            .readable((), accepts.then_some(&self.listener))
+            .readable((), &self.children);
+        let all = self.workers.iter().fold(poll, |poll, it| it.add_to(poll));
+        // Whoever it was: all are looked at, without waiting.
+        let _ = all.wait(wait);
         let _ = (&self.children).read(&mut [0; 64]);
         self.workers
             .retain_mut(|worker| worker.attend(&mut self.log));

@@ -1,15 +1,15 @@
 //! A worker as its daemon sees it.
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags};
 use rustix::net::Shutdown;
-
+use vgpu_poll::Poll;
+use vgpu_socket::LineReader;
 use vgpu_terminal::Printable;
 
 use crate::log::Log;
@@ -24,8 +24,8 @@ pub(crate) struct Worker {
     child: Child,
     /// The session's socket, to see when the program ends. Nothing is read.
     socket: OwnedFd,
-    said: Option<ChildStderr>,
-    /// Bytes that it may still log.
+    said: Option<LineReader<ChildStderr>>,
+    /// Bytes that it may still log, the ends of lines among them.
     log: usize,
     deadline: Option<Instant>,
 }
@@ -52,7 +52,7 @@ impl Worker {
         Ok(Self {
             child,
             socket: watched,
-            said,
+            said: said.map(LineReader::new),
             log: LOG,
             deadline: None,
         })
@@ -67,19 +67,20 @@ impl Worker {
         self.deadline
     }
 
-    /// What to wait for.
-    pub(crate) fn descriptors(&self) -> impl Iterator<Item = PollFd<'_>> {
-        let socket = self.deadline.is_none();
-        let socket = socket.then(|| PollFd::new(&self.socket, PollFlags::RDHUP));
-        let said = self.said.as_ref();
-        let said = said.map(|said| PollFd::new(said, PollFlags::IN));
-        socket.into_iter().chain(said)
+    /// Adds what is to be waited for.
+    pub(crate) fn add_to<'a>(&'a self, poll: Poll<'a, ()>) -> Poll<'a, ()> {
+        poll.hung_up((), self.deadline.is_none().then_some(&self.socket))
+            .readable((), self.said.as_ref())
     }
 
     /// Does what is due; gives whether the worker is still there.
     pub(crate) fn attend(&mut self, log: &mut Log) -> bool {
         self.listen(log);
         if let Ok(Some(status)) = self.child.try_wait() {
+            // What it said last, of which each look takes a part.
+            while self.said.as_ref().is_some_and(is_ready) {
+                self.listen(log);
+            }
             if !status.success() {
                 log.line(format_args!("worker {}: {status}", self.id()));
             }
@@ -89,7 +90,9 @@ impl Worker {
         }
         let now = Instant::now();
         match self.deadline {
-            None if self.program_ended() => self.deadline = Some(now + GRACE),
+            None if vgpu_poll::is_hung_up(&self.socket).unwrap_or(false) => {
+                self.deadline = Some(now + GRACE);
+            }
             // It is reaped when it has ended: a driver may hold it for a while.
             Some(deadline) if now >= deadline => {
                 let _ = self.child.kill();
@@ -100,30 +103,28 @@ impl Worker {
         true
     }
 
-    fn program_ended(&self) -> bool {
-        let mut socket = [PollFd::new(&self.socket, PollFlags::RDHUP)];
-        let found = rustix::event::poll(&mut socket, Some(&rustix::event::Timespec::default()));
-        found.is_ok_and(|found| found > 0)
-    }
-
-    /// Logs what it says, cut and without control characters.
+    /// Logs what it says, line by line, cut and without control characters.
     fn listen(&mut self, log: &mut Log) {
-        let Some(said) = &mut self.said else { return };
-        let mut text = [0; 1024];
-        let length = match said.read(&mut text) {
-            Ok(length) if length > 0 && self.log > 0 => length.min(self.log),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
-            // It closed its end, or has said enough.
-            _ => return self.said = None,
-        };
-        self.log -= length;
-        for line in String::from_utf8_lossy(&text[..length]).lines() {
-            log.line(format_args!(
-                "worker {}: {}",
-                self.child.id(),
-                Printable(line)
-            ));
+        while let Some(said) = &mut self.said {
+            let line = match said.receive_ready(self.log) {
+                Ok(Some(line)) => line,
+                Ok(None) => return,
+                // It closed its end, or has said enough.
+                Err(_) => {
+                    let rest = said.take_rest();
+                    self.said = None;
+                    rest
+                }
+            };
+            let length = line.len().min(self.log);
+            for line in String::from_utf8_lossy(&line[..length]).lines() {
+                let id = self.child.id();
+                log.line(format_args!("worker {id}: {}", Printable(line)));
+            }
+            self.log = self.log.saturating_sub(length + 1);
+            if self.log == 0 {
+                self.said = None;
+            }
         }
     }
 
@@ -133,4 +134,9 @@ impl Worker {
         let _ = self.child.wait();
         let _ = rustix::net::shutdown(&self.socket, Shutdown::Both);
     }
+}
+
+/// Whether there is more of what it says, or its end.
+fn is_ready(said: &LineReader<ChildStderr>) -> bool {
+    vgpu_poll::is_readable(said, Duration::ZERO).unwrap_or(false)
 }

@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::ffi::OsString;
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -38,16 +39,20 @@ impl Running {
     }
 
     /// With arguments for its workers.
-    fn with(arguments: &'static [&str]) -> Self {
+    fn with(arguments: &[&str]) -> Self {
+        let worker = common::example("echo-worker");
+        let arguments = arguments.iter().map(OsString::from);
+        Self::of([worker.into()].into_iter().chain(arguments).collect())
+    }
+
+    /// With another command for a worker.
+    fn of(command: Vec<OsString>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (send, receive) = std::sync::mpsc::channel();
         let thread = thread::spawn({
             let stop = Arc::clone(&stop);
             move || {
-                let worker = common::example("echo-worker");
-                let command = std::iter::once(worker.into());
-                let command = command.chain(arguments.iter().map(Into::into));
-                let mut daemon = Daemon::new(command.collect()).unwrap();
+                let mut daemon = Daemon::new(command).unwrap();
                 send.send(daemon.name()).unwrap();
                 while !stop.load(Ordering::Relaxed) {
                     daemon.turn();
@@ -328,10 +333,13 @@ fn nobody_listens_after_the_daemon() {
 /// Not a test: a daemon in a process of its own, and one program of it.
 #[test]
 fn daemon_process() {
-    if std::env::var_os("DAEMON_PROCESS").is_none() {
+    let Some(script) = std::env::var_os("DAEMON_PROCESS") else {
         return;
-    }
-    let daemon = Running::new();
+    };
+    let daemon = match script.is_empty() {
+        true => Running::new(),
+        false => Running::of(vec!["sh".into(), "-c".into(), script]),
+    };
     println!("\n{}", daemon.name);
     loop {
         thread::park();
@@ -340,9 +348,14 @@ fn daemon_process() {
 
 /// A daemon in a process of its own, with its log, and its name.
 fn daemon_with_log(log: impl Into<Stdio>) -> (Child, Name) {
+    daemon_with_script(log, "")
+}
+
+/// The same, whose workers are a script of a shell, where it is not empty.
+fn daemon_with_script(log: impl Into<Stdio>, script: &str) -> (Child, Name) {
     let mut daemon = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "daemon_process", "--nocapture"])
-        .env("DAEMON_PROCESS", "1")
+        .env("DAEMON_PROCESS", script)
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
@@ -388,6 +401,22 @@ fn without_descriptors_programs_wait_and_the_daemon_rests() {
     // It is served when there are some again.
     prlimit(process, Resource::Nofile, before).unwrap();
     assert_eq!(program.join().unwrap(), 7);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn what_a_worker_says_is_logged_by_lines_up_to_its_end() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let script = "printf '%03000d\\nha' 0 >&2; sleep 0.2; printf 'lf\\nend' >&2; exit 3";
+    let (mut daemon, name) = daemon_with_script(log.reopen().unwrap(), script);
+    assert!(Local::open(name).is_err());
+    let said = || fs::read_to_string(log.path()).unwrap();
+    common::eventually("its end", || said().contains("exit status: 3"));
+    let text = said();
+    let lines = text.lines().map(|line| line.rsplit(": ").next().unwrap());
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines, ["0".repeat(3000).as_str(), "half", "end", "3"]);
     daemon.kill().unwrap();
     daemon.wait().unwrap();
 }

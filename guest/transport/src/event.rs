@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use rustix::event::EventfdFlags;
 use rustix::io::Errno;
+use vgpu_poll::Poll;
 use vgpu_ring::Wake;
+
+use crate::Lost;
 
 /// An eventfd. Clones are the same.
 #[derive(Clone, Debug)]
@@ -19,6 +22,20 @@ impl Event {
     pub fn new() -> Result<Self, Errno> {
         let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
         Ok(Self::from(rustix::event::eventfd(0, flags)?))
+    }
+
+    /// Sleeps until it is woken, and takes back all wake-ups so far. What interrupts the system's call is one too: who
+    /// waits looks again.
+    ///
+    /// # Errors
+    /// The other end of `peer` is closed.
+    pub(crate) fn wait(&self, peer: &OwnedFd) -> Result<(), Lost> {
+        let ready = Poll::new()
+            .readable(Ok(()), self)
+            .hung_up(Err(Lost), peer)
+            .wait(None);
+        self.clear();
+        ready.unwrap_or_default().into_iter().collect()
     }
 
     /// Takes back all wake-ups so far.

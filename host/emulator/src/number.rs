@@ -1,5 +1,7 @@
 //! Numbers as users type them.
 
+use vgpu_pci::PciId;
+
 /// A number without a sign: decimal, or hexadecimal after 0x.
 #[must_use]
 pub fn parse(text: &str) -> Option<u64> {
@@ -18,6 +20,17 @@ pub fn digits_of(digits: &str, radix: u32) -> Option<u64> {
     u64::from_str_radix(digits, radix).ok()
 }
 
+/// The vendor or device id of these hexadecimal digits.
+///
+/// # Errors
+///
+/// What was expected.
+pub fn id_of(digits: &str) -> Result<PciId, String> {
+    let id = digits_of(digits, 16).and_then(|id| u16::try_from(id).ok());
+    let id = id.ok_or("expected a hexadecimal number such as 0x1af4")?;
+    PciId::try_from(id).map_err(|error| error.to_string())
+}
+
 /// A number of bytes, in the largest of the units M and K that it is whole in.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -28,6 +41,7 @@ pub fn size(bytes: u64) -> String {
         bytes => bytes.to_string(),
     }
 }
+
 /// The permissions of a socket: an octal number that lets the owner write.
 ///
 /// # Errors

@@ -131,12 +131,7 @@ fn shown(id: PciId) -> String {
 
 /// An id. Its 0x is required: 1111 could be meant either way.
 fn id(text: &str) -> Result<PciId, String> {
-    let id = text
-        .strip_prefix("0x")
-        .and_then(|digits| number::digits_of(digits, 16))
-        .and_then(|id| u16::try_from(id).ok())
-        .ok_or("expected a hexadecimal number such as 0x1af4")?;
-    PciId::try_from(id).map_err(|error| error.to_string())
+    number::id_of(text.strip_prefix("0x").unwrap_or_default())
 }
 
 /// A size in bytes, or with K or M.

@@ -35,7 +35,10 @@ pub enum Error {
     /// The domain has an emulator already.
     #[error("domain {0} has an emulator of this device already")]
     Busy(DomainId),
-    /// Two devices in one place.
+    /// There are more devices than slots from the default one on.
+    #[error("there is no free slot for all devices")]
+    NoFreeSlot,
+    /// Two devices have one slot.
     #[error("two devices have slot {0:#04x}")]
     SlotTwice(u8),
     /// Xen refused something.
@@ -105,6 +108,7 @@ impl Error {
             Self::Busy(_) => {
                 "give all devices of a domain to one emulator, or end the other one: ps aux | grep 'vgpu-stub xen'"
             }
+            Self::NoFreeSlot => "give fewer devices, or slots below 0x18",
             Self::SlotTwice(_) => "give each device a slot of its own",
             Self::Xen { .. } => {
                 "see xl dmesg; a domain has at most 8 ioreq servers, and only HVM domains have any"

@@ -1,5 +1,5 @@
-//! The domain's ioreq server for its devices, from its making to its end, also
-//! where that is the end of another process than the one that made it.
+//! Our ioreq server of a domain, from its making to its end, also where that is the end of another process than the one
+//! that made it.
 //!
 //! Each has a mark, which is written down, in a place of its page that Xen and
 //! vCPUs leave alone: so the one that is written down is known from all others,
@@ -20,8 +20,8 @@ use rustix::io::Errno;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
+use crate::device_model_ops::{DeviceModelOps, Found};
 use crate::error::{Error, cannot};
-use crate::ioreq_servers::{Found, Servers};
 use crate::kept::Kept;
 use crate::record::{Record, RecordFile, Stage, Wanted};
 
@@ -32,17 +32,17 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 /// A server that is there. It goes with this, and no vCPU is left waiting for
 /// it; its record goes only where it has gone.
 #[derive(Debug)]
-pub(crate) struct IoreqServer<'a, S: Servers> {
-    servers: &'a S,
+pub(crate) struct IoreqServer<'a, M: DeviceModelOps> {
+    model: &'a M,
     file: &'a RecordFile,
     id: ServerId,
 }
 
-impl<'a, S: Servers> IoreqServer<'a, S> {
+impl<'a, M: DeviceModelOps> IoreqServer<'a, M> {
     /// Makes one for the devices of `wanted`. `keep` makes the file of
     /// registers for it, before any guest reaches it.
     pub(crate) fn make(
-        servers: &'a S,
+        model: &'a M,
         file: &'a RecordFile,
         wanted: &Wanted,
         keep: impl FnOnce(ServerId) -> Result<(), Error>,
@@ -55,21 +55,21 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
             mark,
             stage,
         };
-        let foretold = lowest_free(servers).map_err(refused)?;
+        let foretold = lowest_free(model).map_err(refused)?;
         file.write(&record(foretold, Stage::Making))?;
-        let made = servers.create();
+        let made = model.create();
         if made.is_err() {
             let _ = file.remove();
         }
         let id = made.map_err(refused)?;
-        let server = Self { servers, file, id };
+        let server = Self { model, file, id };
         if id != foretold {
             file.write(&record(id, Stage::Making))?;
         }
-        servers.mark(id, mark).map_err(refused)?;
+        model.mark(id, mark).map_err(refused)?;
         keep(id)?;
         for &slot in &wanted.slots {
-            let mapped = servers.map(id, slot);
+            let mapped = model.map(id, slot);
             mapped.map_err(|errno| self::refused("map a PCI function", wanted.domain, errno))?;
         }
         file.write(&record(id, Stage::Made))?;
@@ -79,7 +79,7 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
     /// The one that another supervisor has left, if it is for these devices,
     /// and their registers are in the file `kept`. Any other is ended.
     pub(crate) fn take_over(
-        servers: &'a S,
+        model: &'a M,
         file: &'a RecordFile,
         wanted: &Wanted,
         kept: &Path,
@@ -87,7 +87,7 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
         let Some(record) = file.read()? else {
             return Ok(None);
         };
-        let Some(server) = Self::left(servers, file, &record, wanted.domain)? else {
+        let Some(server) = Self::left(model, file, &record, wanted.domain)? else {
             return Ok(None);
         };
         let is_whole = record.stage == Stage::Made && record.devices == wanted.devices;
@@ -101,13 +101,13 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
     /// The one that a supervisor has left which was killed: the very one that
     /// is recorded.
     fn left(
-        servers: &'a S,
+        model: &'a M,
         file: &'a RecordFile,
         record: &Record,
         domain: DomainId,
     ) -> Result<Option<Self>, Error> {
         let id = record.server;
-        match servers.find(id) {
+        match model.find(id) {
             Ok(Found::Marked(mark)) if mark == record.mark => {}
             Ok(Found::New) if record.stage == Stage::Making => {}
             Ok(_) => return Ok(None),
@@ -115,7 +115,7 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
             Err(Errno::NOENT | Errno::SRCH | Errno::PERM) => return Ok(None),
             Err(errno) => return Err(refused("look for an ioreq server", domain, errno)),
         }
-        Ok(Some(Self { servers, file, id }))
+        Ok(Some(Self { model, file, id }))
     }
 
     #[cfg(test)]
@@ -125,7 +125,7 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
 
     /// Whether it exists, which it does no longer once its domain dies.
     pub(crate) fn exists(&self) -> bool {
-        self.servers.exists(self.id)
+        self.model.exists(self.id)
     }
 
     /// Ends it, with its record.
@@ -154,18 +154,18 @@ impl<'a, S: Servers> IoreqServer<'a, S> {
     }
 
     fn try_withdraw(&self) -> Result<(), Errno> {
-        match self.servers.look(self.id) {
+        match self.model.look(self.id) {
             // The domain is gone, or dying, and all of it with it.
             Err(Errno::NOENT | Errno::SRCH) => Ok(()),
             _ => {
-                self.servers.disable(self.id)?;
-                self.servers.destroy(self.id)
+                self.model.disable(self.id)?;
+                self.model.destroy(self.id)
             }
         }
     }
 }
 
-impl<S: Servers> Drop for IoreqServer<'_, S> {
+impl<M: DeviceModelOps> Drop for IoreqServer<'_, M> {
     fn drop(&mut self) {
         // What is left is recorded.
         if self.try_withdraw().is_ok() {
@@ -176,13 +176,13 @@ impl<S: Servers> Drop for IoreqServer<'_, S> {
 
 /// Ends what a record tells of, and forgets it. Nothing else is touched, such
 /// as another's server that has the id by now.
-pub(crate) fn discard<S: Servers>(
-    servers: &S,
+pub(crate) fn discard<M: DeviceModelOps>(
+    model: &M,
     file: &RecordFile,
     record: &Record,
     domain: DomainId,
 ) -> Result<(), Error> {
-    match IoreqServer::left(servers, file, record, domain)? {
+    match IoreqServer::left(model, file, record, domain)? {
         Some(server) => server.end(domain),
         None => file.remove(),
     }
@@ -197,9 +197,9 @@ fn refused(action: &'static str, domain: DomainId, source: Errno) -> Error {
 }
 
 /// The id that the next server will have.
-fn lowest_free<S: Servers>(servers: &S) -> Result<ServerId, Errno> {
+fn lowest_free<M: DeviceModelOps>(model: &M) -> Result<ServerId, Errno> {
     for id in (0..MAX_SERVERS).map(ServerId) {
-        match servers.look(id) {
+        match model.look(id) {
             Err(Errno::NOENT) => return Ok(id),
             Ok(()) | Err(Errno::PERM) => {}
             Err(errno) => return Err(errno),

@@ -1,11 +1,11 @@
-//! Which devices a domain has, and where the processes of its emulator meet.
+//! What to emulate, and where the processes of a domain's emulator meet.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use vgpu_device::DeviceConfig;
-use vgpu_pci::Slot;
 use xen_dm::DomainId;
+
+use crate::placement::PlacedDevice;
 
 /// What to emulate, for whom.
 #[derive(Debug, Clone)]
@@ -22,28 +22,6 @@ pub struct Options {
     pub trace: bool,
     /// The serving process runs as this user id plus the domain's id. Not 0.
     pub uid_base: u32,
-}
-
-/// A device of a domain. The default is the device as its specification has it, in
-/// slot 0x18: nothing else sits there in the VMs of Xen and XCP-ng.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PlacedDevice {
-    /// Its slot on bus 0.
-    pub slot: Slot,
-    /// What it is.
-    pub config: DeviceConfig,
-}
-
-const DEFAULT_SLOT: u8 = 0x18;
-
-impl Default for PlacedDevice {
-    #[expect(clippy::unwrap_used, reason = "a constant, covered by a test")]
-    fn default() -> Self {
-        Self {
-            slot: Slot::try_from(DEFAULT_SLOT).unwrap(),
-            config: DeviceConfig::default(),
-        }
-    }
 }
 
 /// The folder below which each domain's emulator has one.

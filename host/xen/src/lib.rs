@@ -14,6 +14,7 @@
 
 mod clean_up;
 mod deaths;
+mod device_model_ops;
 mod error;
 #[cfg(any(test, feature = "fuzz"))]
 #[cfg_attr(
@@ -28,12 +29,12 @@ mod fake;
 pub mod fuzz;
 mod hypervisor;
 mod ioreq_server;
-mod ioreq_servers;
 mod kept;
 mod layout;
 mod machine;
 mod mapping;
 mod nodes;
+mod placement;
 mod record;
 mod relay;
 mod request_loop;
@@ -49,7 +50,8 @@ mod xen;
 pub use clean_up::clean_up;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
-pub use layout::{Options, PlacedDevice, control_path};
+pub use layout::{Options, control_path};
+pub use placement::PlacedDevice;
 pub use sandbox::POLICY;
 pub use serve::serve;
 pub use supervisor::supervise;

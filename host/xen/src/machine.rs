@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use vgpu_device::Effects;
+use vgpu_pci::Slot;
 use vgpu_runtime::Emulator;
 use xen_dm::device_model::Range as IoRange;
 use xen_dm::ioreq::{Kind, Request};
@@ -28,7 +29,7 @@ pub(crate) struct Machine {
 /// A device in its slot.
 #[derive(Debug)]
 pub(crate) struct Placed {
-    slot: u8,
+    slot: Slot,
     emulator: Arc<Emulator>,
     /// The addresses that the guest wants BAR0 to answer.
     wanted: Option<Range<u64>>,
@@ -41,7 +42,7 @@ pub(crate) struct Placed {
 impl Placed {
     /// A device that was here before, with what Xen may have mapped for it.
     pub(crate) fn new(
-        slot: u8,
+        slot: Slot,
         emulator: Arc<Emulator>,
         wanted: Option<Range<u64>>,
         journal: Box<dyn Journal>,
@@ -128,7 +129,7 @@ impl Machine {
     }
 
     /// Does what a request asks for, and returns the value that it reads.
-    pub(crate) fn answer(
+    pub(crate) fn emulate(
         &mut self,
         hypervisor: &mut dyn Hypervisor,
         request: &Request,
@@ -204,7 +205,7 @@ impl Machine {
     }
 
     /// Does what follows from a change of a device.
-    fn act(&mut self, hypervisor: &mut dyn Hypervisor, slot: u8, effects: Effects) {
+    fn act(&mut self, hypervisor: &mut dyn Hypervisor, slot: Slot, effects: Effects) {
         let Effects {
             bar0,
             // It reaches no guest memory on its own.
@@ -222,7 +223,12 @@ impl Machine {
 
     /// Follows a BAR0 that the guest has moved, enabled or disabled. Another
     /// device's may become free to be mapped by that.
-    fn move_bar0(&mut self, hypervisor: &mut dyn Hypervisor, slot: u8, range: Option<Range<u64>>) {
+    fn move_bar0(
+        &mut self,
+        hypervisor: &mut dyn Hypervisor,
+        slot: Slot,
+        range: Option<Range<u64>>,
+    ) {
         if let Some(device) = self.devices.iter_mut().find(|device| device.slot == slot)
             && device.wanted != range
         {
@@ -245,7 +251,7 @@ impl Machine {
                 // The guest has put it over another device of ours.
                 Err(errno) => device.say(format!(
                     "slot {:#04x}: BAR0 cannot be mapped at {range:x?}: {errno}",
-                    device.slot
+                    u8::from(device.slot)
                 )),
             }
         }
@@ -270,7 +276,7 @@ impl Machine {
                 let register = u16::try_from(address & 0xffff_ffff).ok()?;
                 self.devices
                     .iter()
-                    .find(|device| u64::from(device.slot) << 3 == function)
+                    .find(|device| u64::from(u8::from(device.slot)) << 3 == function)
                     .map(|device| (device, Place::Config(register)))
             }
         }

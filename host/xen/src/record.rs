@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use vgpu_device::DeviceConfig;
+use vgpu_pci::Slot;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
@@ -32,7 +33,7 @@ pub(crate) struct Record {
 pub(crate) struct Wanted {
     pub(crate) domain: DomainId,
     pub(crate) devices: Devices,
-    pub(crate) slots: Vec<u8>,
+    pub(crate) slots: Vec<Slot>,
 }
 
 /// How far it has come.

@@ -1,4 +1,4 @@
-//! The loop that answers a domain's guest.
+//! The request loop: takes the ioreqs of a domain's vCPUs, and completes each.
 
 use rustix::io::Errno;
 use vgpu_sandbox::Sandboxed;
@@ -18,7 +18,7 @@ pub(crate) fn run(
             return errno;
         }
         for &vcpu in &vcpus {
-            answer(hypervisor, machine, vcpu, sandboxed);
+            handle_request(hypervisor, machine, vcpu, sandboxed);
         }
     }
 }
@@ -32,15 +32,20 @@ pub(crate) fn catch_up(
     sandboxed: Sandboxed,
 ) {
     for vcpu in 0..hypervisor.vcpus() {
-        answer(hypervisor, machine, vcpu, sandboxed);
+        handle_request(hypervisor, machine, vcpu, sandboxed);
         hypervisor.notify(vcpu);
     }
 }
 
 /// Does what a guest asks for, which only a process in its sandbox may look at.
-fn answer(hypervisor: &mut dyn Hypervisor, machine: &mut Machine, vcpu: usize, _: Sandboxed) {
+fn handle_request(
+    hypervisor: &mut dyn Hypervisor,
+    machine: &mut Machine,
+    vcpu: usize,
+    _: Sandboxed,
+) {
     if let Some(request) = hypervisor.take(vcpu) {
-        let read = machine.answer(hypervisor, &request);
+        let read = machine.emulate(hypervisor, &request);
         hypervisor.complete(vcpu, read);
     }
 }

@@ -1,5 +1,5 @@
-//! The process that answers the guest. It can reach this domain and nothing
-//! else: no xenstore, no other domain, no file.
+//! The serving process: its request thread answers the guest, its main thread the host. It can reach this domain and
+//! nothing else: no xenstore, no other domain, no file.
 
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -20,9 +20,10 @@ use xen_dm::device_model::{DeviceModel, ServerId};
 use crate::error::{Error, cannot};
 use crate::hypervisor::Hypervisor;
 use crate::kept::{Kept, KeptError};
-use crate::layout::{Folder, Options, PlacedDevice};
+use crate::layout::{Folder, Options};
 use crate::machine::{Machine, Placed};
 use crate::mapping::Mapping;
+use crate::placement::PlacedDevice;
 use crate::request_loop;
 use crate::sandbox::POLICY;
 use crate::xen::Xen;
@@ -33,7 +34,7 @@ pub(crate) const READY: &str = "ready\n";
 /// The control socket is for root.
 pub(crate) const CONTROL_MODE: u32 = 0o600;
 
-/// Bytes of the stack of the thread that answers.
+/// Bytes of the stack of the request thread.
 const STACK: usize = 128 * 1024;
 
 /// How often a process without a supervisor looks whether the domain is alive.
@@ -62,7 +63,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     if is_left_alone() {
         return Ok(());
     }
-    let server = Xen::connect(id, options.domain).map_err(Error::NoXen)?;
+    let xen = Xen::connect(id, options.domain).map_err(Error::NoXen)?;
     let domain = DeviceModel::open(options.domain).map_err(Error::NoXen)?;
     domain.restrict().map_err(cannot("restrict a handle"))?;
     let control_socket = control_socket(options);
@@ -75,7 +76,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     // Threads from here on.
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let devices = |_| machine(options, &kept, &log);
-    let (emulators, serving) = answer_sandboxed(sandbox, server, devices)?;
+    let (emulators, request_thread) = start_request_thread(sandbox, xen, devices)?;
     let control = Devices::new("xen", emulators);
     control.set_connected(true);
     let mut process = Process {
@@ -85,10 +86,10 @@ pub fn serve(options: &Options) -> Result<(), Error> {
             .ok(),
         signalled,
         domain,
-        server: id,
+        ioreq_server: id,
         supervised: true,
     };
-    let result = process.run(&serving);
+    let result = process.run(&request_thread);
     log.flush(LAST_LINES);
     // The control socket's file is the supervisor's to remove: this process
     // may not even look at it.
@@ -115,9 +116,9 @@ fn without_control(error: &Error, log: &Log) {
 }
 
 /// What the thread says once it has caught up.
-const ANSWERS: u8 = b'.';
+const CAUGHT_UP: u8 = b'.';
 
-/// What the thread that answers is to do, which it learns once the process is in
+/// What the request thread is to do, which it learns once the process is in
 /// its sandbox.
 struct Work {
     machine: Machine,
@@ -130,12 +131,12 @@ struct Work {
 /// `devices` makes what it answers with; that comes after it too, as a guest has
 /// written it. Returns what else `devices` made, and a stream that speaks once
 /// the guest is answered and closes when it is no more.
-pub(crate) fn answer_sandboxed<T>(
+pub(crate) fn start_request_thread<T>(
     sandbox: Sandbox,
     mut hypervisor: impl Hypervisor + Send + 'static,
     devices: impl FnOnce(Sandboxed) -> Result<(Machine, Vec<Mapping>, T), Error>,
 ) -> Result<(T, UnixStream), Error> {
-    let (serving, failure) = UnixStream::pair().map_err(cannot("make a socket"))?;
+    let (request_thread, own_end) = UnixStream::pair().map_err(cannot("make a socket"))?;
     // A thread's own start takes system calls that the sandbox ends it for.
     let (running, started) = sync_channel(1);
     let (begin, work) = sync_channel::<Work>(1);
@@ -150,7 +151,7 @@ pub(crate) fn answer_sandboxed<T>(
             machine.take_over(&mut hypervisor, &work.left);
             request_loop::catch_up(&mut hypervisor, &mut machine, sandboxed);
             // The other end is closed only where the process ends.
-            let _ = (&failure).write_all(&[ANSWERS]);
+            let _ = (&own_end).write_all(&[CAUGHT_UP]);
             let _errno = request_loop::run(&mut hypervisor, &mut machine, sandboxed);
         })
         .map_err(cannot("start a thread"))?;
@@ -164,7 +165,7 @@ pub(crate) fn answer_sandboxed<T>(
     };
     // It fails where the thread has ended, which the stream tells.
     let _ = begin.send(work);
-    Ok((made, serving))
+    Ok((made, request_thread))
 }
 
 /// The emulators of devices, with what each was made of.
@@ -196,7 +197,7 @@ fn machine(
         let emulator = Arc::new(emulator);
         emulators.push((*config, Arc::clone(&emulator)));
         let journal = Box::new(kept.keeper(index));
-        placed.push(Placed::new((*slot).into(), emulator, bar0, journal));
+        placed.push(Placed::new(*slot, emulator, bar0, journal));
         all_left.push(left);
     }
     Ok((Machine::new(placed), all_left, emulators))
@@ -210,7 +211,7 @@ struct Process {
     signalled: UnixStream,
     /// To look whether the domain is alive.
     domain: DeviceModel,
-    server: ServerId,
+    ioreq_server: ServerId,
     supervised: bool,
 }
 
@@ -219,8 +220,8 @@ struct Process {
 enum Source {
     /// A signal asks for the end.
     Signal,
-    /// The thread that answers has something to say, or has ended.
-    Serving,
+    /// The request thread has something to say, or has ended.
+    RequestThread,
     /// The control socket has something to do.
     Control,
     /// The supervisor has ended.
@@ -228,10 +229,10 @@ enum Source {
 }
 
 impl Process {
-    /// Runs until somebody asks for the end, or the domain is gone. `serving`
+    /// Runs until somebody asks for the end, or the domain is gone. `request_thread`
     /// speaks once when the guest is answered, and closes when it is no more.
-    fn run(&mut self, serving: &UnixStream) -> Result<(), Error> {
-        while self.turn(serving)? {}
+    fn run(&mut self, request_thread: &UnixStream) -> Result<(), Error> {
+        while self.turn(request_thread)? {}
         if !self.supervised {
             self.withdraw();
         }
@@ -239,11 +240,11 @@ impl Process {
     }
 
     /// Waits for something to do, and does it; returns whether to go on.
-    fn turn(&mut self, serving: &UnixStream) -> Result<bool, Error> {
+    fn turn(&mut self, request_thread: &UnixStream) -> Result<bool, Error> {
         let supervisor = io::stdin();
         let ready = Poll::new()
             .readable(Source::Signal, &self.signalled)
-            .readable(Source::Serving, serving)
+            .readable(Source::RequestThread, request_thread)
             .readable(Source::Control, self.control_socket.as_ref())
             .readable(Source::Supervisor, self.supervised.then_some(&supervisor))
             .wait((!self.supervised).then_some(LOOK))
@@ -251,7 +252,7 @@ impl Process {
         for source in ready {
             match source {
                 Source::Signal => return Ok(false),
-                Source::Serving => hear(serving)?,
+                Source::RequestThread => hear(request_thread)?,
                 Source::Control => {
                     if let Some(socket) = &mut self.control_socket {
                         socket.ready(&self.control);
@@ -261,24 +262,25 @@ impl Process {
                 Source::Supervisor => self.supervised = false,
             }
         }
-        let has_domain = self.supervised || self.domain.set_enabled(self.server, true).is_ok();
+        let has_domain =
+            self.supervised || self.domain.set_enabled(self.ioreq_server, true).is_ok();
         Ok(has_domain && !self.control.shutdown_requested())
     }
 
     /// Takes the ioreq server away, as a supervisor would: a vCPU waits for ever for one that nobody answers for.
     fn withdraw(&self) {
         // It fails where the domain is gone, and all of it with it.
-        if self.domain.set_enabled(self.server, false).is_ok() {
+        if self.domain.set_enabled(self.ioreq_server, false).is_ok() {
             // The other thread answers what is under way.
             thread::sleep(UNDER_WAY);
-            let _ = self.domain.destroy_server(self.server);
+            let _ = self.domain.destroy_server(self.ioreq_server);
         }
     }
 }
 
-/// Hears from the thread that answers that the guest is answered.
-fn hear(mut serving: &UnixStream) -> Result<(), Error> {
-    match serving.read(&mut [0]) {
+/// Hears from the request thread that the guest is answered.
+fn hear(mut request_thread: &UnixStream) -> Result<(), Error> {
+    match request_thread.read(&mut [0]) {
         // The supervisor tells the world.
         Ok(1) => {
             let _ = io::stdout().write_all(READY.as_bytes());

@@ -1,4 +1,4 @@
-//! The process that answers the guest, as its supervisor holds it.
+//! The serving process, which answers the guest, as its supervisor holds it.
 
 use std::io;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -62,8 +62,8 @@ pub(crate) enum End {
 
 impl ServingProcess {
     /// Starts it.
-    pub(crate) fn start(serving: &dyn Fn() -> Command) -> Result<Self, Error> {
-        let mut child = serving()
+    pub(crate) fn start(command: &dyn Fn() -> Command) -> Result<Self, Error> {
+        let mut child = command()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -73,7 +73,7 @@ impl ServingProcess {
         let stdout = child.stdout.take();
         let stdout = stdout.ok_or_else(|| Error::Serving("it has no stdout".into()))?;
         // What fails from here on ends it.
-        let mut serving = Self {
+        let mut process = Self {
             child,
             stdout: LineReader::new(stdout),
             relay: None,
@@ -82,9 +82,9 @@ impl ServingProcess {
         };
         if let Some(log) = log {
             let relay = Relay::start(log, io::stderr()).map_err(cannot("start a thread"))?;
-            serving.relay = Some(relay);
+            process.relay = Some(relay);
         }
-        Ok(serving)
+        Ok(process)
     }
 
     /// When to ask for its [news](Self::news), whatever a poll tells.
@@ -184,22 +184,22 @@ mod tests {
     use super::*;
 
     fn start(script: &str) -> ServingProcess {
-        let serving = || {
+        let command = || {
             let mut command = Command::new("sh");
             command.args(["-c", script]);
             command
         };
-        ServingProcess::start(&serving).unwrap()
+        ServingProcess::start(&command).unwrap()
     }
 
     /// Its next news, as a supervisor waits for it; none within 30 seconds are a fault.
-    fn news(serving: &mut ServingProcess) -> News {
+    fn news(process: &mut ServingProcess) -> News {
         let limit = Instant::now() + Duration::from_secs(30);
         loop {
-            let until = serving.deadline().unwrap_or(limit);
+            let until = process.deadline().unwrap_or(limit);
             let left = until.saturating_duration_since(Instant::now());
-            let ready = serving.add_to(Poll::new(), ()).wait(Some(left)).unwrap();
-            match serving.news(!ready.is_empty()) {
+            let ready = process.add_to(Poll::new(), ()).wait(Some(left)).unwrap();
+            match process.news(!ready.is_empty()) {
                 News::None => assert!(Instant::now() < limit),
                 news => return news,
             }
@@ -207,17 +207,17 @@ mod tests {
     }
 
     fn ready(script: &str) -> ServingProcess {
-        let mut serving = start(script);
-        assert_eq!(news(&mut serving), News::Ready);
-        serving
+        let mut process = start(script);
+        assert_eq!(news(&mut process), News::Ready);
+        process
     }
 
     /// Why it fails to start, and after how long.
     fn failure(script: &str) -> (String, Duration) {
         let began = Instant::now();
-        let mut serving = start(script);
-        assert_eq!(news(&mut serving), News::End);
-        match serving.end() {
+        let mut process = start(script);
+        assert_eq!(news(&mut process), News::End);
+        match process.end() {
             End::Failed(error) => (error.to_string(), began.elapsed()),
             end => panic!("{end:?}"),
         }
@@ -225,36 +225,36 @@ mod tests {
 
     #[test]
     fn one_that_is_dropped_is_ended() {
-        let serving = ready("echo ready; exec sleep 60");
-        let pid = Pid::from_child(&serving.child);
-        drop(serving);
+        let process = ready("echo ready; exec sleep 60");
+        let pid = Pid::from_child(&process.child);
+        drop(process);
         assert!(rustix::process::test_kill_process(pid).is_err());
     }
 
     #[test]
     fn one_that_ends_hangs_up() {
-        let mut serving = ready("echo ready; exit 0");
-        assert_eq!(news(&mut serving), News::End);
-        assert!(matches!(serving.end(), End::Asked));
-        let mut serving = ready("echo ready; exit 1");
-        assert_eq!(news(&mut serving), News::End);
-        assert!(matches!(serving.end(), End::Died));
+        let mut process = ready("echo ready; exit 0");
+        assert_eq!(news(&mut process), News::End);
+        assert!(matches!(process.end(), End::Asked));
+        let mut process = ready("echo ready; exit 1");
+        assert_eq!(news(&mut process), News::End);
+        assert!(matches!(process.end(), End::Died));
     }
 
     #[test]
     fn one_that_hangs_up_and_goes_on_is_ended() {
-        let mut serving = ready("echo ready; exec >&-; exec sleep 60");
-        assert_eq!(news(&mut serving), News::End);
-        assert!(matches!(serving.end(), End::Died));
+        let mut process = ready("echo ready; exec >&-; exec sleep 60");
+        assert_eq!(news(&mut process), News::End);
+        assert!(matches!(process.end(), End::Died));
     }
 
     /// A guest waits for the next one, and the log may be stuck.
     #[test]
     fn the_log_of_one_that_died_is_not_waited_for() {
-        let mut serving = ready("echo ready; sleep 60 >&- & exit 1");
-        assert_eq!(news(&mut serving), News::End);
+        let mut process = ready("echo ready; sleep 60 >&- & exit 1");
+        assert_eq!(news(&mut process), News::End);
         let began = Instant::now();
-        assert!(matches!(serving.end(), End::Died));
+        assert!(matches!(process.end(), End::Died));
         assert!(began.elapsed() < LAST_LINES / 2, "{:?}", began.elapsed());
     }
 

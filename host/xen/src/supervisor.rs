@@ -25,6 +25,7 @@ use crate::ioreq_server::IoreqServer;
 use crate::kept::Kept;
 use crate::layout::Options;
 use crate::nodes::{Nodes, Presence};
+use crate::placement::all_differ;
 use crate::record::{Devices, RecordFile, Wanted};
 use crate::run_folder::RunFolder;
 use crate::serve::CONTROL_MODE;
@@ -40,7 +41,7 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long the log may take to write its last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
-/// Emulates the devices of a domain until it is gone. `serving` is the command
+/// Emulates the devices of a domain until it is gone. `command` gives the command
 /// that runs [`serve`](crate::serve) with the same options. Says on stdout when
 /// the guest is answered, and to systemd.
 ///
@@ -51,8 +52,9 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 ///
 /// If Xen, xenstore or the system refuses what it needs. Nothing is left
 /// behind then, but the domain goes on without the device.
-pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(), Error> {
-    check_slots(options)?;
+pub fn supervise(options: &Options, command: impl Fn() -> Command) -> Result<(), Error> {
+    let slots: Vec<_> = options.devices.iter().map(|device| device.slot).collect();
+    all_differ(&slots)?;
     // What a toolstack leaves open is none of the other process's business.
     pass_on_nothing().map_err(cannot("look at the open files"))?;
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
@@ -71,7 +73,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     let wanted = Wanted {
         domain: options.domain,
         devices: Devices::of(&options.devices),
-        slots: slots(options).collect(),
+        slots,
     };
 
     let folder = RunFolder::lock(options.domain)?;
@@ -94,7 +96,7 @@ pub fn supervise(options: &Options, serving: impl Fn() -> Command) -> Result<(),
     clean_up_gone(&mut store, nodes(options));
     let mut supervisor = Supervisor {
         options,
-        serving: &serving,
+        command: &command,
         signalled,
         server,
         store: Some(store),
@@ -115,18 +117,6 @@ fn nodes(options: &Options) -> Nodes {
     }
 }
 
-fn slots(options: &Options) -> impl Iterator<Item = u8> {
-    options.devices.iter().map(|device| device.slot.into())
-}
-
-fn check_slots(options: &Options) -> Result<(), Error> {
-    let twice = |(at, slot): &(usize, u8)| slots(options).take(*at).any(|other| other == *slot);
-    match slots(options).enumerate().find(twice) {
-        Some((_, slot)) => Err(Error::SlotTwice(slot)),
-        None => Ok(()),
-    }
-}
-
 /// The registers of devices that nobody has touched.
 fn new_states(options: &Options) -> Vec<[u8; vgpu_device::STATE_SIZE]> {
     let configs = options.devices.iter().map(|device| &device.config);
@@ -137,7 +127,7 @@ fn new_states(options: &Options) -> Vec<[u8; vgpu_device::STATE_SIZE]> {
 
 struct Supervisor<'a> {
     options: &'a Options,
-    serving: &'a dyn Fn() -> Command,
+    command: &'a dyn Fn() -> Command,
     /// Readable when a signal asks for the end.
     signalled: UnixStream,
     server: IoreqServer<'a, DeviceModel>,
@@ -180,10 +170,10 @@ impl Supervisor<'_> {
     }
 
     fn stand_over(&mut self) -> Result<(), Error> {
-        let mut serving = ServingProcess::start(self.serving)?;
+        let mut process = ServingProcess::start(self.command)?;
         let mut announced = false;
         loop {
-            match self.wait(&mut serving)? {
+            match self.wait(&mut process)? {
                 Woken::End => return Ok(()),
                 Woken::Ready if announced => {}
                 Woken::Ready => {
@@ -191,7 +181,7 @@ impl Supervisor<'_> {
                     announced = true;
                 }
                 Woken::Ended => {
-                    match serving.end() {
+                    match process.end() {
                         End::Asked => return Ok(()),
                         End::Failed(error) if !announced => return Err(error),
                         End::Died => {
@@ -207,7 +197,7 @@ impl Supervisor<'_> {
                         }
                     }
                     match self.start_again()? {
-                        Some(another) => serving = another,
+                        Some(another) => process = another,
                         None => return Ok(()),
                     }
                 }
@@ -241,8 +231,8 @@ impl Supervisor<'_> {
     /// None where somebody asks for the end.
     fn start_again(&mut self) -> Result<Option<ServingProcess>, Error> {
         while !self.deaths.are_too_many() {
-            match ServingProcess::start(self.serving) {
-                Ok(serving) => return Ok(Some(serving)),
+            match ServingProcess::start(self.command) {
+                Ok(process) => return Ok(Some(process)),
                 Err(error) => {
                     if self.failed(&error) {
                         return Ok(None);
@@ -261,20 +251,20 @@ impl Supervisor<'_> {
         asked
     }
 
-    fn wait(&mut self, serving: &mut ServingProcess) -> Result<Woken, Error> {
+    fn wait(&mut self, process: &mut ServingProcess) -> Result<Woken, Error> {
         loop {
             let poll = Poll::new()
                 .readable(Source::Signal, &self.signalled)
                 .readable(Source::Xenstore, self.store.as_ref());
-            let ready = serving
+            let ready = process
                 .add_to(poll, Source::Serving)
-                .wait(self.limit(serving))
+                .wait(self.limit(process))
                 .map_err(cannot("wait for events"))?;
             let is_ready = |source| ready.contains(&source);
             if is_ready(Source::Signal) || !self.is_there(is_ready(Source::Xenstore)) {
                 return Ok(Woken::End);
             }
-            match serving.news(is_ready(Source::Serving)) {
+            match process.news(is_ready(Source::Serving)) {
                 News::None => {}
                 News::Ready => return Ok(Woken::Ready),
                 News::End => return Ok(Woken::Ended),
@@ -283,12 +273,12 @@ impl Supervisor<'_> {
     }
 
     /// How long to wait at most; without end where something else will tell.
-    fn limit(&self, serving: &ServingProcess) -> Option<Duration> {
+    fn limit(&self, process: &ServingProcess) -> Option<Duration> {
         if self.store.as_ref().is_some_and(Xenstore::has_event) {
             return Some(Duration::ZERO);
         }
         let now = Instant::now();
-        let late = serving
+        let late = process
             .deadline()
             .map(|deadline| deadline.saturating_duration_since(now));
         let look = self.store.is_none().then_some(LOOK);

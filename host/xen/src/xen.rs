@@ -54,7 +54,7 @@ impl Xen {
     }
 
     /// Whether a vCPU has not yet taken an answer.
-    pub(crate) fn has_answers(&self) -> bool {
+    pub(crate) fn has_responses(&self) -> bool {
         (0..self.ports.len()).any(|vcpu| self.requests.is_answered(vcpu))
     }
 

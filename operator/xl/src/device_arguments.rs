@@ -4,6 +4,7 @@
 
 use serde_json::Value;
 use vgpu_emulator::{DeviceProperties, number};
+use vgpu_pci::Slot;
 use vgpu_terminal::Failure;
 
 use crate::DeviceOption;
@@ -28,7 +29,10 @@ pub(super) const PROPERTIES: [Property; 13] = [
     Property {
         name: "addr",
         takes: "slot of bus pci.0, 0 to 1f in hexadecimal, perhaps with function .0",
-        own: |value| Ok(Some(format!("slot={:#x}", slot(value).ok_or(Refused)?))),
+        own: |value| {
+            let slot = slot(value).ok_or(Refused)?;
+            Ok(Some(format!("slot={:#x}", u8::from(slot))))
+        },
     },
     Property {
         name: "bar0-size",
@@ -144,7 +148,7 @@ fn id(name: &str, value: &Value) -> Result<Option<String>, Refused> {
 /// A slot as QEMU's `addr` has it: hexadecimal, with or without 0x, and
 /// perhaps the function after a dot. A number of JSON is slot and function in
 /// one.
-fn slot(value: &Value) -> Option<u8> {
+fn slot(value: &Value) -> Option<Slot> {
     let (slot, function) = match value.as_u64() {
         Some(both) => (both >> 3, both & 7),
         None => {
@@ -153,8 +157,8 @@ fn slot(value: &Value) -> Option<u8> {
             (hexadecimal(slot)?, hexadecimal(function)?)
         }
     };
-    let slot = u8::try_from(slot).ok()?;
-    (slot < 32 && function == 0).then_some(slot)
+    let slot = Slot::try_from(u8::try_from(slot).ok()?).ok()?;
+    (function == 0).then_some(slot)
 }
 
 fn hexadecimal(text: &str) -> Option<u64> {

@@ -4,8 +4,7 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Instant;
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use vgpu_poll::is_readable;
 
 use crate::LineError;
 
@@ -45,12 +44,11 @@ impl<S: Read + AsFd> LineReader<S> {
                 return Ok(line);
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let limit = Timespec::try_from(left).map_err(|_| LineError::TimedOut)?;
-            let mut fds = [PollFd::new(&self.source, PollFlags::IN)];
-            match poll(&mut fds, Some(&limit)) {
-                Ok(0) => return Err(LineError::TimedOut),
-                Ok(_) => self.take_in()?,
-                Err(Errno::INTR) => {}
+            match is_readable(&self.source, left) {
+                Ok(true) => self.take_in()?,
+                Ok(false) if Instant::now() >= deadline => return Err(LineError::TimedOut),
+                // A signal has come.
+                Ok(false) => {}
                 Err(_) => return Err(LineError::Closed),
             }
         }
@@ -71,6 +69,13 @@ impl<S: Read + AsFd> LineReader<S> {
         self.next_line(longest)
     }
 
+    /// Takes what came after the last line: of a sender that has closed its end, the line that it did not end; or one
+    /// that is too long, as far as it has been read.
+    pub fn take_rest(&mut self) -> Vec<u8> {
+        self.searched = 0;
+        std::mem::take(&mut self.input)
+    }
+
     /// The source.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.source
@@ -88,13 +93,13 @@ impl<S: Read + AsFd> LineReader<S> {
             };
         };
         let end = self.searched + end;
+        if end > longest {
+            return Err(LineError::TooLong);
+        }
         self.searched = 0;
         let rest = self.input.split_off(end + 1);
         let mut line = std::mem::replace(&mut self.input, rest);
         line.pop();
-        if line.len() > longest {
-            return Err(LineError::TooLong);
-        }
         Ok(Some(line))
     }
 
@@ -208,5 +213,23 @@ mod tests {
             reader.receive(deadline, LONGEST),
             Err(LineError::TooLong)
         ));
+        let rest = [&[b'x'; LONGEST + 1][..], b"\nshort\n"].concat();
+        assert_eq!(reader.take_rest(), rest);
+    }
+
+    #[test]
+    fn a_line_that_its_sender_does_not_end_is_the_rest() {
+        let (mut sender, mut reader) = pair();
+        sender.write_all(b"one\nha").unwrap();
+        assert_eq!(reader.receive_ready(LONGEST).unwrap().unwrap(), b"one");
+        sender.write_all(b"lf").unwrap();
+        drop(sender);
+        assert!(reader.receive_ready(LONGEST).unwrap().is_none());
+        assert!(matches!(
+            reader.receive_ready(LONGEST),
+            Err(LineError::Closed)
+        ));
+        assert_eq!(reader.take_rest(), b"half");
+        assert_eq!(reader.take_rest(), b"");
     }
 }

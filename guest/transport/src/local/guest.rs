@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 use vgpu_ring::layout::{SESSION, SESSION_ABI};
@@ -95,18 +94,6 @@ impl Local {
     fn sleepers(&self) -> MutexGuard<'_, Sleepers> {
         self.sleepers.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Sleeps until the host wakes or ends; gives whether it has ended.
-    fn poll(&self) -> bool {
-        let mut descriptors = [
-            PollFd::new(&self.interrupt, PollFlags::IN),
-            PollFd::new(&self.alive, PollFlags::RDHUP),
-        ];
-        // What interrupts it is a wake-up as well: the caller looks again.
-        let _ = poll(&mut descriptors, None);
-        self.interrupt.clear();
-        !descriptors[1].revents().is_empty()
-    }
 }
 
 /// The error that a message states.
@@ -149,7 +136,7 @@ impl Park for Local {
             }
             sleepers.led = true;
             drop(sleepers);
-            let lost = self.poll();
+            let lost = self.interrupt.wait(&self.alive).is_err();
             sleepers = self.sleepers();
             sleepers.lost |= lost;
             sleepers.led = false;

@@ -2,7 +2,6 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
 use vgpu_ring::Park;
@@ -211,15 +210,6 @@ impl Park for Session {
     fn ticket(&self) {}
 
     fn park(&self, (): ()) -> Result<(), Lost> {
-        let mut descriptors = [
-            PollFd::new(&self.doorbell, PollFlags::IN),
-            PollFd::new(&self.socket, PollFlags::RDHUP),
-        ];
-        let _ = poll(&mut descriptors, None);
-        self.doorbell.clear();
-        match descriptors[1].revents().is_empty() {
-            true => Ok(()),
-            false => Err(Lost),
-        }
+        self.doorbell.wait(&self.socket)
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, LazyLock};
 
 use vgpu_device::{Device, DeviceConfig, STATE_SIZE};
+use vgpu_pci::Slot;
 use vgpu_pci::capability::PortType;
 use vgpu_runtime::{Emulator, Keep, Log};
 
@@ -53,6 +54,7 @@ pub(super) fn machine(kept: &Kept, steps: &Steps) -> (Machine, Vec<Mapping>) {
         let (device, told) = restored(slot, &state).expect("a device keeps what it can take");
         let dying = || Box::new(Dying(kept.keeper(index), steps.clone()));
         let emulator = Emulator::new(device, false, LOG.clone()).with_keep(dying());
+        let slot = Slot::try_from(slot).unwrap();
         placed.push(Placed::new(slot, Arc::new(emulator), told, dying()));
         left.push(mapping);
     }

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::thread;
 
 use rustix::io::Errno;
+use vgpu_pci::Slot;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
 use super::steps::Steps;
-use crate::ioreq_servers::{Found, Servers};
+use crate::device_model_ops::{DeviceModelOps, Found};
 
 /// A server as Xen has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -101,7 +102,7 @@ impl FakeServers {
     }
 }
 
-impl Servers for FakeServers {
+impl DeviceModelOps for FakeServers {
     fn look(&self, server: ServerId) -> Result<(), Errno> {
         self.with(server, |_| ())
     }
@@ -133,8 +134,8 @@ impl Servers for FakeServers {
         made
     }
 
-    fn map(&self, server: ServerId, slot: u8) -> Result<(), Errno> {
-        self.with(server, |server| server.slots.push(slot))
+    fn map(&self, server: ServerId, slot: Slot) -> Result<(), Errno> {
+        self.with(server, |server| server.slots.push(slot.into()))
     }
 
     fn disable(&self, server: ServerId) -> Result<(), Errno> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rustix::fs::ftruncate;
 use rustix::io::Errno;
 use vgpu_device::STATE_SIZE;
+use vgpu_pci::Slot;
 use vgpu_runtime::{Emulator, Keep};
 use xen_dm::device_model::ServerId;
 use xen_dm::ioreq::{Kind, Request};
@@ -94,7 +95,7 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
         // What is taken is what is there.
         assert_eq!(device.save(), state);
         let emulator = Arc::new(Emulator::new(device, false, LOG.clone()));
-        let slot = SLOTS[0] + index as u8 % 8;
+        let slot = Slot::try_from(SLOTS[0] + index as u8 % 8).unwrap();
         let journal = Box::new(kept.keeper(index));
         placed.push(Placed::new(slot, emulator, told, journal));
         left.push(mapping);
@@ -105,7 +106,7 @@ fn check(file: &File, path: &Path, contents: &[u8]) {
     let mut machine = Machine::new(placed);
     machine.take_over(&mut xen, &left);
     assert!(xen.world().domain.ranges().as_slice().len() <= devices);
-    let read = machine.answer(
+    let read = machine.emulate(
         &mut xen,
         &Request {
             kind: Kind::PciConfig,

@@ -13,7 +13,7 @@ use xen_dm::ioreq::Request;
 
 use super::vcpus::{Fake, config};
 use crate::hypervisor::Hypervisor;
-use crate::serve::answer_sandboxed;
+use crate::serve::start_request_thread;
 
 /// A hypervisor that notes what the kernel tells of the process's sandbox as the
 /// page of requests is first looked at.
@@ -79,9 +79,9 @@ fn in_a_process_of_its_own() {
     };
     let (machine, left) = fake.machine();
     let devices = |_| Ok((machine, left, ()));
-    let ((), mut serving) = answer_sandboxed(sandbox, hypervisor, devices).unwrap();
+    let ((), mut request_thread) = start_request_thread(sandbox, hypervisor, devices).unwrap();
     let status = see.recv().unwrap();
-    serving.read_exact(&mut [0]).unwrap();
+    request_thread.read_exact(&mut [0]).unwrap();
     assert_eq!(fake.answers(), [[Some(0x1111_1af4)]]);
     std::io::stdout().write_all(status.as_bytes()).unwrap();
     std::process::exit(0);

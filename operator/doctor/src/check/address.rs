@@ -3,6 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use serde::Serialize;
+use vgpu_pci::Slot;
 
 /// Domain, bus, slot and function, such as 0000:00:05.0.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -40,7 +41,7 @@ fn is_address(text: &str) -> bool {
         && bus.len() == 2
         && slot.len() == 2
         && [domain, bus, slot].iter().all(|part| is_hex(part))
-        && u8::from_str_radix(slot, 16).is_ok_and(|slot| slot < 32)
+        && u8::from_str_radix(slot, 16).is_ok_and(|slot| Slot::try_from(slot).is_ok())
         && matches!(function.as_bytes(), [b'0'..=b'7'])
 }
 

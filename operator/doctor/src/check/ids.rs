@@ -15,14 +15,10 @@ pub(crate) struct Id(pub(super) PciId);
 impl FromStr for Id {
     type Err = String;
 
-    /// Takes up to four hexadecimal digits, after 0x or not. 0000 and ffff
-    /// are nobody's ids.
+    /// Takes up to four hexadecimal digits, after 0x or not: lspci writes none.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let digits = text.strip_prefix("0x").unwrap_or(text);
-        number::digits_of(digits, 16)
-            .and_then(|id| PciId::try_from(u16::try_from(id).ok()?).ok())
-            .map(Self)
-            .ok_or_else(|| "expected a hexadecimal number from 0001 to fffe".into())
+        number::id_of(digits).map(Self)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Does anybody answer where the device's config space should be?
 
+use vgpu_pci::PciId;
+
 use crate::check::report::Evidence;
 use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::Subject;
@@ -15,7 +17,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
     for function in &functions {
         let (vendor, device) = (function.vendor, function.device);
         let what = format!("{}: {vendor:04x}:{device:04x}", function.address);
-        if matches!(vendor, 0 | 0xffff) {
+        if PciId::try_from(vendor).is_err() {
             return Err(Trouble::fault(
                 format!("{what}: nobody answers"),
                 super::class::mends(subject),

@@ -1,9 +1,10 @@
-//! What a supervisor asks Xen for: the ioreq servers of one domain.
+//! The device-model operations that a supervisor asks Xen for, on the ioreq servers of one domain.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
+use vgpu_pci::Slot;
 use xen_dm::device_model::{DeviceModel, Range, ServerId};
 
 use crate::request_loop;
@@ -25,8 +26,8 @@ pub(crate) enum Found {
     Used,
 }
 
-/// The ioreq servers of a domain. Tests have others than Xen's.
-pub(crate) trait Servers {
+/// Operations on a domain's ioreq servers. Tests have others than Xen's.
+pub(crate) trait DeviceModelOps {
     /// Sees whether there is a server. It fails with `ENOENT` where there is
     /// none, with `ESRCH` where the domain is gone.
     fn look(&self, server: ServerId) -> Result<(), Errno>;
@@ -45,7 +46,7 @@ pub(crate) trait Servers {
     fn create(&self) -> Result<ServerId, Errno>;
 
     /// Has a server get the accesses to the PCI function in `slot`.
-    fn map(&self, server: ServerId, slot: u8) -> Result<(), Errno>;
+    fn map(&self, server: ServerId, slot: Slot) -> Result<(), Errno>;
 
     /// Lets a server have no more requests, completes those that it has as if
     /// there were no device, and waits a moment until their vCPUs have seen
@@ -56,7 +57,7 @@ pub(crate) trait Servers {
     fn destroy(&self, server: ServerId) -> Result<(), Errno>;
 }
 
-impl Servers for DeviceModel {
+impl DeviceModelOps for DeviceModel {
     fn look(&self, server: ServerId) -> Result<(), Errno> {
         self.is_buffered(server).map(drop)
     }
@@ -87,7 +88,8 @@ impl Servers for DeviceModel {
         self.create_server()
     }
 
-    fn map(&self, server: ServerId, slot: u8) -> Result<(), Errno> {
+    fn map(&self, server: ServerId, slot: Slot) -> Result<(), Errno> {
+        let slot = slot.into();
         self.map(server, Range::Pci { slot }, true)
     }
 
@@ -99,7 +101,7 @@ impl Servers for DeviceModel {
         // Xen forgets an answer that a vCPU has not taken when the server goes, and the guest reads 0. A paused guest
         // takes none.
         let deadline = Instant::now().checked_add(TAKEN);
-        while server.has_answers() && deadline.is_some_and(|it| Instant::now() < it) {
+        while server.has_responses() && deadline.is_some_and(|it| Instant::now() < it) {
             thread::sleep(Duration::from_millis(1));
         }
         Ok(())
