@@ -47,7 +47,7 @@
 //!
 //! # Errors and panics
 //!
-//! Device-model operations and event channels fail with the [`Errno`](rustix::io::Errno) that Xen or Linux gives, which each
+//! Device-model operations and event channels fail with the [`Errno`] that Xen or Linux gives, which each
 //! function names; an interrupted call is made again. [Xenstore](xenstore::Error) has errors of its own. Nothing here panics,
 //! and no value of a guest's or of xenstored's is trusted: an index or an offset out of range does nothing.
 //!
@@ -81,6 +81,8 @@ mod mapping;
 pub mod xenstore;
 
 use std::fmt;
+
+pub use rustix::io::Errno;
 
 /// A domain's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

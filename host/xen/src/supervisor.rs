@@ -304,9 +304,12 @@ impl Supervisor<'_> {
         if !readable && !store.has_event() {
             return true;
         }
-        let there = store
-            .next_event()
-            .and_then(|_| self.presence.is_there(store));
+        let there = match store.next_event(Some(Duration::ZERO)) {
+            Ok(Some(_)) => self.presence.is_there(store),
+            // A part of it has come.
+            Ok(None) => Ok(true),
+            Err(error) => Err(error),
+        };
         there.unwrap_or_else(|error| {
             self.store = None;
             self.log.event(format!(
