@@ -69,6 +69,16 @@
 //!
 //! [`DeviceModel::open`]: device_model::DeviceModel::open
 #![deny(missing_docs)]
+// No value from a guest may panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod abi;
 pub mod device_model;
