@@ -53,8 +53,8 @@
 //!
 //! # Safety
 //!
-//! The interface is safe. Below it, ioctls, shared mappings and inherited descriptors are `unsafe`, in the modules
-//! [`device_model`], [`event_channel`], [`ioreq`] and [`inherited`] and two private ones. A guest may write to its own memory
+//! The interface is safe. Below it, ioctls and shared mappings are `unsafe`, in the modules
+//! [`device_model`], [`event_channel`] and [`ioreq`] and two private ones. A guest may write to its own memory
 //! and, through Xen, to the page of requests at any time: both are read by atomic accesses alone, and each value once.
 //!
 //! # Sources
@@ -84,7 +84,6 @@ pub mod abi;
 pub mod device_model;
 pub mod event_channel;
 pub mod guest_memory;
-pub mod inherited;
 mod ioctl;
 pub mod ioreq;
 mod mapping;
