@@ -91,7 +91,10 @@ impl EventChannels {
     pub fn wait<'a>(&self, ports: &'a mut [u32]) -> Result<&'a [u32], Errno> {
         use zerocopy::IntoBytes;
         let size = retry_on_intr(|| rustix::io::read(&self.file, ports.as_mut_bytes()))?;
-        Ok(ports.get(..size / size_of::<u32>()).unwrap_or_default())
+        let count = size.checked_div(size_of::<u32>());
+        Ok(count
+            .and_then(|count| ports.get(..count))
+            .unwrap_or_default())
     }
 
     /// Lets these ports have events again, 1024 of them at most, by a `write`

@@ -2,6 +2,7 @@
 //! (Xen `xen/include/public/io/xs_wire.h`, `docs/misc/xenstore.txt`).
 
 mod channel;
+mod error;
 mod stream;
 mod wire;
 
@@ -10,10 +11,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-use thiserror::Error;
-
-use crate::{DomainId, Errno};
+use crate::DomainId;
 use channel::Channel;
+pub use error::Error;
 pub use stream::{Stream, Transport};
 use wire::{Header, Kind, LONGEST};
 
@@ -26,41 +26,6 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Events that may wait while an answer is awaited.
 const MAX_EVENTS: usize = 1024;
-
-/// Why xenstore did not do what it was asked for.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum Error {
-    /// Xenstore refused it.
-    #[error("{0}")]
-    Refused(Errno),
-    /// The connection failed.
-    #[error("the connection to xenstore failed: {0}")]
-    Connection(#[from] io::Error),
-    /// Xenstore did not answer in time. What was asked for may be done or not; the connection is as good as before.
-    #[error("xenstore does not answer")]
-    TimedOut,
-    /// What came is no answer of xenstore's.
-    #[error("xenstore does not keep to its protocol")]
-    Protocol,
-    /// A path or value does not fit into a message.
-    #[error("a path or value is too long for xenstore")]
-    TooLong,
-}
-
-impl Error {
-    /// Whether the path does not exist.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Refused(Errno::NOENT))
-    }
-
-    /// Whether a transaction has to be made again.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused(Errno::AGAIN))
-    }
-}
 
 /// What a domain may do with a node, beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Instant;
 
-use super::Error;
+use super::error::Error;
 use super::stream::Transport;
 use super::wire::{Header, LONGEST, Message};
 
