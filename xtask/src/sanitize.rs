@@ -24,7 +24,13 @@ pub(crate) struct Options {}
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 /// Where `unsafe` is, and the tests that call it: those of the loop above it, and all seeds of the fuzz targets.
-const PACKAGES: [&str; 4] = ["xen-dm", "vgpu-qemu", "vgpu-xen", "vgpu-fuzz"];
+const PACKAGES: [&str; 5] = [
+    "vgpu-inherited-fds",
+    "xen-dm",
+    "vgpu-qemu",
+    "vgpu-xen",
+    "vgpu-fuzz",
+];
 
 /// Runs the command.
 pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {

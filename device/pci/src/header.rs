@@ -21,24 +21,14 @@ pub mod offset {
     pub const CLASS_CODE: u16 = 0x09;
     /// Cache Line Size, 8 bits.
     pub const CACHE_LINE_SIZE: u16 = 0x0c;
-    /// Latency Timer, 8 bits.
-    pub const LATENCY_TIMER: u16 = 0x0d;
-    /// Header Type, 8 bits.
-    pub const HEADER_TYPE: u16 = 0x0e;
-    /// BIST, 8 bits.
-    pub const BIST: u16 = 0x0f;
     /// The first of six base address registers, 32 bits each.
     pub const BAR0: u16 = 0x10;
     /// Subsystem Vendor ID, 16 bits.
     pub const SUBSYSTEM_VENDOR_ID: u16 = 0x2c;
     /// Subsystem ID, 16 bits.
     pub const SUBSYSTEM_ID: u16 = 0x2e;
-    /// Capabilities Pointer, 8 bits.
-    pub const CAPABILITIES_POINTER: u16 = 0x34;
     /// Interrupt Line, 8 bits.
     pub const INTERRUPT_LINE: u16 = 0x3c;
-    /// Interrupt Pin, 8 bits.
-    pub const INTERRUPT_PIN: u16 = 0x3d;
 }
 
 /// Number of dwords in the header.

@@ -47,6 +47,7 @@ pub struct Proposal {
 
 /// Why a connection ended other than by the client's closing it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
 pub enum Broken {
     /// The client's first message was no proposal of a version, or of one that
     /// is not known here.

@@ -12,6 +12,7 @@ use crate::limits::MAX_DMA_FILES;
 /// A part of the client's memory: guest-physical addresses, unless the guest
 /// has an IOMMU.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct DmaMap {
     /// The first address.
     pub address: u64,
@@ -33,6 +34,7 @@ impl DmaMap {
 
 /// Memory that a client shares.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Memory {
     /// The file that holds it, on tmpfs or hugetlbfs; many maps share one.
     ///

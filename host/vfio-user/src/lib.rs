@@ -18,7 +18,6 @@ mod guard;
 mod held;
 mod sandbox;
 mod serve;
-mod service_manager;
 
 pub use endpoint::Endpoint;
 pub use error::Error;

@@ -17,6 +17,7 @@ use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_readable};
 use vgpu_runtime::{Emulator, Log, ending_signals};
 use vgpu_sandbox::Sandbox;
+use vgpu_service_manager::{ServiceManager, State};
 use vgpu_socket::Listener;
 
 use crate::client::{ClientId, News, Phase};
@@ -27,7 +28,6 @@ use crate::error::{Error, cannot};
 use crate::guard::Guard;
 use crate::held::Held;
 use crate::sandbox::POLICY;
-use crate::service_manager::ServiceManager;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -103,6 +103,7 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
         guarding.args(&options.control);
     }
     let guard = Guard::start(guarding).map_err(cannot("start the guard"))?;
+    // While sockets can still be made.
     let service_manager = ServiceManager::connect();
 
     // From here on their files are the guard's to remove: a process in this
@@ -133,9 +134,9 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let path = options.socket.display();
     // Who closed stdout does not want to know, and who is no systemd neither.
     let _ = writeln!(io::stdout(), "vgpu-stub vfio-user: ready on {path}");
-    service_manager.tell("READY=1");
+    service_manager.tell(State::Ready);
     let result = server.run();
-    service_manager.tell("STOPPING=1");
+    service_manager.tell(State::Stopping);
     server.end_clients();
     server.end_guard();
     server.emulator.log().flush(LAST_LINES);

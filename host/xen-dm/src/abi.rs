@@ -25,8 +25,6 @@ pub mod privcmd {
 pub mod evtchn {
     /// Binds to a port of a domain: [`BindInterdomain`](super::BindInterdomain).
     pub const BIND_INTERDOMAIN: u32 = 0x0008_4501;
-    /// Gives a port back: a port.
-    pub const UNBIND: u32 = 0x0004_4503;
     /// Sends an event: a port.
     pub const NOTIFY: u32 = 0x0004_4504;
     /// Restricts the file to one domain, for good: a domain id.

@@ -5,10 +5,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::Errno;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
-use crate::DomainId;
 use crate::abi::{
     self, CreateIoreqServer, DestroyIoreqServer, DmOp, DmOpBuffer, DmOpCall, GetIoreqServerInfo,
     IoreqServerRange, MmapBatch, MmapResource, SetIoreqServerState,
@@ -17,6 +15,7 @@ use crate::guest_memory::GuestPage;
 use crate::ioctl::ioctl;
 use crate::ioreq::IoreqPage;
 use crate::mapping::Page;
+use crate::{DomainId, Errno};
 
 const PATH: &str = "/dev/xen/privcmd";
 
@@ -37,6 +36,7 @@ pub const MAX_SERVERS: u16 = 8;
 
 /// What a server gets the accesses of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Range {
     /// The config space of the PCI function at device `slot`, function 0, of
     /// bus 0.
@@ -70,17 +70,21 @@ impl DeviceModel {
         self.domain
     }
 
-    /// The same handle for another domain, where it may reach that.
+    /// The same handle for another domain, where it may reach that: one that is
+    /// [restricted](Self::restrict) may not.
+    #[cfg(feature = "try-restriction")]
     #[must_use]
     pub fn for_domain(self, domain: DomainId) -> Self {
         Self { domain, ..self }
     }
 
-    /// Gives up, for good, all that this handle can do to other domains.
+    /// Gives up, for good, all that this handle can do to other domains
+    /// (`IOCTL_PRIVCMD_RESTRICT`).
     ///
     /// # Errors
     ///
-    /// The kernel refuses, or is older than 4.11.
+    /// `EINVAL` where it is restricted to another domain, `ENOTTY` where the
+    /// kernel is older than 4.11.
     pub fn restrict(&self) -> Result<(), Errno> {
         let mut domain = self.domain.0;
         // SAFETY: the request takes a domid_t, which is 16 bits.
@@ -88,13 +92,14 @@ impl DeviceModel {
         Ok(())
     }
 
-    /// Makes an ioreq server, without buffered requests. It has no requests
+    /// Makes an ioreq server (`XEN_DMOP_create_ioreq_server`), without buffered requests. It has no requests
     /// until [`set_enabled`](Self::set_enabled). Xen pauses the domain for it.
     /// Its id is the lowest that is free.
     ///
     /// # Errors
     ///
-    /// `ENOSPC` where the domain has 8 already; what Xen says otherwise.
+    /// `ENOSPC` where the domain has [`MAX_SERVERS`] already, `ENOMEM` where
+    /// Xen has no memory for it; `ESRCH` where there is no such domain.
     pub fn create_server(&self) -> Result<ServerId, Errno> {
         let create = CreateIoreqServer {
             handle_bufioreq: 0,
@@ -106,7 +111,8 @@ impl DeviceModel {
         Ok(ServerId(create.id))
     }
 
-    /// Whether a server has buffered requests. Nothing is changed by that.
+    /// Whether a server has buffered requests
+    /// (`XEN_DMOP_get_ioreq_server_info`). Nothing is changed by that.
     ///
     /// # Errors
     ///
@@ -125,13 +131,16 @@ impl DeviceModel {
         Ok(info.bufioreq_port != 0)
     }
 
-    /// Has a server get accesses to this range, or no longer.
+    /// Has a server get accesses to this range
+    /// (`XEN_DMOP_map_io_range_to_ioreq_server`), or no longer
+    /// (`XEN_DMOP_unmap_io_range_from_ioreq_server`).
     ///
     /// # Errors
     ///
     /// `EEXIST` where it overlaps another range of the same server, `ENOSPC`
-    /// where the server has 256; `ENOENT` where there is no such range to give
-    /// back.
+    /// where the server has 256, `EINVAL` where it ends before it begins;
+    /// `ENOENT` where there is no such server, or no such range to give back,
+    /// `EPERM` where the server is one of another domain than this.
     pub fn map(&self, server: ServerId, range: Range, mapped: bool) -> Result<(), Errno> {
         let op = if mapped {
             abi::op::MAP_IO_RANGE
@@ -155,11 +164,13 @@ impl DeviceModel {
         self.dm_op(op, &range).map(drop)
     }
 
-    /// Has Xen send requests to a server, or no longer.
+    /// Has Xen send requests to a server, or no longer
+    /// (`XEN_DMOP_set_ioreq_server_state`).
     ///
     /// # Errors
     ///
-    /// What Xen says.
+    /// `ENOENT` where there is no such server, `ESRCH` where there is no such
+    /// domain, `EPERM` where the server is one of another domain than this.
     pub fn set_enabled(&self, server: ServerId, enabled: bool) -> Result<(), Errno> {
         let state = SetIoreqServerState {
             id: server.0,
@@ -170,12 +181,13 @@ impl DeviceModel {
             .map(drop)
     }
 
-    /// Ends a server with its ranges. A vCPU that waits for it goes on
-    /// waiting, unless its request is completed before.
+    /// Ends a server with its ranges (`XEN_DMOP_destroy_ioreq_server`). A vCPU
+    /// that waits for it goes on waiting, unless its request is completed
+    /// before.
     ///
     /// # Errors
     ///
-    /// What Xen says.
+    /// As for [`set_enabled`](Self::set_enabled).
     pub fn destroy_server(&self, server: ServerId) -> Result<(), Errno> {
         let destroy = DestroyIoreqServer {
             id: server.0,
@@ -185,11 +197,14 @@ impl DeviceModel {
             .map(drop)
     }
 
-    /// The page with a server's requests.
+    /// The page with a server's requests (`IOCTL_PRIVCMD_MMAP_RESOURCE`, by
+    /// which Linux makes an `XENMEM_acquire_resource`).
     ///
     /// # Errors
     ///
-    /// What Xen says, or `ENOTTY` where the kernel is older than 4.18.
+    /// `EINVAL` or `ENOENT` where there is no such server, `ESRCH` where there
+    /// is no such domain, `EPERM` where the server is one of another domain
+    /// than this, `ENOTTY` where the kernel is older than 4.18.
     pub fn map_requests(&self, server: ServerId) -> Result<IoreqPage, Errno> {
         let page = Page::reserve(&self.privcmd)?;
         let mut resource = MmapResource {
@@ -206,12 +221,13 @@ impl DeviceModel {
         Ok(IoreqPage::new(page))
     }
 
-    /// The guest's page with this frame number. The guest may change it at any
-    /// time.
+    /// The guest's page with this frame number (`IOCTL_PRIVCMD_MMAPBATCH_V2`).
+    /// The guest may change it at any time.
     ///
     /// # Errors
     ///
-    /// The guest has no memory there.
+    /// `EINVAL` where the guest has no memory there, `ENOENT` where that is
+    /// paged out; `EPERM` where the handle is restricted to another domain.
     pub fn map_guest_page(&self, frame: u64) -> Result<GuestPage, Errno> {
         let page = Page::reserve(&self.privcmd)?;
         let mut error = 0;

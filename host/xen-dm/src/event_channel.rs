@@ -5,11 +5,11 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Mode, OFlags, open};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::retry_on_intr;
 
-use crate::DomainId;
 use crate::abi::{BindInterdomain, evtchn};
 use crate::ioctl::ioctl;
+use crate::{DomainId, Errno};
 
 const PATH: &str = "/dev/xen/evtchn";
 
@@ -34,11 +34,13 @@ impl EventChannels {
         Ok(Self { file })
     }
 
-    /// Gives up, for good, all that this handle can do to other domains.
+    /// Gives up, for good, all that this handle can do to other domains
+    /// (`IOCTL_EVTCHN_RESTRICT_DOMID`).
     ///
     /// # Errors
     ///
-    /// The kernel refuses, or is older than 4.11.
+    /// `EACCES` where it is restricted already, `ENOSYS` where the kernel is
+    /// older than 4.11.
     pub fn restrict(&self, domain: DomainId) -> Result<(), Errno> {
         let mut domain = domain.0;
         // SAFETY: the request takes a structure of one domid_t.
@@ -46,12 +48,15 @@ impl EventChannels {
         Ok(())
     }
 
-    /// Connects to a port of `domain`. An event is pending at once, as one may
-    /// have been missed.
+    /// Connects to a port of `domain` (`IOCTL_EVTCHN_BIND_INTERDOMAIN`, by
+    /// which Linux makes an `EVTCHNOP_bind_interdomain`). An event is pending at
+    /// once, as one may have been missed.
     ///
     /// # Errors
     ///
-    /// The domain has no such port for this one, or another has bound it.
+    /// `EINVAL` where the domain has no such port for this one, or another has
+    /// bound it; `ESRCH` where there is no such domain, `EACCES` where the
+    /// handle is restricted to another.
     pub fn bind(&self, domain: DomainId, port: u32) -> Result<Port, Errno> {
         let mut bind = BindInterdomain {
             domain: domain.0.into(),
@@ -62,11 +67,11 @@ impl EventChannels {
         Ok(Port(port.unsigned_abs()))
     }
 
-    /// Sends an event.
+    /// Sends an event (`IOCTL_EVTCHN_NOTIFY`, `EVTCHNOP_send`).
     ///
     /// # Errors
     ///
-    /// The port is not this process's.
+    /// `ENOTCONN` where the port is not this handle's.
     pub fn notify(&self, port: Port) -> Result<(), Errno> {
         let mut port = port.0;
         // SAFETY: the request takes a structure of one port, which is 32 bits.
@@ -75,22 +80,29 @@ impl EventChannels {
     }
 
     /// Waits for events, and returns the ports that have one, as many as there
-    /// is room for. They are masked until [`unmask`](Self::unmask).
+    /// is room for, by a `read` of the device (Linux
+    /// `drivers/xen/evtchn.c`). They are masked until
+    /// [`unmask`](Self::unmask).
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// `EFBIG` where the kernel's ring of events has overflowed. It has room for
+    /// each port, which is masked while it is in there.
     pub fn wait<'a>(&self, ports: &'a mut [u32]) -> Result<&'a [u32], Errno> {
         use zerocopy::IntoBytes;
         let size = retry_on_intr(|| rustix::io::read(&self.file, ports.as_mut_bytes()))?;
-        Ok(ports.get(..size / size_of::<u32>()).unwrap_or_default())
+        let count = size.checked_div(size_of::<u32>());
+        Ok(count
+            .and_then(|count| ports.get(..count))
+            .unwrap_or_default())
     }
 
-    /// Lets these ports have events again.
+    /// Lets these ports have events again, 1024 of them at most, by a `write`
+    /// to the device. Those that are not this handle's are passed over.
     ///
     /// # Errors
     ///
-    /// What the kernel says.
+    /// `ENOMEM` where the kernel has no memory for it.
     pub fn unmask(&self, ports: &[u32]) -> Result<(), Errno> {
         use zerocopy::IntoBytes;
         retry_on_intr(|| rustix::io::write(&self.file, ports.as_bytes()))?;

@@ -47,14 +47,14 @@
 //!
 //! # Errors and panics
 //!
-//! Device-model operations and event channels fail with the [`Errno`](rustix::io::Errno) that Xen or Linux gives, which each
+//! Device-model operations and event channels fail with the [`Errno`] that Xen or Linux gives, which each
 //! function names; an interrupted call is made again. [Xenstore](xenstore::Error) has errors of its own. Nothing here panics,
 //! and no value of a guest's or of xenstored's is trusted: an index or an offset out of range does nothing.
 //!
 //! # Safety
 //!
-//! The interface is safe. Below it, ioctls, shared mappings and inherited descriptors are `unsafe`, in the modules
-//! [`device_model`], [`event_channel`], [`ioreq`] and [`inherited`] and two private ones. A guest may write to its own memory
+//! The interface is safe. Below it, ioctls and shared mappings are `unsafe`, in the modules
+//! [`device_model`], [`event_channel`] and [`ioreq`] and two private ones. A guest may write to its own memory
 //! and, through Xen, to the page of requests at any time: both are read by atomic accesses alone, and each value once.
 //!
 //! # Sources
@@ -69,18 +69,29 @@
 //!
 //! [`DeviceModel::open`]: device_model::DeviceModel::open
 #![deny(missing_docs)]
+// No value from a guest may panic.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 pub mod abi;
 pub mod device_model;
 pub mod event_channel;
 pub mod guest_memory;
-pub mod inherited;
 mod ioctl;
 pub mod ioreq;
 mod mapping;
 pub mod xenstore;
 
 use std::fmt;
+
+pub use rustix::io::Errno;
 
 /// A domain's id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -1,19 +1,20 @@
 //! Xenstore, the database that domains and dom0 share, by its wire protocol
 //! (Xen `xen/include/public/io/xs_wire.h`, `docs/misc/xenstore.txt`).
 
+mod channel;
+mod error;
+mod stream;
 mod wire;
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::net::UnixStream;
-use std::time::Duration;
-
-use rustix::io::Errno;
-use thiserror::Error;
+use std::time::{Duration, Instant};
 
 use crate::DomainId;
+use channel::Channel;
+pub use error::Error;
+pub use stream::{Stream, Transport};
 use wire::{Header, Kind, LONGEST};
 
 /// Where xenstored listens; the kernel's device serves where it does not.
@@ -26,39 +27,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// Events that may wait while an answer is awaited.
 const MAX_EVENTS: usize = 1024;
 
-/// Why xenstore did not do what it was asked for.
-#[derive(Debug, Error)]
-pub enum Error {
-    /// Xenstore refused it.
-    #[error("{0}")]
-    Refused(Errno),
-    /// The connection failed.
-    #[error("the connection to xenstore failed: {0}")]
-    Connection(#[from] io::Error),
-    /// What came is no answer of xenstore's.
-    #[error("xenstore does not keep to its protocol")]
-    Protocol,
-    /// A path or value does not fit into a message.
-    #[error("a path or value is too long for xenstore")]
-    TooLong,
-}
-
-impl Error {
-    /// Whether the path does not exist.
-    #[must_use]
-    pub fn is_absent(&self) -> bool {
-        matches!(self, Self::Refused(Errno::NOENT))
-    }
-
-    /// Whether a transaction has to be made again.
-    #[must_use]
-    pub fn is_conflict(&self) -> bool {
-        matches!(self, Self::Refused(Errno::AGAIN))
-    }
-}
-
 /// What a domain may do with a node, beside its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Access {
     /// Nothing.
     None,
@@ -69,14 +40,21 @@ pub enum Access {
 /// A connection to xenstore.
 #[derive(Debug)]
 pub struct Xenstore<S = Stream> {
-    stream: S,
+    channel: Channel<S>,
+    /// How long an answer may take.
+    limit: Duration,
+    /// That of the last request.
     last_id: u32,
+    /// That of the last request that was answered. Those since, but the one that waits, were given up; their answers may
+    /// still come.
+    answered: u32,
     /// Watch events that came between an answer's question and the answer.
     events: VecDeque<Event>,
 }
 
 /// A change below a watched path.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Event {
     /// What changed.
     pub path: String,
@@ -93,37 +71,6 @@ impl Transaction {
     pub const NONE: Self = Self(0);
 }
 
-/// What carries the protocol.
-#[derive(Debug)]
-pub enum Stream {
-    /// To xenstored in this domain.
-    Socket(UnixStream),
-    /// To xenstored wherever it is.
-    Device(File),
-}
-
-impl Read for Stream {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Socket(stream) => stream.read(buffer),
-            Self::Device(file) => file.read(buffer),
-        }
-    }
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Socket(stream) => stream.write(bytes),
-            Self::Device(file) => file.write(bytes),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Xenstore {
     /// Connects to xenstored.
     ///
@@ -131,36 +78,35 @@ impl Xenstore {
     ///
     /// Neither its socket nor the kernel's device can be opened.
     pub fn connect() -> io::Result<Self> {
-        for path in SOCKETS {
-            if let Ok(socket) = UnixStream::connect(path) {
-                socket.set_read_timeout(Some(ANSWER_LIMIT))?;
-                socket.set_write_timeout(Some(ANSWER_LIMIT))?;
-                return Ok(Self::over(Stream::Socket(socket)));
-            }
-        }
-        let device = File::options().read(true).write(true).open(DEVICE)?;
-        Ok(Self::over(Stream::Device(device)))
+        let mut sockets = SOCKETS.into_iter();
+        let socket = sockets.find_map(|path| Stream::connect(path, ANSWER_LIMIT).ok());
+        let stream = socket.map_or_else(|| Stream::open(DEVICE), Ok)?;
+        Ok(Self::over(stream))
     }
 }
 
 impl AsFd for Xenstore {
     /// Readable when a watch has an event.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        match &self.stream {
-            Stream::Socket(stream) => stream.as_fd(),
-            Stream::Device(file) => file.as_fd(),
-        }
+        self.channel.stream.as_fd()
     }
 }
 
-impl<S: Read + Write> Xenstore<S> {
+impl<S: Transport> Xenstore<S> {
     /// A connection over a stream that is open.
     pub fn over(stream: S) -> Self {
         Self {
-            stream,
+            channel: Channel::over(stream),
+            limit: ANSWER_LIMIT,
             last_id: 0,
+            answered: 0,
             events: VecDeque::new(),
         }
+    }
+
+    /// Has xenstored take this long to answer at most; 5 s unless something else is said.
+    pub fn set_answer_limit(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// The value of a node.
@@ -250,6 +196,9 @@ impl<S: Read + Write> Xenstore<S> {
     /// Has [`next_event`](Self::next_event) hear of changes at and below a
     /// path, or of `@releaseDomain`. There is one event at once.
     ///
+    /// Over the kernel's device it is Linux that asks xenstored for this, and
+    /// waits for its answer without a limit (`drivers/xen/xenbus`).
+    ///
     /// # Errors
     ///
     /// See [`enum@Error`].
@@ -282,7 +231,7 @@ impl<S: Read + Write> Xenstore<S> {
     ) -> Result<T, Error> {
         /// More would mean that others write all the time.
         const ATTEMPTS: usize = 32;
-        let mut attempt = 0;
+        let mut attempts = 1..ATTEMPTS;
         loop {
             let id = self.ask(Kind::TransactionStart, Transaction::NONE, &[b"\0"])?;
             let id = strings(&id).first().and_then(|id| id.parse().ok());
@@ -290,31 +239,33 @@ impl<S: Read + Write> Xenstore<S> {
             let done = changes(self, transaction);
             let keep: &[u8] = if done.is_ok() { b"T\0" } else { b"F\0" };
             let ended = self.ask(Kind::TransactionEnd, transaction, &[keep]);
-            attempt += 1;
             match (done, ended) {
                 (Ok(value), Ok(_)) => return Ok(value),
-                (Ok(_), Err(error)) if error.is_conflict() && attempt < ATTEMPTS => {}
+                (Ok(_), Err(error)) if error.is_conflict() && attempts.next().is_some() => {}
                 (Ok(_), Err(error)) | (Err(error), _) => return Err(error),
             }
         }
     }
 
-    /// The next event of a watch. Waits for one where there is none.
+    /// The next event of a watch. Waits for one as long as `limit`, without end where that is `None`; returns `None` where
+    /// none has come then. A part of one that has come is kept for the next call.
     ///
     /// # Errors
     ///
     /// See [`enum@Error`].
-    pub fn next_event(&mut self) -> Result<Event, Error> {
-        loop {
-            if let Some(event) = self.events.pop_front() {
-                return Ok(event);
+    pub fn next_event(&mut self, limit: Option<Duration>) -> Result<Option<Event>, Error> {
+        let deadline = limit.and_then(from_now);
+        while self.events.is_empty() {
+            let Some((header, body)) = self.channel.receive(deadline)? else {
+                break;
+            };
+            match header.kind() {
+                Some(Kind::WatchEvent) => self.keep(&body),
+                _ if self.is_late(header) => {}
+                _ => return Err(Error::Protocol),
             }
-            let (header, body) = self.receive()?;
-            if header.kind() != Some(Kind::WatchEvent) {
-                return Err(Error::Protocol);
-            }
-            self.keep(&body);
         }
+        Ok(self.events.pop_front())
     }
 
     /// Whether an event is there already, so that the stream may stay
@@ -337,33 +288,47 @@ impl<S: Read + Write> Xenstore<S> {
         }
         self.last_id = self.last_id.wrapping_add(1);
         let header = Header::new(kind, self.last_id, transaction.0, body.len());
+        let message = [&header.to_bytes(), body.as_slice()].concat();
+        match self.answer_to(&message)? {
+            (Some(Kind::Error), body) => Err(Error::Refused(wire::errno(&body))),
+            (Some(answer), body) if answer == kind => Ok(body),
+            _ => Err(Error::Protocol),
+        }
+    }
+
+    /// Sends the message with the last id, and waits for its answer.
+    fn answer_to(&mut self, message: &[u8]) -> Result<(Option<Kind>, Vec<u8>), Error> {
+        let deadline = from_now(self.limit);
         // One write: the kernel's device takes a request in any pieces, but a
         // process that dies in between would leave half of one.
-        self.stream
-            .write_all(&[&header.to_bytes(), body.as_slice()].concat())?;
+        self.channel.send(message, deadline)?;
         loop {
-            let (header, body) = self.receive()?;
+            let message = self.channel.receive(deadline)?;
+            let (header, body) = message.ok_or(Error::TimedOut)?;
             match header.kind() {
                 Some(Kind::WatchEvent) => self.keep(&body),
-                _ if header.id() != self.last_id => return Err(Error::Protocol),
-                Some(Kind::Error) => return Err(Error::Refused(wire::errno(&body))),
-                Some(answer) if answer == kind => return Ok(body),
+                answer if header.id() == self.last_id => {
+                    self.answered = self.last_id;
+                    return Ok((answer, body));
+                }
+                _ if self.is_late(header) => {}
                 _ => return Err(Error::Protocol),
+            }
+            // Others may come without end.
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Err(Error::TimedOut);
             }
         }
     }
 
-    fn receive(&mut self) -> Result<(Header, Vec<u8>), Error> {
-        let mut bytes = [0; Header::SIZE];
-        self.stream.read_exact(&mut bytes)?;
-        let header = Header::from_bytes(bytes);
-        let length = header.length();
-        if length > LONGEST {
-            return Err(Error::Protocol);
+    /// Whether this is the answer to a request that was given up. Answers come in the order of the requests.
+    fn is_late(&mut self, header: Header) -> bool {
+        let since = |id: u32| id.wrapping_sub(self.answered);
+        let is_late = (1..=since(self.last_id)).contains(&since(header.id()));
+        if is_late {
+            self.answered = header.id();
         }
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        Ok((header, body))
+        is_late
     }
 
     fn keep(&mut self, body: &[u8]) {
@@ -374,6 +339,11 @@ impl<S: Read + Write> Xenstore<S> {
             self.events.push_back(Event { path, token });
         }
     }
+}
+
+/// The time that is this far away; `None` where that is none of the system's.
+fn from_now(limit: Duration) -> Option<Instant> {
+    Instant::now().checked_add(limit)
 }
 
 /// Strings that each end with NUL.

@@ -1,12 +1,13 @@
 //! The xenstore client against a peer that plays xenstored, well and badly.
 //! The real one is met in the scenarios on a real Xen.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use xen_dm::DomainId;
-use xen_dm::xenstore::{Access, Error, Event, Transaction, Xenstore};
+use xen_dm::xenstore::{Access, Error, Event, Stream, Transaction, Xenstore};
 
 const READ: u32 = 2;
 const WATCH: u32 = 4;
@@ -50,6 +51,11 @@ fn play(script: Vec<Vec<Said>>) -> (Xenstore<UnixStream>, JoinHandle<Vec<Heard>>
         heard
     });
     (Xenstore::over(client), peer)
+}
+
+/// An event's path and token.
+fn texts(event: Event) -> [String; 2] {
+    [event.path, event.token]
 }
 
 #[test]
@@ -139,16 +145,13 @@ fn events_may_come_at_any_time() {
     store.watch("@releaseDomain", "mark").unwrap();
     assert!(store.has_event());
     store.read(Transaction::NONE, "/a").unwrap();
-    let event = |path: &str, token: &str| Event {
-        path: path.into(),
-        token: token.into(),
-    };
-    assert_eq!(store.next_event().unwrap(), event("@releaseDomain", "mark"));
-    assert_eq!(store.next_event().unwrap(), event("/a", "other"));
+    let mut next = || store.next_event(None).unwrap().map(texts);
+    assert_eq!(next(), Some(["@releaseDomain", "mark"].map(Into::into)));
+    assert_eq!(next(), Some(["/a", "other"].map(Into::into)));
     assert!(!store.has_event());
     peer.join().unwrap();
     // Nobody is left to send one.
-    assert!(matches!(store.next_event(), Err(Error::Connection(_))));
+    assert!(matches!(store.next_event(None), Err(Error::Connection(_))));
 }
 
 #[test]
@@ -180,4 +183,160 @@ fn nonsense_is_an_error() {
     let long = "/".repeat(5000);
     let read = Xenstore::over(client).read(Transaction::NONE, &long);
     assert!(matches!(read, Err(Error::TooLong)));
+}
+
+/// As long as nothing is waited for that comes.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// A client that waits a short time for its peer.
+fn impatient() -> (Xenstore, UnixStream) {
+    let (client, peer) = UnixStream::pair().unwrap();
+    let mut store = Xenstore::over(Stream::new(client).unwrap());
+    store.set_answer_limit(SHORT);
+    (store, peer)
+}
+
+fn message(kind: u32, id: u32, body: &[u8]) -> Vec<u8> {
+    let header = [kind, id, 0, body.len() as u32].map(u32::to_ne_bytes);
+    [header.as_flattened(), body].concat()
+}
+
+#[test]
+fn what_has_come_of_an_event_is_kept_when_the_time_is_over() {
+    let message = message(EVENT, 0, b"/a\0mark\0");
+    for cut in 0..message.len() {
+        let (mut store, mut peer) = impatient();
+        peer.write_all(&message[..cut]).unwrap();
+        let nothing = store.next_event(Some(Duration::ZERO));
+        assert!(matches!(nothing, Ok(None)), "{nothing:?} after {cut} bytes");
+        peer.write_all(&message[cut..]).unwrap();
+        // The next one is found too.
+        peer.write_all(&message).unwrap();
+        for _ in 0..2 {
+            let event = store.next_event(Some(Duration::ZERO)).unwrap().map(texts);
+            assert_eq!(event, Some(["/a", "mark"].map(Into::into)), "{cut}");
+        }
+    }
+}
+
+#[test]
+fn an_event_is_waited_for_as_long_as_is_said() {
+    let (mut store, mut peer) = impatient();
+    let began = Instant::now();
+    assert_eq!(store.next_event(Some(SHORT)).unwrap(), None);
+    assert!(began.elapsed() >= SHORT);
+    let late = thread::spawn(move || {
+        thread::sleep(SHORT * 3);
+        peer.write_all(&message(EVENT, 0, b"/a\0mark\0")).unwrap();
+        peer
+    });
+    assert!(store.next_event(None).unwrap().is_some());
+    late.join().unwrap();
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_no_other_s() {
+    let (mut store, mut peer) = impatient();
+    let none = Transaction::NONE;
+    let mut read = |path| store.read(none, path);
+    peer.write_all(&message(READ, 1, b"first")[..18]).unwrap();
+    assert!(matches!(read("/a"), Err(Error::TimedOut)));
+    assert!(matches!(read("/b"), Err(Error::TimedOut)));
+    peer.write_all(&message(READ, 1, b"first")[18..]).unwrap();
+    peer.write_all(&message(READ, 2, b"second")).unwrap();
+    peer.write_all(&message(READ, 3, b"third")).unwrap();
+    assert_eq!(read("/c").unwrap(), b"third");
+    // One that was never asked for is none of them, nor is one that came already.
+    for id in [3, 5] {
+        peer.write_all(&message(READ, id, b"")).unwrap();
+        let event = store.next_event(Some(Duration::ZERO));
+        assert!(matches!(event, Err(Error::Protocol)), "{event:?}");
+    }
+    // While an event is waited for, one that is late is passed over.
+    assert!(matches!(store.read(none, "/d"), Err(Error::TimedOut)));
+    peer.write_all(&message(READ, 4, b"fourth")).unwrap();
+    assert_eq!(store.next_event(Some(SHORT)).unwrap(), None);
+}
+
+/// A peer that takes some bytes every other time, and never answers.
+#[derive(Default)]
+struct Slow {
+    heard: Vec<u8>,
+    full: bool,
+}
+
+impl Read for &mut Slow {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+impl Write for &mut Slow {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.full = !self.full;
+        if !self.full {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let taken = &bytes[..bytes.len().min(7)];
+        self.heard.extend(taken);
+        Ok(taken.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_request_that_could_not_be_sent_whole_ends_before_the_next_begins() {
+    let mut peer = Slow::default();
+    let mut store = Xenstore::over(&mut peer);
+    for _ in 0..100 {
+        let read = store.read(Transaction::NONE, "/some/path");
+        assert!(matches!(read, Err(Error::TimedOut)), "{read:?}");
+    }
+    let mut rest = peer.heard.as_slice();
+    let mut whole = 0;
+    while let Some((header, after)) = rest.split_at_checked(16) {
+        assert_eq!(header[..4], READ.to_ne_bytes());
+        let length = u32::from_ne_bytes(header[12..].try_into().unwrap()) as usize;
+        let Some((path, after)) = after.split_at_checked(length) else {
+            break;
+        };
+        assert_eq!(path, b"/some/path\0");
+        whole += 1;
+        rest = after;
+    }
+    assert!(whole > 10, "{whole}");
+}
+
+/// A peer that says the same again and again, and listens to nothing.
+struct Endless(io::Cursor<Vec<u8>>);
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.0.position() == self.0.get_ref().len() as u64 {
+            self.0.set_position(0);
+        }
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Endless {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn events_without_end_do_not_put_off_the_deadline() {
+    let event = message(EVENT, 0, b"/a\0mark\0");
+    let mut store = Xenstore::over(Endless(io::Cursor::new(event)));
+    store.set_answer_limit(SHORT);
+    let read = store.read(Transaction::NONE, "/a");
+    assert!(matches!(read, Err(Error::TimedOut)), "{read:?}");
 }

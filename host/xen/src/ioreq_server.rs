@@ -10,13 +10,13 @@
 //! has answered for it yet, as for no server of others for longer than a
 //! moment.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
 use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
 
@@ -211,6 +211,8 @@ fn lowest_free<M: DeviceModelOps>(model: &M) -> Result<ServerId, Errno> {
 /// One that no other server has: any number but 0.
 fn new_mark() -> io::Result<u64> {
     let mut bytes = [0; 8];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(u64::from_ne_bytes(bytes).max(1))
+    match getrandom(&mut bytes, GetRandomFlags::empty())? {
+        8 => Ok(u64::from_ne_bytes(bytes).max(1)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
 }

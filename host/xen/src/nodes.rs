@@ -2,10 +2,8 @@
 //! backend of Xen's has them (Xen `docs/misc/xenstore-paths.pandoc`,
 //! `xen/include/public/io/xenbus.h`).
 
-use std::io::{Read, Write};
-
 use xen_dm::DomainId;
-use xen_dm::xenstore::{Access, Error, Transaction, Xenstore};
+use xen_dm::xenstore::{Access, Error, Transaction, Transport, Xenstore};
 
 /// `XenbusStateInitialising`: where a frontend starts from.
 const INITIALISING: &str = "1";
@@ -44,7 +42,7 @@ impl Nodes {
     /// Makes those of `count` devices, all at once.
     pub(crate) fn make(
         self,
-        store: &mut Xenstore<impl Read + Write>,
+        store: &mut Xenstore<impl Transport>,
         count: usize,
     ) -> Result<(), Error> {
         let Self { domain, backend } = self;
@@ -80,7 +78,7 @@ impl Nodes {
     }
 
     /// Whether [`make`](Self::make) has been done.
-    pub(crate) fn are_there(self, store: &mut Xenstore<impl Read + Write>) -> Result<bool, Error> {
+    pub(crate) fn are_there(self, store: &mut Xenstore<impl Transport>) -> Result<bool, Error> {
         match store.read(Transaction::NONE, &self.backends()) {
             Ok(_) => Ok(true),
             Err(error) if error.is_absent() => Ok(false),
@@ -91,7 +89,7 @@ impl Nodes {
     /// Removes them, whatever the guest has put beside and below them: its folder
     /// is not listed, and the backend's node goes first, without a transaction, which the
     /// guest could spoil by writing.
-    pub(crate) fn remove(self, store: &mut Xenstore<impl Read + Write>) -> Result<(), Error> {
+    pub(crate) fn remove(self, store: &mut Xenstore<impl Transport>) -> Result<(), Error> {
         store.remove(Transaction::NONE, &self.backends())?;
         store.remove(Transaction::NONE, &self.frontends())?;
         // A folder that nobody else uses. It does no harm where it stays, as it does where it has more children than fit
@@ -109,7 +107,7 @@ impl Nodes {
 
 /// The domains that have backends of this kind in one. None are told where they are
 /// more than fit into an answer.
-pub(crate) fn domains(store: &mut Xenstore<impl Read + Write>, backend: DomainId) -> Vec<DomainId> {
+pub(crate) fn domains(store: &mut Xenstore<impl Transport>, backend: DomainId) -> Vec<DomainId> {
     let children = store.directory(Transaction::NONE, &all_backends(backend));
     let children = children.unwrap_or_default();
     let domains = children.iter().filter_map(|name| name.parse().ok());
@@ -165,7 +163,7 @@ impl Presence {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::io::{self, Read, Write};
 
     use super::*;
 

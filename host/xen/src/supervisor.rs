@@ -8,14 +8,14 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use sd_notify::NotifyState;
 use vgpu_device::Device;
+use vgpu_inherited_fds::pass_on_nothing;
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_readable};
 use vgpu_runtime::{Log, ending_signals};
+use vgpu_service_manager::{ServiceManager, State};
 use vgpu_socket::Listener;
 use xen_dm::device_model::DeviceModel;
-use xen_dm::inherited::pass_on_nothing;
 use xen_dm::xenstore::Xenstore;
 
 use crate::clean_up::clean_up_gone;
@@ -223,7 +223,7 @@ impl Supervisor<'_> {
         // Who closed stdout does not want to know, nor does who is no systemd.
         let _ = writeln!(io::stdout(), "vgpu-stub xen: ready for domain {domain}");
         let _ = io::stdout().flush();
-        let _ = sd_notify::notify(&[NotifyState::Ready]);
+        ServiceManager::connect().tell(State::Ready);
         Ok(())
     }
 
@@ -294,9 +294,12 @@ impl Supervisor<'_> {
         if !readable && !store.has_event() {
             return true;
         }
-        let there = store
-            .next_event()
-            .and_then(|_| self.presence.is_there(store));
+        let there = match store.next_event(Some(Duration::ZERO)) {
+            Ok(Some(_)) => self.presence.is_there(store),
+            // A part of it has come.
+            Ok(None) => Ok(true),
+            Err(error) => Err(error),
+        };
         there.unwrap_or_else(|error| {
             self.store = None;
             self.log.event(format!(

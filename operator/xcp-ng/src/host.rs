@@ -101,7 +101,8 @@ impl Host {
             Xenstore::connect()
         } else {
             UnixStream::connect(self.path("/run/xenstored/socket"))
-                .map(|socket| Xenstore::over(Stream::Socket(socket)))
+                .and_then(Stream::new)
+                .map(Xenstore::over)
         };
         connected.map_err(|error| {
             Failure::new(

@@ -17,8 +17,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use vgpu_inherited_fds::pass_on;
 use vgpu_terminal::{COULD_NOT_RUN, Failure, Printable};
-use xen_dm::inherited;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
 use crate::host::{self, Host, XENGUEST, systemctl};
@@ -75,7 +75,7 @@ impl Call {
     /// of this program do not: xenopsd waits until nobody has them.
     fn pass_on(&self, to_children: bool) -> Result<(), Failure> {
         for descriptor in [self.control_out, self.control_in].into_iter().flatten() {
-            inherited::pass_on(descriptor, to_children).map_err(|errno| {
+            pass_on(descriptor, to_children).map_err(|errno| {
                 Failure::new(
                     format!("xenopsd's descriptor {descriptor} cannot be used: {errno}"),
                     "let xenopsd start this program",

@@ -83,6 +83,9 @@ impl Header {
     }
 }
 
+/// A header and what follows it.
+pub(super) type Message = (Header, Vec<u8>);
+
 /// Names of errors, which are what goes over the wire.
 const ERRORS: [(&[u8], Errno); 16] = [
     (b"EINVAL", Errno::INVAL),

@@ -8,10 +8,10 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vgpu_abi::bar0;
 use vgpu_bar::MappedBar;
+use vgpu_pci::{Command, offset};
 use vgpu_terminal::{Failure, OrMend};
 
 use super::{
-    config,
     report::Evidence,
     resource::Resource,
     state::State,
@@ -53,7 +53,7 @@ pub(crate) fn check_description(
     }
 
     let config = function.config().or_mend(NOT_ALLOWED)?;
-    let register = config.u32(config::BAR0).or_mend(WRONG_DEVICE)?;
+    let register = config.u32(offset::BAR0).or_mend(WRONG_DEVICE)?;
     if u64::from(register) != resource.start {
         return Err(Failure::new(
             format!("config 0x10: {register:#010x}, not the address of resource 0, {resource}"),
@@ -97,9 +97,9 @@ pub(crate) fn check_access(
     function.enable(true).or_mend(NO_ROOM)?;
     let command = function
         .config()
-        .and_then(|config| config.u16(config::COMMAND))
+        .and_then(|config| config.u16(offset::COMMAND))
         .or_mend(NOT_ALLOWED)?;
-    if command & config::COMMAND_MEMORY == 0 {
+    if !Command::from_bits_retain(command).contains(Command::MEMORY_SPACE) {
         return Err(Failure::new(
             format!("enabled, yet Command is {command:#06x}: memory decode is off"),
             WRONG_DEVICE,

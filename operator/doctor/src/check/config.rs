@@ -2,15 +2,6 @@
 
 use anyhow::{Result, bail};
 
-/// Offsets and bits of a type-0 header (PCI 3.0, section 6.1).
-pub(crate) const VENDOR_ID: u16 = 0x00;
-pub(crate) const DEVICE_ID: u16 = 0x02;
-pub(crate) const COMMAND: u16 = 0x04;
-pub(crate) const COMMAND_MEMORY: u16 = 1 << 1;
-pub(crate) const REVISION: u16 = 0x08;
-pub(crate) const CLASS: u16 = 0x09;
-pub(crate) const BAR0: u16 = 0x10;
-
 pub(crate) struct ConfigSpace(Vec<u8>);
 
 impl ConfigSpace {

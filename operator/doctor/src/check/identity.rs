@@ -3,10 +3,11 @@
 use std::fmt;
 
 use vgpu_abi::ids;
+use vgpu_pci::offset;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::ids::{Id, Ids};
-use super::{config, report::Evidence, sysfs::Function};
+use super::{report::Evidence, sysfs::Function};
 
 const UNREADABLE: &str = "see that sysfs is mounted and the device is still attached";
 
@@ -17,7 +18,7 @@ impl Ids {
         function: &Function<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), Failure> {
-        check_id(function, "vendor", config::VENDOR_ID, self.vendor, evidence)
+        check_id(function, "vendor", offset::VENDOR_ID, self.vendor, evidence)
     }
 
     /// Criterion 3.
@@ -26,7 +27,7 @@ impl Ids {
         function: &Function<'_>,
         evidence: &mut Evidence,
     ) -> Result<(), Failure> {
-        check_id(function, "device", config::DEVICE_ID, self.device, evidence)
+        check_id(function, "device", offset::DEVICE_ID, self.device, evidence)
     }
 }
 
@@ -69,10 +70,10 @@ pub(crate) fn check_class(function: &Function<'_>, evidence: &mut Evidence) -> R
     let sysfs = function.hex("class").or_mend(UNREADABLE)?;
     let revision = function.hex("revision").or_mend(UNREADABLE)?;
     let config = function.config().or_mend(UNREADABLE)?;
-    let [low, middle, high] = config.bytes(config::CLASS).or_mend(UNREADABLE)?;
+    let [low, middle, high] = config.bytes(offset::CLASS_CODE).or_mend(UNREADABLE)?;
     let seen = format!(
         "sysfs class {sysfs:#08x}, config {:#04x}: {low:02x} {middle:02x} {high:02x}",
-        config::CLASS
+        offset::CLASS_CODE
     );
     let class = u32::from_le_bytes([low, middle, high, 0]);
     if sysfs != ids::CLASS_CODE || class != ids::CLASS_CODE {
@@ -81,7 +82,7 @@ pub(crate) fn check_class(function: &Function<'_>, evidence: &mut Evidence) -> R
     }
     evidence.note(seen);
 
-    let byte = config.u8(config::REVISION).or_mend(UNREADABLE)?;
+    let byte = config.u8(offset::REVISION_ID).or_mend(UNREADABLE)?;
     let seen = format!("sysfs revision {revision:#04x}, config 0x08: {byte:02x}");
     if revision != u32::from(byte) {
         return Err(Failure::new(format!("{seen}: they differ"), MEND));

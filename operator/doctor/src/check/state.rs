@@ -2,7 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::{config, sysfs::Function};
+use vgpu_pci::offset;
+
+use super::sysfs::Function;
 
 pub(super) struct State {
     driver: Option<String>,
@@ -17,7 +19,7 @@ impl State {
             driver: function.driver()?,
             driver_override: function.driver_override()?,
             enable_count: function.enable_count()?,
-            command: function.config()?.u16(config::COMMAND)?,
+            command: function.config()?.u16(offset::COMMAND)?,
         })
     }
 
@@ -43,8 +45,8 @@ impl State {
         // A driver sets both of the rest on its own.
         if self.driver.is_none() {
             self.restore_enable_count(function)?;
-            if function.config()?.u16(config::COMMAND)? != self.command {
-                function.write_config(config::COMMAND, self.command)?;
+            if function.config()?.u16(offset::COMMAND)? != self.command {
+                function.write_config(offset::COMMAND, self.command)?;
             }
         }
         Ok(())

@@ -2,9 +2,10 @@
 
 use vgpu_abi::ids::CLASS_CODE;
 use vgpu_control::protocol::Info;
+use vgpu_pci::offset;
 use vgpu_xen::Seen;
 
-use crate::check::config::{self, ConfigSpace};
+use crate::check::config::ConfigSpace;
 
 /// Base class and subclass that the device has.
 pub(super) const CLASS: u16 = (CLASS_CODE >> 8) as u16;
@@ -59,16 +60,16 @@ impl Function {
     pub(super) fn kept(index: usize, seen: &Seen) -> Option<Self> {
         let config = seen.config.iter().flat_map(|dword| dword.to_le_bytes());
         let config = ConfigSpace::new(config.collect());
-        let [_, subclass, base] = config.bytes(config::CLASS).ok()?;
+        let [_, subclass, base] = config.bytes(offset::CLASS_CODE).ok()?;
         let size = |range: &std::ops::Range<u64>| range.end.saturating_sub(range.start);
         Some(Self {
             address: format!("device {index}"),
             driver: String::new(),
-            vendor: config.u16(config::VENDOR_ID).ok()?,
-            device: config.u16(config::DEVICE_ID).ok()?,
+            vendor: config.u16(offset::VENDOR_ID).ok()?,
+            device: config.u16(offset::DEVICE_ID).ok()?,
             class: Some(u16::from_be_bytes([base, subclass])),
             bar0: Some(Bar {
-                is_memory: config.u32(config::BAR0).ok()? & 1 == 0,
+                is_memory: config.u32(offset::BAR0).ok()? & 1 == 0,
                 size: seen.mapped.as_ref().map_or(0, size),
                 mapping: match &seen.mapped {
                     Some(range) => Mapping::At(range.start),

@@ -7,10 +7,10 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use vgpu_abi::{bar0, ids::CLASS_CODE};
 use vgpu_bar::MappedBar;
+use vgpu_pci::{Command, offset};
 use vgpu_terminal::shell::this_command;
 
 use super::finding::{Mend, OrType, Point, Trouble};
-use crate::check::config;
 use crate::check::identity;
 use crate::check::ids::Ids;
 use crate::check::kernel_log::{self, KernelLog};
@@ -191,7 +191,7 @@ fn config_space(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
             .config()
             .map_err(|error| unreadable(format!("{error:#}")))?;
         let start: [u8; 4] = config
-            .bytes(config::VENDOR_ID)
+            .bytes(offset::VENDOR_ID)
             .map_err(|error| unreadable(error.to_string()))?;
         let [a, b, c, d] = start;
         let line = format!("{address}, config 0x00: {a:02x} {b:02x} {c:02x} {d:02x}");
@@ -251,9 +251,9 @@ fn access(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
         let config = function
             .config()
             .map_err(|error| unreadable(format!("{error:#}")))?;
-        let command = config.u16(config::COMMAND).unwrap_or_default();
+        let command = config.u16(offset::COMMAND).unwrap_or_default();
         let line = format!("{address}, config 0x04: Command {command:#06x}");
-        if command & config::COMMAND_MEMORY == 0 {
+        if !Command::from_bits_retain(command).contains(Command::MEMORY_SPACE) {
             return Err(Trouble::fault(
                 format!("{line}: memory decode is off, no access reaches BAR 0"),
                 [Mend::guest(format!("setpci -s {address} COMMAND=2:2"))],

@@ -1,6 +1,21 @@
 //! File descriptors that a process was started with, which it knows by number
-//! alone: a toolstack names them in the arguments.
+//! alone (a toolstack names them in the arguments, or leaves them open), and whether the programs that it starts get them
+//! too: `FD_CLOEXEC` of `fcntl(2)`.
+//!
+//! # Safety
+//!
+//! The interface is safe. A number stands for no descriptor of this process's own to Rust: to give one to a system call
+//! nonetheless is `unsafe`, once.
 #![allow(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unwrap_used
+    )
+)]
 
 use std::os::fd::{BorrowedFd, RawFd};
 
