@@ -79,6 +79,7 @@ programs! {
     capture_is_refused: streams::capture,
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
+    an_error_of_arguments_comes_once: kernels::arguments,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
     the_ptx_of_a_fat_binary_is_taken: images::fatbins,
