@@ -3,6 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -102,7 +103,7 @@ fn program(arguments: &[OsString]) -> ExitCode {
     let error = Command::new(program).args(rest).exec();
     let name = program.display();
     let failure = match error.kind() {
-        std::io::ErrorKind::NotFound => {
+        ErrorKind::NotFound => {
             let path = env::var_os("PATH").unwrap_or_default();
             let mend = match program.as_encoded_bytes().contains(&b'/') {
                 true => "name a file that is there; a script also needs the interpreter in its first line".to_owned(),
@@ -113,11 +114,19 @@ fn program(arguments: &[OsString]) -> ExitCode {
             };
             Failure::new(format!("there is no program {name}"), mend).with_code(127)
         }
-        _ => Failure::new(
-            format!("cannot start {name}: {error}"),
-            "name a program that this user may execute",
-        )
-        .with_code(126),
+        kind => {
+            let (cause, mend) = match kind {
+                _ if Path::new(program).is_dir() => {
+                    ("it is a folder".into(), "name a program in it")
+                }
+                ErrorKind::InvalidFilename => (error.to_string(), "give it a shorter name"),
+                _ => (
+                    error.to_string(),
+                    "name a program that this user may execute",
+                ),
+            };
+            Failure::new(format!("cannot start {name}: {cause}"), mend).with_code(126)
+        }
     };
     failure.report()
 }

@@ -113,6 +113,12 @@ fn the_programs_exit_code_is_passed_on() {
     let (cause, mend) = refused(&run(&["/etc/passwd"]), 126);
     assert!(cause.starts_with("cannot start /etc/passwd: "), "{cause}");
     assert_eq!(mend, "name a program that this user may execute");
+    let (cause, mend) = refused(&run(&["./src"]), 126);
+    assert_eq!(cause, "cannot start ./src: it is a folder");
+    assert_eq!(mend, "name a program in it");
+    let (cause, mend) = refused(&run(&[&"x".repeat(300)]), 126);
+    assert!(cause.contains("too long"), "{cause}");
+    assert_eq!(mend, "give it a shorter name");
 }
 
 #[test]

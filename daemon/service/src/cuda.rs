@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Instant;
 
+use vgpu_cuda_wire::CUresult;
 use vgpu_engine::{Engine, LinkId, ModuleInfo};
 
 /// Makes an engine whose device memory has addresses from the first on, and up
@@ -26,6 +27,9 @@ pub struct Cuda {
     pub(crate) events: BTreeMap<u64, Option<Instant>>,
     pub(crate) modules: BTreeMap<u64, ModuleInfo>,
     pub(crate) links: BTreeMap<u64, Link>,
+    /// The first error of a command that nobody waited for, and that the device
+    /// goes on after: for the next one that is waited for.
+    pub(crate) pending: Option<CUresult>,
     /// Why the last image was refused.
     pub(crate) refusal: String,
     /// Bytes on their way between shared memory and the engine.
@@ -43,6 +47,7 @@ impl Cuda {
             events: BTreeMap::new(),
             modules: BTreeMap::new(),
             links: BTreeMap::new(),
+            pending: None,
             refusal: String::new(),
             staging: Vec::new(),
         }

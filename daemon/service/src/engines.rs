@@ -60,8 +60,9 @@ pub const ENGINES: [EngineKind; 3] = [
     },
 ];
 
-/// Device memory of the null engine, in bytes: as a large GPU has.
-const NULL_MEMORY: u64 = 80 << 30;
+/// Device memory of the null engine, in bytes: as the CPU engine has, so that a
+/// program that takes all of it leaves its worker what that needs (`POLICY`).
+const NULL_MEMORY: u64 = 4 << 30;
 
 fn cpu() -> Result<Prepared, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

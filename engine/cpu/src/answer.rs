@@ -38,7 +38,9 @@ pub(crate) fn launch(error: &LaunchError) -> Error {
             | Cause::Parameter { .. } => ErrorKind::IllegalAddress,
             Cause::Call(_) => ErrorKind::InvalidPc,
             Cause::Stack(_) => ErrorKind::HardwareStackError,
-            Cause::Trap | Cause::Barrier(_) => ErrorKind::IllegalInstruction,
+            Cause::Trap | Cause::Barrier(_) | Cause::BarrierCount(_) => {
+                ErrorKind::IllegalInstruction
+            }
             Cause::Assertion => ErrorKind::Assert,
             Cause::Stopped(_) => ErrorKind::LaunchTimeout,
             _ => ErrorKind::LaunchFailed,

@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
                 "maxntid" => function.max_threads = dimensions(),
                 "reqntid" => function.required_threads = dimensions(),
                 "minnctapersm" | "maxnctapersm" | "maxnreg" | "noreturn" | "maxclusterrank" => {}
-                _ => return Err(self.unsupported(&format!("`.{word}` of a function"))),
+                _ => return Err(self.unsupported(&format!("`.{}` of a function", shortened(word)))),
             }
         }
         Ok(())
@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
             "local" => Space::Local,
             "shared" => Space::Shared,
             "param" => Space::Parameter,
-            _ => return Err(self.unsupported(&format!("`.{word}` in a function"))),
+            _ => return Err(self.unsupported(&format!("`.{}` in a function", shortened(word)))),
         };
         self.lexer.next()?;
         for variable in self.variables(Linkage::Module, space)? {

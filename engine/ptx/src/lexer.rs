@@ -195,8 +195,10 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// A word of the text, for a message.
-pub(crate) fn shortened(word: &str) -> String {
+/// A word of the text, for a message: its first 60 characters, and an ellipsis
+/// where it has more.
+#[must_use]
+pub fn shortened(word: &str) -> String {
     const LONGEST: usize = 60;
     match word.char_indices().nth(LONGEST) {
         Some((end, _)) => format!("{}…", word.get(..end).unwrap_or_default()),

@@ -39,6 +39,7 @@ mod types;
 mod variable;
 
 pub use error::{Error, ErrorKind, Position};
+pub use lexer::shortened;
 pub use limits::{INSTRUCTIONS_MAX, TEXT_MAX};
 pub use linker::Linker;
 pub use module::{

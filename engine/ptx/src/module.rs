@@ -1,6 +1,7 @@
 //! What a text says, with every name resolved.
 
 use crate::error::Position;
+use crate::lexer::shortened;
 use crate::types::Type;
 
 /// Place of a register in [`Function::registers`].
@@ -169,6 +170,9 @@ pub struct Guard {
     pub negated: bool,
 }
 
+/// The most words of an instruction that a message repeats.
+const MOST_WORDS: usize = 16;
+
 /// One instruction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Instruction<'a> {
@@ -183,10 +187,16 @@ pub struct Instruction<'a> {
 }
 
 impl Instruction<'_> {
-    /// The words as they are written, such as `mad.lo.s32`.
+    /// The words as they are written, such as `mad.lo.s32`; shortened where no
+    /// instruction of the ISA is so long.
     #[must_use]
     pub fn form(&self) -> String {
-        self.words.join(".")
+        let first = self.words.iter().take(MOST_WORDS);
+        let first: Vec<_> = first.map(|word| shortened(word)).collect();
+        match self.words.len() > MOST_WORDS {
+            true => format!("{}…", first.join(".")),
+            false => first.join("."),
+        }
     }
 }
 

@@ -124,18 +124,23 @@ impl<'a> Parser<'a> {
 
     /// `+4`, `-4`, `+-4`, `[4]`, or nothing.
     fn offset(&mut self) -> Result<i64, Error> {
+        if self.take(b'+')? || self.lexer.peek() == Token::Mark(b'-') {
+            return self.offset_value().map(i64::from);
+        }
+        if !self.take(b'[')? {
+            return Ok(0);
+        }
+        let value = self.offset_value()?;
+        self.expect(b']', "`]`")?;
+        Ok(i64::from(value))
+    }
+
+    /// An offset in bytes, of which the ISA has 32 bits with a sign.
+    pub(crate) fn offset_value(&mut self) -> Result<i32, Error> {
         let position = self.lexer.position();
-        let value = if self.take(b'+')? || self.lexer.peek() == Token::Mark(b'-') {
-            self.signed("an offset")?
-        } else if self.take(b'[')? {
-            let value = self.signed("an index")?;
-            self.expect(b']', "`]`")?;
-            value
-        } else {
-            0
-        };
-        i64::try_from(value).map_err(|_| {
-            let (what, limit) = ("an offset", i64::MAX as u64);
+        let value = self.signed("an offset")?;
+        i32::try_from(value).map_err(|_| {
+            let (what, limit) = ("an offset", u64::from(i32::MAX.cast_unsigned()));
             ErrorKind::TooLarge { what, limit }.at(position)
         })
     }

@@ -43,6 +43,8 @@ pub(crate) struct Scopes<'a> {
 
 /// How deep blocks may lie in each other.
 const DEPTH_MAX: usize = 64;
+/// How many blocks a function may have: each takes more room than its two braces.
+const BLOCKS_MAX: usize = 1 << 16;
 
 impl<'a> Scopes<'a> {
     pub(crate) fn new() -> Self {
@@ -64,6 +66,11 @@ impl<'a> Scopes<'a> {
         if self.depth >= DEPTH_MAX {
             let limit = DEPTH_MAX as u64;
             let what = "nested blocks";
+            return Err(ErrorKind::TooLarge { what, limit }.at(position));
+        }
+        if self.blocks.len() >= BLOCKS_MAX {
+            let limit = BLOCKS_MAX as u64;
+            let what = "blocks in a function";
             return Err(ErrorKind::TooLarge { what, limit }.at(position));
         }
         let parent = self.open;

@@ -1,7 +1,7 @@
 //! Declarations of variables. Source: PTX ISA 5.4.
 
 use crate::error::{Error, ErrorKind, Position};
-use crate::lexer::Token;
+use crate::lexer::{Token, shortened};
 use crate::module::{Initializer, Linkage, Space, Variable};
 use crate::number::Number;
 use crate::parser::Parser;
@@ -61,7 +61,7 @@ impl<'a> Parser<'a> {
                 "v4" => lanes = 4,
                 _ => match Type::parse(word) {
                     Some(Type::Pred) | None => {
-                        let what = format!("a variable of `.{word}`");
+                        let what = format!("a variable of `.{}`", shortened(word));
                         return Err(ErrorKind::Unsupported(what).at(position));
                     }
                     found => ty = found,
@@ -164,23 +164,20 @@ impl<'a> Parser<'a> {
                 (word, false)
             };
             let symbol = self.names.get(name).copied();
-            let symbol = symbol.ok_or_else(|| ErrorKind::Undeclared(name.into()).at(position))?;
+            let symbol =
+                symbol.ok_or_else(|| ErrorKind::Undeclared(shortened(name)).at(position))?;
             if close {
                 self.expect(b')', "`)`")?;
             }
-            let offset = if self.take(b'+')? {
-                self.signed("an offset")?
-            } else {
-                0
+            let offset = match self.take(b'+')? {
+                true => self.offset_value()?,
+                false => 0,
             };
             if ty.size() != 8 {
                 let what = "an address in fewer than 64 bits".into();
                 return Err(ErrorKind::Unsupported(what).at(position));
             }
-            return Ok(Initializer::Address(
-                symbol,
-                i64::try_from(offset).unwrap_or(0),
-            ));
+            return Ok(Initializer::Address(symbol, i64::from(offset)));
         }
         let negative = self.take(b'-')?;
         let Token::Number(number) = self.lexer.peek() else {

@@ -95,6 +95,19 @@ fn what_is_wrong_is_named_with_its_place() {
         ),
         (".global .b8 x[5000000000];", "bytes for a variable"),
         (".global .b8 x[1] = {1, 2};", "bytes for a variable"),
+        // Of which no bit is dropped in silence.
+        (
+            ".visible .entry k(.param .u64 p) { .reg .b64 %x; ld.param.u64 %x, [p+4294967296]; }",
+            "an offset of more than 2147483647",
+        ),
+        (
+            ".visible .entry k() { .reg .b64 %x; ld.u64 %x, [%x-2147483649]; }",
+            "an offset of more than 2147483647",
+        ),
+        (
+            ".global .b8 x; .global .u64 y = x+18446744073709551615;",
+            "an offset of more than 2147483647",
+        ),
         (
             ".visible .entry k() { ret; } .visible .entry k() { ret; }",
             "`k` is declared twice",
@@ -109,6 +122,38 @@ fn what_is_wrong_is_named_with_its_place() {
             Err(error) => assert!(error.to_string().contains(expected), "{body}: {error}"),
         }
     }
+    // Words of a text may be as long as the text: a message is not.
+    let long = "x".repeat(1 << 20);
+    let many = ".s".repeat(1 << 19);
+    for body in [
+        format!(".{long} a;"),
+        format!(".global .{long} a;"),
+        format!(".global .u64 a = {long};"),
+        format!(".visible .entry k() .{long} {{ ret; }}"),
+        format!(".visible .entry k() {{ .{long} }}"),
+        format!(".visible .entry k() {{ bra {long}; }}"),
+    ] {
+        let error = parse(&text(&body)).unwrap_err().to_string();
+        assert!(error.len() < 200, "{} bytes: {}", error.len(), &error[..99]);
+    }
+    for word in [format!(".{long}"), many] {
+        let whole = text(&format!(".visible .entry k() {{ add{word} 1; }}"));
+        let module = parse(&whole).unwrap();
+        let form = module.functions[0].instructions[0].form();
+        assert!(form.starts_with("add."), "{}", &form[..9]);
+        assert!(form.len() < 200, "{} bytes", form.len());
+    }
+    // As many blocks as a text has room for take 80 times that.
+    let blocks = text(&format!(
+        ".visible .entry k() {{ {} }}",
+        "{}".repeat(100_000)
+    ));
+    let error = parse(&blocks).unwrap_err().to_string();
+    assert!(
+        error.contains("blocks in a function of more than 65536"),
+        "{error}"
+    );
+
     let deep = text(&format!(
         ".visible .entry k() {{ {} }}",
         "{".repeat(100_000)

@@ -6,6 +6,7 @@ use crate::fault::{Cause, Failure};
 use crate::instruction::{Instruction, Operand};
 use crate::program::Program;
 use crate::state::State;
+use crate::value::LANES;
 
 /// Barriers that a block has. Source: PTX ISA 9.7.13.1.
 pub(crate) const BARRIERS: usize = 16;
@@ -48,11 +49,13 @@ impl Around<'_> {
             _ => (Operand::None, Operand::None),
         };
         let (id, expected) = (value(id), value(count));
+        let fail = |cause| Failure { cause, lane };
         let number = usize::try_from(id).ok().filter(|id| *id < BARRIERS);
-        let number = number.ok_or(Failure {
-            cause: Cause::Barrier(id),
-            lane,
-        })?;
+        let number = number.ok_or(fail(Cause::Barrier(id)))?;
+        // Source: PTX ISA 9.7.13.1, of operand b.
+        if !expected.is_multiple_of(LANES as u64) {
+            return Err(fail(Cause::BarrierCount(expected)));
+        }
         let barrier = &mut self.barriers[number];
         let predicate = i.operands.last().copied().filter(|p| is_predicate(*p));
         let yes = predicate.map_or(0, |p| state.predicate(p)) & mask;

@@ -11,6 +11,8 @@ use crate::state::Base;
 use crate::value::{LANES, lanes};
 use crate::warp::{Frame, Group, Warp};
 
+/// What a called function's local memory begins at a multiple of, in bytes.
+const LOCAL_ALIGN: u32 = 16;
 /// How deep calls may be nested.
 const CALLS_MAX: usize = 512;
 
@@ -67,7 +69,8 @@ impl Warp {
             narrow: group.base.narrow + caller.narrow,
             wide: group.base.wide + caller.wide,
             predicate: group.base.predicate + caller.predicates,
-            local: group.base.local + caller.local,
+            // Where any variable may begin.
+            local: (group.base.local + caller.local).next_multiple_of(LOCAL_ALIGN),
         };
         let local = base.local + body.local;
         let registers = base.narrow + body.narrow + base.wide + body.wide + base.predicate;

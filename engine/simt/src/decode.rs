@@ -2,7 +2,7 @@
 
 use vgpu_ptx::{
     Error, ErrorKind, Function, Instruction as Source, Module, Operand as Written, Position,
-    Register, Symbol, Type,
+    Register, Symbol, Type, shortened,
 };
 
 use crate::code::{Action, Flow, Step};
@@ -351,7 +351,7 @@ impl Decoder<'_, '_> {
             Written::Register(_) => self.result(written, expected),
             Written::Special(name, component) => special(name, *component)
                 .map(Operand::Special)
-                .ok_or_else(|| format!("no register `{name}`")),
+                .ok_or_else(|| format!("no register `{}`", shortened(name))),
             Written::Symbol(symbol, offset) => {
                 Ok(self.layout.place(self.index, *symbol, *offset).operand)
             }
@@ -436,12 +436,15 @@ impl Decoder<'_, '_> {
                 let callee = &self.module.functions[*index as usize];
                 let builtin = matches!(callee.name, "__assertfail" | "vprintf");
                 if !callee.defined && !builtin {
-                    return Err(format!("nothing defines `{}`", callee.name));
+                    return Err(format!("nothing defines `{}`", shortened(callee.name)));
                 }
                 if callee.parameters.len() != arguments.len()
                     || callee.returns.len() != results.len()
                 {
-                    return Err(format!("`{}` takes other arguments", callee.name));
+                    return Err(format!(
+                        "`{}` takes other arguments",
+                        shortened(callee.name)
+                    ));
                 }
                 self.layout
                     .place(self.index, Symbol::Code(*index), 0)

@@ -105,12 +105,12 @@ impl<'a> Execution<'a> {
             (Space::Generic, LOCAL_WINDOW) => (Space::Local, address & !WINDOW),
             (Space::Generic, PARAMETER_WINDOW) => (Space::Parameter, address & !WINDOW),
             (Space::Generic, _) => (Space::Global, address),
+            // These have addresses of 32 bits.
+            (Space::Shared | Space::Local, _) => (space, address & 0xffff_ffff),
             _ => (space, address),
         };
         match space {
             Space::Shared => {
-                // Addresses of shared memory have 32 bits.
-                let address = address & 0xffff_ffff;
                 let length = self.shared.len();
                 let at = within(address, size, length).ok_or(fail(Cause::Shared {
                     address,
@@ -120,7 +120,6 @@ impl<'a> Execution<'a> {
                 Ok(Place::Shared(at))
             }
             Space::Local => {
-                let address = address & 0xffff_ffff;
                 let length = self.local[lane].len();
                 let at = within(address, size, length).ok_or(fail(Cause::Local {
                     address,

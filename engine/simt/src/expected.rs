@@ -1,6 +1,6 @@
 //! What an operand has to be, and numbers and special registers as operands.
 
-use vgpu_ptx::{Component, Operand as Written, Register, Type};
+use vgpu_ptx::{Component, Operand as Written, Register, Type, shortened};
 
 use crate::instruction::{Modifiers, Special};
 use crate::table::Width;
@@ -49,7 +49,7 @@ impl Expected {
         if has == self.size || self.wider && has > self.size {
             return Ok(());
         }
-        let (name, ty) = (register.name, register.ty.name());
+        let (name, ty) = (shortened(register.name), register.ty.name());
         let bits = u32::from(self.size) * 8;
         Err(format!("`{name}` is `.{ty}`, and {bits} bits are taken"))
     }

@@ -54,9 +54,12 @@ pub enum Cause {
     /// A thread waits for one that does not come.
     #[error("threads wait at a barrier, or for lanes of their warp, that the others never reach")]
     Deadlock,
-    /// A barrier that does not exist, or a count that is no multiple of 32.
+    /// A barrier that does not exist.
     #[error("no such barrier: {0}")]
     Barrier(u64),
+    /// A barrier for a number of threads that is no multiple of a warp's.
+    #[error("a barrier for {0} threads, which is no multiple of 32")]
+    BarrierCount(u64),
     /// More instructions than the launch may execute, or it was stopped.
     #[error("stopped after {0} instructions")]
     Stopped(u64),

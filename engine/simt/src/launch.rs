@@ -130,13 +130,18 @@ impl Executor {
             given: launch.parameters.len(),
             needed,
         })?;
-        // What the launch adds may hold anything: it begins at 16 bytes.
-        let dynamic_shared = found.shared_size.next_multiple_of(16);
-        let shared_size = dynamic_shared.saturating_add(launch.shared);
-        if shared_size > SHARED_MAX {
-            let text = format!("{shared_size} bytes of shared memory, {SHARED_MAX} at most");
+        let asked = found.shared_size.saturating_add(launch.shared);
+        if asked > SHARED_MAX {
+            let text = format!("{asked} bytes of shared memory, {SHARED_MAX} at most");
             return Err(LaunchError::Shape(text));
         }
+        // What the launch adds may hold anything: it begins at 16 bytes. Where it
+        // adds nothing, what is declared has no bytes behind it.
+        let dynamic_shared = match launch.shared {
+            0 => found.shared_size,
+            _ => found.shared_size.next_multiple_of(16),
+        };
+        let shared_size = dynamic_shared.saturating_add(launch.shared);
         Ok(Grid {
             program: program.clone(),
             view: view.clone(),

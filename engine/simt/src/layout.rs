@@ -3,6 +3,7 @@
 use vgpu_device_memory::Memory;
 use vgpu_ptx::{
     Error, ErrorKind, Function, Initializer, Linkage, Module, Position, Space, Symbol, Variable,
+    shortened,
 };
 
 use crate::execution::{CODE_WINDOW, SHARED_WINDOW};
@@ -125,7 +126,7 @@ impl Layout {
             let home = match variable.space {
                 Space::Shared => shared_home(variable, &mut shared)?,
                 Space::Global | Space::Constant if variable.linkage == Linkage::Extern => {
-                    let what = format!("the undefined variable `{}`", variable.name);
+                    let what = format!("the undefined variable `{}`", shortened(variable.name));
                     return Err(at(variable.position, ErrorKind::Unsupported(what)).into());
                 }
                 Space::Global | Space::Constant => {
@@ -258,7 +259,7 @@ impl Frame {
                 _ => Home::Local(local.place(variable)?),
             });
         }
-        frame.local = local.next.next_multiple_of(16);
+        frame.local = local.next;
         frame.parameter_size = block.next;
         Ok(frame)
     }

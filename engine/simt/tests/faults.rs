@@ -51,7 +51,7 @@ fn an_access_outside_names_kernel_thread_line_and_address() {
 #[test]
 fn each_kind_of_fault() {
     type Expected = fn(&Cause) -> bool;
-    let kinds: [(&str, Expected); 8] = [
+    let kinds: [(&str, Expected); 15] = [
         ("st.global.u32 [0], 1;", |c| matches!(c, Cause::Global(_))),
         (".shared .b8 s[16]; st.shared.u32 [s+16], 1;", |c| {
             matches!(c, Cause::Shared { address: 16, .. })
@@ -68,6 +68,51 @@ fn each_kind_of_fault() {
         }),
         ("trap;", |c| *c == Cause::Trap),
         ("bar.sync 16;", |c| *c == Cause::Barrier(16)),
+        ("bar.sync 1, 33;", |c| *c == Cause::BarrierCount(33)),
+        ("bar.arrive 1, 16;", |c| *c == Cause::BarrierCount(16)),
+        // By one byte, where nothing is behind it but what makes it even.
+        (".shared .b8 s[4]; st.shared.u8 [s+4], 1;", |c| {
+            matches!(
+                c,
+                Cause::Shared {
+                    address: 4,
+                    length: 4,
+                    ..
+                }
+            )
+        }),
+        (".local .b8 l[4]; st.local.u8 [l+4], 1;", |c| {
+            matches!(
+                c,
+                Cause::Local {
+                    address: 4,
+                    length: 4,
+                    ..
+                }
+            )
+        }),
+        (
+            ".shared .align 16 .b8 s[8]; .reg .b32 %x<4>; ld.shared.v4.u32 {%x0, %x1, %x2, %x3}, [s];",
+            |c| {
+                matches!(
+                    c,
+                    Cause::Shared {
+                        size: 16,
+                        length: 8,
+                        ..
+                    }
+                )
+            },
+        ),
+        // Generic addresses have 48 bits below the window's.
+        (
+            ".local .b8 l[4]; .reg .b64 %x; mov.u64 %x, l; cvta.local.u64 %x, %x; add.u64 %x, %x, 4294967296; st.u8 [%x], 1;",
+            |c| matches!(c, Cause::Local { .. }),
+        ),
+        (
+            ".shared .b8 s[4]; .reg .b64 %x; mov.u64 %x, s; cvta.shared.u64 %x, %x; add.u64 %x, %x, 4294967296; st.u8 [%x], 1;",
+            |c| matches!(c, Cause::Shared { .. }),
+        ),
         (
             ".reg .b64 %f; .reg .b32 %i; ld.param.u64 %f, [p]; call %f, ();",
             |c| matches!(c, Cause::Call(_)),
@@ -207,6 +252,26 @@ fn launches_that_no_device_takes() {
         ),
         "{short}"
     );
+}
+
+/// All of a device's shared memory may be asked for, however little the kernel
+/// declares ahead of it.
+#[test]
+fn all_shared_memory_can_be_asked_for() {
+    let text = format!(
+        "{HEAD}.extern .shared .align 16 .b8 more[];
+        .visible .entry k() {{
+        .shared .b8 s[5]; .reg .b64 %x;
+        mov.u64 %x, more;
+        st.shared.u8 [s+4], 1; st.shared.u8 [%x+232442], 1;
+        ret; }}"
+    );
+    let mut device = Device::new(&text);
+    let all = 227 << 10;
+    let launched = device.shaped("k", [1; 3], [1; 3], all - 5, &[]);
+    launched.expect("runs");
+    let error = device.shaped("k", [1; 3], [1; 3], all - 4, &[]);
+    assert!(matches!(error, Err(LaunchError::Shape(_))), "{error:?}");
 }
 
 #[test]

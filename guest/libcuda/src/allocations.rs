@@ -8,6 +8,7 @@ use vgpu_cuda_wire::CUresult;
 use vgpu_transport::Region;
 
 use crate::lock::lock;
+use crate::modules::Module;
 
 /// A piece of device memory.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Device {
     pub(crate) context: usize,
     /// The pool that it comes from, or 0.
     pub(crate) pool: usize,
+    /// Whether it is a variable of a module, which it ends with.
+    pub(crate) variable: bool,
 }
 
 /// A piece of pinned memory.
@@ -50,15 +53,43 @@ impl<M> Allocations<M> {
         lock(&self.device).insert(address, allocation);
     }
 
+    /// Takes off what a program allocated.
     pub(crate) fn remove(&self, address: u64) -> Result<Device, CUresult> {
-        lock(&self.device).remove(&address).ok_or(INVALID)
+        let mut device = lock(&self.device);
+        match device.get(&address) {
+            Some(allocation) if !allocation.variable => device.remove(&address).ok_or(INVALID),
+            _ => Err(INVALID),
+        }
     }
 
-    /// Takes off all device memory of a context.
+    /// Adds the variables of a module.
+    pub(crate) fn add_variables(&self, module: &Module) {
+        let mut device = lock(&self.device);
+        device.extend(module.globals.values().map(|&(address, size)| {
+            let variable = Device {
+                size,
+                context: module.context,
+                pool: 0,
+                variable: true,
+            };
+            (address, variable)
+        }));
+    }
+
+    /// Takes off the variables of a module.
+    pub(crate) fn remove_variables(&self, module: &Module) {
+        let mut device = lock(&self.device);
+        for (address, _) in module.globals.values() {
+            device.remove(address);
+        }
+    }
+
+    /// Takes off all device memory that was allocated in a context.
     pub(crate) fn remove_of(&self, context: usize) -> BTreeMap<u64, Device> {
         let mut device = lock(&self.device);
         let all = std::mem::take(&mut *device).into_iter();
-        let (taken, left) = all.partition(|(_, allocation)| allocation.context == context);
+        let (taken, left) =
+            all.partition(|(_, device)| device.context == context && !device.variable);
         *device = left;
         taken
     }

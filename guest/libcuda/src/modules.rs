@@ -19,7 +19,7 @@ use crate::pointers::Logs;
 pub(crate) struct Module {
     pub(crate) number: u64,
     /// The context that it ends with, or 0.
-    context: usize,
+    pub(crate) context: usize,
     /// Its functions' handles, by name.
     pub(crate) functions: BTreeMap<String, usize>,
     /// Its variables by name: address and size.
@@ -123,21 +123,19 @@ impl Modules {
         Ok(handle)
     }
 
-    /// Takes a module off, and its functions; gives its number.
-    pub(crate) fn remove(&self, module: *mut c_void) -> Result<u64, CUresult> {
+    /// Takes a module off, and its functions.
+    pub(crate) fn remove(&self, module: *mut c_void) -> Result<Arc<Module>, CUresult> {
         let module = self.modules.remove(module)?;
         self.forget(&module);
-        Ok(module.number)
+        Ok(module)
     }
 
-    /// Takes all modules of a context off; gives their numbers.
-    pub(crate) fn drain(&self, context: usize) -> Vec<u64> {
+    /// Takes all modules of a context off.
+    pub(crate) fn drain(&self, context: usize) -> Vec<Arc<Module>> {
         let modules = self.modules.drain(|module| module.context == context);
-        let forget = |(_, module): (_, Arc<Module>)| {
-            self.forget(&module);
-            module.number
-        };
-        modules.into_iter().map(forget).collect()
+        let modules: Vec<_> = modules.into_iter().map(|(_, module)| module).collect();
+        modules.iter().for_each(|module| self.forget(module));
+        modules
     }
 
     fn forget(&self, module: &Module) {

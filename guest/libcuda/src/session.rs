@@ -12,7 +12,7 @@ use crate::allocations::Allocations;
 use crate::connection::Connection;
 use crate::contexts::Contexts;
 use crate::graphs::Graphs;
-use crate::modules::Modules;
+use crate::modules::{Module, Modules};
 use crate::pointers::ForkMark;
 use crate::pools::Pools;
 
@@ -68,13 +68,19 @@ impl Session {
         })
     }
 
+    /// Unloads a module that was taken off.
+    pub(crate) fn unload(&self, module: &Module) -> Done {
+        self.allocations.remove_variables(module);
+        self.connection.client().module_unload(module.number)
+    }
+
     /// Ends all that belongs to a context. Gives the first error, and goes on.
     pub(crate) fn clear(&self, context: CUcontext) -> Done {
         let (client, context) = (self.connection.client(), context.addr());
         let mut first = Ok(());
         let mut note = |done: Done| first = first.and(done);
         for module in self.modules.drain(context) {
-            note(client.module_unload(module));
+            note(self.unload(&module));
         }
         for (event, _) in self.contexts.events.drain(|event| event.context == context) {
             note(client.event_destroy(event.addr() as u64));

@@ -26,6 +26,7 @@ pub(super) fn allocate(
         size: size as u64,
         context: current().addr(),
         pool: pool.addr(),
+        variable: false,
     };
     if !pool.is_null() {
         session.pools.take(pool, allocation.size)?;

@@ -28,7 +28,11 @@ fn load(
     let session = session()?;
     let logs = Logs::new(options, values);
     let loaded = session.modules.load(&session.connection, image, context);
-    session.connection.tell(&logs, loaded)
+    let module = session.connection.tell(&logs, loaded)?;
+    // What copies reach beside what was allocated.
+    let variables = session.modules.modules.get(module)?;
+    session.allocations.add_variables(&variables);
+    Ok(module)
 }
 
 /// Loads an image for the current context.
@@ -79,8 +83,8 @@ pub(crate) fn cuModuleLoadDataEx(
 
 pub(crate) fn cuModuleUnload(module: CUmodule) -> Done {
     let session = in_context()?;
-    let number = session.modules.remove(module)?;
-    session.connection.client().module_unload(number)
+    let module = session.modules.remove(module)?;
+    session.unload(&module)
 }
 
 fn find(module: CUmodule, name: &CStr) -> Result<CUfunction, CUresult> {
@@ -149,8 +153,8 @@ pub(crate) fn cuLibraryLoadFromFile(
 
 pub(crate) fn cuLibraryUnload(library: CUlibrary) -> Done {
     let session = session()?;
-    let number = session.modules.remove(library)?;
-    session.connection.client().module_unload(number)
+    let module = session.modules.remove(library)?;
+    session.unload(&module)
 }
 
 /// There is one device: a library is its module.

@@ -337,3 +337,39 @@ pub(crate) fn fault() {
     let mut count = 0;
     assert_eq!(call!(cu!(cuda, cuDeviceGetCount(*mut i32)), &mut count), 0);
 }
+
+/// What a program gets of an error that only the engine finds, of a command that
+/// nobody waits for.
+pub(crate) fn arguments() {
+    let adder = Adder::new();
+    let cuda = &adder.cuda;
+    let fill = cu!(cuda, cuMemsetD32_v2(u64, u32, usize));
+    let synchronize = || call!(cu!(cuda, cuCtxSynchronize()));
+    let now = call!(fill, adder.into + 2, 7, 1);
+    // At once, or with the next call that waits; and once.
+    assert_eq!([now, synchronize()].iter().sum::<u32>(), 1);
+    assert_eq!(synchronize(), 0);
+    assert_eq!(adder.add(), 0);
+    adder.check(1);
+    // A call that gets it has done nothing itself.
+    let mut pointer = 0_u64;
+    let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
+    if call!(fill, adder.into + 2, 7, 1) == 0 {
+        let free = || {
+            let mut free = 0_usize;
+            let info = cu!(cuda, cuMemGetInfo_v2(*mut usize, *mut usize));
+            (call!(info, &mut free, std::ptr::null_mut()) == 0).then_some(free)
+        };
+        assert_eq!(call!(alloc, &mut pointer, 1 << 20), 1);
+        let before = free();
+        assert_eq!(call!(alloc, &mut pointer, 1 << 20), 0);
+        assert!(before > free());
+    }
+    // The first of several.
+    for place in [2, 1, 3] {
+        let _ = call!(fill, adder.into + place, 7, 1);
+    }
+    let _ = synchronize();
+    assert_eq!(synchronize(), 0);
+    adder.check(1);
+}

@@ -66,6 +66,7 @@ macro_rules! programs {
 programs! {
     bytes_go_to_the_device_and_back: memory::bytes,
     pinned_memory_is_shared: memory::pinned,
+    a_modules_variables_are_copied_to_and_from: memory::variables,
     an_unmodified_cudarc_program_runs: unmodified::with_cudarc,
     errors_are_those_of_cuda: start::errors,
     functions_are_found: start::lookups,
@@ -79,6 +80,7 @@ programs! {
     capture_is_refused: streams::capture,
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
+    an_error_of_arguments_comes_once: kernels::arguments,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
     the_ptx_of_a_fat_binary_is_taken: images::fatbins,

@@ -1,6 +1,6 @@
 //! Programs that move bytes.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_void};
 
 use super::library::{in_context, pattern};
 
@@ -72,4 +72,59 @@ pub(crate) fn pinned() {
     assert_eq!(kind, 2);
     assert_eq!(call!(free, host), 0);
     assert_eq!(call!(free, host), 1);
+}
+
+/// The variables of a module are device memory that the program did not allocate.
+pub(crate) fn variables() {
+    let cuda = in_context();
+    let image = c".version 7.8\n.target sm_70\n.address_size 64\n
+        .visible .global .u32 first[4] = {1, 2, 3, 4};\n.visible .const .u32 second[2];";
+    let load = cu!(cuda, cuModuleLoadData(*mut *mut c_void, *const c_char));
+    let mut module = std::ptr::null_mut();
+    assert_eq!(call!(load, &mut module, image.as_ptr()), 0);
+    let find = cu!(
+        cuda,
+        cuModuleGetGlobal_v2(*mut u64, *mut usize, *mut c_void, *const c_char)
+    );
+    let variable = |name: &CStr| {
+        let (mut pointer, mut size) = (0_u64, 0_usize);
+        let found = call!(find, &mut pointer, &mut size, module, name.as_ptr());
+        assert_eq!(found, 0);
+        (pointer, size)
+    };
+    let ((first, 16), (second, 8)) = (variable(c"first"), variable(c"second")) else {
+        panic!("other sizes");
+    };
+    let upload = cu!(cuda, cuMemcpyHtoD_v2(u64, *const u32, usize));
+    let download = cu!(cuda, cuMemcpyDtoH_v2(*mut u32, u64, usize));
+    let inside = cu!(cuda, cuMemcpyDtoD_v2(u64, u64, usize));
+    let fill = cu!(cuda, cuMemsetD32_v2(u64, u32, usize));
+    let mut there = [0_u32; 4];
+    assert_eq!(call!(download, there.as_mut_ptr(), first, 16), 0);
+    assert_eq!(there, [1, 2, 3, 4]);
+    assert_eq!(call!(upload, second, [5_u32, 6].as_ptr(), 8), 0);
+    assert_eq!(call!(inside, first + 4, second, 8), 0);
+    assert_eq!(call!(fill, first, 7, 1), 0);
+    assert_eq!(call!(download, there.as_mut_ptr(), first, 16), 0);
+    assert_eq!(there, [7, 5, 6, 4]);
+    // It ends where it ends, and with its module.
+    assert_eq!(call!(upload, second, there.as_ptr(), 9), 1);
+    let free = cu!(cuda, cuMemFree_v2(u64));
+    assert_eq!(call!(free, first), 1);
+    let range = cu!(cuda, cuMemGetAddressRange_v2(*mut u64, *mut usize, u64));
+    let (mut start, mut size) = (0, 0);
+    assert_eq!(call!(range, &mut start, &mut size, first + 5), 0);
+    assert_eq!((start, size), (first, 16));
+    let unload = cu!(cuda, cuModuleUnload(*mut c_void));
+    assert_eq!(call!(unload, module), 0);
+    assert_eq!(call!(download, there.as_mut_ptr(), first, 16), 1);
+    // Or with its context.
+    assert_eq!(call!(load, &mut module, image.as_ptr()), 0);
+    let mut context = std::ptr::null_mut();
+    let current = cu!(cuda, cuCtxGetCurrent(*mut *mut c_void));
+    assert_eq!(call!(current, &mut context), 0);
+    let destroy = cu!(cuda, cuCtxDestroy_v2(*mut c_void));
+    assert_eq!(call!(destroy, context), 0);
+    let _next = in_context();
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
 }
