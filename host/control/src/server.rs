@@ -45,6 +45,9 @@ pub struct Server {
 }
 
 impl Server {
+    /// The permissions of the socket that a device's server listens on: it is for the user that runs it.
+    pub const SOCKET_MODE: u32 = 0o600;
+
     /// A server for those who connect to `listener`.
     ///
     /// # Errors

@@ -44,9 +44,6 @@ pub struct Options {
     pub trace: bool,
 }
 
-/// The control socket is for the user that runs the server.
-const CONTROL_MODE: u32 = 0o600;
-
 /// How long to wait where the process has no descriptor for another client.
 const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
@@ -182,7 +179,7 @@ struct Server {
 }
 
 fn control_socket(path: &Path) -> Result<vgpu_control::Server, Error> {
-    let listener = Listener::bind(path, CONTROL_MODE)?;
+    let listener = Listener::bind(path, vgpu_control::Server::SOCKET_MODE)?;
     vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))
 }
 

@@ -31,9 +31,6 @@ use crate::xen::Xen;
 /// What it prints when it answers.
 pub(crate) const READY: &str = "ready\n";
 
-/// The control socket is for root.
-pub(crate) const CONTROL_MODE: u32 = 0o600;
-
 /// Bytes of the stack of the request thread.
 const STACK: usize = 128 * 1024;
 
@@ -104,7 +101,7 @@ fn is_left_alone() -> bool {
 }
 
 fn control_socket(options: &Options) -> Result<vgpu_control::Server, Error> {
-    let listener = Listener::bind(&options.control, CONTROL_MODE)?;
+    let listener = Listener::bind(&options.control, vgpu_control::Server::SOCKET_MODE)?;
     vgpu_control::Server::new(listener).map_err(cannot("serve the control socket"))
 }
 

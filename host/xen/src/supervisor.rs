@@ -28,7 +28,6 @@ use crate::nodes::{Nodes, Presence};
 use crate::placement::all_differ;
 use crate::record::{Devices, RecordFile, Wanted};
 use crate::run_folder::RunFolder;
-use crate::serve::CONTROL_MODE;
 use crate::serving_process::{End, News, ServingProcess};
 
 /// How long to wait where the process cannot be started: what it lacks may be
@@ -165,7 +164,10 @@ impl Supervisor<'_> {
         let result = self.stand_over();
         // The serving process has left its socket, which it had no right to remove. Who takes the path removes it at the
         // end, unless it is another's.
-        drop(Listener::bind(&self.options.control, CONTROL_MODE));
+        drop(Listener::bind(
+            &self.options.control,
+            vgpu_control::Server::SOCKET_MODE,
+        ));
         result
     }
 
