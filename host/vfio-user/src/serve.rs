@@ -38,7 +38,7 @@ pub struct Options {
     pub socket_mode: u32,
     /// Where the host's side connects, if it may.
     pub control: Option<PathBuf>,
-    /// The device. Its slot means nothing here: the client chooses one.
+    /// The device; the client chooses its slot.
     pub device: DeviceConfig,
     /// Whether accesses go to the log from the start.
     pub trace: bool,
