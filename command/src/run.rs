@@ -110,7 +110,7 @@ pub(crate) fn start(
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let run = || {
         // Before the program has run for an hour.
-        let file = args.trace.as_deref().map(write::NewFile::new).transpose()?;
+        let file = args.trace.as_deref().map(write::ReportFile::new).transpose()?;
         let (code, traced) = start(args.device, &args.program, file.is_some())?;
         if let (Some(file), Some((report, _))) = (file, traced) {
             file.fill(&report)?;
