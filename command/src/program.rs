@@ -3,11 +3,13 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use vgpu_service::EngineKind;
@@ -22,7 +24,7 @@ pub(crate) const ROLES: [(&str, Role); 2] = [(WORKER, worker), (PROGRAM, program
 
 /// Serves a session: the engine's name and the daemon's number follow.
 const WORKER: &str = "vgpu:worker";
-/// Becomes the program: the daemon's number and the program follow.
+/// Becomes the program: the daemon's number, its descriptor for who cannot, and the program follow.
 const PROGRAM: &str = "vgpu:program";
 /// The same file, even where another was installed in its place.
 const SELF: &str = "/proc/self/exe";
@@ -45,11 +47,19 @@ pub(crate) struct Device {
     pub(crate) trace: Option<OwnedFd>,
 }
 
+/// How a program ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    /// Whether it ran; else the status is that of who should have become it, who has said why not.
+    pub(crate) ran: bool,
+}
+
 /// Runs a program, and waits for its end.
 ///
 /// # Errors
-/// It could not be started.
-pub(crate) fn run(words: &[OsString], device: &Device) -> Result<ExitStatus, Failure> {
+/// There are no resources for it.
+pub(crate) fn run(words: &[OsString], device: &Device) -> Result<Ended, Failure> {
     let failed = |what: &str, error: &dyn std::fmt::Display| {
         let cause = format!("cannot {what}: {error}");
         let mend = "see whether this user has processes and descriptors left (ulimit -a)";
@@ -57,21 +67,30 @@ pub(crate) fn run(words: &[OsString], device: &Device) -> Result<ExitStatus, Fai
     };
     let worker = vec![SELF.into(), WORKER.into(), device.engine.name.into()];
     let mut daemon = Daemon::new(worker).map_err(|error| failed("open a socket", &error))?;
+    let (not_run, sender) = io::pipe().map_err(|error| failed("open a pipe", &error))?;
     let mut command = Command::new(SELF);
     let (name, value) = &device.environment;
     command
         .args([PROGRAM, &std::process::id().to_string()])
+        .arg(sender.as_raw_fd().to_string())
         .args(words)
         .env(name, value);
     match &device.trace {
         Some(memory) => {
-            let path = format!("/proc/{}/fd/{}", std::process::id(), memory.as_raw_fd());
+            let path = descriptor(std::process::id(), memory.as_raw_fd());
             command.env(vgpu_trace::VARIABLE, path)
         }
         None => command.env_remove(vgpu_trace::VARIABLE),
     };
-    vgpud::program::run(&mut daemon, &mut command)
-        .map_err(|error| failed("start a process", &error))
+    let status = vgpud::program::run(&mut daemon, &mut command)
+        .map_err(|error| failed("start a process", &error))?;
+    let ran = !vgpu_poll::is_readable(&not_run, Duration::ZERO).unwrap_or(false);
+    Ok(Ended { status, ran })
+}
+
+/// The path of a process's descriptor, for its children: it is not inherited.
+fn descriptor(process: u32, number: i32) -> String {
+    format!("/proc/{process}/fd/{number}")
 }
 
 fn worker(arguments: &[OsString]) -> ExitCode {
@@ -92,7 +111,7 @@ fn worker(arguments: &[OsString]) -> ExitCode {
 
 /// Has the program killed with its daemon, and becomes it.
 fn program(arguments: &[OsString]) -> ExitCode {
-    let [daemon, program, rest @ ..] = arguments else {
+    let [daemon, not_run, program, rest @ ..] = arguments else {
         return ExitCode::FAILURE;
     };
     let daemon = daemon.to_str().and_then(|number| number.parse().ok());
@@ -100,7 +119,16 @@ fn program(arguments: &[OsString]) -> ExitCode {
     if bound.is_err() || getppid().map(Pid::as_raw_pid) != daemon {
         return ExitCode::FAILURE;
     }
+    let not_run = not_run.to_str().and_then(|number| number.parse().ok());
+    let not_run = daemon.zip(not_run);
     let error = Command::new(program).args(rest).exec();
+    // Where it cannot be told, the exit code still does.
+    if let Some((daemon, number)) = not_run {
+        let pipe = File::options()
+            .write(true)
+            .open(descriptor(daemon.cast_unsigned(), number));
+        let _ = pipe.and_then(|mut pipe| pipe.write_all(b"."));
+    }
     let name = program.display();
     let failure = match error.kind() {
         ErrorKind::NotFound => {

@@ -70,7 +70,7 @@ impl DeviceArgs {
 }
 
 /// Runs a program; gives its exit code, and what it called where that is
-/// wanted.
+/// wanted and it ran.
 pub(crate) fn start(
     device: DeviceArgs,
     program: &[OsString],
@@ -98,9 +98,9 @@ pub(crate) fn start(
         trace: memory,
     };
     let start = Instant::now();
-    let status = program::run(program, &device)?;
-    let code = vgpud::program::code(status);
-    let traced = trace.map(|trace| {
+    let ended = program::run(program, &device)?;
+    let code = vgpud::program::code(ended.status);
+    let traced = trace.filter(|_| ended.ran).map(|trace| {
         let report = Report::new(&trace, program, engine.name, code, start.elapsed());
         (report, trace)
     });
@@ -110,7 +110,11 @@ pub(crate) fn start(
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let run = || {
         // Before the program has run for an hour.
-        let file = args.trace.as_deref().map(write::NewFile::new).transpose()?;
+        let file = args
+            .trace
+            .as_deref()
+            .map(write::ReportFile::new)
+            .transpose()?;
         let (code, traced) = start(args.device, &args.program, file.is_some())?;
         if let (Some(file), Some((report, _))) = (file, traced) {
             file.fill(&report)?;

@@ -107,6 +107,43 @@ fn text_that_is_no_ptx_names_its_place() {
 }
 
 #[test]
+fn one_that_cannot_be_read_hides_no_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, content).unwrap();
+        path
+    };
+    let taken = write("a.ptx", &format!("{HEAD}.visible .entry k() {{ ret; }}"));
+    let wrong = write("b.ptx", "garbage");
+    let check = |words: &[&str]| {
+        let mut command = vgpu();
+        command.args(["ptx", "check"]).args(words).arg(&taken);
+        command.args(["/nosuch", "/none"]).arg(&wrong);
+        command.output().unwrap()
+    };
+    let output = check(&[]);
+    let (said, failed) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(2), "{said} {failed}");
+    assert!(said.contains("a.ptx: taken; kernels: k\n"), "{said}");
+    assert!(said.contains("b.ptx:1:1: expected"), "{said}");
+    for file in ["/nosuch", "/none"] {
+        let cause = format!("error: cannot read {file}: ");
+        assert_eq!(failed.matches(&cause).count(), 1, "{failed}");
+    }
+    assert_eq!(failed.matches("mend:  ").count(), 2, "{failed}");
+
+    let output = check(&["--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let errors = all.as_array().unwrap().iter();
+    let errors: Vec<_> = errors
+        .map(|file| file["errors"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(errors, [0, 1, 1, 1], "{all}");
+}
+
+#[test]
 fn forms_are_listed() {
     let all = text(&vgpu().args(["ptx", "forms"]).output().unwrap().stdout);
     assert!(all.lines().count() > 100, "{all}");

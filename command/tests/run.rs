@@ -291,6 +291,37 @@ fn where_no_trace_can_be_kept_the_program_does_not_start() {
 }
 
 #[test]
+fn a_trace_is_kept_where_the_next_program_does_not_run() {
+    let (library, folder) = (Library::new(), tempfile::tempdir().unwrap());
+    let file = folder.path().join("trace");
+    let not_executable = folder.path().join("text");
+    fs::write(&not_executable, "text").unwrap();
+    let run = |program: &[&str]| {
+        let mut command = vgpu();
+        command.args(["run", "--trace"]).arg(&file).arg("--library");
+        command.arg(library.path()).arg("--").args(program);
+        command.output().unwrap()
+    };
+    for (program, code) in [("nosuch", 127), (not_executable.to_str().unwrap(), 126)] {
+        fs::write(&file, "old").unwrap();
+        refused(&run(&[program]), code);
+        assert_eq!(fs::read(&file).unwrap(), b"old", "{program}");
+    }
+    // A code of its own is no sign of that.
+    for code in [126, 127] {
+        fs::write(&file, "old").unwrap();
+        let output = run(&["sh", "-c", &format!("exit {code}")]);
+        assert_eq!(output.status.code(), Some(code));
+        let said = fs::read_to_string(&file).unwrap();
+        assert!(said.contains(&format!("\"exit_code\": {code}")), "{said}");
+    }
+    let mut command = vgpu();
+    command.args(["trace", "--library"]).arg(library.path());
+    refused(&command.args(["--", "nosuch"]).output().unwrap(), 127);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+}
+
+#[test]
 fn a_program_without_cuda_has_a_trace_that_says_so() {
     let library = Library::new();
     let mut command = vgpu();

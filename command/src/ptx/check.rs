@@ -22,7 +22,8 @@ Examples:
 JSON: a list with an object for each file: file, kernels, errors. An error has cause and mend, and,
 where it is of the text, line and column, and form: the instruction's words.
 
-Exit code: 0 if the engine takes all files, 1 if it does not take one, 2 if one cannot be read.";
+Exit code: 0 if the engine takes all files, 1 if it does not take one, 2 if one cannot be read; the
+others are checked all the same.";
 
 /// The most errors of a file.
 const MOST: usize = 100;
@@ -58,14 +59,19 @@ struct Error {
 }
 
 pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
-    let mut all = Vec::new();
-    for path in &args.files {
-        let image = fs::read(path).map_err(|error| {
+    let mut unread = Vec::new();
+    let mut look = |path: &PathBuf| match fs::read(path) {
+        Ok(image) => Some(check(path, &image)),
+        Err(error) => {
             let cause = format!("cannot read {}: {error}", path.display());
-            Failure::new(cause, "name files with PTX that this user may read")
-        })?;
-        all.push(check(path, &image));
-    }
+            let failure = Failure::new(cause, "name files with PTX that this user may read");
+            let error = Error::new(&failure.cause, &failure.mend);
+            unread.push(failure);
+            // Text says it once, on stderr.
+            args.json.then(|| Checked::refused(path, vec![error]))
+        }
+    };
+    let all: Vec<_> = args.files.iter().filter_map(&mut look).collect();
     print("the report", |out| {
         if args.json {
             serde_json::to_writer_pretty(&mut *out, &all)?;
@@ -73,34 +79,34 @@ pub(super) fn run(args: &Args) -> Result<ExitCode, Failure> {
         }
         all.iter().try_for_each(|checked| checked.write(out))
     })?;
+    if let Some((last, others)) = unread.split_last() {
+        others.iter().for_each(Failure::print);
+        return Ok(last.report());
+    }
     let failed = all.iter().any(|checked| !checked.errors.is_empty());
     Ok(ExitCode::from(u8::from(failed)))
 }
 
 fn check(path: &Path, image: &[u8]) -> Checked {
-    let loaded = CpuEngine::new(&Config::default()).module_load(image);
-    let (kernels, errors) = match loaded {
+    let error = match CpuEngine::new(&Config::default()).module_load(image) {
         Ok(module) => {
             let names = module.functions.into_iter().map(|function| function.name);
-            (names.collect(), Vec::new())
-        }
-        Err(error) => {
-            let of_text = match error.kind {
-                ErrorKind::InvalidPtx => of_text(image),
-                _ => Vec::new(),
+            return Checked {
+                kernels: names.collect(),
+                ..Checked::refused(path, Vec::new())
             };
-            let errors = match of_text.is_empty() {
-                true => vec![Error::of_image(&error)],
-                false => of_text,
-            };
-            (Vec::new(), errors)
         }
+        Err(error) => error,
     };
-    Checked {
-        file: path.to_string_lossy().into_owned(),
-        kernels,
-        errors,
-    }
+    let of_text = match error.kind {
+        ErrorKind::InvalidPtx => of_text(image),
+        _ => Vec::new(),
+    };
+    let errors = match of_text.is_empty() {
+        true => vec![Error::of_image(&error)],
+        false => of_text,
+    };
+    Checked::refused(path, errors)
 }
 
 /// All that is wrong with a text, as far as it is looked at.
@@ -181,6 +187,14 @@ impl Error {
 }
 
 impl Checked {
+    fn refused(path: &Path, errors: Vec<Error>) -> Self {
+        Self {
+            file: path.to_string_lossy().into_owned(),
+            kernels: Vec::new(),
+            errors,
+        }
+    }
+
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let file = Printable(&self.file);
         if self.errors.is_empty() {

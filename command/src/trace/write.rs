@@ -1,18 +1,17 @@
 //! A report as a file, which is there as a whole or not at all.
 
 use std::fmt::Display;
-use std::fs::File;
-use std::io::{self, BufWriter, IntoInnerError, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
+use vgpu_new_file::{NewFile, Permissions, unique_beside};
 use vgpu_terminal::Failure;
 
 use super::report::Report;
 
 /// A file that is to be written.
 #[derive(Debug)]
-pub(crate) struct NewFile(PathBuf);
+pub(crate) struct ReportFile(PathBuf);
 
 /// What stands at a path: a device or a pipe must not be replaced by a file.
 fn obstacle(path: &Path) -> Option<&'static str> {
@@ -31,35 +30,27 @@ fn failure(path: &Path, error: &dyn Display) -> Failure {
 }
 
 /// A file beside the one of this path, which goes away unless it takes its place.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    // Errors of `make_in` do not speak of its name.
-    tempfile::Builder::new().make_in(folder.unwrap_or(Path::new(".")), |path| {
-        File::create_new(path)
-    })
+fn new(path: &Path, content: &mut dyn Read) -> io::Result<NewFile> {
+    NewFile::write(unique_beside(path), content, Permissions::Umask)
 }
 
-impl NewFile {
+impl ReportFile {
     /// Sees that it can be written, before there is what to write.
     pub(crate) fn new(path: &Path) -> Result<Self, Failure> {
         if let Some(obstacle) = obstacle(path) {
             return Err(failure(path, &obstacle));
         }
-        beside(path).map_err(|error| failure(path, &error))?;
+        new(path, &mut io::empty()).map_err(|error| failure(path, &error))?;
         Ok(Self(path.to_owned()))
     }
 
     /// Writes it.
     pub(crate) fn fill(&self, report: &Report) -> Result<(), Failure> {
         let write = || {
-            let mut out = BufWriter::new(beside(&self.0)?);
-            serde_json::to_writer_pretty(&mut out, report)?;
-            writeln!(out)?;
-            let file = out.into_inner().map_err(IntoInnerError::into_error)?;
-            file.persist(&self.0).map_err(|error| error.error)
+            let mut text = serde_json::to_vec_pretty(report)?;
+            text.push(b'\n');
+            new(&self.0, &mut text.as_slice())?.rename(&self.0)
         };
-        write().map(drop).map_err(|error| failure(&self.0, &error))
+        write().map_err(|error| failure(&self.0, &error))
     }
 }

@@ -23,9 +23,6 @@ pub(crate) fn text(image: &[u8], capability: (u32, u32)) -> Result<&str> {
     }
     let text = vgpu_ptx::image::text(image)
         .map_err(|error| Error::new(ErrorKind::InvalidImage, error.to_string()))?;
-    if text.trim().is_empty() {
-        return Err(Error::new(ErrorKind::InvalidImage, "this image is empty"));
-    }
     if producer(text) == Producer::Nvvm {
         return Err(Error::new(
             ErrorKind::NoBinaryForGpu,

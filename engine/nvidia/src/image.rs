@@ -37,11 +37,7 @@ impl<'a> Image<'a> {
         }
         let text = vgpu_ptx::image::text(image)
             .map_err(|error| Error::new(ErrorKind::InvalidImage, error.to_string()))?;
-        let text = CString::new(text).unwrap_or_default();
-        match text.to_bytes().trim_ascii().is_empty() {
-            true => Err(Error::new(ErrorKind::InvalidImage, "this image is empty")),
-            false => Ok(Self::Text(text)),
-        }
+        Ok(Self::Text(CString::new(text).unwrap_or_default()))
     }
 
     /// The text, where it is one.

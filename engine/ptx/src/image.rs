@@ -21,6 +21,9 @@ pub const VERSION: u32 = 1;
 /// Why there is no text in an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
+    /// It is empty, or blank.
+    #[error("this image is empty")]
+    Empty,
     /// It is no text.
     #[error("this image is neither PTX text nor a known binary")]
     Binary,
@@ -54,8 +57,16 @@ pub fn pack(ptx: &str) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// It is no text, or a container that is damaged or of another version.
+/// It is empty or no text, or a container that is damaged or of another version.
 pub fn text(image: &[u8]) -> Result<&str, ImageError> {
+    let text = unpack(image)?;
+    match text.trim_ascii().is_empty() {
+        true => Err(ImageError::Empty),
+        false => Ok(text),
+    }
+}
+
+fn unpack(image: &[u8]) -> Result<&str, ImageError> {
     let end = image.iter().position(|byte| *byte == 0);
     let text = image.get(..end.unwrap_or(image.len())).unwrap_or_default();
     let text = std::str::from_utf8(text).map_err(|_| ImageError::Binary)?;
@@ -116,5 +127,8 @@ mod tests {
             assert_eq!(text(image.as_bytes()), Err(error), "{image}");
         }
         assert_eq!(text(b"\xff\xfe"), Err(ImageError::Binary));
+        for image in [&b""[..], b" \n\0rest", &pack(""), &pack("\n")] {
+            assert_eq!(text(image), Err(ImageError::Empty), "{image:?}");
+        }
     }
 }

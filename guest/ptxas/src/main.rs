@@ -10,12 +10,11 @@
 mod options;
 
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use tempfile::NamedTempFile;
+use vgpu_new_file::{NewFile, Permissions, unique_beside};
 
 use options::{Action, Compile};
 
@@ -84,11 +83,6 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     if path.metadata().is_ok_and(|found| !found.is_file()) {
         return Ok(fs::write(path, bytes)?);
     }
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty());
-    let mut file = NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
-    file.write_all(bytes)?;
-    file.persist(path)?;
-    Ok(())
+    let new = NewFile::write(unique_beside(path), &mut &*bytes, Permissions::Umask)?;
+    Ok(new.rename(path)?)
 }

@@ -92,6 +92,25 @@ fn the_version_is_as_programs_look_for_it() {
 }
 
 #[test]
+fn who_may_read_what_a_user_makes_may_read_the_image() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("in.ptx"), KERNELS).unwrap();
+    ptxas(folder.path(), &["in.ptx", "-o", "out"]).success();
+    let mode = |name| {
+        folder
+            .path()
+            .join(name)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode()
+    };
+    assert_eq!(mode("out"), mode("in.ptx"));
+}
+
+#[test]
 fn a_pipe_stays_one() {
     use std::os::unix::fs::FileTypeExt;
 

@@ -8,8 +8,6 @@ use rustix::io::Errno;
 use vgpu_poll::Poll;
 use vgpu_ring::Wake;
 
-use crate::Lost;
-
 /// An eventfd. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Event(Arc<OwnedFd>);
@@ -25,17 +23,14 @@ impl Event {
     }
 
     /// Sleeps until it is woken, and takes back all wake-ups so far. What interrupts the system's call is one too: who
-    /// waits looks again.
-    ///
-    /// # Errors
-    /// The other end of `peer` is closed.
-    pub(crate) fn wait(&self, peer: &OwnedFd) -> Result<(), Lost> {
+    /// waits looks again. Gives whether the other end of `peer` is closed, which ends the wait as well.
+    pub(crate) fn wait(&self, peer: &OwnedFd) -> bool {
         let ready = Poll::new()
-            .readable(Ok(()), self)
-            .hung_up(Err(Lost), peer)
+            .readable(false, self)
+            .hung_up(true, peer)
             .wait(None);
         self.clear();
-        ready.unwrap_or_default().into_iter().collect()
+        ready.unwrap_or_default().contains(&true)
     }
 
     /// Takes back all wake-ups so far.

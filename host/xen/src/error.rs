@@ -10,6 +10,7 @@ use xen_dm::DomainId;
 use xen_dm::xenstore;
 
 use crate::kept::KeptError;
+use crate::placement::PlacementError;
 
 /// Why the emulator did not start, or could not go on. The text is one line of
 /// cause; [`Error::mend`] is one line of what to do.
@@ -35,12 +36,9 @@ pub enum Error {
     /// The domain has an emulator already.
     #[error("domain {0} has an emulator of this device already")]
     Busy(DomainId),
-    /// There are more devices than slots from the default one on.
-    #[error("there is no free slot for all devices")]
-    NoFreeSlot,
-    /// Two devices have one slot.
-    #[error("two devices have slot {0:#04x}")]
-    SlotTwice(u8),
+    /// Two devices in one place.
+    #[error(transparent)]
+    Placement(#[from] PlacementError),
     /// Xen refused something.
     #[error("cannot {action} for domain {domain}: {source}")]
     Xen {
@@ -108,8 +106,7 @@ impl Error {
             Self::Busy(_) => {
                 "give all devices of a domain to one emulator, or end the other one: ps aux | grep 'vgpu-stub xen'"
             }
-            Self::NoFreeSlot => "give fewer devices, or slots below 0x18",
-            Self::SlotTwice(_) => "give each device a slot of its own",
+            Self::Placement(error) => error.mend(),
             Self::Xen { .. } => {
                 "see xl dmesg; a domain has at most 8 ioreq servers, and only HVM domains have any"
             }

@@ -51,7 +51,7 @@ pub use clean_up::clean_up;
 pub use error::Error;
 pub use kept::{KeptError, Seen, kept_path, seen};
 pub use layout::{Options, control_path};
-pub use placement::PlacedDevice;
+pub use placement::{PlacedDevice, PlacementError};
 pub use sandbox::POLICY;
 pub use serve::serve;
 pub use supervisor::supervise;

@@ -1,9 +1,30 @@
 //! Which slot of bus 0 each of a domain's devices has.
 
+use thiserror::Error;
 use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
 
-use crate::error::Error;
+/// Why devices cannot be where they are to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum PlacementError {
+    /// There are more devices than slots from the default one on.
+    #[error("there is no free slot for all devices")]
+    NoFreeSlot,
+    /// Two devices have one slot.
+    #[error("two devices have slot {0:#04x}")]
+    SlotTwice(u8),
+}
+
+impl PlacementError {
+    /// What to do about it, in one line.
+    #[must_use]
+    pub fn mend(&self) -> &'static str {
+        match self {
+            Self::NoFreeSlot => "give fewer devices, or slots below 0x18",
+            Self::SlotTwice(_) => "give each device a slot of its own",
+        }
+    }
+}
 
 /// A device of a domain. The default is the device as its specification has it, in
 /// slot 0x18: nothing else sits there in the VMs of Xen and XCP-ng.
@@ -33,8 +54,8 @@ impl PlacedDevice {
     ///
     /// # Errors
     ///
-    /// [`Error::SlotTwice`], or [`Error::NoFreeSlot`].
-    pub fn place(given: &[(Option<Slot>, DeviceConfig)]) -> Result<Vec<Self>, Error> {
+    /// Two have the same slot, or there are too many.
+    pub fn place(given: &[(Option<Slot>, DeviceConfig)]) -> Result<Vec<Self>, PlacementError> {
         if given.is_empty() {
             return Ok(vec![Self::default()]);
         }
@@ -43,7 +64,7 @@ impl PlacedDevice {
         let mut free = (DEFAULT_SLOT..=u8::MAX).map_while(|slot| Slot::try_from(slot).ok());
         let place = |&(slot, config): &(Option<Slot>, DeviceConfig)| {
             let slot = slot.or_else(|| free.find(|slot| !taken.contains(slot)));
-            let slot = slot.ok_or(Error::NoFreeSlot)?;
+            let slot = slot.ok_or(PlacementError::NoFreeSlot)?;
             taken.push(slot);
             Ok(Self { slot, config })
         };
@@ -52,10 +73,10 @@ impl PlacedDevice {
 }
 
 /// Sees that no two devices have the same slot.
-pub(crate) fn all_differ(slots: &[Slot]) -> Result<(), Error> {
+pub(crate) fn all_differ(slots: &[Slot]) -> Result<(), PlacementError> {
     let twice = |(at, slot): &(usize, &Slot)| slots.iter().take(*at).any(|other| other == *slot);
     match slots.iter().enumerate().find(twice) {
-        Some((_, slot)) => Err(Error::SlotTwice((*slot).into())),
+        Some((_, slot)) => Err(PlacementError::SlotTwice((*slot).into())),
         None => Ok(()),
     }
 }
@@ -64,7 +85,7 @@ pub(crate) fn all_differ(slots: &[Slot]) -> Result<(), Error> {
 mod tests {
     use super::*;
 
-    fn place(slots: &[Option<u8>]) -> Result<Vec<u8>, Error> {
+    fn place(slots: &[Option<u8>]) -> Result<Vec<u8>, PlacementError> {
         let device = |slot: &Option<u8>| {
             let slot = slot.map(|slot| Slot::try_from(slot).unwrap());
             (slot, DeviceConfig::default())
@@ -87,8 +108,8 @@ mod tests {
 
     #[test]
     fn slots_end() {
-        assert!(matches!(place(&[None; 9]), Err(Error::NoFreeSlot)));
+        assert_eq!(place(&[None; 9]), Err(PlacementError::NoFreeSlot));
         let twice = place(&[Some(3), None, Some(3)]);
-        assert!(matches!(twice, Err(Error::SlotTwice(3))), "{twice:?}");
+        assert_eq!(twice, Err(PlacementError::SlotTwice(3)));
     }
 }

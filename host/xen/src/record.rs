@@ -7,6 +7,7 @@ use std::io;
 use std::path::PathBuf;
 
 use vgpu_device::DeviceConfig;
+use vgpu_new_file::{NewFile, Permissions, beside};
 use vgpu_pci::Slot;
 use xen_dm::DomainId;
 use xen_dm::device_model::{MAX_SERVERS, ServerId};
@@ -136,8 +137,9 @@ impl RecordFile {
 
     /// Replaces it: there is the old one or the new one at each moment.
     pub(crate) fn write(&self, record: &Record) -> Result<(), Error> {
-        let new = self.0.with_extension("new");
-        let written = fs::write(&new, record.text()).and_then(|()| fs::rename(new, &self.0));
+        let new = beside(&self.0, "", ".new");
+        let written = NewFile::write(new, &mut record.text().as_bytes(), Permissions::Umask);
+        let written = written.and_then(|new| new.rename(&self.0));
         written.map_err(|error| self.refused(error))
     }
 
@@ -194,6 +196,16 @@ mod tests {
         file.remove().unwrap();
         file.remove().unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn one_that_cannot_take_its_place_is_not_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record");
+        fs::create_dir(&path).unwrap();
+        let written = RecordFile::at(path).write(&record(Stage::Made));
+        assert!(matches!(written, Err(Error::Record { .. })), "{written:?}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

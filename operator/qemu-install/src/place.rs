@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
-use vgpu_new_file::{NewFile, beside};
+use vgpu_new_file::{NewFile, Permissions, beside};
 use vgpu_terminal::shell::quoted;
 use vgpu_terminal::{Failure, OrMend, Printable};
 use vgpu_xl::device_model::QEMUS;
@@ -163,7 +163,8 @@ impl Place {
         let path = self.beside(what);
         let cannot = format!("cannot write {}", path.display());
         // The folder is locked.
-        NewFile::write(path, content, like).map_err(|error| {
+        let permissions = like.map_or(Permissions::Owner, Permissions::Like);
+        NewFile::write(path, content, permissions).map_err(|error| {
             Failure::new(
                 format!("{cannot}: {error}"),
                 "run it as root, and see that the folder can be written and has room",

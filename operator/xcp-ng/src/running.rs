@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use rustix::fs::{FlockOperation, flock};
 use serde::Serialize;
-use vgpu_new_file::NewFile;
+use vgpu_new_file::{NewFile, Permissions};
 use vgpu_terminal::Failure;
 use xen_dm::xenstore::{Transaction, Xenstore};
 
@@ -119,7 +119,7 @@ impl Running {
     pub(crate) fn add(&self, record: &Record) -> Result<(), Failure> {
         let path = self.path(record.domain);
         let new = path.with_extension("new");
-        let written = NewFile::write(new, &mut record.text().as_bytes(), None);
+        let written = NewFile::write(new, &mut record.text().as_bytes(), Permissions::Owner);
         written.and_then(|new| new.rename(&path)).map_err(refused)
     }
 

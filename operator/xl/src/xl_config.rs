@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use rustix::fs::{OFlags, fcntl_getfl};
 use vgpu_emulator::{DeviceProperties, as_qemu, placed};
-use vgpu_new_file::{NewFile, beside};
+use vgpu_new_file::{NewFile, Permissions, beside};
 use vgpu_terminal::Failure;
 use vgpu_terminal::shell::quoted;
 
@@ -276,12 +276,12 @@ impl<'a> Wanted<'a> {
             let new = NewFile::write(
                 new,
                 &mut [&old, lines.as_bytes()].concat().as_slice(),
-                Some(&like),
+                Permissions::Like(&like),
             )?;
             NewFile::write(
                 beside(&path, ".", ".vgpu-stub-old"),
                 &mut &*old,
-                Some(&like),
+                Permissions::Like(&like),
             )?
             .rename(&backup)?;
             new.rename(&path)?;

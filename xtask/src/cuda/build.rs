@@ -57,6 +57,8 @@ const COMPLETIONS: [(&str, &str); 3] = [
 ///
 /// It does not build, or the folder cannot be written.
 pub(super) fn build(profile: Profile, folder: &Path, steps: &Steps) -> Result<Installed> {
+    // Before minutes of work for it.
+    ensure_writable(folder)?;
     host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
     steps.step("Build vgpu and its library", |step| {
         let mut cargo = process::cargo();
@@ -112,6 +114,15 @@ pub(crate) fn quick(steps: &Steps) -> Result<Installed> {
     build(Profile::Quick, &checkout().join("target/cuda-quick"), steps)
 }
 
+/// Sees that files can be made in a folder, which is made where it is missing.
+fn ensure_writable(folder: &Path) -> Result<()> {
+    fs::create_dir_all(folder)
+        .and_then(|()| tempfile::tempfile_in(folder))
+        .with_context(|| format!("cannot write to {}", folder.display()))
+        .or_mend("Name a folder that this user may write to.")?;
+    Ok(())
+}
+
 /// Takes a file away that may be in use.
 fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
@@ -137,4 +148,23 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 fn write(to: &Path, content: &[u8]) -> Result<()> {
     parent(to)?;
     fs::write(to, content).with_context(|| to.display().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_written_is_seen_before_anything_is_built() {
+        let logs = tempfile::tempdir().unwrap();
+        let steps = Steps::new(logs.path()).unwrap();
+        for folder in ["/proc/x", "/dev/null/x", "/proc/self"] {
+            let error = build(Profile::Release, Path::new(folder), &steps).unwrap_err();
+            let text = vgpu_terminal::describe(&error);
+            assert!(text.starts_with(&format!("error: cannot write to {folder}: ")));
+            assert!(text.contains("\nmend:  "), "{text}");
+        }
+        let begun = fs::read_dir(logs.path()).unwrap().count();
+        assert_eq!(begun, 0, "a step was begun");
+    }
 }

@@ -10,6 +10,10 @@ const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_IMAGE;
 
 /// How an ELF file begins.
 const ELF: &[u8] = b"\x7fELF";
+/// What stands there in each that can be loaded: 64 bits, little endian, version 1 (`e_ident` of the System V ABI).
+const ELF_64_LITTLE: &[u8] = &[2, 1, 1];
+/// The length of its header, and of a section's (`Elf64_Ehdr`, `Elf64_Shdr`).
+const ELF_HEADERS: [u64; 2] = [64, 64];
 /// How a fat binary begins.
 const FATBIN: &[u8] = &[0x50, 0xed, 0x55, 0xba];
 /// How the structure begins that points at a fat binary.
@@ -38,6 +42,10 @@ pub(crate) unsafe fn image<'a>(pointer: *const c_void) -> Result<&'a [u8], CUres
     let start: *const u8 = pointer.cast();
     // SAFETY: the caller's promise; what is no binary is text.
     let text = unsafe { text(start.cast()) }?.to_bytes();
+    // A magic that the text ends with is all of it: what is longer has its version next.
+    if [WRAPPER, FATBIN].contains(&text) {
+        return Err(INVALID);
+    }
     let length = if text.starts_with(WRAPPER) {
         // SAFETY: the caller's promise.
         let wrapper: &Wrapper = unsafe { input(pointer.cast()) }?;
@@ -49,11 +57,19 @@ pub(crate) unsafe fn image<'a>(pointer: *const c_void) -> Result<&'a [u8], CUres
     } else if text.starts_with(FATBIN) {
         // SAFETY: the caller's promise.
         return unsafe { fatbin(pointer) };
-    } else if text.starts_with(ELF) {
+    } else if let Some(rest) = text.strip_prefix(ELF) {
+        // One that ends here has no header to be looked at.
+        if !rest.starts_with(ELF_64_LITTLE) {
+            return Err(INVALID);
+        }
         // SAFETY: the header of a 64-bit ELF file has 64 bytes.
         let header = unsafe { bytes(start, 64_usize) }?;
-        // e_shoff, e_shentsize, e_shnum: the sections' headers come last.
-        let sections = number(header, 0x3a, 2) * number(header, 0x3c, 2);
+        // e_ehsize, e_shentsize
+        if [number(header, 0x34, 2), number(header, 0x3a, 2)] != ELF_HEADERS {
+            return Err(INVALID);
+        }
+        // e_shoff, e_shnum: the sections' headers come last.
+        let sections = ELF_HEADERS[1] * number(header, 0x3c, 2);
         number(header, 0x28, 8).checked_add(sections)
     } else {
         return Ok(text);

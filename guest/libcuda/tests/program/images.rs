@@ -108,6 +108,25 @@ pub(crate) fn fatbins() {
     assert_eq!(call!(load, &mut module, wrapped), 200);
 }
 
+pub(crate) fn cut() {
+    let cuda = in_context();
+    let load: Load = cu!(cuda, cuModuleLoadData(Pointers, *const c_void));
+    let mut module = ptr::null_mut();
+    // Images that end after these bytes; whatever lies behind them is nothing of theirs.
+    for begin in [
+        &b"\x7fELF\0"[..],
+        b"\x7fELF\x02\x01\x01\0",
+        b"\x7fELF\x01\x01\x01\0",
+        b"\x50\xed\x55\xba\0",
+        b"\xb1\x43\x62\x46\0",
+        b"\0",
+    ] {
+        let image = [begin, &[1; 128]].concat();
+        let result = call!(load, &mut module, image.as_ptr().cast());
+        assert_eq!(result, 200, "{begin:x?}");
+    }
+}
+
 pub(crate) fn files() {
     let cuda = in_context();
     let path = std::env::temp_dir().join(format!("vgpu-images-{}.ptx", std::process::id()));

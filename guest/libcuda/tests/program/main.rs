@@ -83,6 +83,7 @@ programs! {
     an_error_of_arguments_comes_once: kernels::arguments,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
+    an_image_that_is_cut_short_is_none: images::cut,
     the_ptx_of_a_fat_binary_is_taken: images::fatbins,
     a_library_is_its_module: images::libraries,
     a_refused_image_says_why: images::logs,

@@ -136,7 +136,7 @@ impl Park for Local {
             }
             sleepers.led = true;
             drop(sleepers);
-            let lost = self.interrupt.wait(&self.alive).is_err();
+            let lost = self.interrupt.wait(&self.alive);
             sleepers = self.sleepers();
             sleepers.lost |= lost;
             sleepers.led = false;

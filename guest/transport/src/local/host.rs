@@ -210,6 +210,9 @@ impl Park for Session {
     fn ticket(&self) {}
 
     fn park(&self, (): ()) -> Result<(), Lost> {
-        self.doorbell.wait(&self.socket)
+        match self.doorbell.wait(&self.socket) {
+            true => Err(Lost),
+            false => Ok(()),
+        }
     }
 }
