@@ -3,13 +3,13 @@
 mod bed;
 mod checks;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::Failure;
 
 use crate::demo::attachment::{Attachment, Choice};
 use crate::programs;
@@ -94,5 +94,9 @@ fn report(checks: &[Check], answers: &[Answer]) -> Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    Err(anyhow!("{failed} of the guide's tests failed")).mend("See above what is missing.")
+    Err(Failure::new(
+        format!("{failed} of the guide's tests failed"),
+        "See above what is missing.",
+    )
+    .into())
 }

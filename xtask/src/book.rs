@@ -2,12 +2,12 @@
 
 use std::process::Command;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::{Failure, OrMend};
 
 use crate::checkout;
 
@@ -30,7 +30,7 @@ pub(crate) struct Options {}
 /// Runs the command.
 pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
     let installed = Cache::open()?.entry("mdbook", VERSION, |root| {
-        steps
+        Ok(steps
             .step(&format!("Install mdBook {VERSION}"), |step| {
                 step.run(
                     process::cargo()
@@ -39,7 +39,7 @@ pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
                         .arg(root),
                 )
             })
-            .mend("See that the registry of crates can be reached.")
+            .or_mend("See that the registry of crates can be reached.")?)
     })?;
     steps.step("Build the book", |step| {
         let mut mdbook = Command::new(installed.join("bin/mdbook"));
@@ -52,7 +52,11 @@ pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
         if output.status.success() && !warns {
             return Ok(());
         }
-        Err(anyhow!("mdBook complains ({})", output.status)).mend("Mend the page that it names.")
+        Err(Failure::new(
+            format!("mdBook complains ({})", output.status),
+            "Mend the page that it names.",
+        )
+        .into())
     })?;
     println!("{}", checkout().join("target/book/index.html").display());
     Ok(())

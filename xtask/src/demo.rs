@@ -7,15 +7,15 @@ mod xen;
 use std::fs;
 use std::io::{self, IsTerminal};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::machine::{Machine, MachineBuilder, MachineType};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::{Failure, OrMend};
 
 use crate::programs;
 use attachment::{Attachment, Choice};
@@ -100,19 +100,24 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             || options.shell
             || options.keep;
         if with_guest {
-            return Err(anyhow!("there is no guest in this one")).mend("Leave out all options.");
+            return Err(
+                Failure::new("there is no guest in this one", "Leave out all options.").into(),
+            );
         }
         return cuda::demonstrate(steps);
     }
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if options.shell && !terminal {
-        return Err(anyhow!("there is no terminal for the shell")).mend("Leave out --shell.");
+        return Err(
+            Failure::new("there is no terminal for the shell", "Leave out --shell.").into(),
+        );
     }
     if options.attachment == Some(Attachment::Xen) && (options.shell || options.machine.is_some()) {
-        return Err(anyhow!(
-            "Xen's guests have a board of their own, and no shell here"
-        ))
-        .mend("Leave out --shell and --machine, or ask for another attachment.");
+        return Err(Failure::new(
+            "Xen's guests have a board of their own, and no shell here",
+            "Leave out --shell and --machine, or ask for another attachment.",
+        )
+        .into());
     }
     let (choice, why) = Choice::new(
         options.attachment,
@@ -173,14 +178,14 @@ fn demonstrate(builder: MachineBuilder, qemu: &str, keep: bool, steps: &Steps) -
 
 /// Boots the guest.
 fn boot(builder: MachineBuilder, qemu: &str, steps: &Steps) -> Result<Machine> {
-    steps
+    Ok(steps
         .step(&format!("Boot a guest in {qemu}"), |step| {
             let mut machine = builder.start()?;
             step.say(&format!("logs in {}", machine.folder().display()));
             machine.guest()?.wait_ready()?;
             Ok(machine)
         })
-        .mend("See what QEMU and the guest say above; on a busy machine, try again later.")
+        .or_mend("See what QEMU and the guest say above; on a busy machine, try again later.")?)
 }
 
 /// Prints what the guest says about the device.
@@ -191,10 +196,10 @@ fn show(machine: &mut Machine) -> Result<()> {
     println!("\nguest# {LSPCI}\n{}", listed.trim_end());
     let check = machine.guest()?.run(CHECK)?;
     println!("\nguest# {CHECK}\n{}{}", check.stdout, check.stderr);
-    check
+    Ok(check
         .success()
         .map(drop)
-        .mend("Look around in the guest: cargo xtask demo --shell")
+        .or_mend("Look around in the guest: cargo xtask demo --shell")?)
 }
 
 /// Keeps the machine's logs where somebody wants to read them.

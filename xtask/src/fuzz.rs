@@ -16,11 +16,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::{Failure, OrMend};
 
 use crate::checkout;
 use engine::{Engine, Limit};
@@ -103,11 +103,11 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
     if names.is_empty() {
         return Ok(TARGETS.iter().collect());
     }
-    names
+    Ok(names
         .iter()
         .map(|name| Target::find(name).with_context(|| format!("there is no target {name:?}")))
         .collect::<Result<_>>()
-        .mend("See what there is: cargo xtask fuzz --list")
+        .or_mend("See what there is: cargo xtask fuzz --list")?)
 }
 
 /// Runs the targets, as many at a time as there are processors for them.
@@ -193,8 +193,9 @@ impl Summary {
         if found == 0 {
             return Ok(());
         }
-        let bail = || -> Result<()> { bail!("inputs that break a rule: {found}") };
-        bail().mend("Replay one as it is named above; mend the code, and commit the file with it.")
+        let cause = format!("inputs that break a rule: {found}");
+        let mend = "Replay one as it is named above; mend the code, and commit the file with it.";
+        Err(Failure::new(cause, mend).into())
     }
 }
 

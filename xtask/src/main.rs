@@ -21,8 +21,8 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use vgpu_bed::failure::describe;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::describe;
 
 use checkout::checkout;
 
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     match run(&options.task) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", describe(&error));
+            eprint!("{}", describe(&error));
             ExitCode::FAILURE
         }
     }

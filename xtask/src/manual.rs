@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, anyhow, bail};
-use vgpu_bed::failure::Mend;
+use anyhow::{Context, Result, bail};
 use vgpu_bed::process;
+use vgpu_terminal::Failure;
 
 use crate::checkout;
 
@@ -28,7 +28,7 @@ impl Manual {
             .context("cannot run cargo")?;
         if !output.status.success() {
             let said = String::from_utf8_lossy(&output.stderr);
-            return Err(anyhow!("{}", said.trim_end())).mend("Mend what cargo complains about.");
+            return Err(Failure::new(said.trim_end(), "Mend what cargo complains about.").into());
         }
         Ok(Self(folder))
     }

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::steps::Step;
+use vgpu_terminal::OrMend;
 
 /// The Python that environments are made with.
 pub(crate) const PYTHON: &str = "/usr/bin/python3";
@@ -34,7 +34,7 @@ pub(crate) fn environment(
         )?;
         let mut pip = Command::new(venv.join("bin/pip"));
         step.run(pip.arg("install").args(packages))
-            .mend("Check that PyPI can be reached.")?;
+            .or_mend("Check that PyPI can be reached.")?;
     }
     Ok(venv)
 }

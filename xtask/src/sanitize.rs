@@ -2,9 +2,9 @@
 
 use anyhow::Result;
 use clap::Args;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 
 use crate::checkout;
 
@@ -41,7 +41,8 @@ pub(crate) fn run(_: &Options, steps: &Steps) -> Result<()> {
             // Rust has the sanitizer's library in the stable toolchain, but not the flag.
             .env("RUSTC_BOOTSTRAP", "1")
             .env("RUSTFLAGS", "-Zsanitizer=address");
-        step.run(&mut cargo)
-            .mend("Read its report in the log that is named above.")
+        Ok(step
+            .run(&mut cargo)
+            .or_mend("Read its report in the log that is named above.")?)
     })
 }

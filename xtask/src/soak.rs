@@ -7,10 +7,10 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::soak::TIMES;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::OrMend;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
@@ -137,7 +137,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         .iter()
         .find(|soak| soak.name == name)
         .ok_or_else(|| anyhow!("there is no soak {name:?}"))
-        .mend(format!("Name one of these:\n{}", list().trim_end()))?;
+        .or_mend(format!("Name one of these:\n{}", list().trim_end()))?;
     let mut environment = soak.machines.environment(&options.suite, steps)?;
     environment.push((TIMES, options.times.to_string().into()));
     match soak.machines {

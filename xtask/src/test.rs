@@ -12,12 +12,12 @@ use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::libvirt;
 use vgpu_bed::process;
 use vgpu_bed::static_program::{self, Profile};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::Failure;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
@@ -159,8 +159,11 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     println!("\nSummary\n{summary}");
     match summary.failed() {
         0 => Ok(()),
-        failed => Err(anyhow!("{failed} of {} parts failed", summary.0.len()))
-            .mend("Read the failed parts above; logs are in target/logs."),
+        failed => Err(Failure::new(
+            format!("{failed} of {} parts failed", summary.0.len()),
+            "Read the failed parts above; logs are in target/logs.",
+        )
+        .into()),
     }
 }
 
@@ -373,11 +376,14 @@ fn size(program: &Path) -> Result<()> {
     if size < LIMIT {
         return Ok(());
     }
-    Err(anyhow!(
-        "{} has {size} bytes, not less than {LIMIT}",
-        program.display()
-    ))
-    .mend("See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.")
+    Err(Failure::new(
+        format!(
+            "{} has {size} bytes, not less than {LIMIT}",
+            program.display()
+        ),
+        "See what a new dependency adds, or build for size what need not be fast, in Cargo.toml.",
+    )
+    .into())
 }
 
 /// Runs the tests of suites, which start machines: those whose name has a word of `only` in it, or all; `--skip WORD` in it leaves
@@ -454,7 +460,7 @@ pub(crate) fn tests(arguments: &[&str], environment: &[(&str, impl AsRef<OsStr>)
     if status.success() {
         return Ok(());
     }
-    Err(anyhow!("tests failed ({status})")).mend("Their output is above.")
+    Err(Failure::new(format!("tests failed ({status})"), "Their output is above.").into())
 }
 
 /// Whether cargo has this subcommand.

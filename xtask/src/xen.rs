@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::{Mend, describe};
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::{Failure, OrMend, describe};
 use xen_bed::{Bed, Outcome, Scenario, XenVersion};
 
 use crate::checkout;
@@ -100,11 +100,11 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     if failed == 0 {
         return Ok(());
     }
-    Err(anyhow!(
-        "{failed} of {} scenarios failed",
-        options.scenarios.len()
-    ))
-    .mend("Read their output and logs, which are named above.")
+    Err(Failure::new(
+        format!("{failed} of {} scenarios failed", options.scenarios.len()),
+        "Read their output and logs, which are named above.",
+    )
+    .into())
 }
 
 /// Prints how a scenario ended, and returns whether it did what it should.
@@ -112,7 +112,7 @@ fn report(result: Result<Outcome>, keep: bool) -> bool {
     let outcome = match result {
         Ok(outcome) => outcome,
         Err(error) => {
-            eprintln!("{}", describe(&error));
+            eprint!("{}", describe(&error));
             return false;
         }
     };
@@ -151,9 +151,9 @@ fn list(folder: &Path) -> Result<()> {
 fn read(name: &Path) -> Result<String> {
     let own = checkout().join(SCENARIOS).join(name).with_extension("sh");
     let path = if name.is_file() { name } else { &own };
-    fs::read_to_string(path)
+    Ok(fs::read_to_string(path)
         .with_context(|| format!("there is no scenario {}", name.display()))
-        .mend("See which there are: cargo xtask xen")
+        .or_mend("See which there are: cargo xtask xen")?)
 }
 
 fn named_file(argument: &str) -> Result<(String, PathBuf), String> {

@@ -20,6 +20,6 @@ mod output;
 mod printable;
 pub mod shell;
 
-pub use failure::{COULD_NOT_RUN, Failure, OrMend};
+pub use failure::{COULD_NOT_RUN, Failure, LogEnd, OrMend, describe};
 pub use output::{json, print};
 pub use printable::Printable;

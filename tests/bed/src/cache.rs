@@ -9,7 +9,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
-use crate::failure::Mend;
+use vgpu_terminal::OrMend;
 
 /// A folder that outlives checkouts.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl Cache {
             .ok_or_else(|| {
                 anyhow!("no folder for the cache: neither HOME nor XDG_CACHE_HOME is set")
             })
-            .mend("Set VGPU_STUB_CACHE to a folder with 2 GB of free space.")?;
+            .or_mend("Set VGPU_STUB_CACHE to a folder with 2 GB of free space.")?;
         Self::at(&root)
     }
 
@@ -49,11 +49,11 @@ impl Cache {
     /// # Errors
     /// When the folder cannot be made.
     pub fn at(root: &Path) -> Result<Self> {
-        fs::create_dir_all(root)
+        Ok(fs::create_dir_all(root)
             .and_then(|()| root.canonicalize())
             .with_context(|| format!("cannot make the cache folder {}", root.display()))
-            .mend("Set VGPU_STUB_CACHE to a folder that you can write to.")
-            .map(|root| Self { root })
+            .or_mend("Set VGPU_STUB_CACHE to a folder that you can write to.")
+            .map(|root| Self { root })?)
     }
 
     /// The cache's own folder.

@@ -17,9 +17,9 @@ use apt::{ARCHITECTURE, Apt};
 pub use suite::Suite;
 
 use crate::cache::{Cache, digest};
-use crate::failure::Mend;
 use crate::host_packages::{self, Package};
 use crate::steps::{Step, Steps};
+use vgpu_terminal::OrMend;
 
 /// An unpacked source package.
 #[derive(Debug, Clone)]
@@ -89,22 +89,23 @@ pub fn root(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) -> R
         let name = suite.full_name();
         steps.step(&format!("Make a root folder of {name}"), |step| {
             let apt = Apt::open(cache, suite)?;
-            apt.with_lists(step, || {
-                // Its apt is a third one, with the mirrors and proxies of this one.
-                let (sources, options) = (dir.join("sources.list"), dir.join("apt.conf"));
-                copy_lines(&apt.dir.join("sources.list"), &sources, "deb ")?;
-                copy_lines(&apt.dir.join("apt.conf"), &options, "Acquire::")?;
-                let mut make = Command::new("mmdebstrap");
-                make.args(["--variant=essential", "--format=tar"])
-                    .arg(format!("--include={}", packages.join(",")))
-                    .args(["--architectures", ARCHITECTURE])
-                    .arg(format!("--aptopt={}", options.display()))
-                    .arg(suite.codename())
-                    .arg(dir.join("root.tar"))
-                    .arg(sources);
-                step.run(&mut make)
-            })
-            .mend(CHECK_NETWORK_AND_USER)
+            Ok(apt
+                .with_lists(step, || {
+                    // Its apt is a third one, with the mirrors and proxies of this one.
+                    let (sources, options) = (dir.join("sources.list"), dir.join("apt.conf"));
+                    copy_lines(&apt.dir.join("sources.list"), &sources, "deb ")?;
+                    copy_lines(&apt.dir.join("apt.conf"), &options, "Acquire::")?;
+                    let mut make = Command::new("mmdebstrap");
+                    make.args(["--variant=essential", "--format=tar"])
+                        .arg(format!("--include={}", packages.join(",")))
+                        .args(["--architectures", ARCHITECTURE])
+                        .arg(format!("--aptopt={}", options.display()))
+                        .arg(suite.codename())
+                        .arg(dir.join("root.tar"))
+                        .arg(sources);
+                    step.run(&mut make)
+                })
+                .or_mend(CHECK_NETWORK_AND_USER)?)
         })
     })?;
     Ok(entry.join("root.tar"))

@@ -5,11 +5,11 @@ use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Result, bail};
 
 use crate::cache::Cache;
-use crate::failure::Mend;
 use crate::steps::{Step, Steps};
+use vgpu_terminal::{Failure, OrMend};
 
 /// A Debian package, and how to tell that what it brings is here, whoever installed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,16 +94,21 @@ pub fn ensure(packages: &[Package], steps: &Steps) -> Result<()> {
     }
     let list = names.join(" ");
     if !in_path("apt-get") {
-        return Err(anyhow!("missing on this machine, which has no apt: {list}"))
-            .mend("Install what these Debian packages bring by this system's package manager.");
+        return Err(Failure::new(
+            format!("missing on this machine, which has no apt: {list}"),
+            "Install what these Debian packages bring by this system's package manager.",
+        )
+        .into());
     }
     let by_hand = format!("Run: sudo apt-get install {list}");
     let sudo = match privilege() {
         Privilege::Root => false,
         Privilege::Sudo => true,
-        Privilege::None => return Err(anyhow!("missing on this machine: {list}")).mend(by_hand),
+        Privilege::None => {
+            return Err(Failure::new(format!("missing on this machine: {list}"), by_hand).into());
+        }
     };
-    steps
+    Ok(steps
         .step(&format!("Install {}", names.join(", ")), |step| {
             // A broken third-party source must not matter, if apt can install all the same.
             if let Err(error) = apt_get(step, sudo, &["update"]) {
@@ -121,7 +126,7 @@ pub fn ensure(packages: &[Package], steps: &Steps) -> Result<()> {
             }
             Ok(())
         })
-        .mend(by_hand)
+        .or_mend(by_hand)?)
 }
 
 fn missing(packages: &[Package]) -> Vec<&'static str> {

@@ -4,7 +4,6 @@ pub mod cache;
 pub mod channel;
 pub mod debian;
 pub mod debian_qemu;
-pub mod failure;
 pub mod firmware;
 pub mod guest;
 pub mod host_packages;

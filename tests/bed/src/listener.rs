@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
-use crate::failure::Mend;
 use crate::process::Process;
+use vgpu_terminal::OrMend;
 
 /// How long the process may take, on a busy machine.
 const CONNECT_LIMIT: Duration = Duration::from_secs(60);
@@ -30,7 +30,7 @@ impl Listener {
     pub fn bind(path: PathBuf) -> Result<Self> {
         let socket = UnixListener::bind(&path)
             .with_context(|| format!("cannot listen on {}", path.display()))
-            .mend("Set TMPDIR to a folder with a short name.")?;
+            .or_mend("Set TMPDIR to a folder with a short name.")?;
         socket.set_nonblocking(true)?;
         Ok(Self { path, socket })
     }
@@ -79,9 +79,9 @@ mod tests {
     #[test]
     fn a_path_that_is_too_long_is_an_error_with_a_remedy() {
         let error = Listener::bind(PathBuf::from(format!("/tmp/{}", "x".repeat(200)))).unwrap_err();
-        let text = crate::failure::describe(&error);
+        let text = vgpu_terminal::describe(&error);
         assert!(
-            text.ends_with("mend: Set TMPDIR to a folder with a short name."),
+            text.ends_with("\nmend:  Set TMPDIR to a folder with a short name.\n"),
             "{text}"
         );
     }

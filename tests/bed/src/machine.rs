@@ -11,7 +11,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
 
 use crate::channel::Guest;
-use crate::failure::Mend;
 use crate::firmware::Firmware;
 use crate::guest::GuestImage;
 use crate::listener::Listener;
@@ -19,6 +18,7 @@ use crate::process::{self, Process};
 use crate::qmp::Qmp;
 use crate::qtest::Qtest;
 use crate::run_folder::RunFolder;
+use vgpu_terminal::Failure;
 
 /// A kernel that gives up restarts the machine, which ends QEMU by `-no-reboot`. The second line leaves out work that takes a
 /// second here and shows nothing.
@@ -424,7 +424,11 @@ fn ensure_program(path: &Path) -> Result<()> {
     if path.is_file() {
         return Ok(());
     }
-    Err(anyhow!("there is no QEMU at {}", path.display())).mend("Build one: cargo xtask qemu")
+    Err(Failure::new(
+        format!("there is no QEMU at {}", path.display()),
+        "Build one: cargo xtask qemu",
+    )
+    .into())
 }
 
 /// A path as the value of one of QEMU's options, where a comma ends a value unless it is doubled.
@@ -440,10 +444,10 @@ mod tests {
     fn a_missing_qemu_is_an_error_with_a_remedy() {
         let qemu = Path::new("/nonexistent/qemu");
         let machine = MachineBuilder::new(qemu, MachineType::Pc, &Firmware::own());
-        let text = crate::failure::describe(&machine.start().unwrap_err());
+        let text = vgpu_terminal::describe(&machine.start().unwrap_err());
         assert_eq!(
             text,
-            "error: there is no QEMU at /nonexistent/qemu\n  mend: Build one: cargo xtask qemu"
+            "error: there is no QEMU at /nonexistent/qemu\nmend:  Build one: cargo xtask qemu\n"
         );
     }
 

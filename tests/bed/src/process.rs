@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::failure::Mend;
+use vgpu_terminal::OrMend;
 
 /// How often an end is looked for.
 const POLL: Duration = Duration::from_millis(10);
@@ -47,10 +47,10 @@ impl Process {
     /// # Errors
     /// When the command cannot be started.
     pub fn start(command: Command) -> Result<Self> {
-        spawn(command)
+        Ok(spawn(command)
             .context("cannot run setpriv")
-            .mend("Install the package util-linux, 2.33 or newer.")
-            .map(Self)
+            .or_mend("Install the package util-linux, 2.33 or newer.")
+            .map(Self)?)
     }
 
     /// The process's standard input, where it is a pipe.

@@ -8,7 +8,7 @@ use std::thread;
 
 use anyhow::{Context, Error, Result, anyhow};
 
-use crate::failure::Mend;
+use vgpu_terminal::OrMend;
 
 const CONSOLE: &str = "console.log";
 const STDERR: &str = "qemu-stderr.log";
@@ -36,7 +36,7 @@ impl RunFolder {
             .prefix("vgpu-stub-")
             .tempdir()
             .context("cannot make a temporary folder")
-            .mend("Set TMPDIR to a folder that you can write to.")?;
+            .or_mend("Set TMPDIR to a folder that you can write to.")?;
         Ok(Self(Arc::new(Inner {
             path: folder.keep(),
             keep: AtomicBool::new(false),

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::failure::{Failure, Log};
+use vgpu_terminal::{Failure, LogEnd};
 
 /// How many lines of its log a failed step shows.
 const TAIL_LINES: usize = 12;
@@ -229,12 +229,11 @@ impl Step {
                     .state
                     .into_inner()
                     .unwrap_or_else(PoisonError::into_inner);
-                let log = Log {
-                    step: self.name,
+                let log = LogEnd {
                     path: self.log_path,
-                    tail: state.tail.into(),
+                    lines: state.tail.into(),
                 };
-                Err(Failure::in_step(error, log))
+                Err(Failure::in_step(&self.name, &error, log).into())
             }
         }
     }
@@ -289,8 +288,8 @@ fn cannot_run(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::describe;
     use anyhow::anyhow;
+    use vgpu_terminal::describe;
 
     fn steps() -> (tempfile::TempDir, Steps) {
         let dir = tempfile::tempdir().unwrap();
@@ -317,7 +316,7 @@ mod tests {
         assert!(text.contains("    | no such luck\n"), "{text}");
         assert!(text.len() < 1000, "a long line belongs in the log alone");
         assert!(
-            text.ends_with(&format!("  log: {}", log.display())),
+            text.contains(&format!("\nlog:   {}\nmend:  ", log.display())),
             "{text}"
         );
         assert!(

@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 use crate::cache::Cache;
 use crate::debian::Suite;
 use crate::debian_qemu::{self, PROGRAM};
-use crate::failure::Mend;
 use crate::steps::Steps;
+use vgpu_terminal::OrMend;
 
 /// The release of Debian whose backports have a QEMU with [`DEVICE`], which came with 10.1.
 const SUITE: &str = "trixie";
@@ -35,12 +35,12 @@ impl StockQemu {
         let suite = Suite::debian(SUITE).with_backports();
         let path = debian_qemu::fetch(cache, &suite, steps)?;
         let packages = cache.path().join("packages");
-        Self::at(&path)
+        Ok(Self::at(&path)
             .with_context(|| format!("{} cannot be used", path.display()))
-            .mend(format!(
+            .or_mend(format!(
                 "Delete {}, which fetches it again.",
                 packages.display()
-            ))
+            ))?)
     }
 
     /// The QEMU in `$PATH`, if it takes devices from vfio-user servers.

@@ -12,18 +12,19 @@ fn main() -> std::process::ExitCode {
         .next()
         .and_then(|name| vgpu_fuzz::Target::find(&name))
     else {
-        eprintln!("error: no such target\nmend: cargo run -p vgpu-fuzz TARGET FILE…, with one of:");
+        let mend = "cargo run -p vgpu-fuzz TARGET FILE…, with one of those below";
+        let code = vgpu_terminal::Failure::new("no such target", mend).report();
         for target in vgpu_fuzz::TARGETS {
             eprintln!("  {:<10} {}", target.name, target.about);
         }
-        return std::process::ExitCode::FAILURE;
+        return code;
     };
     for file in arguments {
         match std::fs::read(&file) {
             Ok(bytes) => vgpu_fuzz::execute(target, &bytes),
             Err(error) => {
-                eprintln!("error: cannot read {file}: {error}\nmend: name a file");
-                return std::process::ExitCode::FAILURE;
+                let cause = format!("cannot read {file}: {error}");
+                return vgpu_terminal::Failure::new(cause, "name a file").report();
             }
         }
         println!("{file}: holds");

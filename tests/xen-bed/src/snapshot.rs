@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use flate2::read::GzDecoder;
 use vgpu_bed::cache::{Cache, digest};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::run_folder::RunFolder;
 use vgpu_bed::steps::{Step, Steps};
+use vgpu_terminal::OrMend;
 
 use crate::dom0;
 use crate::machine::{Machine, Start, host_folder};
@@ -50,11 +50,11 @@ impl Snapshot {
         );
         let key = format!("{}-{}", packages.version, digest(&recipe));
         let entry = cache.entry("xen", &key, |dir| {
-            steps
+            Ok(steps
                 .step(&format!("Boot Xen {} once", packages.version), |step| {
                     make(packages, qemu, dir, step)
                 })
-                .mend("See what QEMU and Xen say above; on a busy machine, try again later.")
+                .or_mend("See what QEMU and Xen say above; on a busy machine, try again later.")?)
         })?;
         Ok(Self::at(&entry))
     }

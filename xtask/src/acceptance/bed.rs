@@ -6,10 +6,10 @@ use std::process::{self, Command, Stdio};
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::GuestImage;
 use vgpu_bed::machine::{Machine, MachineType};
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 use xen_bed::{Bed, Scenario, XenVersion};
 
 use super::checks::{Check, OnHost, Side};
@@ -43,7 +43,7 @@ pub(super) fn qemu(
             machine.guest()?.wait_ready()?;
             Ok(machine)
         })
-        .mend("See what QEMU and the guest say above; on a busy machine, try again later.")?;
+        .or_mend("See what QEMU and the guest say above; on a busy machine, try again later.")?;
 
     let binary = host.binary.display();
     let pid = machine.pid().as_raw_nonzero();

@@ -10,8 +10,8 @@ use std::thread;
 use anyhow::{Context, Result, ensure};
 use rustix::system::uname;
 use serde::{Deserialize, Serialize};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::process;
+use vgpu_terminal::OrMend;
 
 use crate::checkout;
 
@@ -103,7 +103,7 @@ fn output(command: &mut Command) -> Result<String> {
         ensure!(output.status.success(), "it failed ({})", output.status);
         Ok(String::from_utf8(output.stdout)?.trim().to_string())
     };
-    run()
+    Ok(run()
         .with_context(|| format!("{name} does not tell its version"))
-        .mend("Run this by cargo, from the checkout: cargo xtask bench")
+        .or_mend("Run this by cargo, from the checkout: cargo xtask bench")?)
 }

@@ -5,10 +5,10 @@ use std::fmt;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use serde::{Deserialize, Serialize};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
 use vgpu_bench::Median;
+use vgpu_terminal::Failure;
 
 use super::EXAMPLES;
 use super::conditions::Conditions;
@@ -133,14 +133,11 @@ impl Report {
     fn ensure_bounds(&self) -> Result<()> {
         match self.calls.iter().find(|call| call.verdict == Verdict::Above) {
             None => Ok(()),
-            Some(call) => Err(anyhow!(
-                "a{} {} costs {:.2} round trips of a cache line, not {}",
+            Some(call) => Err(Failure::new(format!("a{} {} costs {:.2} round trips of a cache line, not {}",
                 if call.name.starts_with('a') { "n" } else { "" },
                 call.name,
                 call.ratio.value,
-                call.bound
-            ))
-            .mend("Run it again while the machine does nothing else; then look at its parts: cargo bench -p vgpu-ring"),
+                call.bound), "Run it again while the machine does nothing else; then look at its parts: cargo bench -p vgpu-ring").into()),
         }
     }
 }

@@ -6,13 +6,13 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use clap::Args;
 use rustix::process::Pid;
 use serde::Serialize;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::server::Server;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::Failure;
 
 use super::EXAMPLES;
 use super::conditions::Conditions;
@@ -158,20 +158,24 @@ impl Report {
     fn ensure_bound(&self) -> Result<()> {
         let busy = self.rows.iter().find(|row| row.processor_ns > 0);
         if let Some(row) = busy {
-            return Err(anyhow!(
-                "{} idle servers used the processor for {} ns",
-                row.servers,
-                row.processor_ns
-            ))
-            .mend("See what wakes them: strace -f -p PID.");
+            return Err(Failure::new(
+                format!(
+                    "{} idle servers used the processor for {} ns",
+                    row.servers, row.processor_ns
+                ),
+                "See what wakes them: strace -f -p PID.",
+            )
+            .into());
         }
         match self.rows.last() {
-            Some(row) if row.memory_mib >= BOUND_MIB => Err(anyhow!(
-                "{} servers hold {:.1} MiB, not less than {BOUND_MIB}",
-                row.servers,
-                row.memory_mib
-            ))
-            .mend("See what holds it: /proc/PID/smaps."),
+            Some(row) if row.memory_mib >= BOUND_MIB => Err(Failure::new(
+                format!(
+                    "{} servers hold {:.1} MiB, not less than {BOUND_MIB}",
+                    row.servers, row.memory_mib
+                ),
+                "See what holds it: /proc/PID/smaps.",
+            )
+            .into()),
             _ => Ok(()),
         }
     }

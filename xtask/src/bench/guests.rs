@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::GuestProgram;
 use vgpu_bed::machine::MachineBuilder;
 use vgpu_bed::steps::{Step, Steps};
 use vgpu_bed::{cache::Cache, guest::GuestImage, static_program};
 use vgpu_bench::{Access, Comparison};
+use vgpu_terminal::OrMend;
 
 use crate::checkout;
 
@@ -34,7 +34,7 @@ pub(super) fn sample<T>(
     steps: &Steps,
     mut measure: impl FnMut(u32, &Step) -> Result<T>,
 ) -> Result<Vec<T>> {
-    steps
+    Ok(steps
         .step("Measure in guests", |step| {
             (1..=boots)
                 .map(|boot| {
@@ -43,7 +43,7 @@ pub(super) fn sample<T>(
                 })
                 .collect()
         })
-        .mend("See what QEMU and the guest say above; on a busy machine, try again later.")
+        .or_mend("See what QEMU and the guest say above; on a busy machine, try again later.")?)
 }
 
 /// Compares the first of two or three devices with each other one, in a guest. Each writes itself, for QEMU's option

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use vgpu_bed::failure::Mend;
 use vgpu_bench::{Access, Comparison, Median};
+use vgpu_terminal::Failure;
 
 use super::conditions::Conditions;
 
@@ -102,11 +102,14 @@ pub(super) fn tell(reports: &[Report], json: bool) -> Result<()> {
     let above = |report: &&Report| report.verdict == Some(Verdict::Above);
     match reports.iter().find(above) {
         None => Ok(()),
-        Some(report) => Err(anyhow!(
-            "an access to vgpu-stub costs more than the bound allows, against {}",
-            report.peer
-        ))
-        .mend("See where the time goes: strace -c -f -p PID, perf record -p PID."),
+        Some(report) => Err(Failure::new(
+            format!(
+                "an access to vgpu-stub costs more than the bound allows, against {}",
+                report.peer
+            ),
+            "See where the time goes: strace -c -f -p PID, perf record -p PID.",
+        )
+        .into()),
     }
 }
 

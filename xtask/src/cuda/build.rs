@@ -6,10 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 
 use crate::checkout;
 use crate::cuda::glibc;
@@ -81,8 +81,10 @@ pub(super) fn build(profile: Profile, folder: &Path, steps: &Steps) -> Result<In
 /// They have not run, or the folder cannot be written.
 pub(super) fn of_tests(folder: &Path) -> Result<Installed> {
     let built = process::target(checkout()).join("debug");
-    lay_out(&built.join("vgpu"), &built.join("deps/libcuda.so"), folder)
-        .mend("Run the tests without machines first: cargo xtask test --quick.")
+    Ok(
+        lay_out(&built.join("vgpu"), &built.join("deps/libcuda.so"), folder)
+            .or_mend("Run the tests without machines first: cargo xtask test --quick.")?,
+    )
 }
 
 fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {

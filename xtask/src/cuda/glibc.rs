@@ -5,15 +5,15 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use object::Endianness;
 use object::elf::FileHeader64;
 use object::read::elf::FileHeader;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::Failure;
 
 use crate::checkout;
 use crate::pypi;
@@ -132,8 +132,11 @@ fn check(library: &Path) -> Result<()> {
             true => "says of no library what it needs".into(),
             false => format!("needs {}, above glibc {GLIBC}", above.join(", ")),
         };
-        return Err(anyhow!("{} {what}", library.display()))
-            .mend("Build it by `cargo xtask cuda build`, with a linker for that glibc.");
+        return Err(Failure::new(
+            format!("{} {what}", library.display()),
+            "Build it by `cargo xtask cuda build`, with a linker for that glibc.",
+        )
+        .into());
     }
     Ok(())
 }

@@ -6,8 +6,8 @@ use std::thread;
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 
 use super::{Installed, Python, quick};
 
@@ -65,9 +65,9 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
         let found = PROGRAMS.iter().find(|program| program.name == name);
         found
             .ok_or_else(|| anyhow!("there is no program {name:?}"))
-            .mend(format!("Name one of these:\n{}", list().trim_end()))
+            .or_mend(format!("Name one of these:\n{}", list().trim_end()))
     };
-    let programs: Vec<_> = options.names.iter().map(named).collect::<Result<_>>()?;
+    let programs: Vec<_> = options.names.iter().map(named).collect::<Result<_, _>>()?;
     let cache = Cache::open()?;
     let vgpu = quick(steps)?;
     for program in programs {
@@ -79,7 +79,7 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
                 .step(&name, |step| {
                     step.output(&mut python.script_on(&vgpu, &options, program.script))
                 })
-                .mend("See what it says above, and what it calls: vgpu trace.")?;
+                .or_mend("See what it says above, and what it calls: vgpu trace.")?;
             print!("{output}");
         }
     }

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::{Cache, digest};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 
 use super::Installed;
 use crate::checkout;
@@ -54,7 +54,7 @@ impl Python {
         let version = Command::new("python3").arg("--version").output()?.stdout;
         let key = digest([text.as_bytes(), &version].concat());
         let site = cache.entry("python", &format!("{name}-{key}"), |folder| {
-            steps
+            Ok(steps
                 .step(&format!("Fetch {name} by pip"), |step| {
                     let mut pip = Command::new("python3");
                     pip.args(["-m", "pip", "install", "--disable-pip-version-check"])
@@ -66,7 +66,7 @@ impl Python {
                         .arg(folder);
                     step.run(&mut pip)
                 })
-                .mend("See that this machine reaches pip's registry, and that its Python is 3.11 or newer.")
+                .or_mend("See that this machine reaches pip's registry, and that its Python is 3.11 or newer.")?)
         })?;
         Ok(Self {
             site,

@@ -2,16 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::ValueEnum;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::firmware::Firmware;
 use vgpu_bed::machine::{MachineBuilder, MachineType};
 use vgpu_bed::server::{Server, qemu_device};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::{Failure, OrMend};
 
 use crate::qemu::{self, Source, Variant};
 
@@ -67,10 +67,7 @@ impl Choice {
         let built = || QemuChoice::Built(suite.map(String::from));
         let (choice, why) = match (attachment, suite) {
             (Some(Attachment::VfioUser | Attachment::Xen), Some(_)) => {
-                return Err(anyhow!(
-                    "--suite names a QEMU to build the device into, and this attachment builds none"
-                ))
-                .mend("Leave out --suite, or ask for --attachment qemu.");
+                return Err(Failure::new("--suite names a QEMU to build the device into, and this attachment builds none", "Leave out --suite, or ask for --attachment qemu.").into());
             }
             (Some(Attachment::Xen), None) => {
                 let why = "Attachment xen, in the dom0 of a real Xen, in a virtual machine.";
@@ -124,7 +121,7 @@ const NOT_HERE: &str = "no QEMU here can do vfio-user (10.1 or newer)";
 /// A stock QEMU, and the device in a process beside it.
 fn with_vfio_user(qemu: &StockQemu, machine: MachineType, program: &Path) -> Result<Host> {
     let server = Server::start(program, [""; 0])
-        .mend("Start it by hand, to see more: vgpu-stub vfio-user --help")?;
+        .or_mend("Start it by hand, to see more: vgpu-stub vfio-user --help")?;
     let builder = MachineBuilder::new(&qemu.path, machine, &Firmware::own())
         .shared_memory()
         .device(&qemu_device(server.socket(), &[]));
@@ -157,7 +154,7 @@ fn with_qemu(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use vgpu_bed::failure::describe;
+    use vgpu_terminal::describe;
 
     fn system() -> Option<StockQemu> {
         Some(StockQemu {
@@ -222,8 +219,8 @@ mod tests {
             let error = Choice::new(Some(attachment), Some("trixie"), system).unwrap_err();
             assert_eq!(
                 describe(&error),
-                "error: --suite names a QEMU to build the device into, and this attachment builds none\n  \
-                 mend: Leave out --suite, or ask for --attachment qemu."
+                "error: --suite names a QEMU to build the device into, and this attachment builds none\n\
+                 mend:  Leave out --suite, or ask for --attachment qemu.\n"
             );
         }
     }

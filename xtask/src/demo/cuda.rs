@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 
 use crate::cuda::{Python, quick};
 
@@ -89,7 +89,7 @@ pub(super) fn demonstrate(steps: &Steps) -> Result<()> {
     let run = |name: &str, device: &str, target: &str, count: usize| {
         let printed = steps
             .step(name, |step| step.output(&mut train(device, target, count)))
-            .mend("See what tinygrad says above.")?;
+            .or_mend("See what tinygrad says above.")?;
         parse(&printed)
     };
     let own = run("Train on vgpu's CUDA device", "CUDA", "CUDA:PTX", STEPS)?;

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use anyhow::Result;
 use vgpu_bed::cache::Cache;
-use vgpu_bed::failure::Mend;
 use vgpu_bed::guest::GuestImage;
 use vgpu_bed::steps::Steps;
+use vgpu_terminal::OrMend;
 use xen_bed::{Bed, Scenario, XenVersion};
 
 use crate::programs;
@@ -38,8 +38,8 @@ pub(super) fn demonstrate(
     if keep || outcome.status != 0 {
         eprintln!("logs: {}", outcome.keep_folder().display());
     }
-    outcome
+    Ok(outcome
         .success()
         .map(drop)
-        .mend("Look into the logs; docs/xen.md says what each is.")
+        .or_mend("Look into the logs; docs/xen.md says what each is.")?)
 }

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::{Suite, root};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::firmware::Firmware;
 use vgpu_bed::guest::GuestImage;
 use vgpu_bed::host_packages::{self, Package};
@@ -16,6 +15,7 @@ use vgpu_bed::initramfs::Initramfs;
 use vgpu_bed::machine::{MachineBuilder, MachineType};
 use vgpu_bed::steps::{Step, Steps};
 use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_terminal::{Failure, OrMend};
 
 use super::contents::VERSION;
 use crate::checkout;
@@ -62,7 +62,7 @@ pub(super) fn check(package: &Path, steps: &Steps) -> Result<()> {
 fn tree(root: &Path, package: &Path, step: &Step) -> Result<()> {
     let folder = tempfile::tempdir()?;
     step.run(&mut apart("true"))
-        .mend("Users may not make namespaces here: run this on another machine.")?;
+        .or_mend("Users may not make namespaces here: run this on another machine.")?;
     let mut check = apart("sh");
     check
         .arg(checkout().join("operator/packaging/tests/clean_debian.sh"))
@@ -117,6 +117,9 @@ fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &St
     if console.contains(WELL) {
         return Ok(());
     }
-    Err(anyhow!("the units do not do what they should:\n{console}"))
-        .mend("See what operator/packaging/tests/units.sh expects.")
+    Err(Failure::new(
+        format!("the units do not do what they should:\n{console}"),
+        "See what operator/packaging/tests/units.sh expects.",
+    )
+    .into())
 }

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use tempfile::NamedTempFile;
-use vgpu_bed::failure::Mend;
+use vgpu_terminal::OrMend;
 
 use super::tree::{BuildSystem, Tree, Version};
 
@@ -125,14 +125,14 @@ pub(crate) fn revert(tree: &Tree) -> Result<()> {
 fn without_block(path: &Path) -> Result<String> {
     let text = fs::read_to_string(path)
         .with_context(|| format!("cannot read {}", path.display()))
-        .mend("Name an unpacked QEMU source with no file missing.")?;
+        .or_mend("Name an unpacked QEMU source with no file missing.")?;
     let Some(block) = text.strip_prefix(BEGIN) else {
         return Ok(text);
     };
     let (_, rest) = block
         .split_once(END)
         .with_context(|| format!("{} has lost the line {END:?}", path.display()))
-        .mend("Restore that file from QEMU's source.")?;
+        .or_mend("Restore that file from QEMU's source.")?;
     Ok(rest.to_string())
 }
 

@@ -7,9 +7,9 @@ use std::thread;
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::{Cache, digest};
-use vgpu_bed::failure::Mend;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::steps::{Step, Steps};
+use vgpu_terminal::OrMend;
 
 use super::apply::device_file;
 use super::tree::{BuildSystem, Tree, Version};
@@ -178,7 +178,7 @@ pub(crate) fn build(
             let mut configure = Command::new(tree.root.join("configure"));
             configure.current_dir(&dir).args(&flags);
             choose_python(&mut configure, cache, tree, step)?;
-            step.run(&mut configure).mend(format!(
+            step.run(&mut configure).or_mend(format!(
                 "Look into meson-logs/meson-log.txt or config.log in {}.",
                 dir.display()
             ))?;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use vgpu_bed::failure::Mend;
+use vgpu_terminal::OrMend;
 
 /// The oldest version that the device is for: XCP-ng's.
 const OLDEST: Version = Version(4, 2);
@@ -39,9 +39,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// Looks at the tree in `root`.
     pub(crate) fn open(root: &Path) -> Result<Self> {
-        Self::examine(root).mend(format!(
+        Ok(Self::examine(root).or_mend(format!(
             "Name the top folder of an unpacked QEMU source, version {OLDEST} to {NEWEST_MAJOR}."
-        ))
+        ))?)
     }
 
     fn examine(root: &Path) -> Result<Self> {

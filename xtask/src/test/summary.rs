@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use vgpu_bed::failure::describe;
+use vgpu_terminal::describe;
 
 /// How a part of the tests ended.
 pub(super) enum Outcome {
@@ -50,7 +50,7 @@ impl fmt::Display for Summary {
                 Outcome::Passed(time) => {
                     writeln!(f, "  passed   {name} ({:.0} s)", time.as_secs_f64())?;
                 }
-                Outcome::Failed(error) => writeln!(f, "  FAILED   {name}\n{}", describe(error))?,
+                Outcome::Failed(error) => write!(f, "  FAILED   {name}\n{}", describe(error))?,
                 Outcome::Skipped(why) => writeln!(f, "  skipped  {name}: {why}")?,
             }
         }

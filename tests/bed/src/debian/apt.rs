@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 
 use super::suite::Suite;
 use crate::cache::{Cache, Lock};
-use crate::failure::Mend;
 use crate::steps::Step;
+use vgpu_terminal::OrMend;
 
 /// How old the package lists may grow.
 const LISTS_LAST: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -67,9 +67,9 @@ impl Apt {
                 Err(error) => step.say(&format!("{error:#}; fetching the package lists again")),
             }
         }
-        self.update(step).mend(CHECK_NETWORK)?;
+        self.update(step).or_mend(CHECK_NETWORK)?;
         fs::write(updated, "")?;
-        work().mend(CHECK_NETWORK)
+        Ok(work().or_mend(CHECK_NETWORK)?)
     }
 
     /// Fetches the package lists: from the mirrors that the host's apt uses, where it does, and else from the
@@ -135,6 +135,6 @@ fn host_output(program: &str, arguments: &[&str]) -> Result<String> {
         .args(arguments)
         .output()
         .with_context(|| format!("cannot run {program}"))
-        .mend("Run this on Debian or Ubuntu, where apt is at hand.")?;
+        .or_mend("Run this on Debian or Ubuntu, where apt is at hand.")?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }

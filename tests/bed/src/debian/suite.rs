@@ -5,8 +5,8 @@ use std::fs;
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::failure::Mend;
 use crate::host_packages::Package;
+use vgpu_terminal::OrMend;
 
 /// A release of Debian or Ubuntu.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,9 +104,9 @@ impl Suite {
     pub fn host() -> Result<Self> {
         let path = "/etc/os-release";
         let text = fs::read_to_string(path).with_context(|| format!("cannot read {path}"))?;
-        Self::from_os_release(&text)
+        Ok(Self::from_os_release(&text)
             .ok_or_else(|| anyhow!("{path} names no release of Debian or Ubuntu"))
-            .mend("Name a release of Debian, such as bookworm.")
+            .or_mend("Name a release of Debian, such as bookworm.")?)
     }
 
     fn from_os_release(text: &str) -> Option<Self> {

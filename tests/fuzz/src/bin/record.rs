@@ -19,20 +19,20 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
+use vgpu_terminal::{Failure, OrMend};
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = env::args_os().skip(1).collect();
     let [listen, connect, file] = &arguments[..] else {
-        eprintln!("error: two sockets and a file are needed\nmend: record LISTEN CONNECT FILE");
-        return ExitCode::FAILURE;
+        return Failure::new(
+            "two sockets and a file are needed",
+            "record LISTEN CONNECT FILE",
+        )
+        .report();
     };
-    match record(listen.as_ref(), connect.as_ref(), file.as_ref()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}\nmend: see that the server listens and the paths are right");
-            ExitCode::FAILURE
-        }
-    }
+    record(listen.as_ref(), connect.as_ref(), file.as_ref())
+        .or_mend("see that the server listens and the paths are right")
+        .map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
 }
 
 /// Records one connection, until one side closes it.
