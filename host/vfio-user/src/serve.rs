@@ -58,9 +58,6 @@ const LAST_REPLY: Duration = Duration::from_secs(1);
 
 const TURNED_AWAY: &str = "turned a client away: another VM has the device";
 
-/// How long the log may take to write its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
-
 /// Serves the device to one VM after another, until a signal or the control
 /// socket ends it. `guarding` is the command that runs [`guard`], to which the
 /// paths of the sockets are added that the server has made. Says on stdout when
@@ -138,7 +135,7 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     service_manager.tell("STOPPING=1");
     server.end_clients();
     server.end_guard();
-    server.emulator.log().flush(LAST_LINES);
+    server.emulator.log().flush(Log::LAST_LINES);
     result
 }
 

@@ -42,9 +42,6 @@ const LOOK: Duration = Duration::from_secs(5);
 /// How long requests that are under way may take to be answered.
 const UNDER_WAY: Duration = Duration::from_millis(100);
 
-/// How long the log may take to write its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
-
 /// Serves the devices of a domain, from where a process before this one left
 /// them. stdin is the supervisor, as long as it is open; stdout is told when
 /// the guest is answered.
@@ -89,7 +86,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         supervised: true,
     };
     let result = process.run(&serving);
-    log.flush(LAST_LINES);
+    log.flush(Log::LAST_LINES);
     // The control socket's file is the supervisor's to remove: this process
     // may not even look at it.
     std::mem::forget(process);
