@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use vfio_user_server::{Broken, Connection};
-use vgpu_control::Devices;
+use vgpu_control::{Attachment, Devices};
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_readable};
@@ -116,7 +116,10 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let mut server = Server {
         listener,
         control_socket,
-        control: Devices::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
+        control: Devices::new(
+            Attachment::VfioUser,
+            vec![(options.device, Arc::clone(&emulator))],
+        ),
         signalled,
         emulator,
         clients: Clients::new(Arc::clone(&news), sandboxed),

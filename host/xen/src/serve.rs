@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use vgpu_control::Devices;
+use vgpu_control::{Attachment, Devices};
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_hung_up};
@@ -73,7 +73,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let devices = |_| machine(options, &kept, &log);
     let (emulators, serving) = answer_sandboxed(sandbox, server, devices)?;
-    let control = Devices::new("xen", emulators);
+    let control = Devices::new(Attachment::Xen, emulators);
     control.set_connected(true);
     let mut process = Process {
         control,
