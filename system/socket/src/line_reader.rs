@@ -44,15 +44,38 @@ impl<S: Read + AsFd> LineReader<S> {
             if let Some(line) = self.next_line(longest)? {
                 return Ok(line);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            let limit = Timespec::try_from(left).map_err(|_| LineError::TimedOut)?;
-            let mut fds = [PollFd::new(&self.source, PollFlags::IN)];
-            match poll(&mut fds, Some(&limit)) {
-                Ok(0) => return Err(LineError::TimedOut),
-                Ok(_) => self.take_in()?,
-                Err(Errno::INTR) => {}
-                Err(_) => return Err(LineError::Closed),
-            }
+            self.wait(deadline)?;
+        }
+    }
+
+    /// The next `length` bytes, where a line before them has said that so many follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineReader::receive`], but for length.
+    pub fn receive_exact(
+        &mut self,
+        deadline: Instant,
+        length: usize,
+    ) -> Result<Vec<u8>, LineError> {
+        while self.input.len() < length {
+            self.wait(deadline)?;
+        }
+        self.searched = 0;
+        let rest = self.input.split_off(length);
+        Ok(std::mem::replace(&mut self.input, rest))
+    }
+
+    /// Reads what comes, before the deadline.
+    fn wait(&mut self, deadline: Instant) -> Result<(), LineError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let limit = Timespec::try_from(left).map_err(|_| LineError::TimedOut)?;
+        let mut fds = [PollFd::new(&self.source, PollFlags::IN)];
+        match poll(&mut fds, Some(&limit)) {
+            Ok(0) => Err(LineError::TimedOut),
+            Ok(_) => self.take_in(),
+            Err(Errno::INTR) => Ok(()),
+            Err(_) => Err(LineError::Closed),
         }
     }
 
@@ -167,6 +190,27 @@ mod tests {
         ));
         assert!(matches!(
             reader.receive(deadline, LONGEST),
+            Err(LineError::Closed)
+        ));
+    }
+
+    #[test]
+    fn lines_and_blocks_follow_each_other() {
+        let (mut sender, mut reader) = pair();
+        sender.write_all(b"6\nblock\nno line").unwrap();
+        let deadline = Instant::now() + LONG;
+        assert_eq!(reader.receive(deadline, LONGEST).unwrap(), b"6");
+        assert!(reader.receive_ready(LONGEST).is_ok());
+        assert_eq!(reader.receive_exact(deadline, 0).unwrap(), b"");
+        assert!(matches!(
+            reader.receive_exact(Instant::now(), 14),
+            Err(LineError::TimedOut)
+        ));
+        sender.write_all(b"\n").unwrap();
+        drop(sender);
+        assert_eq!(reader.receive(deadline, LONGEST).unwrap(), b"no line");
+        assert!(matches!(
+            reader.receive_exact(deadline, 1),
             Err(LineError::Closed)
         ));
     }
