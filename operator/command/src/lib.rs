@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod ctl;
+mod device;
 mod emulator;
 mod vfio_user;
 mod xen;
