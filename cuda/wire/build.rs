@@ -1,4 +1,5 @@
 //! Generates the messages from the description.
+#![forbid(unsafe_code)]
 
 fn main() -> anyhow::Result<()> {
     let idl = vgpu_cuda_gen::for_build()?;

@@ -1,4 +1,5 @@
 //! Builds, demonstrates and tests the project: `cargo xtask`.
+#![forbid(unsafe_code)]
 
 mod acceptance;
 mod bench;

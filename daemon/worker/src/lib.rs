@@ -3,6 +3,7 @@
 //! [`serve`] makes the session's memory, gives up all rights that it does not
 //! need, checks that they are gone, and only then reads what the program sends.
 //! What commands mean is the [`Service`]'s.
+#![forbid(unsafe_code)]
 
 mod close;
 mod driver;

@@ -104,6 +104,9 @@ impl Line {
 }
 
 impl Log {
+    /// How long the last lines may take to be written where a process ends.
+    pub const LAST_LINES: Duration = Duration::from_secs(1);
+
     /// A log whose lines, each after `prefix`, go to `output`. Its thread runs
     /// when this returns, and makes no other system calls from then on than
     /// writing takes.

@@ -8,12 +8,13 @@ use vgpu_device::{DeviceConfig, Effects};
 use vgpu_runtime::Emulator;
 
 use crate::Service;
+use crate::attachment::Attachment;
 use crate::protocol::{Counters, Error, Greeting, Info, Registers};
 
 /// The devices of a process, as its control socket shows them.
 #[derive(Debug)]
 pub struct Devices {
-    attachment: &'static str,
+    attachment: Attachment,
     /// With their configurations; a request names one by its place here.
     devices: Vec<(DeviceConfig, Arc<Emulator>)>,
     started: Instant,
@@ -24,7 +25,7 @@ pub struct Devices {
 impl Devices {
     /// These devices, which get into VMs by `attachment`.
     #[must_use]
-    pub fn new(attachment: &'static str, devices: Vec<(DeviceConfig, Arc<Emulator>)>) -> Self {
+    pub fn new(attachment: Attachment, devices: Vec<(DeviceConfig, Arc<Emulator>)>) -> Self {
         Self {
             attachment,
             devices,
@@ -63,7 +64,11 @@ impl Devices {
 
 impl Service for Devices {
     fn greeting(&self) -> Greeting {
-        Greeting::new(self.attachment, env!("CARGO_PKG_VERSION"), self.count())
+        Greeting::new(
+            self.attachment.name(),
+            env!("CARGO_PKG_VERSION"),
+            self.count(),
+        )
     }
 
     fn registers(&self, device: u32) -> Result<Registers, Error> {

@@ -11,6 +11,7 @@
     deny(clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)
 )]
 
+mod attachment;
 mod client;
 mod connection;
 mod devices;
@@ -19,6 +20,7 @@ mod results;
 mod server;
 mod service;
 
+pub use attachment::Attachment;
 pub use client::{Client, ClientError};
 pub use devices::Devices;
 pub use server::Server;

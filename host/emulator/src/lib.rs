@@ -31,7 +31,7 @@ mod properties;
 pub use call::{Call, XenCall};
 pub use place::{INSTALLED, PROGRAM, places};
 pub use placement::placed;
-pub use properties::{DeviceProperties, as_qemu};
+pub use properties::{DeviceProperties, Kind, PROPERTIES, Property, as_qemu};
 pub use vgpu_xen::PlacedDevice;
 
 /// What it calls itself in the list of processes, where operators look for the command that they have typed.

@@ -17,52 +17,110 @@ pub struct DeviceProperties {
     pub slot: Option<Slot>,
 }
 
+/// What a property takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An id, which is hexadecimal.
+    Id,
+    /// A small number.
+    Number,
+    /// A number of bytes.
+    Size,
+    /// A slot of bus 0.
+    Slot,
+}
+
+impl Kind {
+    /// The parameter of a help, and its values in words.
+    fn help(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Id => ("ID", "0x0001 to 0xfffe"),
+            Self::Number => ("NUMBER", "0 to 255"),
+            Self::Size => ("SIZE", "a power of two from 4K to 16M"),
+            Self::Slot => ("SLOT", "0x00 to 0x1f"),
+        }
+    }
+
+    /// The values, in words.
+    #[must_use]
+    pub fn values(self) -> &'static str {
+        self.help().1
+    }
+}
+
 /// A property of a device.
-struct Property {
-    name: &'static str,
+#[derive(Debug)]
+pub struct Property {
+    /// Its name in a list.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
     /// Its value, where it has one.
     get: fn(&DeviceProperties) -> Option<String>,
     /// Gives it a value.
     set: fn(&mut DeviceProperties, &str) -> Result<(), String>,
 }
 
-const PROPERTIES: [Property; 7] = [
+/// All that there are.
+pub const PROPERTIES: [Property; 7] = [
     Property {
         name: "vendor-id",
+        kind: Kind::Id,
         get: |p| Some(shown(p.config.vendor_id)),
         set: |p, v| id(v).map(|id| p.config.vendor_id = id),
     },
     Property {
         name: "device-id",
+        kind: Kind::Id,
         get: |p| Some(shown(p.config.device_id)),
         set: |p, v| id(v).map(|id| p.config.device_id = id),
     },
     Property {
         name: "subsystem-vendor-id",
+        kind: Kind::Id,
         get: |p| Some(shown(p.config.subsystem_vendor_id)),
         set: |p, v| id(v).map(|id| p.config.subsystem_vendor_id = id),
     },
     Property {
         name: "subsystem-id",
+        kind: Kind::Id,
         get: |p| Some(shown(p.config.subsystem_id)),
         set: |p, v| id(v).map(|id| p.config.subsystem_id = id),
     },
     Property {
         name: "revision",
+        kind: Kind::Number,
         get: |p| Some(p.config.revision.to_string()),
         set: |p, v| revision(v).map(|revision| p.config.revision = revision),
     },
     Property {
         name: "bar0-size",
+        kind: Kind::Size,
         get: |p| Some(number::size(p.config.bar0_size.bytes().into())),
         set: |p, v| size(v).map(|size| p.config.bar0_size = size),
     },
     Property {
         name: "slot",
+        kind: Kind::Slot,
         get: |p| p.slot.map(|slot| format!("{:#04x}", u8::from(slot))),
         set: |p, v| slot(v).map(|slot| p.slot = Some(slot)),
     },
 ];
+
+/// The slots of devices for which none is chosen, as [`placed`](crate::placed) gives them.
+const FREE_SLOTS: &str = "0x18, then 0x19 …";
+
+impl Property {
+    /// Its line of a help.
+    #[must_use]
+    pub fn help(&self) -> String {
+        let (parameter, values) = self.kind.help();
+        let named = format!("{}={parameter}", self.name);
+        let default = (self.get)(&DeviceProperties::default());
+        let default = default.as_deref().unwrap_or(FREE_SLOTS);
+        format!("  {named:<24}{values} [default: {default}]")
+    }
+}
 
 impl FromStr for DeviceProperties {
     type Err = String;
@@ -189,6 +247,17 @@ mod tests {
             parse("bar0-size=16M").unwrap().config.bar0_size.bytes(),
             1 << 24
         );
+    }
+
+    #[test]
+    fn slots_begin_where_the_help_says() {
+        let slots: Vec<_> =
+            crate::placed(&[DeviceProperties::default(), DeviceProperties::default()])
+                .unwrap()
+                .iter()
+                .map(|device| format!("{:#04x}", u8::from(device.slot)))
+                .collect();
+        assert_eq!(FREE_SLOTS, format!("{} …", slots.join(", then ")));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 use vfio_user_server::{Broken, Connection};
-use vgpu_control::Devices;
+use vgpu_control::{Attachment, Devices};
 use vgpu_device::{Device, DeviceConfig};
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_readable};
@@ -54,9 +54,6 @@ const NO_ROOM: Duration = Duration::from_millis(10);
 const LAST_REPLY: Duration = Duration::from_secs(1);
 
 const TURNED_AWAY: &str = "turned a client away: another VM has the device";
-
-/// How long the log may take to write its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serves the device to one VM after another, until a signal or the control
 /// socket ends it. `guarding` is the command that runs [`guard`], to which the
@@ -117,7 +114,10 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let mut server = Server {
         listener,
         control_socket,
-        control: Devices::new("vfio-user", vec![(options.device, Arc::clone(&emulator))]),
+        control: Devices::new(
+            Attachment::VfioUser,
+            vec![(options.device, Arc::clone(&emulator))],
+        ),
         signalled,
         emulator,
         clients: Clients::new(Arc::clone(&news), sandboxed),
@@ -136,7 +136,7 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     service_manager.tell(State::Stopping);
     server.end_clients();
     server.end_guard();
-    server.emulator.log().flush(LAST_LINES);
+    server.emulator.log().flush(Log::LAST_LINES);
     result
 }
 

@@ -8,7 +8,7 @@ use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
 
-use vgpu_control::Devices;
+use vgpu_control::{Attachment, Devices};
 use vgpu_device::{Device, DeviceConfig, Effects};
 use vgpu_pci::capability::PortType;
 use vgpu_poll::{Poll, is_hung_up};
@@ -39,9 +39,6 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// How long requests that are under way may take to be answered.
 const UNDER_WAY: Duration = Duration::from_millis(100);
-
-/// How long the log may take to write its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Serves the devices of a domain, from where a process before this one left
 /// them. stdin is the supervisor, as long as it is open; stdout is told when
@@ -74,7 +71,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
     let log = Log::start("vgpu-stub: ", io::stderr()).map_err(cannot("start a thread"))?;
     let devices = |_| machine(options, &kept, &log);
     let (emulators, request_thread) = start_request_thread(sandbox, xen, devices)?;
-    let control = Devices::new("xen", emulators);
+    let control = Devices::new(Attachment::Xen, emulators);
     control.set_connected(true);
     let mut process = Process {
         control,
@@ -87,7 +84,7 @@ pub fn serve(options: &Options) -> Result<(), Error> {
         supervised: true,
     };
     let result = process.run(&request_thread);
-    log.flush(LAST_LINES);
+    log.flush(Log::LAST_LINES);
     // The control socket's file is the supervisor's to remove: this process
     // may not even look at it.
     std::mem::forget(process);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use vgpu_poll::Poll;
+use vgpu_runtime::Log;
 use vgpu_socket::LineReader;
 
 use crate::error::{Error, cannot};
@@ -19,9 +20,6 @@ const START: Duration = Duration::from_secs(5);
 
 /// How long it may take to end when it is told to, or says that it does.
 const END: Duration = Duration::from_secs(2);
-
-/// How long its log may take to end after it.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// It is ended when this is dropped.
 pub(crate) struct ServingProcess {
@@ -148,7 +146,7 @@ impl ServingProcess {
     /// Waits for the last lines of its log, now that it has ended.
     fn hear_the_rest(&self) {
         if let Some(relay) = &self.relay {
-            relay.finish(LAST_LINES);
+            relay.finish(Log::LAST_LINES);
         }
     }
 
@@ -255,7 +253,11 @@ mod tests {
         assert_eq!(news(&mut process), News::End);
         let began = Instant::now();
         assert!(matches!(process.end(), End::Died));
-        assert!(began.elapsed() < LAST_LINES / 2, "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Log::LAST_LINES / 2,
+            "{:?}",
+            began.elapsed()
+        );
     }
 
     #[test]

@@ -37,9 +37,6 @@ const SHORTAGE: Duration = Duration::from_millis(500);
 /// How often Xen is asked for the domain, where xenstore does not tell.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// How long the log may take to write its last lines.
-const LAST_LINES: Duration = Duration::from_secs(1);
-
 /// Emulates the devices of a domain until it is gone. `command` gives the command
 /// that runs [`serve`](crate::serve) with the same options. Says on stdout when
 /// the guest is answered, and to systemd.
@@ -105,7 +102,7 @@ pub fn supervise(options: &Options, command: impl Fn() -> Command) -> Result<(),
     };
     let result = supervisor.run();
     supervisor.end();
-    log.flush(LAST_LINES);
+    log.flush(Log::LAST_LINES);
     result
 }
 

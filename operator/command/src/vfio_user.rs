@@ -9,6 +9,7 @@ use vgpu_emulator::{Call, DeviceProperties};
 use vgpu_terminal::Failure;
 use vgpu_vfio_user::Options;
 
+use crate::device::{self, Trace};
 use crate::emulator;
 
 const EXAMPLES: &str = "\
@@ -33,20 +34,20 @@ Once the socket takes connections, this line is printed, and systemd notified:
 SIGTERM, SIGINT and SIGHUP end the server in order: its sockets are removed.
 
 Properties of --device, as of QEMU's -device vgpu-stub:
-  vendor-id=ID            0x0001 to 0xfffe [default: 0x1af4]
-  device-id=ID            0x0001 to 0xfffe [default: 0x1111]
-  subsystem-vendor-id=ID  0x0001 to 0xfffe [default: 0x1af4]
-  subsystem-id=ID         0x0001 to 0xfffe [default: 0x1111]
-  revision=NUMBER         0 to 255 [default: 1]
-  bar0-size=SIZE          a power of two from 4K to 16M [default: 4K]
+{properties}
 
 Exit code:
   0  ended by a signal or by 'vgpu-stub ctl shutdown'
   2  could not run: wrong usage, or a socket that cannot be had";
 
+fn help() -> String {
+    let details = DETAILS.replace("{properties}", &device::of_device());
+    format!("{EXAMPLES}\n\n{details}")
+}
+
 /// Serve the device to stock QEMU or Cloud Hypervisor, by vfio-user.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
+#[command(after_help = EXAMPLES, after_long_help = help())]
 pub(crate) struct Args {
     /// The socket that QEMU connects to; made here, and removed at the end
     #[arg(long, value_name = "PATH")]
@@ -67,12 +68,6 @@ pub(crate) struct Args {
     /// Show in the log what the guest does; the log takes 100 lines per second
     #[arg(long, value_enum)]
     trace: Option<Trace>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Trace {
-    /// Each access to config space and BAR0, and each reset
-    Access,
 }
 
 /// Becomes the server.

@@ -12,6 +12,7 @@ use vgpu_terminal::Failure;
 use vgpu_xen::{Options, clean_up, control_path};
 use xen_dm::DomainId;
 
+use crate::device::{self, Trace};
 use crate::emulator;
 
 /// The domain that this program runs in.
@@ -46,13 +47,7 @@ command is given again, which goes on with all registers, or --clean-up, which
 takes the device away.
 
 Properties of --device, each device's in one list:
-  slot=SLOT               0x00 to 0x1f [default: 0x18, then 0x19 …]
-  vendor-id=ID            0x0001 to 0xfffe [default: 0x1af4]
-  device-id=ID            0x0001 to 0xfffe [default: 0x1111]
-  subsystem-vendor-id=ID  0x0001 to 0xfffe [default: 0x1af4]
-  subsystem-id=ID         0x0001 to 0xfffe [default: 0x1111]
-  revision=NUMBER         0 to 255 [default: 1]
-  bar0-size=SIZE          a power of two from 4K to 16M [default: 4K]
+{properties}
 
 In xenstore, each device has /local/domain/N/device/vgpu/I and
 /local/domain/0/backend/vgpu/N/I. They are removed at the end.
@@ -60,6 +55,11 @@ In xenstore, each device has /local/domain/N/device/vgpu/I and
 Exit code:
   0  the domain is gone, or the end was asked for by a signal or 'ctl shutdown'
   2  could not run, or the device had to be given up";
+
+fn help() -> String {
+    let details = DETAILS.replace("{properties}", &device::of_placed_device());
+    format!("{EXAMPLES}\n\n{details}")
+}
 
 /// Ids that guests may have: all below `DOMID_FIRST_RESERVED` of Xen's
 /// `xen/include/public/xen.h`, but dom0's.
@@ -98,7 +98,7 @@ fn uid_base(text: &str) -> Result<u32, String> {
 
 /// Emulate the device for a guest of Xen, in dom0.
 #[derive(clap::Args)]
-#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{DETAILS}"))]
+#[command(after_help = EXAMPLES, after_long_help = help())]
 pub(crate) struct Args {
     /// The domain's number, as xl list shows it
     #[arg(long, value_name = "N", value_parser = domain, allow_negative_numbers = true)]
@@ -140,12 +140,6 @@ pub(crate) struct Args {
     /// Ignored: words for who looks at the list of processes
     #[arg(last = true, hide = true)]
     shown: Vec<OsString>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Trace {
-    /// Each access to config space and BAR0, and each reset
-    Access,
 }
 
 /// Becomes the emulator of a domain, or cleans up after one.

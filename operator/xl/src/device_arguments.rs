@@ -3,7 +3,7 @@
 //! takes (hw/core/qdev-properties.c, hw/pci/pci.c).
 
 use serde_json::Value;
-use vgpu_emulator::{DeviceProperties, number};
+use vgpu_emulator::{DeviceProperties, Kind, PROPERTIES, number};
 use vgpu_pci::Slot;
 use vgpu_terminal::Failure;
 
@@ -13,97 +13,90 @@ use crate::DeviceOption;
 pub(super) struct Property {
     pub(super) name: &'static str,
     /// What it takes, in words.
-    pub(super) takes: &'static str,
-    /// The emulator's property; none where the device is as this says anyway,
-    /// or where the value cannot be.
-    own: fn(&Value) -> Result<Option<String>, Refused>,
+    pub(super) takes: String,
+    meaning: Meaning,
 }
 
+enum Meaning {
+    /// A property of the emulator's too.
+    Own(&'static vgpu_emulator::Property),
+    /// The device is so anyway where this holds, and cannot be else.
+    Fixed(Holds),
+}
+
+/// Whether a value is the one that the device has.
+type Holds = fn(&Value) -> bool;
+
 /// A value that is not taken.
-pub(super) struct Refused;
+struct Refused;
 
 /// The device, as QEMU's `-device` has it.
 pub(super) const DEVICE: &str = "vgpu-stub";
 
-pub(super) const PROPERTIES: [Property; 13] = [
-    Property {
-        name: "addr",
-        takes: "slot of bus pci.0, 0 to 1f in hexadecimal, perhaps with function .0",
-        own: |value| {
-            let slot = slot(value).ok_or(Refused)?;
-            Ok(Some(format!("slot={:#x}", u8::from(slot))))
-        },
-    },
-    Property {
-        name: "bar0-size",
-        takes: "size, a power of two from 4K to 16M",
-        own: |value| {
-            Ok(Some(format!(
-                "bar0-size={}",
-                number::size(size(value).ok_or(Refused)?)
-            )))
-        },
-    },
-    Property {
-        name: "bus",
-        takes: "pci.0",
-        own: |value| nothing(value.as_str() == Some("pci.0")),
-    },
-    Property {
-        name: "command_serr_enable",
-        takes: "on",
-        own: |value| nothing(switch(value) == Some(true)),
-    },
-    Property {
-        name: "device-id",
-        takes: "number, 0x0001 to 0xfffe",
-        own: |value| id("device-id", value),
-    },
-    Property {
-        name: "id",
-        takes: "name",
-        own: |value| nothing(value.is_string()),
-    },
-    Property {
-        name: "multifunction",
-        takes: "off",
-        own: |value| nothing(switch(value) == Some(false)),
-    },
-    Property {
-        name: "revision",
-        takes: "number, 0 to 255",
-        own: |value| {
-            let revision = number(value).ok_or(Refused)?;
-            Ok(Some(format!("revision={revision}")))
-        },
-    },
+/// What every PCI device has in QEMU: what it takes here, and whether a value is that.
+const FIXED: [(&str, &str, Holds); 6] = [
+    ("bus", "pci.0", |value| value.as_str() == Some("pci.0")),
+    ("command_serr_enable", "on", |value| {
+        switch(value) == Some(true)
+    }),
+    ("id", "name", Value::is_string),
+    ("multifunction", "off", |value| switch(value) == Some(false)),
     // Without a ROM, its BAR is not there either way.
-    Property {
-        name: "rombar",
-        takes: "0 or 1",
-        own: |value| nothing(matches!(number(value), Some(0 | 1))),
-    },
-    Property {
-        name: "romfile",
-        takes: "nothing: there is no ROM",
-        own: |value| nothing(value.as_str() == Some("")),
-    },
-    Property {
-        name: "subsystem-id",
-        takes: "number, 0x0001 to 0xfffe",
-        own: |value| id("subsystem-id", value),
-    },
-    Property {
-        name: "subsystem-vendor-id",
-        takes: "number, 0x0001 to 0xfffe",
-        own: |value| id("subsystem-vendor-id", value),
-    },
-    Property {
-        name: "vendor-id",
-        takes: "number, 0x0001 to 0xfffe",
-        own: |value| id("vendor-id", value),
-    },
+    ("rombar", "0 or 1", |value| {
+        matches!(number(value), Some(0 | 1))
+    }),
+    ("romfile", "nothing: there is no ROM", |value| {
+        value.as_str() == Some("")
+    }),
 ];
+
+/// All properties, by name.
+pub(super) fn all() -> Vec<Property> {
+    let own = PROPERTIES.iter().map(|property| {
+        let values = property.kind.values();
+        let (name, takes) = match property.kind {
+            Kind::Id | Kind::Number => (property.name, format!("number, {values}")),
+            Kind::Size => (property.name, format!("size, {values}")),
+            // QEMU's name for the slot, and its digits.
+            Kind::Slot => (
+                "addr",
+                "slot of bus pci.0, 0 to 1f in hexadecimal, perhaps with function .0".to_owned(),
+            ),
+        };
+        let meaning = Meaning::Own(property);
+        Property {
+            name,
+            takes,
+            meaning,
+        }
+    });
+    let fixed = FIXED.iter().map(|&(name, takes, holds)| Property {
+        name,
+        takes: takes.to_owned(),
+        meaning: Meaning::Fixed(holds),
+    });
+    let mut all: Vec<_> = own.chain(fixed).collect();
+    all.sort_by_key(|property| property.name);
+    all
+}
+
+impl Property {
+    /// The emulator's property; none where the device is as this says anyway.
+    fn own(&self, value: &Value) -> Result<Option<String>, Refused> {
+        let own = match self.meaning {
+            Meaning::Fixed(holds) => return holds(value).then_some(None).ok_or(Refused),
+            Meaning::Own(own) => own,
+        };
+        let taken = match own.kind {
+            Kind::Id => number(value).map(|id| format!("{id:#06x}")),
+            Kind::Number => number(value).map(|number| number.to_string()),
+            Kind::Size => size(value).map(number::size),
+            Kind::Slot => slot(value).map(|slot| format!("{:#x}", u8::from(slot))),
+        };
+        let taken = taken.ok_or(Refused)?;
+        Ok(Some(format!("{}={taken}", own.name)))
+    }
+}
 
 /// The properties of a device, as `vgpu-stub xen` takes them.
 pub(super) fn properties(value: &str, option: &DeviceOption) -> Result<String, Failure> {
@@ -113,14 +106,16 @@ pub(super) fn properties(value: &str, option: &DeviceOption) -> Result<String, F
             format!("see -device {DEVICE},help of this device model for what it takes"),
         )
     };
+    let all = all();
     let mut own = Vec::new();
     for (name, value) in option.properties().filter(|(name, _)| *name != "driver") {
-        let property = PROPERTIES.iter().find(|property| property.name == name);
+        let property = all.iter().find(|property| property.name == name);
         let property = property.ok_or_else(|| {
-            let names = PROPERTIES.map(|property| property.name).join(", ");
+            let names: Vec<_> = all.iter().map(|property| property.name).collect();
+            let names = names.join(", ");
             refused(format!("there is no property '{name}'; there are {names}"))
         })?;
-        let words = (property.own)(value).map_err(|Refused| {
+        let words = property.own(value).map_err(|Refused| {
             let shown = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
@@ -133,16 +128,6 @@ pub(super) fn properties(value: &str, option: &DeviceOption) -> Result<String, F
         own.parse::<DeviceProperties>().map_err(refused)?;
     }
     Ok(own)
-}
-
-/// What the device is anyway.
-fn nothing(is_so: bool) -> Result<Option<String>, Refused> {
-    is_so.then_some(None).ok_or(Refused)
-}
-
-fn id(name: &str, value: &Value) -> Result<Option<String>, Refused> {
-    let id = number(value).ok_or(Refused)?;
-    Ok(Some(format!("{name}={id:#06x}")))
 }
 
 /// A slot as QEMU's `addr` has it: hexadecimal, with or without 0x, and

@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, Stdio};
 use vgpu_terminal::Failure;
 
 use super::background;
-use super::device_arguments::{DEVICE, PROPERTIES, properties};
+use super::device_arguments::{self, DEVICE, properties};
 use crate::device_option::{DeviceOption, is_help};
 
 /// The name by which this program knows what it is to be.
@@ -206,7 +206,7 @@ fn help_on_ours() -> ExitCode {
     let mut out = io::stdout().lock();
     // Who closes it has seen enough.
     let _ = writeln!(out, "{DEVICE} options:");
-    for property in PROPERTIES {
+    for property in device_arguments::all() {
         let _ = writeln!(out, "  {}=<{}>", property.name, property.takes);
     }
     ExitCode::SUCCESS

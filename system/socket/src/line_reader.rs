@@ -43,14 +43,37 @@ impl<S: Read + AsFd> LineReader<S> {
             if let Some(line) = self.next_line(longest)? {
                 return Ok(line);
             }
-            let left = deadline.saturating_duration_since(Instant::now());
-            match is_readable(&self.source, left) {
-                Ok(true) => self.take_in()?,
-                Ok(false) if Instant::now() >= deadline => return Err(LineError::TimedOut),
-                // A signal has come.
-                Ok(false) => {}
-                Err(_) => return Err(LineError::Closed),
-            }
+            self.wait(deadline)?;
+        }
+    }
+
+    /// The next `length` bytes, where a line before them has said that so many follow.
+    ///
+    /// # Errors
+    ///
+    /// As [`LineReader::receive`], but for length.
+    pub fn receive_exact(
+        &mut self,
+        deadline: Instant,
+        length: usize,
+    ) -> Result<Vec<u8>, LineError> {
+        while self.input.len() < length {
+            self.wait(deadline)?;
+        }
+        self.searched = 0;
+        let rest = self.input.split_off(length);
+        Ok(std::mem::replace(&mut self.input, rest))
+    }
+
+    /// Reads what comes, before the deadline.
+    fn wait(&mut self, deadline: Instant) -> Result<(), LineError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match is_readable(&self.source, left) {
+            Ok(true) => self.take_in(),
+            Ok(false) if Instant::now() >= deadline => Err(LineError::TimedOut),
+            // A signal has come.
+            Ok(false) => Ok(()),
+            Err(_) => Err(LineError::Closed),
         }
     }
 
@@ -172,6 +195,27 @@ mod tests {
         ));
         assert!(matches!(
             reader.receive(deadline, LONGEST),
+            Err(LineError::Closed)
+        ));
+    }
+
+    #[test]
+    fn lines_and_blocks_follow_each_other() {
+        let (mut sender, mut reader) = pair();
+        sender.write_all(b"6\nblock\nno line").unwrap();
+        let deadline = Instant::now() + LONG;
+        assert_eq!(reader.receive(deadline, LONGEST).unwrap(), b"6");
+        assert!(reader.receive_ready(LONGEST).is_ok());
+        assert_eq!(reader.receive_exact(deadline, 0).unwrap(), b"");
+        assert!(matches!(
+            reader.receive_exact(Instant::now(), 14),
+            Err(LineError::TimedOut)
+        ));
+        sender.write_all(b"\n").unwrap();
+        drop(sender);
+        assert_eq!(reader.receive(deadline, LONGEST).unwrap(), b"no line");
+        assert!(matches!(
+            reader.receive_exact(deadline, 1),
             Err(LineError::Closed)
         ));
     }

@@ -1,4 +1,5 @@
 //! What the project is tested with: a cache, packages of Debian and Ubuntu, steps with progress, virtual machines.
+#![forbid(unsafe_code)]
 
 pub mod cache;
 pub mod channel;

@@ -432,7 +432,8 @@ fn ensure_program(path: &Path) -> Result<()> {
 }
 
 /// A path as the value of one of QEMU's options, where a comma ends a value unless it is doubled.
-fn option_value(path: &Path) -> String {
+#[must_use]
+pub fn option_value(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 

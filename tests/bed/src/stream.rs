@@ -1,19 +1,22 @@
 //! A UNIX socket that is read by lines and blocks, each with a deadline.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::Write;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
+use vgpu_socket::LineReader;
 
 /// How long a write may wait for the other side to make room.
 const WRITE_LIMIT: Duration = Duration::from_secs(30);
 
+/// As long as may be: QEMU's answers are long, and it is trusted here.
+const LONGEST: usize = usize::MAX;
+
 /// What came too early stays here for the next read, so a read that ran out of time loses nothing.
 #[derive(Debug)]
 pub struct Stream {
-    socket: UnixStream,
-    buffer: Vec<u8>,
+    reader: LineReader<UnixStream>,
 }
 
 impl Stream {
@@ -24,8 +27,7 @@ impl Stream {
     pub fn new(socket: UnixStream) -> Result<Self> {
         socket.set_write_timeout(Some(WRITE_LIMIT))?;
         Ok(Self {
-            socket,
-            buffer: Vec::new(),
+            reader: LineReader::new(socket),
         })
     }
 
@@ -34,20 +36,9 @@ impl Stream {
     /// # Errors
     /// At the `deadline`, or when the other side has closed the connection.
     pub fn read_line(&mut self, deadline: Instant) -> Result<String> {
-        let mut searched = 0;
-        loop {
-            if let Some(found) = self.buffer[searched..]
-                .iter()
-                .position(|&byte| byte == b'\n')
-            {
-                let line: Vec<u8> = self.buffer.drain(..=searched + found).collect();
-                return Ok(String::from_utf8_lossy(&line)
-                    .trim_end_matches(['\r', '\n'])
-                    .to_string());
-            }
-            searched = self.buffer.len();
-            self.fill(deadline)?;
-        }
+        let line = self.reader.receive(deadline, LONGEST)?;
+        let line = String::from_utf8_lossy(&line);
+        Ok(line.trim_end_matches('\r').to_owned())
     }
 
     /// The next `length` bytes.
@@ -55,10 +46,7 @@ impl Stream {
     /// # Errors
     /// As [`Self::read_line`].
     pub fn read_exact(&mut self, length: usize, deadline: Instant) -> Result<Vec<u8>> {
-        while self.buffer.len() < length {
-            self.fill(deadline)?;
-        }
-        Ok(self.buffer.drain(..length).collect())
+        Ok(self.reader.receive_exact(deadline, length)?)
     }
 
     /// Writes all of `bytes`.
@@ -66,33 +54,11 @@ impl Stream {
     /// # Errors
     /// When the other side has closed the connection, or makes no room for half a minute.
     pub fn write_all(&mut self, bytes: &[u8]) -> Result<()> {
-        self.socket
+        let socket = self.reader.get_mut();
+        socket
             .write_all(bytes)
             .context("cannot write to the connection")
     }
-
-    fn fill(&mut self, deadline: Instant) -> Result<()> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            bail!("it ran out of time");
-        }
-        self.socket.set_read_timeout(Some(left))?;
-        let mut chunk = [0; 4096];
-        match self.socket.read(&mut chunk) {
-            Ok(0) => bail!("the connection was closed"),
-            Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
-            Err(error) if is_transient(&error) => {}
-            Err(error) => return Err(error).context("cannot read from the connection"),
-        }
-        Ok(())
-    }
-}
-
-fn is_transient(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
 }
 
 #[cfg(test)]
@@ -122,7 +88,7 @@ mod tests {
         peer.write_all(b"half").unwrap();
         assert_eq!(
             stream.read_line(soon()).unwrap_err().to_string(),
-            "it ran out of time"
+            "no answer in time"
         );
         peer.write_all(b" a line\n").unwrap();
         assert_eq!(stream.read_line(soon()).unwrap(), "half a line");

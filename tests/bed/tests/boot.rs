@@ -197,7 +197,7 @@ fn commands_keep_their_output_apart() -> Result<()> {
         .run_within("sleep 3; echo late", Duration::from_millis(100))
         .unwrap_err();
     assert!(
-        format!("{error:#}").contains("did not run \"sleep 3; echo late\": it ran out of time"),
+        format!("{error:#}").contains("did not run \"sleep 3; echo late\": no answer in time"),
         "{error:#}"
     );
     assert_eq!(guest.run("echo next")?.success()?, "next\n");

@@ -9,10 +9,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Error, Result, anyhow, bail};
 use serde_json::{Value, json};
 use vgpu_bed::listener::Listener;
+use vgpu_bed::machine::option_value;
 use vgpu_bed::process::{self, Process};
 use vgpu_bed::qmp::Qmp;
 use vgpu_bed::run_folder::RunFolder;
 use vgpu_bed::stream::Stream;
+use vgpu_terminal::shell::quoted;
 
 /// The processor's flags that stand for defects of the emulation under Xen:
 /// dom0 dies with SMAP, HVM guests restart at RDTSCP, and Xen panics in its idle loop at MWAIT.
@@ -143,14 +145,14 @@ impl Machine {
     pub(crate) fn save(&mut self, state: &Path) -> Result<()> {
         self.qmp.execute("stop", Value::Null)?;
         self.prepare_migration()?;
-        let uri = format!("exec:cat > {}", shell_word(state));
+        let uri = format!("exec:cat > {}", quoted(state));
         self.qmp.execute("migrate", json!({ "uri": uri }))?;
         self.wait_migration()
     }
 
     fn restore(&mut self, state: &Path) -> Result<()> {
         self.prepare_migration()?;
-        let uri = format!("exec:cat {}", shell_word(state));
+        let uri = format!("exec:cat {}", quoted(state));
         self.qmp
             .execute("migrate-incoming", json!({ "uri": uri }))?;
         self.wait_migration()?;
@@ -217,25 +219,4 @@ const PANICS: [&str; 2] = ["Panic on CPU", "Kernel panic"];
 /// The folder of the run that dom0 finds at `/host`.
 pub(crate) fn host_folder(folder: &RunFolder) -> PathBuf {
     folder.path().join("host")
-}
-
-/// A path as the value of one of QEMU's options, where a comma ends a value unless it is doubled.
-fn option_value(path: &Path) -> String {
-    path.display().to_string().replace(',', ",,")
-}
-
-/// A path as one word of a shell's command.
-fn shell_word(path: &Path) -> String {
-    format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn odd_paths_are_quoted() {
-        assert_eq!(option_value(Path::new("/tmp/a,b")), "/tmp/a,,b");
-        assert_eq!(shell_word(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
-    }
 }

@@ -206,7 +206,7 @@ fn a_hung_machine_is_ended_in_time() -> Result<()> {
         started.elapsed() >= Duration::from_secs(16) && started.elapsed() < Duration::from_secs(40)
     );
     assert!(text.contains("\n    | starting"), "{text}");
-    assert!(text.contains("it ran out of time"), "{text}");
+    assert!(text.contains("no answer in time"), "{text}");
     remove_logs(&text)
 }
 

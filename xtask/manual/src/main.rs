@@ -1,6 +1,7 @@
 //! Writes the manual pages and completions of a command: `vgpu-manual COMMAND FOLDER`.
 //!
 //! A program of its own, so that `cargo xtask` is built without the commands: it runs this one for packages alone.
+#![forbid(unsafe_code)]
 
 mod completions;
 mod manual;

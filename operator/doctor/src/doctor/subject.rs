@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+pub(super) use vgpu_control::Attachment;
 use vgpu_control::protocol::{Greeting, Info};
 use vgpu_control::{Client, ClientError};
 use vgpu_terminal::shell::this_command;
@@ -20,17 +21,6 @@ use super::qmp::{Qmp, QmpError};
 use super::toolstack::Toolstack;
 use super::unix_sockets::is_same;
 use crate::check::ids::Ids;
-
-/// How the device gets into the VM.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Attachment {
-    /// Built into QEMU.
-    Qemu,
-    /// In a process that QEMU connects to.
-    VfioUser,
-    /// In a process beside QEMU, on Xen.
-    Xen,
-}
 
 /// A VM, as far as it was found.
 #[derive(Debug)]
@@ -155,13 +145,7 @@ impl Subject {
         if named.is_some() || self.toolstack != Toolstack::None {
             return named.or(Some(Attachment::Xen));
         }
-        let told = self
-            .told()
-            .and_then(|(greeting, _)| match greeting.attachment.as_str() {
-                "xen" => Some(Attachment::Xen),
-                "vfio-user" => Some(Attachment::VfioUser),
-                _ => None,
-            });
+        let told = self.told().and_then(|(greeting, _)| greeting.attachment());
         told.or_else(|| {
             let machine = self.machine()?;
             [OWN, VFIO_USER]

@@ -11,7 +11,7 @@ use rustix::io::retry_on_intr;
 use serde_json::Value;
 use tempfile::TempDir;
 use vgpu_control::protocol::{Command, Id, LONGEST_REPLY, LONGEST_REQUEST, Request};
-use vgpu_control::{Devices, Server};
+use vgpu_control::{Attachment, Devices, Server};
 use vgpu_device::DeviceConfig;
 use vgpu_runtime::Emulator;
 use vgpu_socket::Listener;
@@ -61,7 +61,7 @@ fn play(bytes: &[u8], server: &mut Server) {
         let emulator = Emulator::new(device(0).0, false, LOG.clone());
         (DeviceConfig::default(), Arc::new(emulator))
     });
-    let service = Devices::new("fuzz", emulators.collect());
+    let service = Devices::new(Attachment::VfioUser, emulators.collect());
     let mut clients: [Option<Client>; CLIENTS] = Default::default();
     let mut input = Input::new(bytes);
     while !input.is_empty() {

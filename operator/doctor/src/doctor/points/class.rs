@@ -46,7 +46,7 @@ pub(super) fn mends(subject: &Subject) -> Vec<Mend> {
         Some(Attachment::Qemu) => vec![Mend::host(
             "cargo xtask qemu  # prints the path of a QEMU to start the VM with",
         )],
-        _ => vec![Mend::host(
+        Some(Attachment::Xen) | None => vec![Mend::host(
             "vgpu-stub --version  # install this release's program",
         )],
     }

@@ -96,7 +96,7 @@ fn xl(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
             seen.note(format!("{from}: -device {devices}, for a QEMU that has it"));
             Ok(())
         }
-        (false, None, _) => Err(Trouble::fault(
+        (false, None, Some(Attachment::VfioUser | Attachment::Xen) | None) => Err(Trouble::fault(
             format!("{from}: -device {OWN}, and no device model that knows it"),
             [configure()],
         )),
@@ -199,7 +199,9 @@ fn qemu(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
                     Mend::host(format!("vgpu-stub vfio-user --socket {SOCKET} &")),
                     Mend::on(Place::QemuArguments, arguments::served(SOCKET)),
                 ],
-                _ => vec![Mend::on(Place::QemuArguments, format!("-device {OWN}"))],
+                Some(Attachment::Qemu | Attachment::Xen) | None => {
+                    vec![Mend::on(Place::QemuArguments, format!("-device {OWN}"))]
+                }
             },
         ));
     }

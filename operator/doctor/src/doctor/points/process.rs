@@ -34,7 +34,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
     match subject.attachment {
         Some(Attachment::VfioUser) if subject.qemu.is_some() => servers(subject, seen),
         Some(Attachment::Xen) => emulator(subject, seen),
-        _ => control_answers(subject, seen),
+        Some(Attachment::VfioUser | Attachment::Qemu) | None => control_answers(subject, seen),
     }
 }
 
