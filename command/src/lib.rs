@@ -15,7 +15,8 @@ use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use vgpu_terminal::{Failure, misused};
+use vgpu_terminal::Failure;
+use vgpu_usage::misused;
 
 const EXAMPLES: &str = "\
 Examples:

@@ -244,3 +244,14 @@ pub enum Operand<'a> {
     /// A label: the place in [`Function::instructions`], which may be its end.
     Label(u32),
 }
+
+impl<'a> Operand<'a> {
+    /// Both of [`Operand::Pair`]; of any other, itself alone.
+    #[must_use]
+    pub fn halves(&self) -> (&Self, Option<&Self>) {
+        match self {
+            Self::Pair(pair) => (&pair[0], Some(&pair[1])),
+            other => (other, None),
+        }
+    }
+}

@@ -268,12 +268,12 @@ impl Decoder<'_, '_> {
             Shape::PredicateResult => read.all.push(self.predicate(written, true)?),
             Shape::PredicateSource => read.all.push(self.predicate(written, false)?),
             Shape::Predicates => {
-                let (first, second) = pair(written);
+                let (first, second) = written.halves();
                 read.all.push(self.predicate(first, true)?);
                 read.all.push(self.optional_predicate(second)?);
             }
             Shape::ResultAndPredicate => {
-                let (first, second) = pair(written);
+                let (first, second) = written.halves();
                 read.all
                     .push(self.result(first, width(Width::Exactly(Type::B32)))?);
                 read.all.push(self.optional_predicate(second)?);
@@ -490,12 +490,5 @@ impl Decoder<'_, '_> {
             _ => Err("an argument that is neither a parameter nor a register".to_string()),
         };
         list.iter().map(one).collect()
-    }
-}
-
-fn pair<'w, 'a>(written: &'w Written<'a>) -> (&'w Written<'a>, Option<&'w Written<'a>>) {
-    match written {
-        Written::Pair(pair) => (&pair[0], Some(&pair[1])),
-        other => (other, None),
     }
 }

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use vgpu_terminal::{Failure, misused};
+use vgpu_terminal::Failure;
+use vgpu_usage::misused;
 use vgpu_xl::{device_model, xl_config};
 
 const EXAMPLES: &str = "\

@@ -1,8 +1,10 @@
 //! What clap says of a command that is misused, in the project's two lines.
+//!
+//! A crate of its own: the programs that guests reach have `vgpu-terminal`, and no clap.
+#![forbid(unsafe_code)]
 
 use clap::error::ErrorKind;
-
-use crate::Failure;
+use vgpu_terminal::Failure;
 
 /// Prints help or the version where these were asked for, and ends the process; else, clap's report in two lines.
 #[must_use]
