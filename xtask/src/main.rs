@@ -7,6 +7,7 @@ mod checkout;
 mod cuda;
 mod demo;
 mod fuzz;
+mod history;
 mod manual;
 mod package;
 mod programs;
