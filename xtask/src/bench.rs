@@ -6,6 +6,7 @@ mod conditions;
 mod cuda;
 mod density;
 mod guests;
+mod model;
 mod options;
 mod qemu;
 mod report;
@@ -31,6 +32,7 @@ enum Benchmark {
     VfioUser(vfio_user::Options),
     Qemu(Comparing),
     Xen(Comparing),
+    Model(model::Options),
     Density(density::Options),
     Cuda(cuda::Options),
     Report(chart::Options),
@@ -42,6 +44,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Benchmark::VfioUser(options) => vfio_user::run(options, steps),
         Benchmark::Qemu(options) => qemu::run(options, steps),
         Benchmark::Xen(options) => xen::run(options, steps),
+        Benchmark::Model(options) => model::run(options, steps),
         Benchmark::Density(options) => density::run(options, steps),
         Benchmark::Cuda(options) => cuda::run(options, steps),
         Benchmark::Report(options) => chart::run(options),

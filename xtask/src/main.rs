@@ -8,6 +8,7 @@ mod checkout;
 mod cuda;
 mod demo;
 mod fuzz;
+mod history;
 mod manual;
 mod package;
 mod programs;

@@ -1,7 +1,7 @@
 //! `cargo xtask soak`: tests that go on for minutes, most with machines, of which `cargo xtask test` does a fiftieth.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, anyhow};
 use clap::Args;
@@ -14,6 +14,7 @@ use vgpu_terminal::OrMend;
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::history::Commit;
 use crate::package;
 use crate::qemu::{self, Source, Variant};
 use crate::test::{XEN_SUITE, bed_tests, build_programs, cargo, tests, xen_scenarios};
@@ -25,8 +26,12 @@ Examples:
   cargo xtask soak unplug --suite trixie        on another QEMU
   cargo xtask soak hostile-guest --times 500    for ten times as long
   cargo xtask soak cuda-kills                   without machines
+  cargo xtask soak upgrade --from COMMIT        from the packages of another commit
 
 Exit code: 0 if it passed, 1 otherwise.";
+
+/// The last commit whose packages have one program, which served too.
+const ONE_PROGRAM: &str = "de410776f4866997a298c6abeffc494a9e71773f";
 
 /// Run a test for longer than `cargo xtask test` does
 #[derive(Debug, Args)]
@@ -42,6 +47,10 @@ pub(crate) struct Options {
     /// The release of Debian whose QEMU has the device
     #[arg(long, value_name = "CODENAME", default_value = "bookworm")]
     suite: String,
+
+    /// The commit whose packages the soak "upgrade" upgrades; without it, the last one whose packages had one program
+    #[arg(long, value_name = "COMMIT", default_value = ONE_PROGRAM, hide_default_value = true)]
+    from: String,
 }
 
 /// A test that goes on for as long as it is told to, by `vgpu_bed::soak`.
@@ -64,11 +73,13 @@ enum Machines {
     Stock,
     /// The Xen of XCP-ng 8.3. What a scenario does has its own length.
     OlderXen,
+    /// The newest Xen, and the packages of an older commit. What the scenario does has its own length.
+    OlderPackages,
     /// There are none.
     None,
 }
 
-const SOAKS: [Soak; 7] = [
+const SOAKS: [Soak; 8] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -110,6 +121,14 @@ const SOAKS: [Soak; 7] = [
         only: "",
     },
     Soak {
+        name: "upgrade",
+        about: "4 minutes: an older package upgraded in dom0 under a VM; 10 more to build that package, once",
+        machines: Machines::OlderPackages,
+        package: "vgpu-suites",
+        suite: "xen",
+        only: "upgrade --ignored",
+    },
+    Soak {
         name: "cuda-kills",
         about: "2 minutes: a CUDA program, its worker and vgpud, killed at any moment, each 100 times, all at once 50 times",
         machines: Machines::None,
@@ -138,7 +157,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         .find(|soak| soak.name == name)
         .ok_or_else(|| anyhow!("there is no soak {name:?}"))
         .or_mend(format!("Name one of these:\n{}", list().trim_end()))?;
-    let mut environment = soak.machines.environment(&options.suite, steps)?;
+    let mut environment = soak.machines.environment(options, steps)?;
     environment.push((TIMES, options.times.to_string().into()));
     match soak.machines {
         Machines::None => {
@@ -164,16 +183,34 @@ fn list() -> String {
 
 impl Machines {
     /// Builds what they need, and how the tests are told where it is.
-    fn environment(self, suite: &str, steps: &Steps) -> Result<Vec<(&'static str, OsString)>> {
+    fn environment(
+        self,
+        options: &Options,
+        steps: &Steps,
+    ) -> Result<Vec<(&'static str, OsString)>> {
         if matches!(self, Self::None) {
             return Ok(Vec::new());
         }
         let cache = Cache::open()?;
+        // First what fails soon, where a commit is missing.
+        let older = match self {
+            Self::OlderPackages => Some(Commit::find(&options.from)?.packages(&cache, steps)?),
+            _ => None,
+        };
         let programs = build_programs(steps)?;
         if matches!(self, Self::OlderXen) {
             return older_xen_environment(&cache, programs, steps);
         }
-        let source = Source::Suite(Suite::debian(suite));
+        if let Some(older) = older {
+            let packages = build_packages(&programs, steps)?;
+            Bed::open(&cache, steps, XenVersion::default())?;
+            return Ok(vec![
+                ("VGPU_STUB_PROGRAMS", programs.into()),
+                ("VGPU_STUB_PACKAGES", packages.into()),
+                ("VGPU_STUB_OLDER_PACKAGES", older.into()),
+            ]);
+        }
+        let source = Source::Suite(Suite::debian(&options.suite));
         let qemu = qemu::build(&cache, &source, Variant::Plain, steps)?;
         let mut environment = vec![
             ("VGPU_STUB_PROGRAMS", programs.into()),
@@ -187,13 +224,16 @@ impl Machines {
     }
 }
 
+fn build_packages(programs: &Path, steps: &Steps) -> Result<PathBuf> {
+    package::build(programs, &checkout().join("target/packages"), steps)
+}
+
 fn older_xen_environment(
     cache: &Cache,
     programs: PathBuf,
     steps: &Steps,
 ) -> Result<Vec<(&'static str, OsString)>> {
-    let packages = checkout().join("target/packages");
-    let packages = package::build(&programs, &packages, steps)?;
+    let packages = build_packages(&programs, steps)?;
     let source = Source::Suite(Suite::debian(XEN_SUITE));
     let qemu = qemu::build(cache, &source, Variant::Xen, steps)?;
     Bed::open(cache, steps, XenVersion::V4_17)?;

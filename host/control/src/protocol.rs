@@ -1,9 +1,10 @@
 //! What goes over the socket, one JSON object a line: the server greets, then
 //! answers each [`Request`] with a [`Reply`], in order.
 //!
-//! Clients ignore fields that they do not know, so a server may add some. The
-//! server refuses fields that it does not know, so that no argument is lost
-//! by a slip of the pen.
+//! Clients ignore fields that they do not know, and take those that are missing
+//! for absent: a server may be of an older or a newer release. The server
+//! refuses fields that it does not know, so that no argument is lost by a slip
+//! of the pen.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -268,6 +269,9 @@ impl Error {
 }
 
 /// A device, and how it is doing.
+///
+/// Every server of this version of the protocol sends these. What one tells
+/// besides becomes an [`Option`], `None` from a server that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Info {
     /// Whether a VM has the device now.

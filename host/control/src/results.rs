@@ -2,32 +2,30 @@
 
 use std::fmt;
 
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vgpu_device::Register;
 
-/// The registers of BAR0 with their values, in the order of their offsets.
+/// The registers of BAR0 with their values, in the order that the server sent them in.
 ///
 /// On the wire it is an object with a field for each: the register's name in
-/// small letters, with `_` for spaces.
+/// small letters, with `_` for spaces. Servers of this version of the protocol
+/// differ in which they know: one that is missing is absent, and one that this
+/// program does not know is left out.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Registers(Vec<(String, u32)>);
+pub struct Registers(Vec<(Register, u32)>);
 
 impl Registers {
     /// These registers.
     #[must_use]
     pub fn new(values: &[(Register, u32)]) -> Self {
-        let fields = values
-            .iter()
-            .map(|&(register, value)| (field(register), value));
-        Self(fields.collect())
+        Self(values.to_vec())
     }
 
-    /// The value of a register; a server names each.
+    /// The value of a register; `None` where the server knows no such register.
     #[must_use]
     pub fn get(&self, register: Register) -> Option<u32> {
-        let field = field(register);
-        let found = self.0.iter().find(|(name, _)| *name == field);
+        let found = self.0.iter().find(|(known, _)| *known == register);
         found.map(|(_, value)| *value)
     }
 }
@@ -39,7 +37,8 @@ fn field(register: Register) -> String {
 
 impl Serialize for Registers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+        let fields = self.0.iter();
+        serializer.collect_map(fields.map(|&(register, value)| (field(register), value)))
     }
 }
 
@@ -56,18 +55,16 @@ impl<'de> Deserialize<'de> for Registers {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Registers, A::Error> {
                 let mut registers = Vec::new();
-                while let Some((name, value)) = map.next_entry::<String, u32>()? {
-                    registers.push((name, value));
+                while let Some(name) = map.next_key::<String>()? {
+                    match Register::ALL.into_iter().find(|&r| field(r) == name) {
+                        Some(register) => registers.push((register, map.next_value()?)),
+                        None => drop(map.next_value::<IgnoredAny>()?),
+                    }
                 }
-                // A newer server may know more of them; none knows fewer.
-                let registers = Registers(registers);
-                match Register::ALL
-                    .into_iter()
-                    .find(|&r| registers.get(r).is_none())
-                {
-                    Some(missing) => Err(A::Error::custom(format!("no {}", field(missing)))),
-                    None => Ok(registers),
+                if registers.is_empty() {
+                    return Err(A::Error::custom("no register that this program knows"));
                 }
+                Ok(Registers(registers))
             }
         }
 
@@ -76,6 +73,9 @@ impl<'de> Deserialize<'de> for Registers {
 }
 
 /// What was counted since the process started.
+///
+/// Every server of this version of the protocol sends these. What one counts
+/// besides becomes an [`Option`], `None` from a server that does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counters {
     /// Reads of config space.

@@ -85,16 +85,17 @@ fn a_client_too_many_is_refused() {
 
 /// A server that greets with `greeting`, answers each request with `reply`,
 /// and then keeps the connection open.
-fn scripted(greeting: &'static [u8], reply: &'static [u8]) -> (TempDir, PathBuf) {
+fn scripted(greeting: &[u8], reply: &[u8]) -> (TempDir, PathBuf) {
     let (folder, path) = place();
+    let (greeting, reply) = (greeting.to_vec(), reply.to_vec());
     let listener = UnixListener::bind(&path).unwrap();
     thread::spawn(move || {
         for stream in listener.incoming() {
             let mut stream = stream.unwrap();
             let requests = BufReader::new(stream.try_clone().unwrap());
-            let _ = stream.write_all(greeting);
+            let _ = stream.write_all(&greeting);
             for _ in requests.lines() {
-                let _ = stream.write_all(reply);
+                let _ = stream.write_all(&reply);
             }
         }
     });
@@ -172,15 +173,93 @@ fn a_reply_that_is_none_is_an_error() {
     }
 }
 
+/// A client with a server that replies this result to its first request.
+fn replied(result: &str) -> (TempDir, Client) {
+    let reply = format!("{{\"id\":1,\"new\":1,\"result\":{result}}}\n");
+    let (folder, path) = scripted(GREETING.as_bytes(), reply.as_bytes());
+    let client = connect(&path);
+    (folder, client)
+}
+
 #[test]
 fn fields_of_newer_servers_are_ignored() {
-    let reply = b"{\"id\":1,\"new\":1,\"result\":{\"command\":3,\"status\":0,\"data_offset\":0,\
-        \"data_length\":0,\"request_id\":0,\"new\":1}}\n";
-    let (_folder, path) = scripted(GREETING.as_bytes(), reply);
-    assert_eq!(
-        connect(&path).registers(0).unwrap().get(Register::Command),
-        Some(3)
+    let (_folder, mut client) = replied(
+        "{\"command\":3,\"status\":0,\"data_offset\":0,\"data_length\":0,\"request_id\":0,\
+         \"new\":1,\"newer\":[\"text\"],\"newest\":18446744073709551615}",
     );
+    let registers = client.registers(0).unwrap();
+    assert_eq!(registers.get(Register::Command), Some(3));
+    let known = serde_json::to_value(&registers).unwrap();
+    assert_eq!(known.as_object().unwrap().len(), Register::ALL.len());
+}
+
+#[test]
+fn a_register_that_an_older_server_does_not_know_is_absent() {
+    for missing in Register::ALL {
+        let name = missing.name().to_lowercase().replace(' ', "_");
+        let mut result = serde_json::json!({
+            "command": 1, "status": 2, "data_offset": 3, "data_length": 4, "request_id": 5,
+        });
+        result.as_object_mut().unwrap().remove(&name).unwrap();
+        let (_folder, mut client) = replied(&result.to_string());
+        let registers = client.registers(0).unwrap();
+        for register in Register::ALL {
+            let is_there = registers.get(register).is_some();
+            assert_eq!(
+                is_there,
+                register != missing,
+                "{register:?} without {missing:?}"
+            );
+        }
+    }
+}
+
+/// What the first release sends. Later ones add fields, and understand it without them.
+#[test]
+fn the_first_release_is_understood() {
+    let (_folder, mut client) = replied(
+        "{\"command\":1,\"status\":5,\"data_offset\":32,\"data_length\":992,\"request_id\":7}",
+    );
+    assert_eq!(status(&mut client, 0), Some(5));
+    let (_folder, mut client) = replied(
+        "{\"config_reads\":410,\"config_writes\":38,\"bar0_reads\":12,\"bar0_writes\":5,\
+         \"refused_reads\":1,\"refused_writes\":0,\"resets\":2,\"connections\":1}",
+    );
+    assert_eq!(client.counters(0).unwrap().connections, 1);
+    let (_folder, mut client) = replied(
+        "{\"connected\":true,\"trace_access\":true,\"uptime_seconds\":93,\"vendor_id\":6900,\
+         \"device_id\":4369,\"subsystem_vendor_id\":6900,\"subsystem_id\":4369,\"revision\":1,\
+         \"bar0_size\":4096}",
+    );
+    assert_eq!(client.info(0).unwrap().bar0_size, 4096);
+}
+
+/// What the first release's client asks for, and refuses a reply without.
+#[test]
+fn a_client_of_the_first_release_is_answered() {
+    with_server(|path| {
+        let mut client = connect(path);
+        let device = 0;
+        for (command, fields) in [
+            (
+                Command::Registers { device },
+                "command status data_offset data_length request_id",
+            ),
+            (
+                Command::Counters { device },
+                "config_reads config_writes bar0_reads bar0_writes refused_reads refused_writes resets connections",
+            ),
+            (
+                Command::Info { device },
+                "uptime_seconds vendor_id device_id subsystem_vendor_id subsystem_id revision bar0_size",
+            ),
+        ] {
+            let result: Value = client.request(command).unwrap();
+            for field in fields.split(' ') {
+                assert!(result[field].is_u64(), "{field}: {result}");
+            }
+        }
+    });
 }
 
 #[track_caller]

@@ -13,6 +13,9 @@ pub(crate) const VFIO_USER: &str = "vfio-user";
 pub(crate) const GUARD: &str = "vfio-user-guard";
 pub(crate) const XEN: &str = "xen";
 
+/// The word that has the version of a call.
+pub(crate) const CALL: &str = "--call=";
+
 /// What the program is to do.
 #[derive(Debug, Clone)]
 pub enum Call {
@@ -38,13 +41,25 @@ pub struct XenCall {
 }
 
 impl Call {
-    /// The arguments that ask the program for it: those that operators give `vgpu-stub`, in one form.
+    /// The version of the words. Where others are asked for, or the same mean something else, it is another: the program
+    /// serves nobody who calls it in another than its own.
+    pub const VERSION: u32 = 1;
+
+    /// The word that tells the version, in which each call is made.
+    #[must_use]
+    pub fn version_word() -> OsString {
+        format!("{CALL}{}", Self::VERSION).into()
+    }
+
+    /// The arguments that ask the program for it: those that operators give `vgpu-stub`, in one form, and the
+    /// [version](Self::version_word).
     #[must_use]
     pub fn words(&self) -> Vec<OsString> {
         let mut words = Words(Vec::new());
         match self {
             Self::VfioUser(options) => {
                 words.add(VFIO_USER);
+                words.add(Self::version_word());
                 words.option("--socket", &options.socket);
                 let mode = format!("{:04o}", options.socket_mode);
                 words.option("--socket-mode", mode);
@@ -55,12 +70,14 @@ impl Call {
             }
             Self::Guard(sockets) => {
                 words.add(GUARD);
+                words.add(Self::version_word());
                 sockets.iter().for_each(|socket| words.add(socket));
             }
             Self::Xen(call) => {
                 words.add(XEN);
                 words.flag("--serving", call.serving);
                 words.flag("--detached", call.detached);
+                words.add(Self::version_word());
                 let options = &call.options;
                 words.option("--domid", options.domain.to_string());
                 words.option("--control", &options.control);
@@ -201,6 +218,7 @@ mod tests {
         }
     }
 
+    /// Where this has to change, [`Call::VERSION`] has too.
     #[test]
     fn the_words_are_those_that_operators_type() {
         let words = |call: Call| {
@@ -224,7 +242,7 @@ mod tests {
         };
         assert_eq!(
             words(Call::Xen(xen)),
-            "xen --serving --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 \
+            "xen --serving --call=1 --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 \
              -- -device vgpu-stub"
         );
         let mut options = vgpu_vfio_user::Options {
@@ -236,14 +254,14 @@ mod tests {
         };
         assert_eq!(
             words(Call::VfioUser(options.clone())),
-            "vfio-user --socket /run/s --socket-mode 0600 --control /run/c --trace access"
+            "vfio-user --call=1 --socket /run/s --socket-mode 0600 --control /run/c --trace access"
         );
         options.device.revision = 7;
         options.trace = false;
         options.control = None;
         assert_eq!(
             words(Call::VfioUser(options)),
-            "vfio-user --socket /run/s --socket-mode 0600 --device revision=7"
+            "vfio-user --call=1 --socket /run/s --socket-mode 0600 --device revision=7"
         );
     }
 
@@ -257,6 +275,7 @@ mod tests {
                 "vfio-user --socket",
                 "missing argument for option '--socket'",
             ),
+            ("vfio-user --call=1 --socket /s", "invalid option '--call'"),
             (
                 "vfio-user --socket /s --domid 5",
                 "invalid option '--domid'",
@@ -296,10 +315,53 @@ mod tests {
             ),
         ] {
             let words = words.split_whitespace().map(OsString::from);
+            let words = words.chain([Call::version_word()]);
             let failure = Call::parse(words.collect::<Vec<_>>()).unwrap_err();
             assert!(failure.cause.contains(cause), "{cause}: {}", failure.cause);
             assert!(failure.mend.contains("vgpu-stub"), "{}", failure.mend);
         }
+    }
+
+    /// As after half an upgrade. It comes before all that another release may say in other words.
+    #[test]
+    fn a_call_of_another_release_is_refused() {
+        let options = vgpu_vfio_user::Options {
+            socket: "/s".into(),
+            socket_mode: 0o600,
+            control: None,
+            device: DeviceConfig::default(),
+            trace: false,
+        };
+        let own = Call::VfioUser(options).words();
+        let said_version = |word: Option<&str>| {
+            let others = own.iter().filter(|it| **it != Call::version_word());
+            let words = others.cloned().chain(word.map(OsString::from));
+            words.chain(["--later".into()]).collect::<Vec<_>>()
+        };
+        for (word, cause) in [
+            (
+                None,
+                "vgpu-emulator: its caller names no version of the call",
+            ),
+            (
+                Some("--call=2"),
+                "vgpu-emulator: it is called in version \"2\", and understands version 1",
+            ),
+            (
+                Some("--call="),
+                "vgpu-emulator: it is called in version \"\", and understands version 1",
+            ),
+            (
+                Some("--call=1\n1"),
+                "vgpu-emulator: it is called in version \"1\\n1\", and understands version 1",
+            ),
+        ] {
+            let failure = Call::parse(said_version(word)).unwrap_err();
+            assert_eq!(failure.cause, cause);
+            assert!(failure.mend.contains("install the package again"));
+        }
+        let failure = Call::parse(said_version(Some("--call=1"))).unwrap_err();
+        assert!(failure.cause.contains("'--later'"), "{}", failure.cause);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What `vgpu-emulator` is asked to do: its arguments, written by `vgpu-stub` and read by the program itself.
 //!
 //! The program is what a guest reaches, and has nothing else in it. Operators know `vgpu-stub`, whose subcommands
-//! understand what they type, and become this program, or start it, with a [`Call`].
+//! understand what they type, and become this program, or start it, with a [`Call`]. It names its version: after half an
+//! upgrade, the two programs may be of different releases.
 //!
 //! ```
 //! use vgpu_emulator::{Call, DeviceProperties};
@@ -16,7 +17,7 @@
 //!     trace: false,
 //! });
 //! let words = call.words();
-//! assert_eq!(words[..3], ["vfio-user", "--socket", "/run/vgpu.sock"]);
+//! assert_eq!(words[..4], ["vfio-user", "--call=1", "--socket", "/run/vgpu.sock"]);
 //! assert_eq!(Call::parse(words.clone()).unwrap().words(), words);
 //! ```
 #![forbid(unsafe_code)]

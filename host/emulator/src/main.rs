@@ -5,10 +5,12 @@ mod vfio_user;
 mod xen;
 
 use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use rustix::process::{Resource, getrlimit};
-use vgpu_emulator::Call;
+use vgpu_emulator::{Call, FAILED};
 use vgpu_terminal::Failure;
 
 /// The least limit on this process's addresses, in bytes: more than it takes at the start. A thread that finds none for its
@@ -16,11 +18,26 @@ use vgpu_terminal::Failure;
 const ROOM: u64 = 8 << 20;
 
 fn main() -> ExitCode {
-    let call = room().and_then(|()| Call::parse(env::args_os().skip(1)));
-    match call.and_then(|call| run(&call)) {
+    // One that was started as the file that runs would be called exe, by who lists processes.
+    let _ = rustix::thread::set_name(c"vgpu-emulator");
+    match call().and_then(|call| run(&call)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// What it is asked to do.
+fn call() -> Result<Call, Failure> {
+    let words: Vec<OsString> = env::args_os().skip(1).collect();
+    let is_detached = words.iter().any(|word| word == "--detached");
+    room()
+        .and_then(|()| Call::parse(words))
+        .inspect_err(|failure| {
+            if is_detached {
+                // Who started it waits for a line.
+                let _ = writeln!(io::stdout(), "{FAILED}{}", failure.cause);
+            }
+        })
 }
 
 /// Sees that there is [`ROOM`].

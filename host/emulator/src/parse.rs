@@ -10,7 +10,7 @@ use vgpu_terminal::Failure;
 use vgpu_xen::PlacedDevice;
 use xen_dm::DomainId;
 
-use crate::call::{Call, GUARD, VFIO_USER, XEN, XenCall};
+use crate::call::{CALL, Call, GUARD, VFIO_USER, XEN, XenCall};
 use crate::number::socket_mode;
 use crate::{DeviceProperties, PROGRAM};
 
@@ -22,14 +22,36 @@ impl Call {
     /// They are not [`Call::words`]. Then somebody else than `vgpu-stub` has started the program, or one of another
     /// version.
     pub fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
-        let words: Vec<OsString> = words.into_iter().collect();
-        read(Parser::from_args(words)).map_err(|error| {
+        let words = words.into_iter().collect();
+        let read = take_version(words).and_then(|words| read(Parser::from_args(words)));
+        read.map_err(|error| {
             Failure::new(
                 format!("{PROGRAM}: {error}"),
-                "start it by vgpu-stub; where that has started it, install both again: they differ in version",
+                "start it by vgpu-stub; where that has started it, install the package again: \
+                 both programs have to be of one release",
             )
         })
     }
+}
+
+/// The words without the one that has the version, which is the program's own.
+fn take_version(mut words: Vec<OsString>) -> Result<Vec<OsString>, Error> {
+    let version = |word: &OsString| Some(word.to_str()?.strip_prefix(CALL)?.to_owned());
+    // The first: it stands before any that a user has chosen.
+    let found = words.iter().enumerate();
+    let found = found
+        .filter_map(|(at, word)| Some((at, version(word)?)))
+        .next();
+    let Some((at, version)) = found else {
+        return Err("its caller names no version of the call".into());
+    };
+    let own = Call::VERSION;
+    if version != own.to_string() {
+        let error = format!("it is called in version {version:?}, and understands version {own}");
+        return Err(error.into());
+    }
+    words.remove(at);
+    Ok(words)
 }
 
 fn read(mut words: Parser) -> Result<Call, Error> {

@@ -1,6 +1,5 @@
 //! The emulator of a domain of Xen: its supervisor, or the process that answers the guest.
 
-use std::env;
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -30,19 +29,51 @@ pub(crate) fn run(call: &XenCall) -> Result<(), Failure> {
 }
 
 /// This program again, as the process that answers the guest.
+///
+/// It is the file that runs, not the one at the path where it was: what an upgrade has put there is another release, which
+/// may keep registers otherwise than the process that it is to follow, and whose words may be others. A look at the path first
+/// would leave a moment in which that one is started.
 fn serving(call: &XenCall) -> Command {
-    // An upgrade may have put another program where this one was. What has
-    // the older one's registers in hand goes on with the older one.
-    let program = env::current_exe()
-        .ok()
-        .filter(|program| program.exists())
-        .unwrap_or_else(|| "/proc/self/exe".into());
     let call = Call::Xen(XenCall {
         serving: true,
         ..call.clone()
     });
-    let mut command = Command::new(program);
+    let mut command = Command::new("/proc/self/exe");
     // For who looks at the list of processes.
     command.arg0(SHOWN_AS).args(call.words());
     command
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_serving_process_is_the_program_that_runs_and_not_what_is_at_its_path_now() {
+        let words = [
+            "xen",
+            "--domid",
+            "5",
+            "--control",
+            "/c",
+            "--uid-base",
+            "70000",
+            "--device",
+            "slot=1",
+        ];
+        let words = words
+            .map(Into::into)
+            .into_iter()
+            .chain([Call::version_word()]);
+        let Call::Xen(call) = Call::parse(words).unwrap() else {
+            panic!("another call");
+        };
+        let command = serving(&call);
+        assert_eq!(command.get_program(), "/proc/self/exe");
+        let words = command.get_args().map(ToOwned::to_owned);
+        let Call::Xen(again) = Call::parse(words).unwrap() else {
+            panic!("another call");
+        };
+        assert!(again.serving);
+    }
 }

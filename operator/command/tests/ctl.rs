@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::Write,
+    io::{BufRead, BufReader, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::Command,
@@ -216,6 +216,36 @@ fn status_is_set_and_the_registers_show_it() {
             );
         }
     });
+}
+
+/// An emulator that runs since before an upgrade.
+#[test]
+fn a_register_that_the_server_does_not_know_is_absent() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("control");
+    let listener = UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let greeting = r#"{"vgpu-stub":{"protocol":1,"version":"0","attachment":"xen","pid":1,"devices":1}}"#;
+            writeln!(stream, "{greeting}").unwrap();
+            let mut request = String::new();
+            let mut lines = BufReader::new(stream.try_clone().unwrap());
+            lines.read_line(&mut request).unwrap();
+            let reply = r#"{"id":1,"result":{"command":1,"status":5,"later":"x"}}"#;
+            writeln!(stream, "{reply}").unwrap();
+        }
+    });
+    assert_eq!(
+        printed(&path, &["registers"]),
+        "Command      0x00000001\n\
+         Status       0x00000005\n\
+         Data Offset  absent\n\
+         Data Length  absent\n\
+         Request ID   absent\n"
+    );
+    let known: Value = serde_json::from_str(&printed(&path, &["registers", "--json"])).unwrap();
+    assert_eq!(known, json!({"command": 1, "status": 5}));
 }
 
 #[test]

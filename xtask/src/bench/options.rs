@@ -8,6 +8,7 @@ Examples:
   cargo xtask bench vfio-user           what a BAR0 read costs through the server, against a minimal one
   cargo xtask bench qemu                in QEMU itself, against QEMU's own devices
   cargo xtask bench xen                 in Xen's dom0, against a device that QEMU emulates there
+  cargo xtask bench model               what BAR0 costs in the model, against the model of a commit
   cargo xtask bench density             what idle servers cost together
   cargo xtask bench cuda                what CUDA calls cost a program, against a bare cache line
   cargo xtask bench vfio-user --access write

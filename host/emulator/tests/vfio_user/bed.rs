@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use vfio_user::Client;
+use vgpu_emulator::Call;
 
 pub(crate) const CONFIG: u32 = 7;
 pub(crate) const BAR0: u32 = 0;
@@ -34,7 +35,9 @@ impl Bed {
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"));
         command
-            .args(["vfio-user", "--socket"])
+            .arg("vfio-user")
+            .arg(Call::version_word())
+            .arg("--socket")
             .arg(self.socket())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{
     Pid, PidfdFlags, Signal, getpgid, kill_process, kill_process_group, pidfd_open,
 };
+use vgpu_emulator::Call;
 
 use crate::bed::{Bed, CONFIG, LIMIT, Serving, connect, read};
 use crate::raw::Raw;
@@ -202,7 +203,10 @@ fn ps_shows_what_it_is() {
     let server = bed.serve(&[]);
     let guard = Guard::of(&server);
     let socket = bed.socket();
-    let line = format!("vgpu-stub\0vfio-user-guard\0{}\0", socket.display());
+    let line = format!(
+        "vgpu-stub\0vfio-user-guard\0--call=1\0{}\0",
+        socket.display()
+    );
     assert_eq!(guard.file("cmdline"), line);
     assert_eq!(guard.file("comm"), "vgpu-guard\n");
 }
@@ -211,6 +215,7 @@ fn ps_shows_what_it_is() {
 fn nobody_else_starts_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"))
         .arg("vfio-user-guard")
+        .arg(Call::version_word())
         .stdin(Stdio::null())
         .output()
         .unwrap();

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+use vgpu_emulator::Call;
 
 use crate::bed::{Bed, CONFIG, connect, read};
 
@@ -24,7 +25,10 @@ fn become_a_server_without_seccomp() {
     let filter: BpfProgram = filter.unwrap().try_into().unwrap();
     seccompiler::apply_filter(&filter).unwrap();
     let mut server = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"));
-    server.args(["vfio-user", "--socket"]);
+    server
+        .arg("vfio-user")
+        .arg(Call::version_word())
+        .arg("--socket");
     panic!("{}", server.arg(env::var_os(SOCKET).unwrap()).exec());
 }
 

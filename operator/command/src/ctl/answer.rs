@@ -44,10 +44,14 @@ type Line = (&'static str, String);
 
 fn register_lines(registers: &Registers) -> Vec<Line> {
     let line = |register: Register| {
-        let value = registers.get(register)?;
-        Some((register.name(), format!("0x{value:08x}")))
+        // An emulator that runs since before an upgrade knows fewer.
+        let value = match registers.get(register) {
+            Some(value) => format!("0x{value:08x}"),
+            None => "absent".into(),
+        };
+        (register.name(), value)
     };
-    Register::ALL.into_iter().filter_map(line).collect()
+    Register::ALL.map(line).into()
 }
 
 fn counter_lines(counters: &Counters) -> Vec<Line> {
