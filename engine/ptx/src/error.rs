@@ -1,12 +1,19 @@
 use std::fmt;
 
 /// A place in the text; lines and columns count from 1, columns in bytes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     /// The line.
     pub line: u32,
     /// The column.
     pub column: u32,
+}
+
+/// The start of the text.
+impl Default for Position {
+    fn default() -> Self {
+        Self { line: 1, column: 1 }
+    }
 }
 
 impl fmt::Display for Position {

@@ -122,6 +122,12 @@ fn what_is_wrong_is_named_with_its_place() {
             Err(error) => assert!(error.to_string().contains(expected), "{body}: {error}"),
         }
     }
+    // Of all of the text.
+    let error = parse(&" ".repeat(vgpu_ptx::TEXT_MAX + 1)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 1, column 1: bytes of text of more than 16777216"
+    );
     // Words of a text may be as long as the text: a message is not.
     let long = "x".repeat(1 << 20);
     let many = ".s".repeat(1 << 19);
