@@ -250,7 +250,10 @@ impl<'a> Operand<'a> {
     #[must_use]
     pub fn halves(&self) -> (&Self, Option<&Self>) {
         match self {
-            Self::Pair(pair) => (&pair[0], Some(&pair[1])),
+            Self::Pair(pair) => {
+                let [first, second] = &**pair;
+                (first, Some(second))
+            }
             other => (other, None),
         }
     }
