@@ -170,6 +170,13 @@ fn the_names_are_those_of_all_commands() {
         Command::Info { device: 1 },
         Command::Shutdown {},
     ];
+    // serde knows all variants, and says them of one that is none.
+    let none = serde_json::from_str::<Command>(r#"{"command":"none"}"#).unwrap_err();
+    let names = Command::NAMES.map(|name| format!("`{name}`")).join(", ");
+    assert!(
+        none.to_string().contains(&format!("one of {names} ")),
+        "{none}"
+    );
     assert_eq!(commands.len(), Command::NAMES.len());
     for (command, name) in commands.into_iter().zip(Command::NAMES) {
         let request = Request {

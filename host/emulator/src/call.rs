@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
+use xen_dm::DomainId;
 
 use crate::DeviceProperties;
 
@@ -58,15 +59,21 @@ impl Call {
         let mut words = Words(Vec::new());
         match self {
             Self::VfioUser(options) => {
+                let vgpu_vfio_user::Options {
+                    socket,
+                    socket_mode,
+                    control,
+                    device,
+                    trace,
+                } = options;
                 words.add(VFIO_USER);
                 words.add(Self::version_word());
-                words.option("--socket", &options.socket);
-                let mode = format!("{:04o}", options.socket_mode);
-                words.option("--socket-mode", mode);
-                words.options("--control", options.control.as_deref());
+                words.option("--socket", socket);
+                words.option("--socket-mode", format!("{socket_mode:04o}"));
+                words.options("--control", control.as_deref());
                 // The client chooses the slot.
-                words.device(options.device, None);
-                words.trace(options.trace);
+                words.device(*device, None);
+                words.trace(*trace);
             }
             Self::Guard(sockets) => {
                 words.add(GUARD);
@@ -74,21 +81,36 @@ impl Call {
                 sockets.iter().for_each(|socket| words.add(socket));
             }
             Self::Xen(call) => {
+                let XenCall {
+                    options,
+                    serving,
+                    detached,
+                    shown,
+                } = call;
+                let vgpu_xen::Options {
+                    domain,
+                    backend,
+                    devices,
+                    control,
+                    trace,
+                    uid_base,
+                } = options;
                 words.add(XEN);
-                words.flag("--serving", call.serving);
-                words.flag("--detached", call.detached);
+                words.flag("--serving", *serving);
+                words.flag("--detached", *detached);
                 words.add(Self::version_word());
-                let options = &call.options;
-                words.option("--domid", options.domain.to_string());
-                words.option("--control", &options.control);
-                words.option("--uid-base", options.uid_base.to_string());
-                for device in &options.devices {
+                words.option("--domid", domain.to_string());
+                let elsewhere = Some(backend).filter(|backend| **backend != DomainId::DOM0);
+                words.options("--backend", elsewhere.map(ToString::to_string));
+                words.option("--control", control);
+                words.option("--uid-base", uid_base.to_string());
+                for device in devices {
                     words.device(device.config, Some(device.slot));
                 }
-                words.trace(options.trace);
-                if !call.shown.is_empty() {
+                words.trace(*trace);
+                if !shown.is_empty() {
                     words.add("--");
-                    call.shown.iter().for_each(|word| words.add(word));
+                    shown.iter().for_each(|word| words.add(word));
                 }
             }
         }
@@ -135,7 +157,6 @@ mod tests {
     use vgpu_device::Bar0Size;
     use vgpu_pci::PciId;
     use vgpu_xen::PlacedDevice;
-    use xen_dm::DomainId;
 
     use super::*;
 
@@ -188,12 +209,12 @@ mod tests {
         let devices = proptest::collection::vec(placed(), 1..4);
         let shown = proptest::collection::vec("-{0,2}[a-z]{1,8}".prop_map(OsString::from), 0..3);
         let flags = any::<(bool, bool, bool)>();
-        let numbers = (1u16..0x7ff0, 0x1_0000u32..);
+        let numbers = (1u16..0x7ff0, 0u16..0x7ff0, 0x1_0000u32..);
         (numbers, path(), devices, flags, shown).prop_map(
-            |((domain, uid_base), control, devices, (trace, serving, detached), shown)| {
+            |((domain, backend, uid_base), control, devices, (trace, serving, detached), shown)| {
                 let options = vgpu_xen::Options {
                     domain: DomainId(domain),
-                    backend: DomainId::DOM0,
+                    backend: DomainId(backend),
                     devices,
                     control,
                     trace,

@@ -75,6 +75,7 @@ struct Given {
     devices: Vec<DeviceProperties>,
     trace: bool,
     domain: Option<u16>,
+    backend: Option<u16>,
     uid_base: Option<u32>,
     serving: bool,
     detached: bool,
@@ -122,6 +123,7 @@ impl Given {
                 self.trace = true;
             }
             "domid" => self.domain = Some(understood(name, &value, u16::from_str)?),
+            "backend" => self.backend = Some(understood(name, &value, u16::from_str)?),
             "uid-base" => {
                 // Root's is not to be had.
                 let base: NonZeroU32 = understood(name, &value, str::parse)?;
@@ -170,7 +172,7 @@ fn vfio_user(words: Parser) -> Result<Call, Error> {
 
 fn xen(words: Parser) -> Result<Call, Error> {
     let known = [
-        "domid", "control", "uid-base", "device", "trace", "serving", "detached", SHOWN,
+        "domid", "backend", "control", "uid-base", "device", "trace", "serving", "detached", SHOWN,
     ];
     let given = Given::read(words, &known)?;
     let devices = given.devices.into_iter().map(|device| PlacedDevice {
@@ -181,7 +183,7 @@ fn xen(words: Parser) -> Result<Call, Error> {
     Ok(Call::Xen(XenCall {
         options: vgpu_xen::Options {
             domain: DomainId(needed("domid", given.domain)?),
-            backend: DomainId::DOM0,
+            backend: given.backend.map_or(DomainId::DOM0, DomainId),
             devices: needed("device", devices)?,
             control: needed("control", given.control)?,
             trace: given.trace,
