@@ -14,8 +14,9 @@ use std::env;
 use std::ffi::OsStr;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use vgpu_terminal::{Failure, misused};
+use vgpu_terminal::Failure;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,14 +61,18 @@ pub fn run() -> ExitCode {
             Command::Trace(args) => trace::run(args),
             Command::Ptx(args) => ptx::run(&args),
         },
-        Err(error) => Err(not_understood(&error, &first)),
+        Err(error) => Err(misused(&error, &first)),
     };
     result.unwrap_or_else(|failure| failure.report())
 }
 
-/// A wrong call, with the exit code that the subcommand has for it.
-fn not_understood(error: &clap::Error, subcommand: &OsStr) -> Failure {
-    let failure = misused(error);
+/// Prints help or the version where these were asked for, and ends; else,
+/// clap's report in two lines.
+fn misused(error: &clap::Error, subcommand: &OsStr) -> Failure {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    let failure = Failure::of_usage(&error.to_string());
     match subcommand.to_str() {
         Some("run" | "trace") => program::not_started(failure),
         _ => failure,

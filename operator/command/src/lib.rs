@@ -14,8 +14,9 @@ use std::env::{self, ArgsOs};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
-use vgpu_terminal::{Failure, misused};
+use vgpu_terminal::Failure;
 use vgpu_xl::{device_model, xl_config};
 
 const EXAMPLES: &str = "\
@@ -86,6 +87,14 @@ pub fn run() -> ExitCode {
         .map_err(|error| misused(&error))
         .and_then(|cli| subcommand(cli.command));
     done.unwrap_or_else(|failure| failure.report())
+}
+
+/// Prints help or the version where these were asked for, and ends; else, clap's report in two lines.
+fn misused(error: &clap::Error) -> Failure {
+    if !error.use_stderr() || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        error.exit();
+    }
+    Failure::of_usage(&error.to_string())
 }
 
 fn subcommand(command: Command) -> Result<ExitCode, Failure> {

@@ -58,6 +58,21 @@ impl Failure {
         }
     }
 
+    /// A wrong call, of the report that clap makes of it: what is wrong in one line, and clap's tip where it has one.
+    #[must_use]
+    pub fn of_usage(report: &str) -> Self {
+        let (cause, rest) = report.split_once("\n\n").unwrap_or((report, ""));
+        let cause: Vec<_> = cause.split_whitespace().collect();
+        let cause = cause.join(" ");
+        let tip = rest
+            .lines()
+            .find_map(|line| line.trim_start().strip_prefix("tip: "));
+        Self::new(
+            cause.trim_start_matches("error: "),
+            tip.unwrap_or("add --help to the command, and see what it takes"),
+        )
+    }
+
     /// The same with another exit code.
     #[must_use]
     pub fn with_code(self, code: u8) -> Self {
@@ -208,5 +223,16 @@ mod tests {
             describe(&anyhow!("cause:\n  more").context("what")),
             "error: what: cause:\n  more\n"
         );
+    }
+
+    #[test]
+    fn a_report_of_usage_is_two_lines() {
+        let report = "error: unexpected argument '--qpm'\n  found\n\n  tip: a similar argument exists: '--qmp'\n\nUsage: x";
+        let failure = Failure::of_usage(report);
+        assert_eq!(failure.cause, "unexpected argument '--qpm' found");
+        assert_eq!(failure.mend, "a similar argument exists: '--qmp'");
+        let failure = Failure::of_usage("error: no subcommand");
+        assert_eq!(failure.cause, "no subcommand");
+        assert!(failure.mend.starts_with("add --help"), "{}", failure.mend);
     }
 }

@@ -19,11 +19,7 @@ mod failure;
 mod output;
 mod printable;
 pub mod shell;
-#[cfg(feature = "clap")]
-mod usage;
 
 pub use failure::{COULD_NOT_RUN, Failure, LogEnd, OrMend, describe};
 pub use output::{json, print};
 pub use printable::Printable;
-#[cfg(feature = "clap")]
-pub use usage::misused;
