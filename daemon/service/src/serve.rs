@@ -9,7 +9,8 @@ use crate::cuda::Cuda;
 impl Service for Cuda {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
         let mut call = Call::new(self, session);
-        let answer = dispatch(&mut call, request.header.op, request.payload);
+        let header = request.header;
+        let answer = dispatch(&mut call, header.op, header.aux, request.payload);
         let answer = answer.map_err(|error| Fatal::protocol(&error))?;
         let status = answer.status.0.cast_signed();
         match (answer.awaited, answer.status) {
@@ -17,7 +18,7 @@ impl Service for Cuda {
             (false, CUresult::CUDA_SUCCESS) => Ok(()),
             // Nobody waits: the program learns it at its next waiting call.
             (false, _) => {
-                session.answers.fault(status, request.header.seq);
+                session.answers.fault(status, header.seq);
                 Ok(())
             }
         }
