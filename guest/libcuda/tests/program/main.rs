@@ -38,6 +38,7 @@ mod kernels;
 mod layouts;
 mod links;
 mod memory;
+mod parameters;
 mod pools;
 mod processes;
 mod start;
@@ -79,6 +80,7 @@ programs! {
     capture_is_refused: streams::capture,
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
+    parameters_have_any_size: parameters::sizes,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
     the_ptx_of_a_fat_binary_is_taken: images::fatbins,
