@@ -116,7 +116,7 @@ fn stop(commands: &mut Commands<Words>, answers: &Answers<Words>, server: thread
         op: STOP,
         ..COMMAND
     };
-    let seq = spin_until(|| commands.call(stop, 0, &[0; 8], &[], &Nobody).ok());
+    let seq = spin_until(|| commands.call(stop, 0, &[0], &[], &Nobody).ok());
     spin_until(|| answers.poll(0, seq));
     server.join().unwrap();
 }
@@ -126,7 +126,7 @@ fn round_trip(words: Words) -> f64 {
     let (slice, server) = session(words);
     let (mut commands, answers) = (Commands::new(slice), Answers::new(slice));
     let value = batches(|| {
-        let seq = commands.call(COMMAND, 0, &[7; 48], &[], &Nobody).unwrap();
+        let seq = commands.call(COMMAND, 0, &[7; 6], &[], &Nobody).unwrap();
         spin_until(|| answers.poll(0, seq));
     });
     stop(&mut commands, &answers, server);
@@ -138,7 +138,7 @@ fn round_trip(words: Words) -> f64 {
 fn burst(words: Words, len: usize, consumed: bool) -> f64 {
     let (slice, server) = session(words);
     let (mut commands, answers) = (Commands::new(slice), Answers::new(slice));
-    let payload = vec![7; len - 16];
+    let payload = vec![7; (len - 16) / 8];
     let burst = SESSION.commands.size / len / 2;
     let batch = |_| {
         let start = Instant::now();
@@ -146,7 +146,7 @@ fn burst(words: Words, len: usize, consumed: bool) -> f64 {
             commands.send(COMMAND, &payload, &[], &Nobody).unwrap();
         }
         let sent = start.elapsed();
-        let seq = commands.call(COMMAND, 0, &[0; 8], &[], &Nobody).unwrap();
+        let seq = commands.call(COMMAND, 0, &[0], &[], &Nobody).unwrap();
         spin_until(|| answers.poll(0, seq));
         let spent = if consumed { start.elapsed() } else { sent };
         spent.as_nanos() as f64 / burst as f64

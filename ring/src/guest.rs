@@ -44,11 +44,11 @@ impl<M: Memory> Commands<M> {
     ///
     /// # Errors
     /// [`PushError`]; nothing was sent.
-    #[inline]
+    #[inline(always)]
     pub fn send(
         &mut self,
         command: Command,
-        fixed: &[u8],
+        fixed: &[u64],
         data: &[u8],
         peer: &impl Wake,
     ) -> Result<u32, PushError> {
@@ -60,12 +60,12 @@ impl<M: Memory> Commands<M> {
     ///
     /// # Errors
     /// [`PushError`]; nothing was sent.
-    #[inline]
+    #[inline(always)]
     pub fn call(
         &mut self,
         command: Command,
         slot: u8,
-        fixed: &[u8],
+        fixed: &[u64],
         data: &[u8],
         peer: &impl Wake,
     ) -> Result<u32, PushError> {
@@ -75,12 +75,12 @@ impl<M: Memory> Commands<M> {
         self.push(command, slot, fixed, data, peer)
     }
 
-    #[inline]
+    #[inline(always)]
     fn push(
         &mut self,
         command: Command,
         slot: u8,
-        fixed: &[u8],
+        fixed: &[u64],
         data: &[u8],
         peer: &impl Wake,
     ) -> Result<u32, PushError> {

@@ -54,8 +54,7 @@ impl core::error::Error for Fault {}
 pub enum PushError {
     /// There is no room at present.
     Full,
-    /// It is longer than a record may be, or its fixed part is not a multiple
-    /// of 8 bytes.
+    /// It is longer than a record may be.
     TooLong,
     /// The consumer broke the protocol.
     Fault(Fault),
@@ -94,36 +93,22 @@ impl<M: Memory> Producer<M> {
         }
     }
 
-    /// Writes a record and publishes it. Its length is set here. `fixed`, of a
-    /// multiple of 8 bytes, and `data` follow the header.
+    /// Writes a record and publishes it. Its length is set here. `fixed` and
+    /// `data` follow the header.
     ///
     /// The peer must be woken where it sleeps: see [`crate::wait::wake`].
     ///
     /// # Errors
     /// [`PushError`]; nothing was published.
-    #[inline]
-    pub fn push(&mut self, header: Header, fixed: &[u8], data: &[u8]) -> Result<(), PushError> {
-        let payload = fixed.len() + data.len();
+    // Where it is known how long `fixed` is, there is no loop over it.
+    #[inline(always)]
+    pub fn push(&mut self, header: Header, fixed: &[u64], data: &[u8]) -> Result<(), PushError> {
+        let payload = size_of_val(fixed) + data.len();
         let len = (HEADER_SIZE + payload).next_multiple_of(ALIGN);
-        if len > self.ring.longest_record() || !fixed.len().is_multiple_of(8) {
+        if len > self.ring.longest_record() {
             return Err(PushError::TooLong);
         }
-        let mut at = self.tail as usize & (self.ring.size - 1);
-        let to_end = self.ring.size - at;
-        let pad = if len > to_end { to_end } else { 0 };
-        self.reserve(len + pad)?;
-        if pad > 0 {
-            let header = Header {
-                len: pad as u32,
-                op: PAD,
-                ..Header::default()
-            };
-            store(
-                self.slice.words(self.ring.data + at, HEADER_SIZE),
-                &header.to_words(),
-            );
-            at = 0;
-        }
+        let at = self.begin(len)?;
         let words = self.slice.words(self.ring.data + at, len);
         let header = Header {
             len: len as u32,
@@ -131,17 +116,40 @@ impl<M: Memory> Producer<M> {
         };
         let (head, body) = words.split_at(HEADER_SIZE / 8);
         store(head, &header.to_words());
-        let (first, second) = body.split_at(fixed.len() / 8);
-        store_bytes(first, fixed);
+        let (first, second) = body.split_at(fixed.len());
+        store(first, fixed);
         store_bytes(second, data);
-        self.tail = self.tail.wrapping_add((len + pad) as u64);
+        self.tail = self.tail.wrapping_add(len as u64);
         publish(self.slice.word(self.ring.tail), self.tail);
         Ok(())
     }
 
+    /// Where in the ring a record of so many bytes begins, for which there is
+    /// room.
+    #[inline(always)]
+    fn begin(&mut self, len: usize) -> Result<usize, PushError> {
+        let at = self.tail as usize & (self.ring.size - 1);
+        let to_end = self.ring.size - at;
+        if len <= to_end {
+            self.reserve(len)?;
+            return Ok(at);
+        }
+        self.reserve(to_end + len)?;
+        let pad = Header {
+            len: to_end as u32,
+            op: PAD,
+            ..Header::default()
+        };
+        let words = self.slice.words(self.ring.data + at, HEADER_SIZE);
+        store(words, &pad.to_words());
+        // Published with the record.
+        self.tail = self.tail.wrapping_add(to_end as u64);
+        Ok(0)
+    }
+
     /// Whether there is room for so many bytes; looks at the consumer's index
     /// only where the last value does not do.
-    #[inline]
+    #[inline(always)]
     fn reserve(&mut self, len: usize) -> Result<(), PushError> {
         let room = |tail: u64, head: u64| self.ring.size as u64 - tail.wrapping_sub(head);
         if room(self.tail, self.head) >= len as u64 {
@@ -183,25 +191,31 @@ fn store<W: Word>(words: &[W], values: &[u64]) {
 }
 
 /// Stores bytes, and zeros in what remains of the words.
-#[inline]
+#[inline(always)]
 fn store_bytes<W: Word>(words: &[W], bytes: &[u8]) {
-    let (whole, rest) = bytes.as_chunks::<8>();
-    let mut words = words.iter();
-    for (bytes, word) in whole.iter().zip(&mut words) {
-        word.store(u64::from_le_bytes(*bytes), Ordering::Relaxed);
+    let (whole, rest) = bytes.as_chunks();
+    let (words, behind) = words.split_at(whole.len());
+    for (word, &bytes) in words.iter().zip(whole) {
+        word.store(u64::from_le_bytes(bytes), Ordering::Relaxed);
     }
-    // A few bytes: a copy into a word would be a call.
-    let ending = rest
-        .iter()
-        .rev()
-        .fold(0, |word, &byte| word << 8 | u64::from(byte));
-    if !rest.is_empty()
-        && let Some(word) = words.next()
-    {
-        word.store(ending, Ordering::Relaxed);
+    let mut value = ending(rest);
+    for word in behind {
+        word.store(value, Ordering::Relaxed);
+        value = 0;
     }
-    for word in words {
-        word.store(0, Ordering::Relaxed);
+}
+
+/// Fewer bytes than a word has, as one. Half of one is what there is most often;
+/// to copy any number of them would be a call.
+#[inline]
+fn ending(bytes: &[u8]) -> u64 {
+    let fold = |bytes: &[u8]| {
+        let bytes = bytes.iter().rev();
+        bytes.fold(0, |word, &byte| word << 8 | u64::from(byte))
+    };
+    match bytes.split_first_chunk() {
+        Some((half, behind)) => u64::from(u32::from_le_bytes(*half)) | fold(behind) << 32,
+        None => fold(bytes),
     }
 }
 

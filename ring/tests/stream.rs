@@ -89,7 +89,7 @@ proptest! {
         };
         for (op, flags, aux, fixed, data) in &records {
             let command = Command { op: *op, flags: *flags, aux: *aux };
-            while let Err(refused) = commands.send(command, &bytes(fixed), data, &Nobody) {
+            while let Err(refused) = commands.send(command, fixed, data, &Nobody) {
                 assert_eq!(refused, PushError::Full);
                 drain(&commands, false);
             }
@@ -196,7 +196,7 @@ fn a_record_that_is_too_long_is_not_sent() {
     };
     let longest = vec![0; LONGEST - HEADER_SIZE];
     assert_eq!(
-        commands.send(command, &[0; 8], &longest, &Nobody),
+        commands.send(command, &[0], &longest, &Nobody),
         Err(PushError::TooLong)
     );
     assert_eq!(commands.position(), 0);

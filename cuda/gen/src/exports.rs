@@ -53,20 +53,22 @@ fn refuse(number: u16, symbol: &Symbol<'_>) -> TokenStream {
     quote! {
         #[unsafe(no_mangle)]
         pub extern "C" fn #symbol() -> CUresult {
-            crate::answer(#number, || Err(crate::unsupported(#name)))
+            let traced = crate::trace::begin();
+            crate::answer(#number, traced, Err(crate::unsupported(#name)))
         }
     }
 }
 
 fn export(number: u16, symbol: &Symbol<'_>, function: &Function) -> TokenStream {
     let call = format_ident!("{}", function.name);
-    let parameters = function
+    let parameters: Vec<_> = function
         .parameters
         .iter()
         .map(|Parameter { name, ty, .. }| {
             let name = format_ident!("{name}");
             quote!(#name: #ty)
-        });
+        })
+        .collect();
     let conversions = function
         .parameters
         .iter()
@@ -75,14 +77,19 @@ fn export(number: u16, symbol: &Symbol<'_>, function: &Function) -> TokenStream 
         .parameters
         .iter()
         .map(|parameter| format_ident!("{}", parameter.name));
+    let arguments: Vec<_> = arguments.collect();
     let symbol = format_ident!("{}", symbol.name);
     quote! {
         #[unsafe(no_mangle)]
         pub unsafe extern "C" fn #symbol(#(#parameters),*) -> CUresult {
-            crate::answer(#number, || {
+            #[inline(always)]
+            unsafe fn call(#(#parameters),*) -> crate::Done {
                 #(#conversions)*
                 crate::calls::#call(#(#arguments),*)
-            })
+            }
+            let traced = crate::trace::begin();
+            let done = unsafe { call(#(#arguments),*) };
+            crate::answer(#number, traced, done)
         }
     }
 }

@@ -113,7 +113,7 @@ pub struct Message {
     pub name: String,
     /// Its documentation.
     pub about: String,
-    /// Its fields, each of which travels as one 64-bit word.
+    /// Its fields: numbers of 64 bits or fewer.
     pub fields: Vec<(String, Type)>,
     /// Whether bytes of any number follow.
     pub data: bool,

@@ -39,9 +39,9 @@ pub fn wire(idl: &Idl) -> TokenStream {
         /// where it is not supported. A symbol's place is its number in a trace.
         pub const SYMBOLS: &[(&str, Option<Class>)] = &[#(#functions),*];
 
-        /// The messages as they travel.
+        /// The messages, without the data that follows some.
         pub mod message {
-            use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+            use crate::record::{Malformed, high, low, narrow, pair, split};
 
             #(#structs)*
         }
@@ -59,13 +59,14 @@ pub fn wire(idl: &Idl) -> TokenStream {
             #(#handlers)*
         }
 
-        /// Decodes a message, and has it handled.
+        /// Decodes a message, and has it handled. `length` is that of its data.
         ///
         /// # Errors
         /// It is none: the program broke the protocol.
         pub fn dispatch(
             handler: &mut impl Handler,
             op: u16,
+            length: u32,
             payload: &[u8],
         ) -> Result<Answer, Malformed> {
             match op {
@@ -78,7 +79,7 @@ pub fn wire(idl: &Idl) -> TokenStream {
         ///
         /// # Errors
         /// It is none.
-        pub fn describe(op: u16, payload: &[u8]) -> Result<String, Malformed> {
+        pub fn describe(op: u16, length: u32, payload: &[u8]) -> Result<String, Malformed> {
             match op {
                 #(#descriptions)*
                 _ => Err(Malformed::Operation(op)),
@@ -139,30 +140,80 @@ fn idents(message: &Message) -> Vec<syn::Ident> {
     names.map(|name| format_ident!("{name}")).collect()
 }
 
+/// The fields of each word: two that follow each other and are narrower than a
+/// word share one, the first in its low half.
+fn fields_of_words(message: &Message) -> Vec<&[(String, Type)]> {
+    let narrow = |(_, ty): &(String, Type)| quote!(#ty).to_string() != "u64";
+    let mut words = Vec::new();
+    let mut rest = &message.fields[..];
+    while let [first, behind @ ..] = rest {
+        let shared = narrow(first) && behind.first().is_some_and(narrow);
+        let (word, others) = rest.split_at(if shared { 2 } else { 1 });
+        words.push(word);
+        rest = others;
+    }
+    words
+}
+
 fn message(message: &Message) -> TokenStream {
     let (name, op) = (type_name(&message.name), message.op);
     let about = format!("{} (`{}`, {op:#06x})", message.about, message.name);
     let fields = idents(message);
-    let abouts = fields.iter().map(|field| format!("`{field}`, as a word."));
-    let length = message.data.then(|| {
-        quote! {
-            /// The bytes that follow.
-            pub length: u64,
+    let abouts = fields.iter().map(|field| format!("`{field}`."));
+    let types = message.fields.iter().map(|(_, ty)| ty);
+    let words = fields_of_words(message);
+    let count = words.len();
+    let encoded = words.iter().map(|fields| {
+        let values = fields.iter().map(|(field, ty)| {
+            let field = format_ident!("{field}");
+            to_word(ty, &quote!(self.#field))
+        });
+        match fields.len() {
+            1 => quote!(#(#values)*),
+            _ => quote!(pair(#(#values),*)),
         }
+    });
+    let decoded = words.iter().enumerate().flat_map(|(n, fields)| {
+        let word = quote!(words[#n]);
+        let parts = match fields.len() {
+            1 => vec![word],
+            _ => vec![quote!(low(#word)), quote!(high(#word))],
+        };
+        fields.iter().zip(parts).map(|((field, ty), part)| {
+            let field = format_ident!("{field}");
+            let value = from_word(ty, &part);
+            quote!(#field: #value,)
+        })
     });
     quote! {
         #[doc = #about]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[derive(FromBytes, IntoBytes, Immutable, KnownLayout)]
-        #[repr(C)]
         pub struct #name {
-            #(#[doc = #abouts] pub #fields: u64,)*
-            #length
+            #(#[doc = #abouts] pub #fields: #types,)*
         }
 
         impl #name {
             /// The operation.
             pub const OP: u16 = #op;
+
+            /// As it travels.
+            #[inline]
+            #[must_use]
+            pub fn encode(self) -> [u64; #count] {
+                [#(#encoded),*]
+            }
+
+            /// Out of a record's payload; gives what follows as well.
+            ///
+            /// # Errors
+            /// The payload ends before, or a field's value is not one of its type.
+            #[inline]
+            pub fn decode(payload: &[u8]) -> Result<(Self, &[u8]), Malformed> {
+                let op = Self::OP;
+                let (words, rest) = split::<#count>(op, payload)?;
+                let _ = words;
+                Ok((Self { #(#decoded)* }, rest))
+            }
         }
     }
 }
@@ -185,12 +236,7 @@ fn signature(message: &Message) -> (TokenStream, TokenStream) {
 fn caller(message: &Message) -> TokenStream {
     let (name, method) = (type_name(&message.name), format_ident!("{}", message.name));
     let (parameters, result) = signature(message);
-    let fields = message.fields.iter().map(|(field, ty)| {
-        let field = format_ident!("{field}");
-        let word = to_word(ty, &quote!(#field));
-        quote!(#field: #word,)
-    });
-    let length = message.data.then(|| quote!(length: data.len() as u64,));
+    let fields = idents(message);
     let data = if message.data {
         quote!(data)
     } else {
@@ -198,7 +244,7 @@ fn caller(message: &Message) -> TokenStream {
     };
     let about = &message.about;
     let body = match message.result {
-        None => quote! { self.0.send(message::#name::OP, message.as_bytes(), #data) },
+        None => quote! { self.0.send(message::#name::OP, &message.encode(), #data) },
         Some(count) => {
             let words = (0..count).map(|n| quote!(words[#n]));
             let words = match count {
@@ -209,7 +255,7 @@ fn caller(message: &Message) -> TokenStream {
                 _ => quote!((#(#words),*)),
             };
             quote! {
-                let words = self.0.call(message::#name::OP, message.as_bytes(), #data)?;
+                let words = self.0.call(message::#name::OP, &message.encode(), #data)?;
                 Ok(#words)
             }
         }
@@ -221,7 +267,7 @@ fn caller(message: &Message) -> TokenStream {
         /// What the host answers, or why it could not be asked.
         #[inline]
         pub fn #method(&self, #parameters) -> Result<#result, C::Error> {
-            let message = message::#name { #(#fields)* #length };
+            let message = message::#name { #(#fields),* };
             #body
         }
     }
@@ -249,19 +295,13 @@ fn handler(message: &Message) -> TokenStream {
 /// Decodes into variables of the fields' names, and `data`.
 fn decode(message: &Message) -> TokenStream {
     let name = type_name(&message.name);
-    let fields = message.fields.iter().map(|(field, ty)| {
-        let field = format_ident!("{field}");
-        let value = from_word(ty, &quote!(message.#field));
-        quote!(let #field = #value;)
-    });
-    let data = message
-        .data
-        .then(|| quote!(let data = data(op, rest, message.length)?;));
+    let fields = idents(message);
+    let data = match message.data {
+        true => quote!(let data = data(op, rest, length)?;),
+        false => quote!(let _ = rest;),
+    };
     quote! {
-        let (message, rest) = message::#name::read_from_prefix(payload)
-            .map_err(|_| Malformed::Short(op))?;
-        let _ = (message, rest);
-        #(#fields)*
+        let (message::#name { #(#fields),* }, rest) = message::#name::decode(payload)?;
         #data
     }
 }

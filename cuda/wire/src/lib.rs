@@ -2,7 +2,9 @@
 //!
 //! What travels is described in `cuda/idl/`; from it come the messages,
 //! the program's side ([`Client`]), the host's ([`Handler`], [`dispatch`]), and
-//! what reads a trace ([`describe`]). Every field travels as one 64-bit word.
+//! what reads a trace ([`describe`]). A field travels as a 64-bit word; two that
+//! follow each other and are narrower share one. Data follows the fields, and the
+//! record's header states its length.
 #![forbid(unsafe_code)]
 
 mod errors;
@@ -23,10 +25,10 @@ pub use types::*;
 ///
 /// # Panics
 /// Decoding and explaining do not agree on what is a message.
-pub fn fuzz(op: u16, payload: &[u8]) {
+pub fn fuzz(op: u16, length: u32, payload: &[u8]) {
     struct Nothing;
     impl Handler for Nothing {}
-    let handled = dispatch(&mut Nothing, op, payload);
-    let described = describe(op, payload);
+    let handled = dispatch(&mut Nothing, op, length, payload);
+    let described = describe(op, length, payload);
     assert_eq!(handled.err(), described.err());
 }

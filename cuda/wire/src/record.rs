@@ -20,7 +20,8 @@ pub enum Class {
     Sync,
 }
 
-/// Carries messages to the host.
+/// Carries messages to the host: an operation, the words of its message, and the
+/// data that follows, whose length the record's header states (`aux`).
 pub trait Caller {
     /// Why a message was not carried, or what the host answered.
     type Error;
@@ -29,13 +30,23 @@ pub trait Caller {
     ///
     /// # Errors
     /// It was not sent.
-    fn send(&self, op: u16, message: &[u8], data: &[u8]) -> Result<(), Self::Error>;
+    fn send<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<(), Self::Error>;
 
     /// Sends a message, and waits for its answer.
     ///
     /// # Errors
     /// It was not sent, or the host answers with an error.
-    fn call(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Words, Self::Error>;
+    fn call<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<Words, Self::Error>;
 }
 
 /// The program's side: one method for each message.
@@ -114,12 +125,42 @@ pub fn words(reply: &[u8]) -> Words {
     words
 }
 
+/// Two fields as a word.
+#[inline]
+pub(crate) const fn pair(low: u64, high: u64) -> u64 {
+    low | high << 32
+}
+
+/// The first of two fields.
+#[inline]
+pub(crate) const fn low(word: u64) -> u64 {
+    word & u32::MAX as u64
+}
+
+/// The second of two fields.
+#[inline]
+pub(crate) const fn high(word: u64) -> u64 {
+    word >> 32
+}
+
+#[inline]
 pub(crate) fn narrow<T: TryFrom<u64>>(op: u16, value: u64) -> Result<T, Malformed> {
     T::try_from(value).map_err(|_| Malformed::Range { op, value })
 }
 
-pub(crate) fn data(op: u16, rest: &[u8], length: u64) -> Result<&[u8], Malformed> {
-    let length = usize::try_from(length).ok();
-    let data = length.and_then(|length| rest.get(..length));
-    data.ok_or(Malformed::Short(op))
+/// The first words of a payload, and what follows.
+#[inline]
+pub(crate) fn split<const N: usize>(
+    op: u16,
+    payload: &[u8],
+) -> Result<([u64; N], &[u8]), Malformed> {
+    let (words, _) = payload.as_chunks();
+    let words = words.first_chunk::<N>().ok_or(Malformed::Short(op))?;
+    let rest = &payload[size_of_val(words)..];
+    Ok((words.map(u64::from_le_bytes), rest))
+}
+
+#[inline]
+pub(crate) fn data(op: u16, rest: &[u8], length: u32) -> Result<&[u8], Malformed> {
+    rest.get(..length as usize).ok_or(Malformed::Short(op))
 }

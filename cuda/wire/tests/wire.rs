@@ -5,17 +5,24 @@ use std::cell::RefCell;
 
 use cudarc::driver::sys;
 use proptest::prelude::*;
-use vgpu_cuda_wire::message::{Fill, MemoryAllocate, StreamCreate, Write};
+use vgpu_cuda_wire::message::{
+    EventCreate, Fill, Launch, LinkAdd, MemoryAllocate, StreamCreate, Write,
+};
 use vgpu_cuda_wire::*;
+
+fn payload(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_le_bytes()).collect()
+}
 
 /// Carries messages to a handler in the same process.
 struct Wire<H>(RefCell<H>);
 
 impl<H: Handler> Wire<H> {
-    fn answer(&self, op: u16, message: &[u8], bytes: &[u8]) -> Result<Answer, CUresult> {
-        let mut payload = [message, bytes].concat();
+    fn answer(&self, op: u16, message: &[u64], bytes: &[u8]) -> Result<Answer, CUresult> {
+        let mut payload = [&payload(message), bytes].concat();
         payload.resize(payload.len().next_multiple_of(16), 0);
-        let answer = dispatch(&mut *self.0.borrow_mut(), op, &payload).unwrap();
+        let length = bytes.len() as u32;
+        let answer = dispatch(&mut *self.0.borrow_mut(), op, length, &payload).unwrap();
         match answer.status {
             CUresult::CUDA_SUCCESS => Ok(answer),
             status => Err(status),
@@ -26,12 +33,22 @@ impl<H: Handler> Wire<H> {
 impl<H: Handler> Caller for &Wire<H> {
     type Error = CUresult;
 
-    fn send(&self, op: u16, message: &[u8], bytes: &[u8]) -> Result<(), CUresult> {
+    fn send<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        bytes: &[u8],
+    ) -> Result<(), CUresult> {
         self.answer(op, message, bytes)
             .map(|answer| assert!(!answer.awaited))
     }
 
-    fn call(&self, op: u16, message: &[u8], bytes: &[u8]) -> Result<Words, CUresult> {
+    fn call<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        bytes: &[u8],
+    ) -> Result<Words, CUresult> {
         self.answer(op, message, bytes).map(|answer| {
             assert!(answer.awaited);
             words(answer.bytes())
@@ -92,31 +109,76 @@ fn messages_arrive_as_sent() {
 #[test]
 fn what_is_no_message_is_refused() {
     let mut nothing = Recorder::default();
-    let mut refused = |op, payload: &[u64]| {
-        let bytes: Vec<u8> = payload.iter().flat_map(|word| word.to_le_bytes()).collect();
-        dispatch(&mut nothing, op, &bytes).unwrap_err()
+    let mut refused = |op, length, words: &[u64]| {
+        dispatch(&mut nothing, op, length, &payload(words)).unwrap_err()
     };
-    assert_eq!(refused(0x7777, &[]), Malformed::Operation(0x7777));
-    assert_eq!(refused(0, &[]), Malformed::Operation(0));
+    assert_eq!(refused(0x7777, 0, &[]), Malformed::Operation(0x7777));
+    assert_eq!(refused(0, 0, &[]), Malformed::Operation(0));
     assert_eq!(
-        refused(MemoryAllocate::OP, &[]),
+        refused(MemoryAllocate::OP, 0, &[]),
         Malformed::Short(MemoryAllocate::OP)
     );
-    let op = Fill::OP;
+    // A field that has its word to itself.
+    let op = EventCreate::OP;
     assert_eq!(
-        refused(op, &[0, 1 << 32, 4, 1, 0]),
+        refused(op, 0, &[5, 1 << 32]),
         Malformed::Range { op, value: 1 << 32 }
     );
+    // One that shares it.
+    let op = Fill::OP;
     assert_eq!(
-        refused(op, &[0, 1, 256, 1, 0]),
+        refused(op, 0, &[0, 1 | 256 << 32, 1, 0]),
         Malformed::Range { op, value: 256 }
     );
-    for length in [9, u64::MAX] {
+    for length in [9, u32::MAX] {
         assert_eq!(
-            refused(Write::OP, &[0, 0, length, 0]),
+            refused(Write::OP, length, &[0, 0, 0]),
             Malformed::Short(Write::OP)
         );
     }
+}
+
+/// Both sides have to agree on it: what changes it changes `SESSION_ABI`.
+#[test]
+fn fields_that_are_narrower_than_a_word_share_one() {
+    let launch = Launch {
+        module: u64::MAX,
+        function: 1,
+        grid_x: 2,
+        grid_y: 3,
+        grid_z: 4,
+        block_x: 5,
+        block_y: 6,
+        block_z: 7,
+        shared: u32::MAX,
+        stream: 8,
+    };
+    let words = [
+        u64::MAX,
+        1 | 2 << 32,
+        3 | 4 << 32,
+        5 | 6 << 32,
+        7 | u64::from(u32::MAX) << 32,
+        8,
+    ];
+    assert_eq!(launch.encode(), words);
+    let sent = [payload(&words), b"data".to_vec()].concat();
+    assert_eq!(Launch::decode(&sent), Ok((launch, &b"data"[..])));
+    let link = LinkAdd {
+        link: 1,
+        kind: 2,
+        region: 3,
+        offset: 4,
+        size: 5,
+    };
+    assert_eq!(link.encode(), [1, 2 | 3 << 32, 4, 5]);
+    let stream = StreamCreate {
+        stream: 1,
+        flags: 2,
+        priority: -1,
+    };
+    assert_eq!(stream.encode(), [1, 2 | u64::from(u32::MAX) << 32]);
+    assert_eq!(EventCreate { event: 1, flags: 2 }.encode(), [1, 2]);
 }
 
 #[test]
@@ -152,17 +214,21 @@ fn a_description_survives_and_a_cut_one_is_refused() {
 
 #[test]
 fn a_trace_names_fields() {
-    let message = [5_u64, 6, 7].map(u64::to_le_bytes).concat();
-    let line = describe(StreamCreate::OP, &message).unwrap();
+    let message = payload(&[5, 6 | 7 << 32]);
+    let line = describe(StreamCreate::OP, 0, &message).unwrap();
     assert_eq!(line, "stream_create(stream=5, flags=6, priority=7)");
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_decoded_or_refused(op in 0_u16..0x50, payload in proptest::collection::vec(any::<u8>(), 0..200)) {
-        fuzz(op, &payload);
+    fn any_bytes_are_decoded_or_refused(
+        op in 0_u16..0x50,
+        length in prop_oneof![0..200_u32, any::<u32>()],
+        payload in proptest::collection::vec(any::<u8>(), 0..200),
+    ) {
+        fuzz(op, length, &payload);
         let zeros = vec![0; payload.len()];
-        fuzz(op, &zeros);
+        fuzz(op, length, &zeros);
     }
 }
 

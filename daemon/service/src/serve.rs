@@ -18,7 +18,8 @@ impl Service for Cuda {
             return session.reply(&request, status.0.cast_signed(), &[]);
         }
         let mut call = Call::new(self, session);
-        let answer = dispatch(&mut call, request.header.op, request.payload);
+        let header = request.header;
+        let answer = dispatch(&mut call, header.op, header.aux, request.payload);
         let answer = answer.map_err(|error| Fatal::protocol(&error))?;
         let status = answer.status.0.cast_signed();
         match (answer.awaited, answer.status) {
@@ -30,7 +31,7 @@ impl Service for Cuda {
                 Ok(())
             }
             (false, _) => {
-                session.answers.fault(status, request.header.seq);
+                session.answers.fault(status, header.seq);
                 Ok(())
             }
         }

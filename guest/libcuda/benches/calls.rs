@@ -1,11 +1,13 @@
 //! What a call costs a program: an asynchronous launch and a waiting call,
 //! through the library's symbols, the ring and a worker with the null engine,
 //! beside a bare cache line that the same two threads pass to and fro in the
-//! same run. Prints JSON; `cargo xtask bench cuda` makes a table of it.
+//! same run; and how many instructions a launch is. Prints JSON; `cargo xtask bench cuda` makes a table of it.
 //!
 //!     cargo bench -p vgpu-libcuda --bench calls [-- RUNS]
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "x86_64")]
+use std::arch::asm;
 use std::ffi::{c_char, c_int, c_void};
 use std::os::fd::AsFd;
 use std::process::Command;
@@ -20,7 +22,6 @@ use vgpu_service::Cuda;
 use vgpu_transport::local::VARIABLE;
 use vgpu_worker::{Context, Fatal, Options, Request, Service};
 use vgpud::Daemon;
-use zerocopy::FromBytes;
 
 /// Calls per batch: their records fit the ring.
 const BATCH: usize = 1000;
@@ -83,9 +84,9 @@ struct Measured(Cuda);
 impl Service for Measured {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
         if request.header.op == WriteFrom::OP {
-            let (copy, _) = WriteFrom::read_from_prefix(request.payload).unwrap();
+            let (copy, _) = WriteFrom::decode(request.payload).unwrap();
             if copy.size == ASKED as u64 {
-                let region = session.regions.get(copy.region as u32).unwrap();
+                let region = session.regions.get(copy.region).unwrap();
                 let [to, fro] = LINES.map(|line| &region.words()[line]);
                 for n in 1..=ROUND_TRIPS {
                     pass(to, n);
@@ -117,6 +118,42 @@ fn batch(mut call: impl FnMut()) -> f64 {
         call();
     }
     start.elapsed().as_nanos() as f64 / BATCH as f64
+}
+
+/// The processor's flag that has it trap after each instruction.
+#[cfg(target_arch = "x86_64")]
+const TRAP: i32 = 1 << 8;
+
+/// How many instructions of this process a call is, with those of the counting.
+#[cfg(target_arch = "x86_64")]
+fn traps(call: impl FnOnce()) -> u64 {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    extern "C" fn trapped(_: c_int) {
+        COUNT.fetch_add(1, Ordering::Relaxed);
+    }
+    let count: extern "C" fn(c_int) = trapped;
+    // SAFETY: what handles the signal does nothing but count.
+    unsafe { libc::signal(libc::SIGTRAP, count as libc::sighandler_t) };
+    COUNT.store(0, Ordering::Relaxed);
+    // SAFETY: the flag changes nothing but that a signal comes, which is handled.
+    unsafe { asm!("pushfq", "or dword ptr [rsp], {}", "popfq", const TRAP) };
+    call();
+    // SAFETY: as above.
+    unsafe { asm!("pushfq", "and dword ptr [rsp], {}", "popfq", const !TRAP) };
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// How many instructions of this process a call is.
+#[cfg(target_arch = "x86_64")]
+fn instructions(call: impl FnOnce()) -> Option<u64> {
+    let counting = traps(|| ());
+    Some(traps(call) - counting)
+}
+
+/// It is known where the processor can be asked.
+#[cfg(not(target_arch = "x86_64"))]
+fn instructions(_: impl FnOnce()) -> Option<u64> {
+    None
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -184,6 +221,25 @@ fn program(runs: usize) {
     let list = parameters.as_mut_ptr();
 
     let one = || launch(add, 1, 1, 1, 32, 1, 1, 0, null, list, std::ptr::null_mut());
+    // The worker passes the cache line, from a copy on, and is not to be woken.
+    let begin = || {
+        to.store(0, Ordering::Relaxed);
+        fro.store(0, Ordering::Release);
+        upload(buffer, shared, ASKED, null);
+    };
+    let bare = || {
+        let mut n = 0;
+        batch(|| {
+            n += 1;
+            to.store(n, Ordering::Release);
+            pass(fro, n);
+        })
+    };
+    batch(one);
+    synchronize();
+    begin();
+    let instructions = instructions(one);
+    bare();
     let mut results = [const { Vec::new() }; 5];
     for run in 0..runs {
         if run > 0 {
@@ -193,15 +249,8 @@ fn program(runs: usize) {
         // threads changes, and all of them by the same factor.
         let mut parts = [const { Vec::new() }; 5];
         for _ in 0..BATCHES {
-            to.store(0, Ordering::Relaxed);
-            fro.store(0, Ordering::Release);
-            upload(buffer, shared, ASKED, null);
-            let mut n = 0;
-            let bare = batch(|| {
-                n += 1;
-                to.store(n, Ordering::Release);
-                pass(fro, n);
-            });
+            begin();
+            let bare = bare();
             synchronize();
             let asynchronous = batch(one);
             synchronize();
@@ -222,8 +271,10 @@ fn program(runs: usize) {
         }
     }
     let [bare, launch, waiting, launch_ratio, waiting_ratio] = results;
+    let instructions = instructions.map_or("null".into(), |count| count.to_string());
     println!(
         "{{\"bare\": {bare:?}, \"launch\": {launch:?}, \"waiting\": {waiting:?}, \
-         \"launch_ratio\": {launch_ratio:?}, \"waiting_ratio\": {waiting_ratio:?}}}"
+         \"launch_ratio\": {launch_ratio:?}, \"waiting_ratio\": {waiting_ratio:?}, \
+         \"launch_instructions\": {instructions}}}"
     );
 }

@@ -118,6 +118,7 @@ impl Connection {
     }
 
     /// The session's fault, if there is one.
+    #[inline]
     fn fault(&self) -> Done {
         match self.answers.fault() {
             None => Ok(()),
@@ -145,30 +146,64 @@ impl Connection {
 
     /// Sends a record, where need be when there is room. An operation that the
     /// worker does not know would end the session.
-    fn push(&self, op: u16, slot: u8, message: &[u8], data: &[u8]) -> Result<u32, CUresult> {
+    fn push<const N: usize>(
+        &self,
+        op: u16,
+        slot: u8,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<u32, CUresult> {
         if !self.hello.knows(op) {
             return Err(CUresult::CUDA_ERROR_NOT_SUPPORTED);
         }
-        let mut commands = lock(&self.commands);
         let command = Command {
             op,
             flags: 0,
-            aux: 0,
+            aux: data.len() as u32,
         };
-        let mut push = || match slot {
-            NO_SLOT => commands.send(command, message, data, &self.transport),
-            slot => commands.call(command, slot, message, data, &self.transport),
-        };
-        let pushed = match push() {
-            Err(PushError::Full) => self.wait(Reason::Room, || match push() {
-                Err(PushError::Full) => None,
-                other => Some(other),
-            })?,
+        let mut commands = lock(&self.commands);
+        let pushed = match self.try_push(&mut commands, command, slot, message, data) {
+            Err(PushError::Full) => {
+                self.push_when_there_is_room(&mut commands, command, slot, message, data)?
+            }
             other => other,
         };
         let seq = pushed.map_err(|_| CUresult::CUDA_ERROR_UNKNOWN)?;
-        trace::message(op, message.len() + data.len());
+        drop(commands);
+        trace::message(op, size_of_val(message) + data.len());
         Ok(seq)
+    }
+
+    #[inline(always)]
+    fn try_push(
+        &self,
+        commands: &mut Commands<Window>,
+        command: Command,
+        slot: u8,
+        message: &[u64],
+        data: &[u8],
+    ) -> Result<u32, PushError> {
+        match slot {
+            NO_SLOT => commands.send(command, message, data, &self.transport),
+            slot => commands.call(command, slot, message, data, &self.transport),
+        }
+    }
+
+    #[cold]
+    fn push_when_there_is_room(
+        &self,
+        commands: &mut Commands<Window>,
+        command: Command,
+        slot: u8,
+        message: &[u64],
+        data: &[u8],
+    ) -> Result<Result<u32, PushError>, CUresult> {
+        self.wait(Reason::Room, || {
+            match self.try_push(commands, command, slot, message, data) {
+                Err(PushError::Full) => None,
+                other => Some(other),
+            }
+        })
     }
 
     /// A reply slot of this thread's own, until it is given back.
@@ -192,7 +227,12 @@ impl Connection {
         self.slots.fetch_or(1 << slot, Ordering::Release);
     }
 
-    fn answer(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Reply, CUresult> {
+    fn answer<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<Reply, CUresult> {
         let slot = self.take_slot();
         let reply = self
             .push(op, slot, message, data)
@@ -378,13 +418,17 @@ impl Caller for &Connection {
     type Error = CUresult;
 
     #[inline]
-    fn send(&self, op: u16, message: &[u8], data: &[u8]) -> Done {
+    fn send<const N: usize>(&self, op: u16, message: &[u64; N], data: &[u8]) -> Done {
         self.fault()?;
         self.push(op, NO_SLOT, message, data).map(|_| ())
     }
 
-    #[inline]
-    fn call(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Words, CUresult> {
+    fn call<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<Words, CUresult> {
         self.fault()?;
         let reply = self.answer(op, message, data)?;
         self.fault()?;

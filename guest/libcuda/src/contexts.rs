@@ -1,17 +1,17 @@
 //! Contexts, streams and events, as far as they live in this process. There is
 //! one device; its primary context and those that programs make share it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Mutex;
 
 use smallvec::SmallVec;
-use vgpu_cuda_wire::{CUcontext, CUresult};
+use vgpu_cuda_wire::{CUcontext, CUresult, CUstream};
 
 use crate::Done;
-use crate::handles::{Recent, Table};
+use crate::handles::{Found, Table};
 use crate::lock::lock;
 
 /// Limits that a context has: the sizes of a thread's stack, of the buffer of
@@ -70,21 +70,27 @@ pub(crate) struct Contexts {
 /// destructors of its own: there is none here, and nothing on the heap but for
 /// who nests contexts deeply.
 struct Thread {
-    /// Its contexts; the last one is current.
-    stack: RefCell<SmallVec<[usize; 4]>>,
-    /// The context that it had at its last call.
-    recent: RefCell<Recent<Context>>,
+    /// The current context, or 0.
+    current: Cell<usize>,
+    /// Those that were current before, each until the next was pushed.
+    below: RefCell<SmallVec<[usize; 4]>>,
+    /// The context and the stream of its last call.
+    context: Cell<Found>,
+    stream: Cell<Found>,
 }
 
 thread_local! {
     static THREAD: ManuallyDrop<Thread> = const {
         ManuallyDrop::new(Thread {
-            stack: RefCell::new(SmallVec::new_const()),
-            recent: RefCell::new(Recent::new()),
+            current: Cell::new(0),
+            below: RefCell::new(SmallVec::new_const()),
+            context: Cell::new(Found::NONE),
+            stream: Cell::new(Found::NONE),
         })
     };
 }
 
+#[inline]
 fn handle(context: usize) -> *mut c_void {
     ptr::without_provenance_mut(context)
 }
@@ -92,21 +98,24 @@ fn handle(context: usize) -> *mut c_void {
 /// The thread's current context, or null.
 #[inline]
 pub(crate) fn current() -> CUcontext {
-    let current = THREAD.with(|thread| thread.stack.borrow().last().copied());
-    handle(current.unwrap_or_default())
+    handle(THREAD.with(|thread| thread.current.get()))
 }
 
 /// Makes a context the thread's current one, on top of the others.
 pub(crate) fn push(context: CUcontext) {
-    THREAD.with(|thread| thread.stack.borrow_mut().push(context.addr()));
+    THREAD.with(|thread| {
+        let before = thread.current.replace(context.addr());
+        thread.below.borrow_mut().push(before);
+    });
 }
 
 /// Takes the current context off.
 pub(crate) fn pop() -> Result<CUcontext, CUresult> {
-    let popped = THREAD.with(|thread| thread.stack.borrow_mut().pop());
-    popped
-        .map(handle)
-        .ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)
+    THREAD.with(|thread| {
+        let before = thread.below.borrow_mut().pop();
+        let before = before.ok_or(CUresult::CUDA_ERROR_INVALID_CONTEXT)?;
+        Ok(handle(thread.current.replace(before)))
+    })
 }
 
 impl Contexts {
@@ -128,6 +137,7 @@ impl Contexts {
     }
 
     /// Why there is no such context.
+    #[cold]
     fn missing(&self, context: CUcontext) -> CUresult {
         match !context.is_null() && lock(&self.primary).handle == context.addr() {
             true => CUresult::CUDA_ERROR_CONTEXT_IS_DESTROYED,
@@ -135,7 +145,6 @@ impl Contexts {
         }
     }
 
-    #[inline]
     pub(crate) fn check(&self, context: CUcontext) -> Done {
         match self.all.number(context) {
             Ok(_) => Ok(()),
@@ -146,14 +155,18 @@ impl Contexts {
     /// Checks that the thread has a current context.
     #[inline]
     pub(crate) fn check_current(&self) -> Done {
-        let current = current();
         THREAD.with(|thread| {
-            let mut recent = thread.recent.borrow_mut();
-            match self.all.get_recent(&mut recent, current) {
-                Ok(_) => Ok(()),
-                Err(_) => Err(self.missing(current)),
-            }
+            let current = handle(thread.current.get());
+            let checked = self.all.check_recent(&thread.context, current);
+            checked.map_err(|_| self.missing(current))
         })
+    }
+
+    /// The number of a stream that a program made.
+    #[inline]
+    pub(crate) fn stream(&self, stream: CUstream) -> Result<u64, CUresult> {
+        THREAD.with(|thread| self.streams.check_recent(&thread.stream, stream))?;
+        Ok(stream.addr() as u64)
     }
 
     /// What a context is.

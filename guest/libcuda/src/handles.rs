@@ -1,5 +1,6 @@
 //! Values by the handles that this process mints for them.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
@@ -20,29 +21,51 @@ pub(crate) struct Table<T> {
     changes: AtomicU64,
 }
 
-/// What a thread had last of a table, which it has again without a lock.
-#[derive(Debug)]
-pub(crate) struct Recent<T> {
+/// A handle that a thread has found in a table: it is there until the table
+/// changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
     handle: usize,
-    /// The table's changes before it was had.
+    /// The table's changes before it was looked for.
     changes: u64,
-    value: Option<T>,
 }
 
-impl<T> Default for Recent<T> {
-    fn default() -> Self {
-        Self::new()
-    }
+impl Found {
+    /// No handle yet.
+    pub(crate) const NONE: Self = Self {
+        handle: 0,
+        changes: u64::MAX,
+    };
+}
+
+/// What a thread had last of a table, which it has again without a lock.
+pub(crate) struct Recent<T> {
+    found: Cell<Found>,
+    value: Cell<Option<T>>,
 }
 
 impl<T> Recent<T> {
     /// Nothing yet.
     pub(crate) const fn new() -> Self {
         Self {
-            handle: 0,
-            changes: 0,
-            value: None,
+            found: Cell::new(Found::NONE),
+            value: Cell::new(None),
         }
+    }
+
+    /// The value, if it is what would be found now. It is to be
+    /// [kept](Self::keep) for the next time.
+    #[inline]
+    pub(crate) fn take(&self, now: Found) -> Option<T> {
+        let value = self.value.take();
+        value.filter(|_| self.found.get() == now)
+    }
+
+    /// Keeps what was found.
+    #[inline]
+    pub(crate) fn keep(&self, found: Found, value: T) {
+        self.found.set(found);
+        self.value.set(Some(value));
     }
 }
 
@@ -97,34 +120,29 @@ impl<T: Clone> Table<T> {
         handle
     }
 
-    #[inline]
     pub(crate) fn get(&self, handle: *mut c_void) -> Result<T, CUresult> {
         let value = lock(&self.live).get(&handle.addr()).cloned();
         value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
     }
 
-    /// The same, for what a thread asks for again and again.
+    /// A handle as it would be found now.
     #[inline]
-    pub(crate) fn get_recent<'a>(
-        &self,
-        recent: &'a mut Recent<T>,
-        handle: *mut c_void,
-    ) -> Result<&'a T, CUresult> {
-        let changes = self.changes.load(Ordering::Acquire);
-        if recent.handle != handle.addr() || recent.changes != changes {
-            recent.value = None;
+    pub(crate) fn now(&self, handle: *mut c_void) -> Found {
+        Found {
+            handle: handle.addr(),
+            changes: self.changes.load(Ordering::Acquire),
         }
-        if recent.value.is_none() {
-            let value = Some(self.get(handle)?);
-            let handle = handle.addr();
-            *recent = Recent {
-                handle,
-                changes,
-                value,
-            };
+    }
+
+    /// Checks a handle that a thread uses again and again.
+    #[inline]
+    pub(crate) fn check_recent(&self, recent: &Cell<Found>, handle: *mut c_void) -> Done {
+        let now = self.now(handle);
+        if recent.get() != now {
+            self.number(handle)?;
+            recent.set(now);
         }
-        let value = recent.value.as_ref();
-        value.ok_or(CUresult::CUDA_ERROR_INVALID_HANDLE)
+        Ok(())
     }
 
     /// What is behind the lock, for a change. Who does not see the count of changes
@@ -136,7 +154,6 @@ impl<T: Clone> Table<T> {
     }
 
     /// The number by which messages name what has this handle.
-    #[inline]
     pub(crate) fn number(&self, handle: *mut c_void) -> Result<u64, CUresult> {
         match lock(&self.live).contains_key(&handle.addr()) {
             true => Ok(handle.addr() as u64),

@@ -7,7 +7,7 @@ use vgpu_cuda_wire::{Attribute, CUresult};
 use crate::Done;
 use crate::connection::Connection;
 use crate::modules::Function;
-use crate::pointers::KernelCall;
+use crate::pointers::{KernelCall, Room};
 
 /// A launch, but for its parameters.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +21,15 @@ pub(crate) struct Launch {
 }
 
 impl Launch {
-    /// Checks a launch, and makes its block of parameters, in place of what is there.
-    #[inline]
-    pub(crate) fn new(
+    /// Checks a launch; gives its block of parameters as well, for which there is
+    /// `room`.
+    #[inline(always)]
+    pub(crate) fn new<'a>(
         connection: &Connection,
         function: &Function,
         call: KernelCall,
-        parameters: &mut Vec<u8>,
-    ) -> Result<Self, CUresult> {
+        room: &'a mut Room,
+    ) -> Result<(Self, &'a [u8]), CUresult> {
         let KernelCall {
             grid,
             block,
@@ -54,17 +55,18 @@ impl Launch {
         if shared > limit.cast_unsigned() {
             return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
         }
-        arguments.pack(extra, &about.parameters, about.parameter_size, parameters)?;
-        Ok(Self {
+        let parameters = arguments.block(extra, &about.parameters, about.parameter_size, room)?;
+        let launch = Self {
             module: function.module,
             index: function.index,
             grid,
             block,
             shared,
-        })
+        };
+        Ok((launch, parameters))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send(&self, connection: &Connection, stream: u64, parameters: &[u8]) -> Done {
         let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (self.grid, self.block);
         connection.client().launch(

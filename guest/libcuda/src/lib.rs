@@ -29,8 +29,10 @@ type Done = Result<(), CUresult>;
 
 /// What an exported symbol gives, by its number in `vgpu_cuda_wire::SYMBOLS`.
 #[inline]
-fn answer(symbol: u16, call: impl FnOnce() -> Done) -> CUresult {
-    trace::call(symbol, || call().err().unwrap_or(CUresult::CUDA_SUCCESS))
+fn answer(symbol: u16, traced: Option<trace::Begun>, done: Done) -> CUresult {
+    let result = done.err().unwrap_or(CUresult::CUDA_SUCCESS);
+    trace::end(symbol, traced, result);
+    result
 }
 
 /// What a symbol gives that only resolves; says so once.

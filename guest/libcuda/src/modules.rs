@@ -1,7 +1,6 @@
 //! Modules, functions and links, as this process knows them. Functions are
 //! nothing to the worker: a launch says which of a module's it is.
 
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::ptr;
@@ -11,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use vgpu_cuda_wire::{CUcontext, CUfunction, CUresult, FunctionDescription};
 
 use crate::connection::Connection;
-use crate::handles::{Recent, Table};
+use crate::handles::{Found, Recent, Table};
 use crate::pointers::Logs;
 
 /// A loaded module.
@@ -36,6 +35,21 @@ pub(crate) struct Function {
     pub(crate) shared_limit: AtomicI32,
 }
 
+/// A function that is launched.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    found: Found,
+    pub(crate) function: Arc<Function>,
+}
+
+impl Launched {
+    /// Keeps it for the thread's next launch.
+    #[inline]
+    pub(crate) fn keep(self) {
+        let _ = LAUNCHED.try_with(|recent| recent.keep(self.found, self.function));
+    }
+}
+
 /// A link: images that become one.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -52,38 +66,24 @@ pub(crate) struct Modules {
     pub(crate) links: Table<Arc<Link>>,
 }
 
-/// What a thread keeps from its last launch for its next.
-#[derive(Debug, Default)]
-struct Launched {
-    function: Recent<Arc<Function>>,
-    /// Room for the parameters.
-    parameters: Vec<u8>,
-}
-
 thread_local! {
-    static LAUNCHED: Cell<Launched> = const {
-        Cell::new(Launched {
-            function: Recent::new(),
-            parameters: Vec::new(),
-        })
-    };
+    /// The function of the thread's last launch.
+    static LAUNCHED: Recent<Arc<Function>> = const { Recent::new() };
 }
 
 impl Modules {
-    /// Does something with a function that is likely the one of the thread's last
-    /// launch, and with room for its parameters.
+    /// A function that is likely the one of the thread's last launch; it is to be
+    /// [kept](Launched::keep) for its next.
     #[inline]
-    pub(crate) fn launching<R>(
-        &self,
-        function: CUfunction,
-        work: impl FnOnce(&Function, &mut Vec<u8>) -> Result<R, CUresult>,
-    ) -> Result<R, CUresult> {
+    pub(crate) fn launched(&self, function: CUfunction) -> Result<Launched, CUresult> {
+        let found = self.functions.now(function);
         // At a thread's very end this is gone, and its calls may go on.
-        let mut launched = LAUNCHED.try_with(Cell::take).unwrap_or_default();
-        let found = self.functions.get_recent(&mut launched.function, function);
-        let done = found.and_then(|function| work(function, &mut launched.parameters));
-        let _ = LAUNCHED.try_with(|place| place.set(launched));
-        done
+        let recent = LAUNCHED.try_with(|recent| recent.take(found));
+        let function = match recent.ok().flatten() {
+            Some(recent) => recent,
+            None => self.functions.get(function)?,
+        };
+        Ok(Launched { found, function })
     }
 
     /// Loads an image for a context, or for none.

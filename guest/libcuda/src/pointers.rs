@@ -8,7 +8,7 @@ mod process;
 mod references;
 
 pub(crate) use arguments::{
-    Arguments, KernelCall, KernelNode, LaunchConfig, arguments, kernel_node, launch_config,
+    Arguments, KernelCall, KernelNode, LaunchConfig, Room, arguments, kernel_node, launch_config,
 };
 pub(crate) use image::image;
 pub(crate) use logs::Logs;

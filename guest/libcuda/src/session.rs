@@ -38,6 +38,7 @@ pub(crate) fn open() -> Done {
     mine()
 }
 
+#[inline]
 fn mine() -> Done {
     match MARK.is_set() {
         true => Ok(()),
@@ -46,6 +47,7 @@ fn mine() -> Done {
 }
 
 /// The process's session.
+#[inline]
 pub(crate) fn session() -> Result<&'static Session, CUresult> {
     mine()?;
     match SESSION_OF_PROCESS.get() {

@@ -51,19 +51,38 @@ fn trace() -> Option<&'static Trace> {
     trace.filter(|_| MARK.is_set())
 }
 
-/// Makes a call of a symbol, and counts it.
+/// A call that is counted when it ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    trace: &'static Trace,
+    start: u64,
+}
+
+/// Begins a call.
 #[inline]
-pub(crate) fn call(symbol: u16, call: impl FnOnce() -> CUresult) -> CUresult {
-    match trace() {
-        None => call(),
-        Some(trace) => traced(trace, symbol, call),
+pub(crate) fn begin() -> Option<Begun> {
+    trace().map(begin_traced)
+}
+
+#[cold]
+fn begin_traced(trace: &'static Trace) -> Begun {
+    CALL.set(Call::default());
+    Begun {
+        trace,
+        start: trace.now(),
     }
 }
 
-fn traced(trace: &Trace, symbol: u16, call: impl FnOnce() -> CUresult) -> CUresult {
-    let start = trace.now();
-    CALL.set(Call::default());
-    let result = call();
+/// Ends a call of a symbol.
+#[inline]
+pub(crate) fn end(symbol: u16, begun: Option<Begun>, result: CUresult) {
+    if let Some(begun) = begun {
+        end_traced(symbol, begun, result);
+    }
+}
+
+#[cold]
+fn end_traced(symbol: u16, Begun { trace, start }: Begun, result: CUresult) {
     let done = Call {
         start,
         nanoseconds: trace.now().saturating_sub(start),
@@ -72,18 +91,22 @@ fn traced(trace: &Trace, symbol: u16, call: impl FnOnce() -> CUresult) -> CUresu
         ..CALL.get()
     };
     trace.count_call(symbol, &done);
-    result
 }
 
 /// Counts a message that was sent.
 #[inline]
 pub(crate) fn message(op: u16, bytes: usize) {
     if let Some(trace) = trace() {
-        trace.count_message(op, bytes);
-        let call = CALL.get();
-        let messages = call.messages.saturating_add(1);
-        CALL.set(Call { messages, ..call });
+        count_message(trace, op, bytes);
     }
+}
+
+#[cold]
+fn count_message(trace: &Trace, op: u16, bytes: usize) {
+    trace.count_message(op, bytes);
+    let call = CALL.get();
+    let messages = call.messages.saturating_add(1);
+    CALL.set(Call { messages, ..call });
 }
 
 /// Notes the device's name.

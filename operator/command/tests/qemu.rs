@@ -574,7 +574,11 @@ fn a_qemu_that_hangs_is_ended_with_all_that_it_started() {
     let said = host.refused("install", &[]);
     assert!(said.contains("did not end within 10 seconds"), "{said}");
     assert!(started.elapsed() < Duration::from_secs(20));
-    assert_eq!(running(&seconds), 0);
+    // What it had started is another's child: killed, it ends when its turn comes.
+    while running(&seconds) > 0 {
+        assert!(started.elapsed() < Duration::from_secs(30));
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 #[test]

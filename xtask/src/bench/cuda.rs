@@ -41,6 +41,8 @@ struct Values {
     /// Of each run, the median ratio of its batches to the bare one beside it.
     launch_ratio: Vec<f64>,
     waiting_ratio: Vec<f64>,
+    /// Of a launch in the program's process, where the processor tells.
+    launch_instructions: Option<u64>,
 }
 
 /// What was measured, and what it means.
@@ -175,6 +177,9 @@ impl fmt::Display for Report {
                 verdict.words()
             )?;
         }
+        if let Some(instructions) = self.values.launch_instructions {
+            writeln!(f, "\n  A launch is {instructions} instructions.")?;
+        }
         writeln!(
             f,
             "\n{}; {}",
@@ -205,6 +210,7 @@ mod tests {
                 waiting_ratio: (0..12)
                     .map(|n| (waiting + 2.0 * f64::from(n)) / 100.0)
                     .collect(),
+                launch_instructions: Some(300),
             };
             Report::new(values, conditions()).unwrap()
         };

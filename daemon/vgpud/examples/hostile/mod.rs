@@ -109,8 +109,8 @@ fn send(session: &Session) -> bool {
     let (op, _) = OPERATIONS[fastrand::usize(0..OPERATIONS.len())];
     // Most have all that they need; what ends the session comes in time.
     let [few, rare, wild] = [0; 3].map(|_| fastrand::u8(..) == 0);
-    let words: Vec<u8> = (0..if few { 2 } else { 16 })
-        .flat_map(|_| number(wild).to_le_bytes())
+    let words: Vec<_> = (0..if few { 2 } else { 16 })
+        .map(|_| number(wild))
         .collect();
     let command = Record {
         op,
@@ -123,7 +123,7 @@ fn send(session: &Session) -> bool {
         fastrand::u8(0..SLOTS as u8)
     };
     let mut commands = session.commands.lock().unwrap();
-    let sent = commands.call(command, slot, &[], &words, &session.local);
+    let sent = commands.call(command, slot, &words, &[], &session.local);
     drop(commands);
     if fastrand::u8(0..32) == 0 {
         let _ = session.local.add_region(4096 * fastrand::usize(0..100));

@@ -60,10 +60,10 @@ impl Session {
         &self,
         op: u16,
         slot: Option<u8>,
-        message: &[u8],
+        message: &[u64],
         data: &[u8],
     ) -> Result<u32, Stopped> {
-        let (flags, aux) = (0, 0);
+        let (flags, aux) = (0, data.len() as u32);
         let command = Command { op, flags, aux };
         self.wait(|| {
             let mut commands = self.commands.lock().unwrap();
@@ -98,11 +98,21 @@ pub(crate) struct Thread<'a>(pub(crate) &'a Session, pub(crate) u8);
 impl Caller for Thread<'_> {
     type Error = Stopped;
 
-    fn send(&self, op: u16, message: &[u8], data: &[u8]) -> Result<(), Stopped> {
+    fn send<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<(), Stopped> {
         self.0.push(op, None, message, data).map(drop)
     }
 
-    fn call(&self, op: u16, message: &[u8], data: &[u8]) -> Result<Words, Stopped> {
+    fn call<const N: usize>(
+        &self,
+        op: u16,
+        message: &[u64; N],
+        data: &[u8],
+    ) -> Result<Words, Stopped> {
         let seq = self.0.push(op, Some(self.1), message, data)?;
         let reply = self.0.wait(|| self.0.answers.poll(self.1, seq))?;
         match reply.status {

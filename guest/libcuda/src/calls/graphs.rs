@@ -13,7 +13,7 @@ use crate::Done;
 use crate::graphs::{Copy, Graph, Node};
 use crate::launch::Launch;
 use crate::lock::lock;
-use crate::pointers::KernelNode;
+use crate::pointers::{KernelNode, Room};
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -33,9 +33,9 @@ pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
 
 fn kernel(session: &Session, node: &KernelNode) -> Result<Node, CUresult> {
     let function = session.modules.functions.get(node.function)?;
-    let mut parameters = Vec::new();
-    let launch = Launch::new(&session.connection, &function, node.call, &mut parameters)?;
-    Ok(Node::Kernel(launch, parameters))
+    let mut room = Room::new();
+    let (launch, parameters) = Launch::new(&session.connection, &function, node.call, &mut room)?;
+    Ok(Node::Kernel(launch, parameters.to_vec()))
 }
 
 /// Adds a node that depends on others of its graph.

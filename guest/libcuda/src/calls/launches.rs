@@ -13,7 +13,7 @@ use super::devices::on;
 use crate::Done;
 use crate::launch::Launch;
 use crate::modules::Function;
-use crate::pointers::{Arguments, KernelCall, LaunchConfig};
+use crate::pointers::{Arguments, KernelCall, LaunchConfig, Room};
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -113,13 +113,20 @@ pub(crate) fn cuFuncGetParamInfo(
     Ok(())
 }
 
+#[inline(always)]
 fn launch(session: &Session, function: CUfunction, call: KernelCall, stream: u64) -> Done {
     let connection = &session.connection;
-    session.modules.launching(function, |function, parameters| {
-        Launch::new(connection, function, call, parameters)?.send(connection, stream, parameters)
-    })
+    let launched = session.modules.launched(function)?;
+    let mut room = Room::new();
+    let (launch, parameters) = Launch::new(connection, &launched.function, call, &mut room)?;
+    let done = launch.send(connection, stream, parameters);
+    launched.keep();
+    done
 }
 
+// All of it is one function with the symbol: what there is to hand over would
+// cost as much as what is done.
+#[inline(always)]
 pub(crate) fn cuLaunchKernel(
     function: CUfunction,
     grid_x: c_uint,

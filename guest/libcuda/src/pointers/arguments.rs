@@ -38,43 +38,39 @@ impl Arguments {
         unsafe { *entry }
     }
 
-    /// Makes a block of parameters, in place of what is there. `self` lists pointers,
-    /// `extra` options; `places` are the parameters' offsets and sizes in a block of
-    /// `size`.
-    pub(crate) fn pack(
+    /// The block of parameters. `self` lists pointers, which are gathered in `room`;
+    /// `extra` lists options, of which one is the block itself. `places` are the
+    /// parameters' offsets and sizes in a block of `size`.
+    #[inline(always)]
+    pub(crate) fn block<'a>(
         self,
         extra: Self,
         places: &[(u32, u32)],
         size: u32,
-        block: &mut Vec<u8>,
-    ) -> Result<(), CUresult> {
-        block.clear();
+        room: &'a mut Room,
+    ) -> Result<&'a [u8], CUresult> {
         match (self.0.is_null(), extra.0.is_null()) {
             (false, true) => {
-                block.resize(size as usize, 0);
-                for (n, &(offset, size)) in places.iter().enumerate() {
+                let block = room.of(size as usize);
+                // SAFETY: the promise of `arguments`: one pointer for each
+                // parameter of the kernel.
+                let arguments = unsafe { list(self.0.cast_const(), places.len()) }?;
+                for (argument, &(offset, size)) in arguments.iter().zip(places) {
                     let (offset, size) = (offset as usize, size as usize);
-                    let end = offset.checked_add(size).ok_or(INVALID)?;
-                    let into = block.get_mut(offset..end).ok_or(INVALID)?;
-                    // SAFETY: the promise of `arguments`: one pointer for each
-                    // parameter of the kernel.
-                    let argument = unsafe { self.at(n) };
+                    let into = block.get_mut(offset..offset + size).ok_or(INVALID)?;
                     // SAFETY: as above, to as many bytes as the parameter has.
-                    copy(into, unsafe { bytes(argument.cast(), size) }?);
+                    unsafe { copy(argument.cast(), into) }?;
                 }
-                Ok(())
+                Ok(block)
             }
-            (true, false) => {
-                block.extend_from_slice(extra.block()?);
-                Ok(())
-            }
-            (true, true) if places.is_empty() => Ok(()),
+            (true, false) => extra.option(),
+            (true, true) if places.is_empty() => Ok(&[]),
             _ => Err(INVALID),
         }
     }
 
     /// The block of parameters in a list of options.
-    fn block(&self) -> Result<&[u8], CUresult> {
+    fn option<'a>(self) -> Result<&'a [u8], CUresult> {
         const END: usize = 0;
         const POINTER: usize = 1;
         const SIZE: usize = 2;
@@ -102,21 +98,65 @@ impl Arguments {
     }
 }
 
-/// Copies as many bytes. Most arguments are a word or half of one, for which a call
-/// would cost more than the copy.
-#[inline]
-fn copy(into: &mut [u8], from: &[u8]) {
-    fn fixed<const N: usize>(into: &mut [u8], from: &[u8]) -> Option<()> {
-        let into: &mut [u8; N] = into.try_into().ok()?;
-        *into = from.try_into().ok()?;
-        Some(())
+/// Room for one block of parameters.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// Most are no longer.
+    short: [u8; 128],
+    long: Vec<u8>,
+}
+
+impl Room {
+    pub(crate) const fn new() -> Self {
+        Self {
+            short: [0; 128],
+            long: Vec::new(),
+        }
     }
-    if fixed::<8>(into, from)
-        .or_else(|| fixed::<4>(into, from))
-        .is_none()
-    {
-        into.copy_from_slice(from);
+
+    /// So many bytes.
+    #[inline]
+    fn of(&mut self, size: usize) -> &mut [u8] {
+        match self.short.get_mut(..size) {
+            Some(short) => short,
+            None => {
+                self.long.resize(size, 0);
+                &mut self.long
+            }
+        }
     }
+}
+
+/// Copies an argument. Most are a word or half of one, for which a call would cost
+/// more than the copy.
+///
+/// # Safety
+/// The pointer is null, or valid for reads of as many bytes.
+#[inline(always)]
+unsafe fn copy(from: *const u8, into: &mut [u8]) -> Result<(), CUresult> {
+    let length = into.len();
+    if let Some(word) = into.first_chunk_mut::<8>().filter(|_| length == 8) {
+        // SAFETY: the caller's promise.
+        *word = *unsafe { input(from.cast()) }?;
+    } else if let Some(half) = into.first_chunk_mut::<4>().filter(|_| length == 4) {
+        // SAFETY: the caller's promise.
+        *half = *unsafe { input(from.cast()) }?;
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { copy_any(from, into) }?;
+    }
+    Ok(())
+}
+
+/// Copies an argument of another length.
+///
+/// # Safety
+/// As [`copy`].
+#[cold]
+unsafe fn copy_any(from: *const u8, into: &mut [u8]) -> Result<(), CUresult> {
+    // SAFETY: the caller's promise.
+    into.copy_from_slice(unsafe { bytes(from, into.len()) }?);
+    Ok(())
 }
 
 /// How a kernel is called, whoever calls it: threads, dynamic shared memory in

@@ -38,6 +38,7 @@ mod kernels;
 mod layouts;
 mod links;
 mod memory;
+mod parameters;
 mod pools;
 mod processes;
 mod start;
@@ -81,6 +82,7 @@ programs! {
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
     an_error_of_arguments_comes_once: kernels::arguments,
+    parameters_have_any_size: parameters::sizes,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
     an_image_that_is_cut_short_is_none: images::cut,

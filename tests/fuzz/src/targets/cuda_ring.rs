@@ -168,8 +168,8 @@ pub(super) fn run(bytes: &[u8]) {
                 let data = input.bytes(length);
                 let position = commands.position();
                 let sent = match slot {
-                    NO_SLOT => commands.send(command, &[7; 8], data, &&Nobody),
-                    slot => commands.call(command, slot, &[7; 8], data, &&Nobody),
+                    NO_SLOT => commands.send(command, &[7], data, &&Nobody),
+                    slot => commands.call(command, slot, &[7], data, &&Nobody),
                 };
                 assert_eq!(sent.is_ok(), commands.position() != position);
                 if 24 + data.len() > RING.size / 4 {

@@ -16,13 +16,14 @@ pub(super) fn run(bytes: &[u8]) {
             }
         }
         1 => {
-            let op = input.u16();
-            fuzz(op, input.rest());
+            let (op, length) = (input.u16(), input.u32());
+            fuzz(op, length, input.rest());
         }
         // One of those that there are.
         _ => {
             let op = OPERATIONS[usize::from(input.u8()) % OPERATIONS.len()].0;
-            fuzz(op, input.rest());
+            let length = input.u16().into();
+            fuzz(op, length, input.rest());
         }
     }
 }
