@@ -7,7 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::net::Shutdown;
+use rustix::net::{Shutdown, sockopt};
+use rustix::process::{PidfdFlags, pidfd_open};
 use vgpu_poll::Poll;
 use vgpu_socket::LineReader;
 use vgpu_terminal::Printable;
@@ -24,6 +25,9 @@ pub(crate) struct Worker {
     child: Child,
     /// The session's socket, to see when the program ends. Nothing is read.
     socket: OwnedFd,
+    /// The program's process: a child of its fork keeps the socket open. `None` where the system cannot tell of its end
+    /// (before Linux 5.3).
+    program: Option<OwnedFd>,
     said: Option<LineReader<ChildStderr>>,
     /// Bytes that it may still log, the ends of lines among them.
     log: usize,
@@ -33,6 +37,8 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn start(command: &[OsString], socket: OwnedFd) -> io::Result<Self> {
         let watched = socket.try_clone()?;
+        let program = sockopt::socket_peercred(&socket)?.pid;
+        let program = pidfd_open(program, PidfdFlags::empty()).ok();
         let mut child = Command::new(&command[0])
             .args(&command[1..])
             .arg(std::process::id().to_string())
@@ -52,6 +58,7 @@ impl Worker {
         Ok(Self {
             child,
             socket: watched,
+            program,
             said: said.map(LineReader::new),
             log: LOG,
             deadline: None,
@@ -69,7 +76,9 @@ impl Worker {
 
     /// Adds what is to be waited for.
     pub(crate) fn add_to<'a>(&'a self, poll: Poll<'a, ()>) -> Poll<'a, ()> {
-        poll.hung_up((), self.deadline.is_none().then_some(&self.socket))
+        let lives = self.deadline.is_none();
+        poll.hung_up((), lives.then_some(&self.socket))
+            .readable((), self.program.as_ref().filter(|_| lives))
             .readable((), self.said.as_ref())
     }
 
@@ -90,7 +99,7 @@ impl Worker {
         }
         let now = Instant::now();
         match self.deadline {
-            None if vgpu_poll::is_hung_up(&self.socket).unwrap_or(false) => {
+            None if self.program_has_ended() => {
                 self.deadline = Some(now + GRACE);
             }
             // It is reaped when it has ended: a driver may hold it for a while.
@@ -101,6 +110,13 @@ impl Worker {
             _ => {}
         }
         true
+    }
+
+    fn program_has_ended(&self) -> bool {
+        let process = self.program.as_ref();
+        let ended =
+            process.is_some_and(|it| vgpu_poll::is_readable(it, Duration::ZERO).unwrap_or(false));
+        ended || vgpu_poll::is_hung_up(&self.socket).unwrap_or(false)
     }
 
     /// Logs what it says, line by line, cut and without control characters.

@@ -3,13 +3,16 @@
 
 mod common;
 
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use common::{Running, adopt_orphans, eventually, kill};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, Signal, kill_process, pidfd_getfd, pidfd_open,
+};
 use vgpu_bed::soak;
 
 /// The tests here look for what this process's children leave.
@@ -101,6 +104,48 @@ fn a_program_outlives_its_worker_and_its_daemon() {
         kill(program);
         running.nothing_stays();
     }
+}
+
+/// A child of the program's fork has its socket, and lives on.
+#[test]
+fn a_killed_programs_worker_ends_also_where_another_has_its_socket() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    adopt_orphans();
+    let program = common::example("cuda-program");
+    // The daemon stays, as what it runs does.
+    let script = "\"$0\" idle; exec sleep 100";
+    let mut running = Running::of(&["sh", "-c", script, program.to_str().unwrap()]);
+    running.wait_for("idle");
+    let (mut shell, mut worker) = (0, 0);
+    for process in common::children(running.daemon.id()) {
+        *(match common::children(process).is_empty() {
+            true => &mut worker,
+            false => &mut shell,
+        }) = process;
+    }
+    let program = *common::children(shell).first().unwrap();
+    let sockets = sockets_of(program);
+    assert!(!sockets.is_empty());
+    kill(program);
+    eventually("the worker stays", || !common::runs(worker));
+    drop(sockets);
+    kill(shell);
+    running.nothing_stays();
+}
+
+/// Copies of a process's sockets.
+fn sockets_of(process: u32) -> Vec<OwnedFd> {
+    let pid = Pid::from_raw(process.cast_signed()).unwrap();
+    let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let files = std::fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let sockets = files.filter_map(|file| {
+        let file = file.unwrap();
+        let target = std::fs::read_link(file.path()).ok()?;
+        let is_socket = target.to_str()?.starts_with("socket:");
+        let number = file.file_name().to_str()?.parse().ok()?;
+        is_socket.then(|| pidfd_getfd(&pidfd, number, PidfdGetfdFlags::empty()).unwrap())
+    });
+    sockets.collect()
 }
 
 #[test]

@@ -94,19 +94,25 @@ impl<M> Allocations<M> {
         taken
     }
 
-    /// The allocation that an address lies in, or one byte behind.
+    /// The allocation that an address lies in.
     pub(crate) fn find(&self, address: u64) -> Result<(u64, Device), CUresult> {
-        let device = lock(&self.device);
-        let (&start, &allocation) = device.range(..=address).next_back().ok_or(INVALID)?;
-        match address - start <= allocation.size {
+        let (start, allocation) = self.before(address)?;
+        match address - start < allocation.size {
             true => Ok((start, allocation)),
             false => Err(INVALID),
         }
     }
 
-    /// Checks that a range is in one allocation.
+    /// The last allocation that begins at an address or before.
+    fn before(&self, address: u64) -> Result<(u64, Device), CUresult> {
+        let device = lock(&self.device);
+        let (&start, &allocation) = device.range(..=address).next_back().ok_or(INVALID)?;
+        Ok((start, allocation))
+    }
+
+    /// Checks that a range is in one allocation. An empty one may be at its end.
     pub(crate) fn check(&self, address: u64, size: usize) -> Result<(), CUresult> {
-        let (start, allocation) = self.find(address)?;
+        let (start, allocation) = self.before(address)?;
         let end = (address - start).checked_add(size as u64);
         match end.is_some_and(|end| end <= allocation.size) {
             true => Ok(()),

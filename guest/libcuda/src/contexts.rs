@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use vgpu_cuda_wire::{CUcontext, CUresult, CUstream};
 
 use crate::Done;
-use crate::handles::{Found, Table};
+use crate::handles::{Found, Table, mint};
 use crate::lock::lock;
 
 /// Limits that a context has: the sizes of a thread's stack, of the buffer of
@@ -185,7 +185,7 @@ impl Contexts {
     pub(crate) fn retain(&self) -> CUcontext {
         let mut primary = lock(&self.primary);
         if primary.handle == 0 {
-            primary.handle = self.all.mint().addr();
+            primary.handle = mint().addr();
         }
         let context = handle(primary.handle);
         if primary.retained == 0 {

@@ -30,8 +30,6 @@ pub(crate) type Graph = Arc<Mutex<BTreeMap<usize, Node>>>;
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
     pub(crate) graphs: Table<Graph>,
-    /// Mints the handles of nodes; a graph has what they stand for.
-    pub(crate) nodes: Table<()>,
     pub(crate) executables: Table<Graph>,
 }
 

@@ -12,10 +12,18 @@ use vgpu_cuda_wire::CUresult;
 use crate::Done;
 use crate::lock::lock;
 
+/// The next handle, of whatever kind: one of one kind is none of another. The first is above what the driver API gives
+/// meanings of its own.
+static NEXT: AtomicUsize = AtomicUsize::new(0x100);
+
+/// A handle for nothing yet.
+pub(crate) fn mint() -> *mut c_void {
+    ptr::without_provenance_mut(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 /// A kind of handles: never 0, never used again.
 #[derive(Debug)]
 pub(crate) struct Table<T> {
-    last: AtomicUsize,
     live: Mutex<BTreeMap<usize, T>>,
     /// How often a value was changed or taken off.
     changes: AtomicU64,
@@ -72,7 +80,6 @@ impl<T> Recent<T> {
 impl<T> Default for Table<T> {
     fn default() -> Self {
         Self {
-            last: AtomicUsize::new(0),
             live: Mutex::default(),
             changes: AtomicU64::new(0),
         }
@@ -80,14 +87,6 @@ impl<T> Default for Table<T> {
 }
 
 impl<T: Clone> Table<T> {
-    /// The first handle: above what the driver API gives meanings of its own.
-    const FIRST: usize = 0x100;
-
-    /// A handle for nothing yet.
-    pub(crate) fn mint(&self) -> *mut c_void {
-        ptr::without_provenance_mut(Self::FIRST + self.last.fetch_add(1, Ordering::Relaxed))
-    }
-
     /// Adds a value, if there are not `most` already, and has the worker told of its
     /// number; where that fails, it is not there.
     pub(crate) fn create(
@@ -96,7 +95,7 @@ impl<T: Clone> Table<T> {
         most: usize,
         tell: impl FnOnce(u64) -> Done,
     ) -> Result<*mut c_void, CUresult> {
-        let handle = self.mint();
+        let handle = mint();
         let mut live = lock(&self.live);
         if live.len() >= most {
             return Err(CUresult::CUDA_ERROR_OUT_OF_MEMORY);
@@ -115,7 +114,7 @@ impl<T: Clone> Table<T> {
     }
 
     pub(crate) fn add(&self, value: T) -> *mut c_void {
-        let handle = self.mint();
+        let handle = mint();
         self.put(handle, value);
         handle
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use vgpu_cuda_wire::{CUcontext, CUfunction, CUresult, FunctionDescription};
 
 use crate::connection::Connection;
-use crate::handles::{Found, Recent, Table};
+use crate::handles::{Found, Recent, Table, mint};
 use crate::pointers::Logs;
 
 /// A loaded module.
@@ -93,7 +93,7 @@ impl Modules {
         image: &[u8],
         context: CUcontext,
     ) -> Result<*mut c_void, CUresult> {
-        let handle = self.modules.mint();
+        let handle = mint();
         let number = handle.addr() as u64;
         let described = connection.load(number, image)?;
         let functions = described

@@ -69,12 +69,17 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(words: &[&str]) -> Self {
+        let program = example("cuda-program");
+        Self::of(&[&[program.to_str().unwrap()], words].concat())
+    }
+
+    /// With another program.
+    pub(crate) fn of(program: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = tempfile::tempfile().unwrap();
         let mut daemon = Command::new(env!("CARGO_BIN_EXE_vgpud"))
             .args(["run", "--"])
-            .arg(example("cuda-program"))
-            .args(words)
+            .args(program)
             .current_dir(&folder)
             .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())

@@ -11,6 +11,7 @@ use vgpu_cuda_wire::{
 use super::current::{in_context, stream};
 use crate::Done;
 use crate::graphs::{Copy, Graph, Node};
+use crate::handles::mint;
 use crate::launch::Launch;
 use crate::lock::lock;
 use crate::pointers::{KernelNode, Room};
@@ -51,7 +52,7 @@ fn add(
     if !dependencies.iter().all(known) {
         return Err(INVALID);
     }
-    let handle = session.graphs.nodes.mint();
+    let handle = mint();
     nodes.insert(handle.addr(), node);
     Ok(handle)
 }

@@ -191,6 +191,11 @@ pub(crate) fn kernels() {
     assert_eq!(adder.launch(0, parameters.as_mut_ptr(), null), 1);
     assert_eq!(adder.launch(2048, parameters.as_mut_ptr(), null), 1);
     assert_eq!(adder.launch(128, null, null), 1);
+    // The first handle of each kind is another's number.
+    let (cuda, module) = (&adder.cuda, adder.module);
+    let attribute = cu!(cuda, cuFuncGetAttribute(*mut i32, i32, *mut c_void));
+    let mut value = 0;
+    assert_eq!(call!(attribute, &mut value, 0, module), 400);
     let mut launch =
         |grid, shared| adder.launch_of(grid, 128, shared, parameters.as_mut_ptr(), null);
     assert_eq!(launch([1 << 31, 1, 1], 0), 1);

@@ -115,6 +115,9 @@ pub(crate) fn variables() {
     let (mut start, mut size) = (0, 0);
     assert_eq!(call!(range, &mut start, &mut size, first + 5), 0);
     assert_eq!((start, size), (first, 16));
+    // What is behind it is another's, or nobody's.
+    let behind = call!(range, &mut start, &mut size, second + 8);
+    assert!(behind == 500 || start != second);
     let unload = cu!(cuda, cuModuleUnload(*mut c_void));
     assert_eq!(call!(unload, module), 0);
     assert_eq!(call!(download, there.as_mut_ptr(), first, 16), 1);
