@@ -53,7 +53,7 @@ impl Call {
     }
 
     /// The arguments that ask the program for it: those that operators give `vgpu-stub`, in one form, and the
-    /// [version](Self::version_word).
+    /// [version](Self::version_word) behind them: who looks for `vgpu-stub xen --domid 5` in the list of processes finds it.
     #[must_use]
     pub fn words(&self) -> Vec<OsString> {
         let mut words = Words(Vec::new());
@@ -67,18 +67,18 @@ impl Call {
                     trace,
                 } = options;
                 words.add(VFIO_USER);
-                words.add(Self::version_word());
                 words.option("--socket", socket);
                 words.option("--socket-mode", format!("{socket_mode:04o}"));
                 words.options("--control", control.as_deref());
                 // The client chooses the slot.
                 words.device(*device, None);
                 words.trace(*trace);
+                words.add(Self::version_word());
             }
             Self::Guard(sockets) => {
                 words.add(GUARD);
-                words.add(Self::version_word());
                 sockets.iter().for_each(|socket| words.add(socket));
+                words.add(Self::version_word());
             }
             Self::Xen(call) => {
                 let XenCall {
@@ -98,7 +98,6 @@ impl Call {
                 words.add(XEN);
                 words.flag("--serving", *serving);
                 words.flag("--detached", *detached);
-                words.add(Self::version_word());
                 words.option("--domid", domain.to_string());
                 let elsewhere = Some(backend).filter(|backend| **backend != DomainId::DOM0);
                 words.options("--backend", elsewhere.map(ToString::to_string));
@@ -108,6 +107,7 @@ impl Call {
                     words.device(device.config, Some(device.slot));
                 }
                 words.trace(*trace);
+                words.add(Self::version_word());
                 if !shown.is_empty() {
                     words.add("--");
                     shown.iter().for_each(|word| words.add(word));
@@ -263,7 +263,7 @@ mod tests {
         };
         assert_eq!(
             words(Call::Xen(xen)),
-            "xen --serving --call=1 --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 \
+            "xen --serving --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 --call=1 \
              -- -device vgpu-stub"
         );
         let mut options = vgpu_vfio_user::Options {
@@ -275,14 +275,14 @@ mod tests {
         };
         assert_eq!(
             words(Call::VfioUser(options.clone())),
-            "vfio-user --call=1 --socket /run/s --socket-mode 0600 --control /run/c --trace access"
+            "vfio-user --socket /run/s --socket-mode 0600 --control /run/c --trace access --call=1"
         );
         options.device.revision = 7;
         options.trace = false;
         options.control = None;
         assert_eq!(
             words(Call::VfioUser(options)),
-            "vfio-user --call=1 --socket /run/s --socket-mode 0600 --device revision=7"
+            "vfio-user --socket /run/s --socket-mode 0600 --device revision=7 --call=1"
         );
     }
 

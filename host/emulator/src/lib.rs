@@ -17,7 +17,7 @@
 //!     trace: false,
 //! });
 //! let words = call.words();
-//! assert_eq!(words[..4], ["vfio-user", "--call=1", "--socket", "/run/vgpu.sock"]);
+//! assert_eq!(words[..3], ["vfio-user", "--socket", "/run/vgpu.sock"]);
 //! assert_eq!(Call::parse(words.clone()).unwrap().words(), words);
 //! ```
 #![forbid(unsafe_code)]

@@ -37,11 +37,11 @@ impl Call {
 /// The words without the one that has the version, which is the program's own.
 fn take_version(mut words: Vec<OsString>) -> Result<Vec<OsString>, Error> {
     let version = |word: &OsString| Some(word.to_str()?.strip_prefix(CALL)?.to_owned());
-    // The first: it stands before any that a user has chosen.
-    let found = words.iter().enumerate();
-    let found = found
+    // The last of the options: what a user has chosen may look like it, and comes before, or is only shown.
+    let options = words.iter().take_while(|word| *word != SHOWN).enumerate();
+    let found = options
         .filter_map(|(at, word)| Some((at, version(word)?)))
-        .next();
+        .last();
     let Some((at, version)) = found else {
         return Err("its caller names no version of the call".into());
     };
