@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::library::in_context;
+use super::library::{in_context, launch};
 
 /// Adds `count` floats of two arrays into the first.
 pub(crate) const ADD: &std::ffi::CStr = c"
@@ -117,43 +117,20 @@ impl Adder {
 
     fn launch_of(
         &self,
-        [x, y, z]: [u32; 3],
+        grid: [u32; 3],
         block: u32,
         shared: u32,
         parameters: Pointers,
         extra: Pointers,
     ) -> u32 {
-        let cuda = &self.cuda;
-        let launch = cu!(
-            cuda,
-            cuLaunchKernel(
-                *mut c_void,
-                u32,
-                u32,
-                u32,
-                u32,
-                u32,
-                u32,
-                u32,
-                *mut c_void,
-                Pointers,
-                Pointers,
-            )
-        );
-        let null = std::ptr::null_mut();
-        call!(
-            launch,
+        launch(
+            &self.cuda,
             self.function,
-            x,
-            y,
-            z,
+            grid,
             block,
-            1,
-            1,
             shared,
-            null,
             parameters,
-            extra
+            extra,
         )
     }
 }

@@ -38,6 +38,38 @@ pub(crate) fn in_context() -> libloading::Library {
     cuda
 }
 
+/// Launches a kernel of blocks that are a row of threads, in the stream that there is anyway.
+pub(crate) fn launch(
+    cuda: &libloading::Library,
+    function: *mut c_void,
+    [x, y, z]: [u32; 3],
+    block: u32,
+    shared: u32,
+    parameters: *mut *mut c_void,
+    extra: *mut *mut c_void,
+) -> u32 {
+    let launch = cu!(
+        cuda,
+        cuLaunchKernel(
+            *mut c_void,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            u32,
+            *mut c_void,
+            *mut *mut c_void,
+            *mut *mut c_void,
+        )
+    );
+    let stream = std::ptr::null_mut();
+    call!(
+        launch, function, x, y, z, block, 1, 1, shared, stream, parameters, extra
+    )
+}
+
 /// Bytes that differ from each other.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|n| (n * 31 + n / 251) as u8).collect()

@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::ptr;
 
 use super::kernels::Pointers;
-use super::library::in_context;
+use super::library::{in_context, launch};
 
 const HEAD: &str = ".version 7.8\n.target sm_70\n.address_size 64\n";
 
@@ -147,38 +147,9 @@ pub(crate) fn links() {
     let mut result = 0_u64;
     let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
     assert_eq!(call!(alloc, &mut result, 4), 0);
-    let launch = cu!(
-        cuda,
-        cuLaunchKernel(
-            *mut c_void,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            *mut c_void,
-            Pointers,
-            Pointers,
-        )
-    );
     let mut parameters = [(&raw mut result).cast()];
     let (parameters, null) = (parameters.as_mut_ptr(), ptr::null_mut());
-    let launched = call!(
-        launch,
-        kernel,
-        1,
-        1,
-        1,
-        1,
-        1,
-        1,
-        0,
-        null,
-        parameters,
-        null.cast()
-    );
+    let launched = launch(cuda, kernel, [1; 3], 1, 0, parameters, null);
     assert_eq!(launched, 0);
     let mut value = 0_u32;
     let download = cu!(cuda, cuMemcpyDtoH_v2(*mut u32, u64, usize));

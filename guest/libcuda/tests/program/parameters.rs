@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::kernels::Pointers;
-use super::library::{in_context, pattern};
+use super::library::{in_context, launch, pattern};
 
 /// Two kernels that write their parameters to memory: one has few bytes of them, the
 /// other many.
@@ -54,22 +54,6 @@ pub(crate) fn sizes() {
         cuda,
         cuModuleGetFunction(Pointers, *mut c_void, *const c_char)
     );
-    let launch = cu!(
-        cuda,
-        cuLaunchKernel(
-            *mut c_void,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            u32,
-            *mut c_void,
-            Pointers,
-            Pointers,
-        )
-    );
     let download = cu!(cuda, cuMemcpyDtoH_v2(*mut u8, u64, usize));
     let (mut module, mut into) = (std::ptr::null_mut(), 0_u64);
     assert_eq!(call!(load, &mut module, SIZES.as_ptr()), 0);
@@ -86,23 +70,7 @@ pub(crate) fn sizes() {
         let list = list.as_mut_ptr();
         let clear = cu!(cuda, cuMemsetD8_v2(u64, u8, usize));
         assert_eq!(call!(clear, into, 0, 24), 0);
-        assert_eq!(
-            call!(
-                launch,
-                function,
-                1,
-                1,
-                1,
-                1,
-                1,
-                1,
-                0,
-                null,
-                list,
-                null.cast()
-            ),
-            0
-        );
+        assert_eq!(launch(&cuda, function, [1; 3], 1, 0, list, null), 0);
         let mut bytes = vec![0; 24];
         assert_eq!(call!(download, bytes.as_mut_ptr(), into, 24), 0);
         bytes
