@@ -22,7 +22,7 @@ pub const INLINE_REPLY: usize = 112;
 /// The slice's magic, its first four bytes: "VGPU".
 pub const MAGIC: u32 = 0x5550_4756;
 /// The version of the session ABI.
-pub const SESSION_ABI: u32 = 2;
+pub const SESSION_ABI: u32 = 3;
 
 /// The guest kernel's header. A hint only: the host uses its own values.
 pub const HEADER: usize = 0x0000;

@@ -27,6 +27,8 @@ pub struct FunctionDescription {
     pub registers: u32,
     /// The most threads of a block.
     pub max_threads: u32,
+    /// The threads that a block has to have in each dimension; zeros are any.
+    pub required_threads: [u32; 3],
     /// The PTX version, as 10 times the major number plus the minor one.
     pub ptx_version: u32,
 }
@@ -68,7 +70,7 @@ impl ModuleDescription {
             for _ in 0..take(&mut rest)? {
                 parameters.push((take(&mut rest)?, take(&mut rest)?));
             }
-            let mut numbers = [0; 6];
+            let mut numbers = [0; 9];
             for number in &mut numbers {
                 *number = take(&mut rest)?;
             }
@@ -78,6 +80,9 @@ impl ModuleDescription {
                 local_size,
                 registers,
                 max_threads,
+                required_x,
+                required_y,
+                required_z,
                 ptx_version,
             ] = numbers;
             module.functions.push(FunctionDescription {
@@ -88,6 +93,7 @@ impl ModuleDescription {
                 local_size,
                 registers,
                 max_threads,
+                required_threads: [required_x, required_y, required_z],
                 ptx_version,
             });
         }
@@ -105,13 +111,17 @@ impl ModuleDescription {
 }
 
 impl FunctionDescription {
-    const fn numbers(&self) -> [u32; 6] {
+    const fn numbers(&self) -> [u32; 9] {
+        let [required_x, required_y, required_z] = self.required_threads;
         [
             self.parameter_size,
             self.shared_size,
             self.local_size,
             self.registers,
             self.max_threads,
+            required_x,
+            required_y,
+            required_z,
             self.ptx_version,
         ]
     }

@@ -191,6 +191,7 @@ fn a_description_survives_and_a_cut_one_is_refused() {
         local_size: 2,
         registers: 3,
         max_threads: 4,
+        required_threads: [4, 1, 1],
         ptx_version: 78,
     };
     let module = ModuleDescription {

@@ -176,6 +176,7 @@ fn describe(info: &ModuleInfo) -> ModuleDescription {
         local_size: function.local_size,
         registers: function.registers,
         max_threads: function.max_threads,
+        required_threads: function.required_threads.unwrap_or_default(),
         ptx_version: function.ptx_version,
     });
     let globals = info.globals.iter();

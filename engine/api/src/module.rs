@@ -63,6 +63,8 @@ pub struct FunctionInfo {
     pub registers: u32,
     /// The most threads of a block.
     pub max_threads: u32,
+    /// The threads that a block has to have in each dimension, where it says so.
+    pub required_threads: Option<[u32; 3]>,
     /// The PTX version of the image, as 10 * major + minor.
     pub ptx_version: u32,
 }

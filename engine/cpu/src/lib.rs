@@ -293,6 +293,7 @@ fn info(id: ModuleId, program: &Program, ptx_version: u32) -> ModuleInfo {
         local_size: kernel.local_size,
         registers: kernel.registers,
         max_threads: kernel.max_threads.unwrap_or(BLOCK_MAX).min(BLOCK_MAX),
+        required_threads: kernel.required_threads,
         ptx_version,
     };
     let mut known = HashSet::new();

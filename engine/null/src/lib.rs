@@ -228,6 +228,7 @@ impl Engine for NullEngine {
                 local_size: 0,
                 registers: 0,
                 max_threads: 1024,
+                required_threads: None,
                 ptx_version,
             });
         }

@@ -111,6 +111,8 @@ impl NvidiaEngine {
             local_size: get(Attribute::CU_FUNC_ATTRIBUTE_LOCAL_SIZE_BYTES)?,
             registers: get(Attribute::CU_FUNC_ATTRIBUTE_NUM_REGS)?,
             max_threads: get(Attribute::CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK)?,
+            // The driver does not tell; it refuses at a launch.
+            required_threads: None,
             ptx_version: get(Attribute::CU_FUNC_ATTRIBUTE_PTX_VERSION)?,
         };
         let kernel = Kernel {

@@ -16,6 +16,9 @@ pub(crate) const LOCAL_MAX: u32 = 64 << 10;
 pub(crate) const REGISTERS_MAX: u32 = 1 << 16;
 /// The most shared memory of a block, in bytes: that of the largest devices.
 pub(crate) const SHARED_MAX: u32 = 227 << 10;
+/// The most of it that a module's code declares; more is a launch's to ask for. Source: CUDA C++ Programming Guide,
+/// "Technical Specifications per Compute Capability".
+const DECLARED_SHARED_MAX: u32 = 48 << 10;
 /// The most bytes of parameters. Source: PTX ISA 7.1, since 8.1.
 const PARAMETERS_MAX: u32 = 32764;
 
@@ -119,8 +122,8 @@ impl Layout {
     fn fill(&mut self, module: &Module<'_>, memory: &mut Memory) -> Result<(), LoadError> {
         let mut shared = Offsets {
             next: 0,
-            limit: SHARED_MAX,
-            what: "bytes of shared memory",
+            limit: DECLARED_SHARED_MAX,
+            what: "bytes of declared shared memory",
         };
         for variable in &module.variables {
             let home = match variable.space {

@@ -58,6 +58,18 @@ fn the_text_itself_is_launched() {
     assert_eq!(attempt(REAL), 1);
 }
 
+/// More is a launch's to ask for.
+#[test]
+fn code_declares_48_kib_of_shared_memory_and_no_more() {
+    for (size, loads) in [(48 << 10, 1), ((48 << 10) + 1, 0)] {
+        let text = format!(
+            ".version 7.0\n.target sm_70\n.address_size 64\n\
+             .visible .entry k() {{ .shared .b8 s[{size}]; ret; }}"
+        );
+        assert_eq!(attempt(&text), loads, "{size} bytes");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -119,7 +119,7 @@ impl Connection {
 
     /// The session's fault, if there is one.
     #[inline]
-    fn fault(&self) -> Done {
+    pub(crate) fn fault(&self) -> Done {
         match self.answers.fault() {
             None => Ok(()),
             Some((status, _)) => Err(CUresult(status.cast_unsigned())),

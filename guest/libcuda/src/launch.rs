@@ -48,7 +48,8 @@ impl Launch {
         let threads = block.iter().map(|&side| u64::from(side)).product::<u64>();
         let sides =
             fits(grid, Attribute::MAX_GRID_DIM_X) && fits(block, Attribute::MAX_BLOCK_DIM_X);
-        if !sides || threads > u64::from(about.max_threads) {
+        let required = [[0; 3], block].contains(&about.required_threads);
+        if !sides || !required || threads > u64::from(about.max_threads) {
             return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
         }
         let limit = function.shared_limit.load(Ordering::Relaxed);

@@ -4,7 +4,7 @@
 use std::ffi::{c_uchar, c_uint, c_ushort};
 use std::ptr;
 
-use vgpu_cuda_wire::{CUdeviceptr, CUstream};
+use vgpu_cuda_wire::{CUdeviceptr, CUresult, CUstream};
 
 use super::current::{in_context, stream};
 use crate::Done;
@@ -80,6 +80,9 @@ pub(crate) fn cuMemcpyDtoDAsync_v2(
 /// Fills with units of a width in bytes.
 fn fill(to: CUdeviceptr, value: u32, width: u8, count: usize, of: CUstream) -> Done {
     let session = in_context()?;
+    if !to.is_multiple_of(width.into()) {
+        return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+    }
     let size = count.saturating_mul(usize::from(width));
     session.allocations.check(to, size)?;
     let stream = stream(session, of)?;

@@ -174,6 +174,7 @@ pub(crate) fn cuGraphLaunch(executable: CUgraphExec, of: CUstream) -> Done {
     let session = in_context()?;
     let stream = stream(session, of)?;
     let executable = session.graphs.executables.get(executable)?;
+    session.connection.fault()?;
     let nodes = lock(&executable);
     nodes
         .values()

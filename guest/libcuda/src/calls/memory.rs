@@ -68,6 +68,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     // is the second, which an attribute of the device says.
     const ALL: c_uint = 7;
     let session = in_context()?;
+    session.connection.fault()?;
     if flags & !ALL != 0 {
         return Err(INVALID);
     }
@@ -97,10 +98,10 @@ pub(crate) fn cuMemAllocHost_v2(pointer: &mut *mut c_void, size: usize) -> Done 
 pub(crate) fn cuMemFreeHost(pointer: *mut c_void) -> Done {
     let session = in_context()?;
     let region = session.allocations.unpin(pointer.addr())?;
-    // The worker has done what names the region when it answers.
-    session.connection.client().synchronize()?;
+    // The worker has done what names the region when it answers, be it that another call's error comes with the answer.
+    let done = session.connection.client().synchronize();
     let removed = session.connection.transport().remove_region(region.id);
-    removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE)
+    done.and(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE))
 }
 
 pub(crate) fn cuPointerGetAttribute(

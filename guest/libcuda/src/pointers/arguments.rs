@@ -63,7 +63,8 @@ impl Arguments {
                 }
                 Ok(block)
             }
-            (true, false) => extra.option(),
+            // What is behind the last parameter is no argument.
+            (true, false) => extra.option()?.get(..size as usize).ok_or(INVALID),
             (true, true) if places.is_empty() => Ok(&[]),
             _ => Err(INVALID),
         }

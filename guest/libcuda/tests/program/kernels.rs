@@ -2,6 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
+use super::graphs;
 use super::library::{in_context, launch};
 
 /// Adds `count` floats of two arrays into the first.
@@ -98,6 +99,30 @@ impl Adder {
         for (i, value) in values.iter().enumerate() {
             assert_eq!(*value, i as f32 * (1.0 + 0.5 * times as f32), "{i}");
         }
+    }
+
+    /// A graph of a kernel whose module is gone: only the worker sees that.
+    fn of_an_unloaded_module(&self) -> *mut c_void {
+        let cuda = &self.cuda;
+        let (mut module, mut function) = (std::ptr::null_mut(), std::ptr::null_mut());
+        let load = cu!(cuda, cuModuleLoadData(Pointers, *const c_char));
+        let find = cu!(
+            cuda,
+            cuModuleGetFunction(Pointers, *mut c_void, *const c_char)
+        );
+        let unload = cu!(cuda, cuModuleUnload(*mut c_void));
+        assert_eq!(call!(load, &mut module, ADD.as_ptr()), 0);
+        assert_eq!(call!(find, &mut function, module, c"add".as_ptr()), 0);
+        let (mut pointer, mut count) = (self.into, 0);
+        let mut parameters: [*mut c_void; 3] = [
+            (&raw mut pointer).cast(),
+            (&raw mut pointer).cast(),
+            (&raw mut count).cast::<u32>().cast(),
+        ];
+        let node = graphs::node(function, parameters.as_mut_ptr());
+        let stale = graphs::executable(cuda, &[node]);
+        assert_eq!(call!(unload, module), 0);
+        stale
     }
 
     /// Adds once.
@@ -286,6 +311,7 @@ pub(crate) fn attributes() {
 
 pub(crate) fn fault() {
     let adder = Adder::new();
+    let empty = graphs::executable(&adder.cuda, &[]);
     let (mut into, mut from, mut count) = (adder.into, 0x10_u64, COUNT);
     let mut parameters: [*mut c_void; 3] = [
         (&raw mut into).cast(),
@@ -311,6 +337,11 @@ pub(crate) fn fault() {
     assert_eq!(call!(alloc, &mut pointer, 4), 700);
     let fill = cu!(cuda, cuMemsetD8_v2(u64, u8, usize));
     assert_eq!(call!(fill, adder.into, 0, 4), 700);
+    let mut pinned = std::ptr::null_mut();
+    let pin = cu!(cuda, cuMemAllocHost_v2(Pointers, usize));
+    assert_eq!(call!(pin, &mut pinned, 4096), 700);
+    let launch = cu!(cuda, cuGraphLaunch(*mut c_void, *mut c_void));
+    assert_eq!(call!(launch, empty, std::ptr::null_mut()), 700);
     let mut context = std::ptr::null_mut::<c_void>();
     let create = cu!(cuda, cuCtxCreate_v2(*mut *mut c_void, u32, i32));
     assert_eq!(call!(create, &mut context, 0, 0), 0);
@@ -325,33 +356,95 @@ pub(crate) fn fault() {
 pub(crate) fn arguments() {
     let adder = Adder::new();
     let cuda = &adder.cuda;
-    let fill = cu!(cuda, cuMemsetD32_v2(u64, u32, usize));
+    let stale = adder.of_an_unloaded_module();
+    let wrong = || {
+        let launch = cu!(cuda, cuGraphLaunch(*mut c_void, *mut c_void));
+        call!(launch, stale, std::ptr::null_mut())
+    };
     let synchronize = || call!(cu!(cuda, cuCtxSynchronize()));
-    let now = call!(fill, adder.into + 2, 7, 1);
-    // At once, or with the next call that waits; and once.
-    assert_eq!([now, synchronize()].iter().sum::<u32>(), 1);
+    // With the next call that waits; and once.
+    assert_eq!(wrong(), 0);
+    assert_eq!(synchronize(), 400);
     assert_eq!(synchronize(), 0);
     assert_eq!(adder.add(), 0);
     adder.check(1);
     // A call that gets it has done nothing itself.
     let mut pointer = 0_u64;
     let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
-    if call!(fill, adder.into + 2, 7, 1) == 0 {
-        let free = || {
-            let mut free = 0_usize;
-            let info = cu!(cuda, cuMemGetInfo_v2(*mut usize, *mut usize));
-            (call!(info, &mut free, std::ptr::null_mut()) == 0).then_some(free)
-        };
-        assert_eq!(call!(alloc, &mut pointer, 1 << 20), 1);
-        let before = free();
-        assert_eq!(call!(alloc, &mut pointer, 1 << 20), 0);
-        assert!(before > free());
-    }
+    let free = || {
+        let mut free = 0_usize;
+        let info = cu!(cuda, cuMemGetInfo_v2(*mut usize, *mut usize));
+        (call!(info, &mut free, std::ptr::null_mut()) == 0).then_some(free)
+    };
+    assert_eq!(wrong(), 0);
+    assert_eq!(call!(alloc, &mut pointer, 1 << 20), 400);
+    let before = free();
+    assert_eq!(call!(alloc, &mut pointer, 1 << 20), 0);
+    assert!(before > free());
+    // Pinned memory goes all the same.
+    let mut pinned = std::ptr::null_mut();
+    let pin = cu!(cuda, cuMemAllocHost_v2(Pointers, usize));
+    let unpin = cu!(cuda, cuMemFreeHost(*mut c_void));
+    assert_eq!(call!(pin, &mut pinned, 4096), 0);
+    assert_eq!(wrong(), 0);
+    assert_eq!(call!(unpin, pinned), 400);
+    assert!(!mapped(pinned), "it is shared no more");
     // The first of several.
-    for place in [2, 1, 3] {
-        let _ = call!(fill, adder.into + place, 7, 1);
+    for _ in 0..3 {
+        assert_eq!(wrong(), 0);
     }
-    let _ = synchronize();
+    assert_eq!(synchronize(), 400);
+    assert_eq!(synchronize(), 0);
+    // What is wrong for all to see is refused at once.
+    let halves = cu!(cuda, cuMemsetD16_v2(u64, u16, usize));
+    let words = cu!(cuda, cuMemsetD32_v2(u64, u32, usize));
+    assert_eq!(call!(halves, adder.into + 1, 7, 1), 1);
+    assert_eq!(call!(words, adder.into + 2, 7, 1), 1);
     assert_eq!(synchronize(), 0);
     adder.check(1);
+}
+
+/// Whether there is memory of this process at an address.
+fn mapped(address: *mut c_void) -> bool {
+    let start = format!("{:x}-", address.addr());
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().any(|line| line.starts_with(&start))
+}
+
+/// A kernel that says how many threads its blocks have.
+pub(crate) fn required() {
+    let cuda = in_context();
+    let text = c".version 7.8\n.target sm_70\n.address_size 64\n\
+        .visible .entry k(.param .u64 a) .reqntid 32, 1, 1 { ret; }";
+    let (mut module, mut function) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let load = cu!(cuda, cuModuleLoadData(Pointers, *const c_char));
+    assert_eq!(call!(load, &mut module, text.as_ptr()), 0);
+    let find = cu!(
+        cuda,
+        cuModuleGetFunction(Pointers, *mut c_void, *const c_char)
+    );
+    assert_eq!(call!(find, &mut function, module, c"k".as_ptr()), 0);
+    let mut argument = 0_u64;
+    let mut parameters: [*mut c_void; 1] = [(&raw mut argument).cast()];
+    let parameters = parameters.as_mut_ptr();
+    let null = std::ptr::null_mut();
+    for (block, result) in [(32, 0), (16, 1), (64, 1)] {
+        let launched = launch(&cuda, function, [1; 3], block, 0, parameters, null);
+        assert_eq!(launched, result, "{block} threads");
+    }
+    // A block of parameters that is too short, and one that is longer than any may be.
+    let mut block = vec![0_u8; 100_000];
+    let option = std::ptr::without_provenance_mut;
+    for (mut size, result) in [(8_usize, 0), (7, 1), (0, 1), (100_000, 0)] {
+        let mut extra: [*mut c_void; 5] = [
+            option(1),
+            block.as_mut_ptr().cast(),
+            option(2),
+            (&raw mut size).cast(),
+            option(0),
+        ];
+        let launched = launch(&cuda, function, [1; 3], 32, 0, null, extra.as_mut_ptr());
+        assert_eq!(launched, result, "{size} bytes");
+    }
+    assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
 }

@@ -82,6 +82,7 @@ programs! {
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
     an_error_of_arguments_comes_once: kernels::arguments,
+    a_kernel_says_what_a_launch_has_to_be: kernels::required,
     parameters_have_any_size: parameters::sizes,
     attributes_of_a_launch_are_looked_at: kernels::attributes,
     an_image_may_be_a_file: images::files,
