@@ -55,6 +55,9 @@ pub(crate) fn events() {
     let mut time = -1.0;
     assert_eq!(call!(elapsed, &mut time, start, end), 400, "not recorded");
     assert_eq!(call!(record, start, null), 0);
+    // The worker is there now: it might else come to both records after the sleep.
+    let synchronize = cu!(cuda, cuEventSynchronize(*mut c_void));
+    assert_eq!(call!(synchronize, start), 0);
     std::thread::sleep(std::time::Duration::from_millis(5));
     assert_eq!(call!(with_flags, end, null, 0), 0);
     assert_eq!(call!(with_flags, end, null, 1), 801);
@@ -62,10 +65,7 @@ pub(crate) fn events() {
     assert_eq!(call!(record, untimed, null), 0);
     assert_eq!(call!(wait, null, untimed, 0), 0);
     assert_eq!(call!(wait, null, untimed, 2), 1);
-    assert_eq!(
-        call!(cu!(cuda, cuEventSynchronize(*mut c_void)), untimed),
-        0
-    );
+    assert_eq!(call!(synchronize, untimed), 0);
     assert_eq!(call!(cu!(cuda, cuEventQuery(*mut c_void)), end), 0);
     // The worker sees the second record no later than it is answered.
     assert_eq!(call!(elapsed, &mut time, start, end), 0);
