@@ -210,7 +210,9 @@ impl Handler for Call<'_> {
     }
 
     fn memory_allocate(&mut self, size: u64) -> Result<u64, CUresult> {
-        self.engine()?.alloc(size).map_err(told)
+        // The program has the answer at once, and may well try again with less, often: that is nothing to log.
+        let code = |error: Error| CUresult(error.kind.code());
+        self.engine()?.alloc(size).map_err(code)
     }
 
     fn memory_free(&mut self, pointer: u64) -> Done {
