@@ -1,22 +1,24 @@
 //! The image of the test guest: Debian's kernel for virtual machines, and an initramfs with real pciutils.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result, bail};
-use flate2::Compression;
-use flate2::write::GzEncoder;
+use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::cache::Cache;
 use crate::debian::{self, Kernel, Suite};
 use crate::initramfs::Initramfs;
+use crate::kernel::elf;
 use crate::steps::Steps;
 
 /// The same guest on every host.
 const SUITE: &str = "bookworm";
-/// The file in the cache's entry.
-const SYSTEM: &str = "system.cpio.gz";
+/// The files in the cache's entry. Neither is compressed: an emulated processor takes longer for that than this machine to read.
+const SYSTEM: &str = "system.cpio";
+const ELF: &str = "vmlinux";
 const INIT: &str = include_str!("../guest/init");
 
 /// Packages with the guest's programs and the libraries that these need.
@@ -63,11 +65,10 @@ const FILES: &[(&str, &str)] = &[
     ("usr/share/misc/pci.ids", "usr/share/misc/pci.ids"),
 ];
 
-const LINKS: &[(&str, &str)] = &[
-    ("bin/sh", "busybox"),
-    // /sbin/modprobe is made by init: the kernel would call it as it boots, for a second or more, and find nothing.
-    ("sbin/depmod", "../bin/kmod"),
-];
+/// /sbin/modprobe is made by init: the kernel would call it as it boots, for a second or more, and find nothing.
+const LINKS: &[(&str, &str)] = &[("bin/sh", "busybox")];
+/// Where Debian's libraries are in the packages.
+const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"];
 
 /// Kernel modules, by their paths below the kernel's folder of modules.
 ///
@@ -85,6 +86,7 @@ const MODULE_LISTS: &[&str] = &[
 #[derive(Debug, Clone)]
 pub struct GuestImage {
     kernel: PathBuf,
+    elf: PathBuf,
     /// The part of the initramfs that comes from Debian.
     system: PathBuf,
     /// The part with the project's own programs, which change all the time.
@@ -115,7 +117,7 @@ impl GuestImage {
         let mut key = Sha256::new();
         key.update(INIT);
         key.update(format!(
-            "{PROGRAMS:?}{FILES:?}{LINKS:?}{MODULES:?}{MODULE_LISTS:?}"
+            "{PROGRAMS:?}{FILES:?}{LINKS:?}{MODULES:?}{MODULE_LISTS:?}{SYSTEM}{ELF}{LIBRARIES:?}"
         ));
         for root in [&kernel_root, &root] {
             key.update(read(&root.with_file_name("VERSIONS"))?);
@@ -123,9 +125,8 @@ impl GuestImage {
         let key = format!("{:x}", key.finalize());
         let entry = cache.entry("guests", &key[..16], |dir| {
             steps.step("Make the guest image", |_| {
-                let file = File::create(dir.join(SYSTEM))?;
-                let compressed = GzEncoder::new(file, Compression::default());
-                system(&root, &modules)?.write(compressed)?.finish()?;
+                system(&root, &modules)?.write(File::create(dir.join(SYSTEM))?)?;
+                fs::write(dir.join(ELF), elf(&read(&kernel)?)?)?;
                 Ok(())
             })
         })?;
@@ -136,6 +137,7 @@ impl GuestImage {
         }
         Ok(Self {
             kernel,
+            elf: entry.join(ELF),
             system: entry.join(SYSTEM),
             programs: archive.write(Vec::new())?,
         })
@@ -149,6 +151,7 @@ impl GuestImage {
     pub fn with_system(&self, system: &Path, own: &Initramfs) -> Result<Self> {
         Ok(Self {
             kernel: self.kernel.clone(),
+            elf: self.elf.clone(),
             system: system.to_path_buf(),
             programs: own.write(Vec::new())?,
         })
@@ -158,6 +161,12 @@ impl GuestImage {
     #[must_use]
     pub fn kernel(&self) -> &Path {
         &self.kernel
+    }
+
+    /// The same kernel as an ELF file, for what starts those.
+    #[must_use]
+    pub fn elf(&self) -> &Path {
+        &self.elf
     }
 
     /// Writes the initramfs to `path`.
@@ -176,7 +185,7 @@ impl GuestImage {
 /// All but the project's own programs.
 fn system(root: &Path, modules: &Path) -> Result<Initramfs> {
     let mut initramfs = Initramfs::default();
-    for folder in ["dev", "proc", "run", "sys", "tmp"] {
+    for folder in ["dev", "proc", "run", "sbin", "sys", "tmp"] {
         initramfs.folder(folder);
     }
     initramfs.program("init", INIT.into());
@@ -189,14 +198,45 @@ fn system(root: &Path, modules: &Path) -> Result<Initramfs> {
     for (path, target) in LINKS {
         initramfs.link(path, target);
     }
-    let release = modules.file_name().unwrap_or_default().to_string_lossy();
+    let release = modules
+        .file_name()
+        .context("the modules are in no folder")?;
+    let folder = tempfile::tempdir()?;
+    let own = folder.path().join("lib/modules").join(release);
     for file in MODULES.iter().chain(MODULE_LISTS) {
-        initramfs.file(
-            &format!("lib/modules/{release}/{file}"),
-            read(&modules.join(file))?,
-        );
+        let path = own.join(file);
+        fs::create_dir_all(path.parent().unwrap_or(&own))?;
+        fs::copy(modules.join(file), path)?;
+    }
+    index_modules(root, folder.path(), release)?;
+    let mut files: Vec<_> = MODULES.iter().map(|module| own.join(module)).collect();
+    for entry in fs::read_dir(&own)? {
+        files.push(entry?.path());
+    }
+    for path in files.iter().filter(|path| path.is_file()) {
+        let name = path.strip_prefix(folder.path())?.display().to_string();
+        initramfs.file(&name, read(path)?);
     }
     Ok(initramfs)
+}
+
+/// Has the depmod of Debian's kmod write what modprobe and lspci look into. In the guest it would do so at every start.
+fn index_modules(root: &Path, base: &Path, release: &OsStr) -> Result<()> {
+    let libraries = std::env::join_paths(LIBRARIES.map(|folder| root.join(folder)))?;
+    let mut loader = Command::new(root.join("lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"));
+    let output = loader
+        .arg("--library-path")
+        .arg(libraries)
+        .args(["--argv0", "depmod"])
+        .arg(root.join("bin/kmod"))
+        .arg("--basedir")
+        .arg(base)
+        .arg(release)
+        .output()
+        .context("cannot run Debian's depmod")?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "depmod failed: {said}");
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {

@@ -9,6 +9,7 @@ pub mod firmware;
 pub mod guest;
 pub mod host_packages;
 pub mod initramfs;
+pub mod kernel;
 pub mod libvirt;
 pub mod listener;
 pub mod machine;

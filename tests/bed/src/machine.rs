@@ -23,7 +23,8 @@ use vgpu_terminal::Failure;
 /// A kernel that gives up restarts the machine, which ends QEMU by `-no-reboot`. The second line leaves out work that takes a
 /// second here and shows nothing.
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 \
-     nokaslr mitigations=off cryptomgr.notests audit=0 apparmor=0 nowatchdog initcall_blacklist=crypto_kdf108_init";
+     nokaslr mitigations=off cryptomgr.notests audit=0 apparmor=0 nowatchdog \
+     initcall_blacklist=crypto_kdf108_init,init_kprobe_trace,init_trace_printk_function_export,inet6_init,cubictcp_register";
 
 /// The machines that the project supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -287,12 +288,16 @@ impl MachineBuilder {
         let Some(image) = &self.image else {
             return Ok(());
         };
-        let initramfs = folder.path().join("initramfs.gz");
+        let initramfs = folder.path().join("initramfs");
         image.write_initramfs(&initramfs)?;
+        let kernel = match self.firmware.uefi {
+            Some(_) => image.kernel(),
+            None => image.elf(),
+        };
         let shell = if self.shell { " vgpu.shell" } else { "" };
         command
             .arg("-kernel")
-            .arg(image.kernel())
+            .arg(kernel)
             .arg("-initrd")
             .arg(initramfs)
             .args(["-append", &format!("{}{shell}", self.kernel_arguments)])

@@ -5,7 +5,7 @@
 use anyhow::Result;
 
 use crate::bed::{Bed, device};
-use crate::common::{Place, UnderLoad, under_load};
+use crate::common::{Place, UnderLoad, under_load, with_timers};
 
 fn goes_away(place: Place, acts: &[UnderLoad]) -> Result<()> {
     let bed = Bed::new()?;
@@ -22,11 +22,11 @@ fn goes_away(place: Place, acts: &[UnderLoad]) -> Result<()> {
 #[test]
 fn of_pc() -> Result<()> {
     use UnderLoad::{Eject, Reset, Unplug};
-    goes_away(Place::Pc, &[Eject, Unplug, Reset])
+    with_timers(|| goes_away(Place::Pc, &[Eject, Unplug, Reset]))
 }
 
 #[test]
 fn from_a_root_port() -> Result<()> {
     use UnderLoad::{Reset, Unplug};
-    goes_away(Place::RootPort, &[Unplug, Reset])
+    with_timers(|| goes_away(Place::RootPort, &[Unplug, Reset]))
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use vgpu_bed::server::qemu_device;
 
 use crate::bed::Bed;
-use crate::common::{Place, UnderLoad, under_load};
+use crate::common::{Place, UnderLoad, under_load, with_timers};
 
 fn goes_away(place: Place, acts: &[UnderLoad]) -> Result<()> {
     let bed = Bed::new()?;
@@ -25,11 +25,11 @@ fn goes_away(place: Place, acts: &[UnderLoad]) -> Result<()> {
 #[test]
 fn of_pc() -> Result<()> {
     use UnderLoad::{Eject, Reset, Unplug};
-    goes_away(Place::Pc, &[Eject, Unplug, Reset])
+    with_timers(|| goes_away(Place::Pc, &[Eject, Unplug, Reset]))
 }
 
 #[test]
 fn from_a_root_port() -> Result<()> {
     use UnderLoad::{Reset, Unplug};
-    goes_away(Place::RootPort, &[Unplug, Reset])
+    with_timers(|| goes_away(Place::RootPort, &[Unplug, Reset]))
 }

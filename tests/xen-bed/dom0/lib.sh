@@ -35,7 +35,8 @@ guest_script() {
 # The kernel's arguments in guests. What stands after rdinit leaves out work that takes seconds here and shows nothing.
 guest_arguments="console=hvc0 quiet panic=-1 nokaslr mitigations=off rdinit=/bed/init \
 cryptomgr.notests ipv6.disable=1 audit=0 apparmor=0 random.trust_cpu=on tsc=reliable no_timer_check nowatchdog \
-rcupdate.rcu_expedited=1 noreplace-smp i8042.noaux i8042.nokbd 8250.nr_uarts=0 initcall_blacklist=crypto_kdf108_init"
+rcupdate.rcu_expedited=1 noreplace-smp i8042.noaux i8042.nokbd 8250.nr_uarts=0 \
+initcall_blacklist=crypto_kdf108_init,init_kprobe_trace,init_trace_printk_function_export,cubictcp_register"
 
 # guest_config NAME [VCPUS [LINE...]] prints an xl configuration: an HVM guest that runs its script. Each LINE is added.
 guest_config() {
