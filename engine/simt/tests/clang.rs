@@ -157,13 +157,13 @@ fn words_ways_and_dots() {
     for (input, got) in a.chunks(4).zip(got.chunks(2)) {
         let join = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
         let (x, y) = (join(input[0], input[1]), join(input[2], input[3]));
-        let high = (u128::from(x) * u128::from(y) >> 64) as u64;
+        let high = ((u128::from(x) * u128::from(y)) >> 64) as u64;
         let zeros = u64::from((y | 1).leading_zeros());
         let expected = high
             ^ x.swap_bytes()
             ^ zeros
             ^ y.wrapping_shl(x as u32)
-            ^ x / (y | 1)
+            ^ (x / (y | 1))
             ^ (x as i64 >> (y & 31)) as u64;
         assert_eq!(join(got[0], got[1]), expected, "{x:#x} {y:#x}");
     }

@@ -3,76 +3,14 @@
 
 mod common;
 
-use common::reference::{Kind, Ty, results, types};
+use common::places::{Place, places};
+use common::reference::{Kind, Ty, results};
 use common::{Device, Random, bytes_of, oracle};
 use vgpu_simt::Form;
 
 /// Rows of one kernel; of a comparison, of which there are many.
 const ROWS: usize = 256;
 const COMPARED: usize = 64;
-
-/// An operand of a row of the table.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    ty: Ty,
-    /// Bits of its register; 0 for a predicate.
-    register: u32,
-}
-
-/// The operands of a spelling: results, and sources; `None` where they are not
-/// registers alone.
-fn places(syntax: &str, words: &[&str], wider: bool) -> Option<(Vec<Place>, Vec<Place>)> {
-    let mut depth = 0;
-    let end = syntax.find(|c| {
-        depth += i32::from(c == '[') - i32::from(c == ']');
-        c == ' ' && depth == 0
-    })?;
-    let all = types(words);
-    let (mut out, mut input) = (Vec::new(), Vec::new());
-    let plain = |ty: Ty| Place {
-        ty,
-        register: ty.width().max(16),
-    };
-    let predicate = Place {
-        ty: Ty::PREDICATE,
-        register: 0,
-    };
-    for operand in syntax[end..].split(", ").map(str::trim) {
-        let (name, width) = operand.split_once(':').unwrap_or((operand, ""));
-        let ty = |index: usize| all.get(index).or(all.last()).copied();
-        let place = match width {
-            "" => ty(0).map(plain),
-            "1" => ty(1).map(plain),
-            "wide" => ty(0).map(|ty| {
-                plain(Ty {
-                    bits: ty.bits * 2,
-                    ..ty
-                })
-            }),
-            "any" | "any1" => {
-                let mut place = plain(ty(usize::from(width == "any1"))?);
-                if wider {
-                    place.register = 64;
-                }
-                Some(place)
-            }
-            other => Ty::parse(other).map(plain),
-        };
-        match name {
-            "d" => out.push(place?),
-            "p" => out.push(predicate),
-            "p[|q]" => out.extend([predicate; 2]),
-            "a" | "b" | "c" | "e" => input.push(place?),
-            "!a" | "!b" | "!c" => input.push(predicate),
-            "!c?" if ["and", "or", "xor"].iter().any(|w| words.contains(w)) => {
-                input.push(predicate);
-            }
-            "!c?" => {}
-            _ => return None,
-        }
-    }
-    Some((out, input))
-}
 
 /// Edges of a type; the numbers of shifts and fields are small ones too.
 fn edges(ty: Ty) -> Vec<u64> {

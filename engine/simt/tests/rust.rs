@@ -4,6 +4,8 @@ mod common;
 
 use common::{Device, Random, bytes_of};
 
+// Casts are what some of it is about.
+#[allow(clippy::cast_lossless)]
 #[path = "../../../tests/corpus/rust/work.rs"]
 mod work;
 

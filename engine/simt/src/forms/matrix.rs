@@ -16,12 +16,12 @@ use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(
-        "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {d*2}:b32, {a*2}:b32, b:b32, {c*2}:b32, warp",
+        "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {d*2}:b32, {a*2}:b32, {b*1}:b32, {c*2}:b32, warp",
         "9.7.14.5",
         |_| Some(Action::Together(multiply::<f16, f16, f16, 16, 8>))
     ),
     form!(
-        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d*4}:b32, {a*2}:b32, b:b32, {c*4}:b32, warp",
+        "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
         "9.7.14.5",
         |_| Some(Action::Together(multiply::<f16, f16, f32, 16, 8>))
     ),
@@ -36,7 +36,7 @@ pub(super) const FORMS: &[Form] = &[
         |_| Some(Action::Together(multiply::<f16, f16, f32, 16, 16>))
     ),
     form!(
-        "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {d*4}:b32, {a*2}:b32, b:b32, {c*4}:b32, warp",
+        "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
         "9.7.14.5",
         |_| Some(Action::Together(multiply::<bf16, bf16, f32, 16, 8>))
     ),
@@ -46,7 +46,7 @@ pub(super) const FORMS: &[Form] = &[
         |_| Some(Action::Together(multiply::<bf16, bf16, f32, 16, 16>))
     ),
     form!(
-        "mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {d*4}:b32, {a*2}:b32, b:b32, {c*4}:b32, warp",
+        "mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
         "9.7.14.5",
         |_| Some(Action::Together(multiply::<Tf32, Tf32, f32, 16, 4>))
     ),
@@ -56,17 +56,17 @@ pub(super) const FORMS: &[Form] = &[
         |_| Some(Action::Together(multiply::<Tf32, Tf32, f32, 16, 8>))
     ),
     form!(
-        "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {d*2}:f64, a:f64, b:f64, {c*2}:f64, warp",
+        "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {d*2}:f64, {a*1}:f64, {b*1}:f64, {c*2}:f64, warp",
         "9.7.14.5",
         |_| Some(Action::Together(multiply::<f64, f64, f64, 8, 4>))
     ),
     form!(
-        "mma.sync.aligned.m8n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*2}:b32, a:b32, b:b32, {c*2}:b32, warp",
+        "mma.sync.aligned.m8n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*2}:b32, {a*1}:b32, {b*1}:b32, {c*2}:b32, warp",
         "9.7.14.5",
         |w| Some(Action::Together(bytes::<8, 16>(w)))
     ),
     form!(
-        "mma.sync.aligned.m16n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*4}:b32, {a*2}:b32, b:b32, {c*4}:b32, warp",
+        "mma.sync.aligned.m16n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
         "9.7.14.5",
         |w| Some(Action::Together(bytes::<16, 16>(w)))
     ),
