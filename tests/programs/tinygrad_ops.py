@@ -17,7 +17,7 @@ from pathlib import Path
 
 # Where tinygrad had its operator tests, the latest first.
 FILES = ["test/backend/test_ops.py", "test/test_ops.py"]
-SECONDS = 300
+SECONDS = 1200
 
 
 class TooLong(BaseException):

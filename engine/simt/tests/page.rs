@@ -19,6 +19,7 @@ const PROOFS: &[(&str, &str, &str)] = &[
     ("madc", "carry", "each_form_with_the_flag"),
     ("div.[approx full]", "approximations", "quotients"),
     ("rcp.approx", "floats", "approximations_keep_their_bounds"),
+    ("rcp.approx.f64", "approximations", "doubles"),
     ("rcp.approx.ftz.f64", "approximations", "doubles"),
     ("sqrt.approx", "floats", "approximations_keep_their_bounds"),
     ("sqrt.approx.f64", "approximations", "doubles"),
