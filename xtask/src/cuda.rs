@@ -2,6 +2,7 @@
 
 mod build;
 mod glibc;
+mod operators;
 mod programs;
 mod python;
 
@@ -22,6 +23,8 @@ Examples:
   cargo xtask cuda build --out ~/.local
   cargo xtask cuda equality             100 steps of two nets, held against tinygrad's CPU backend
   cargo xtask cuda equality --steps 5   for a short time
+  cargo xtask cuda tinygrad-ops --checkout ~/tinygrad
+                                        tinygrad's own operator tests, of a checkout of it
   cargo xtask cuda programs             which programs of others there are
   cargo xtask cuda programs taichi      run one
 
@@ -56,6 +59,8 @@ enum Task {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         steps: u32,
     },
+    /// Run the operator tests of a checkout of tinygrad
+    TinygradOps(operators::Options),
     /// Run programs of others
     Programs(programs::Options),
 }
@@ -76,6 +81,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             let installed = quick(steps)?;
             programs::equality(&installed, *count, &Cache::open()?, steps)
         }
+        Task::TinygradOps(options) => operators::run(options, steps),
         Task::Programs(options) => programs::run(options, steps),
     }
 }

@@ -36,9 +36,9 @@ pub(crate) fn launch(error: &LaunchError) -> Error {
             | Cause::Shared { .. }
             | Cause::Local { .. }
             | Cause::Parameter { .. } => ErrorKind::IllegalAddress,
-            Cause::Call(_) => ErrorKind::InvalidPc,
+            Cause::Call(_) | Cause::Branch(..) => ErrorKind::InvalidPc,
             Cause::Stack(_) => ErrorKind::HardwareStackError,
-            Cause::Trap | Cause::Barrier(_) | Cause::BarrierCount(_) => {
+            Cause::Barrier(_) | Cause::BarrierCount(_) => {
                 ErrorKind::IllegalInstruction
             }
             Cause::Assertion => ErrorKind::Assert,

@@ -39,6 +39,7 @@ impl<'a> Parser<'a> {
             registers: Vec::new(),
             variables: Vec::new(),
             instructions: Vec::new(),
+            targets: Vec::new(),
             defined: false,
         };
         self.function_directives(&mut function)?;
@@ -93,6 +94,7 @@ impl<'a> Parser<'a> {
             registers: Vec::new(),
             variables: Vec::new(),
             instructions: Vec::new(),
+            targets: Vec::new(),
             defined: false,
         });
         Ok(index)
@@ -194,9 +196,11 @@ impl<'a> Parser<'a> {
                     self.lexer.next()?;
                     if !self.take(b':')? {
                         self.instruction(word, position, None, function, scopes)?;
+                    } else if self.lexer.peek() == Token::Dot("branchtargets") {
+                        self.targets(word, position, function, scopes)?;
                     } else if matches!(
                         self.lexer.peek(),
-                        Token::Dot("callprototype" | "calltargets" | "branchtargets")
+                        Token::Dot("callprototype" | "calltargets")
                     ) {
                         // A call is checked against the function that it reaches.
                         self.until_semicolon()?;
@@ -215,8 +219,35 @@ impl<'a> Parser<'a> {
                 }
             }
         }
+        for label in function.targets.iter_mut().flatten() {
+            *label = scopes.target(*label)?;
+        }
         function.registers = std::mem::take(&mut scopes.registers);
         Ok(())
+    }
+
+    /// `NAME: .branchtargets label, label;`
+    fn targets(
+        &mut self,
+        name: &'a str,
+        position: Position,
+        function: &mut Function<'a>,
+        scopes: &mut Scopes<'a>,
+    ) -> Result<(), Error> {
+        self.lexer.next()?;
+        let mut all = Vec::new();
+        loop {
+            let at = self.lexer.position();
+            let label = self.word("a label")?;
+            all.push(scopes.mention(label, at));
+            if !self.take(b',')? {
+                break;
+            }
+        }
+        self.expect(b';', "`;` after labels")?;
+        let index = u32::try_from(function.targets.len()).unwrap_or(u32::MAX);
+        function.targets.push(all);
+        scopes.targets(name, index, position)
     }
 
     fn body_directive(

@@ -141,6 +141,8 @@ pub struct Function<'a> {
     pub variables: Vec<Variable<'a>>,
     /// The body.
     pub instructions: Vec<Instruction<'a>>,
+    /// Lists of instructions that `.branchtargets` gives.
+    pub targets: Vec<Vec<u32>>,
     /// Whether there is a body.
     pub defined: bool,
 }
@@ -243,6 +245,8 @@ pub enum Operand<'a> {
     List(Vec<Operand<'a>>),
     /// A label: the place in [`Function::instructions`], which may be its end.
     Label(u32),
+    /// A list of labels for `brx.idx`: the index of one of [`Function::targets`].
+    Targets(u32),
 }
 
 impl<'a> Operand<'a> {

@@ -94,6 +94,7 @@ impl<'a> Parser<'a> {
                         Ok(Operand::Register(register))
                     }
                     Some(Name::Symbol(symbol)) => Ok(Operand::Symbol(symbol, self.offset()?)),
+                    Some(Name::Targets(index)) => Ok(Operand::Targets(index)),
                     None if word.starts_with('%') => self.special(word),
                     None => Ok(Operand::Label(scopes.mention(word, position))),
                 }
@@ -161,7 +162,7 @@ impl<'a> Parser<'a> {
                         return Err(self.unsupported("a function as an address"));
                     }
                     Some(Name::Symbol(symbol)) => Operand::SymbolAddress(symbol, self.offset()?),
-                    None => {
+                    Some(Name::Targets(_)) | None => {
                         return Err(ErrorKind::Undeclared(shortened(word)).at(position));
                     }
                 }

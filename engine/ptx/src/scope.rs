@@ -12,6 +12,8 @@ use crate::types::Type;
 pub(crate) enum Name {
     Register(RegisterIndex),
     Symbol(Symbol),
+    /// A list of labels: its index.
+    Targets(u32),
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +120,11 @@ impl<'a> Scopes<'a> {
     /// Declares a variable.
     pub(crate) fn symbol(&mut self, name: &'a str, s: Symbol, at: Position) -> Result<(), Error> {
         self.declare(name, Declared::Name(Name::Symbol(s)), at)
+    }
+
+    /// Declares a list of labels.
+    pub(crate) fn targets(&mut self, name: &'a str, index: u32, at: Position) -> Result<(), Error> {
+        self.declare(name, Declared::Name(Name::Targets(index)), at)
     }
 
     fn declare(&mut self, name: &'a str, declared: Declared, at: Position) -> Result<(), Error> {

@@ -27,6 +27,9 @@ pub(crate) enum Action {
 pub(crate) enum Flow {
     /// To the instruction of `Instruction::target`.
     Branch,
+    /// To one of the instructions of a list, which `Instruction::target` names,
+    /// by the number of the first operand.
+    Choose,
     /// Into a function; `Instruction::target` is the place of the call's arguments.
     Call,
     Return,

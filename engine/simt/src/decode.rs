@@ -19,6 +19,7 @@ pub(crate) struct Decoded {
     pub(crate) code: Vec<Step>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
+    pub(crate) branches: Vec<Box<[u32]>>,
     pub(crate) kernels: Vec<Kernel>,
 }
 
@@ -38,6 +39,7 @@ pub(crate) fn module(
             index,
             registers: Vec::new(),
             start: decoded.code.len() as u32,
+            branches: decoded.branches.len() as u32,
             calls: &mut decoded.calls,
         };
         if function.registers.len() > REGISTERS_MAX as usize {
@@ -47,6 +49,10 @@ pub(crate) fn module(
             return Err(Error { position, kind });
         }
         let mut body = decoder.body();
+        for targets in &function.targets {
+            let targets = targets.iter().map(|target| decoder.start + target);
+            decoded.branches.push(targets.collect());
+        }
         if function.defined {
             body.start = Some(decoder.start);
             for source in &function.instructions {
@@ -103,6 +109,8 @@ struct Decoder<'m, 'd> {
     index: usize,
     registers: Vec<Operand>,
     start: u32,
+    /// Where the function's lists of labels begin.
+    branches: u32,
     calls: &'d mut Vec<Call>,
 }
 
@@ -235,9 +243,16 @@ impl Decoder<'_, '_> {
         let mut given = source.operands.iter();
         let mut number = 0;
         for (shape, optional) in &row.shapes {
-            if *shape == Shape::Nothing {
-                read.all.push(Operand::None);
-                continue;
+            match shape {
+                Shape::Nothing => {
+                    read.all.push(Operand::None);
+                    continue;
+                }
+                Shape::Warp => {
+                    read.all.push(Operand::Bits(u64::from(u32::MAX)));
+                    continue;
+                }
+                _ => {}
             }
             number += 1;
             match given.next() {
@@ -295,6 +310,22 @@ impl Decoder<'_, '_> {
                     });
                 }
             }
+            Shape::ManyResults(count, of) | Shape::ManySources(count, of) => {
+                let one = std::slice::from_ref(written);
+                let elements = match written {
+                    Written::Vector(elements) => elements.as_slice(),
+                    _ => one,
+                };
+                if elements.len() != count {
+                    return Err(format!("not {count} registers"));
+                }
+                for element in elements {
+                    read.all.push(match shape {
+                        Shape::ManyResults(..) => self.result(element, width(of))?,
+                        _ => self.source(element, width(of))?,
+                    });
+                }
+            }
             Shape::Pack => {
                 let Written::Vector(parts) = written else {
                     return Err("no vector".into());
@@ -322,7 +353,13 @@ impl Decoder<'_, '_> {
                 };
                 read.target = self.start + index;
             }
-            Shape::Call | Shape::Nothing => {}
+            Shape::Labels => {
+                let Written::Targets(index) = written else {
+                    return Err("no list of labels".into());
+                };
+                read.target = self.branches + index;
+            }
+            Shape::Call | Shape::Nothing | Shape::Warp => {}
         }
         Ok(())
     }

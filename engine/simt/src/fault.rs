@@ -42,6 +42,9 @@ pub enum Cause {
     /// A call through a value that is no function's address.
     #[error("call of {0:#x}, which is no function that takes these arguments")]
     Call(u64),
+    /// A branch by a number that its list of labels does not have.
+    #[error("a branch to label {0} of {1}")]
+    Branch(u64, usize),
     /// Calls nested too deep.
     #[error("calls nested too deep, or more than {0} bytes of local memory")]
     Stack(u32),

@@ -21,6 +21,7 @@ impl Program {
                 code: decoded.code,
                 bodies: decoded.bodies,
                 calls: decoded.calls,
+                branches: decoded.branches,
                 kernels: decoded.kernels,
                 globals: layout.globals,
             }),

@@ -111,6 +111,8 @@ pub struct Program {
     pub(crate) code: Vec<Step>,
     pub(crate) bodies: Vec<Body>,
     pub(crate) calls: Vec<Call>,
+    /// The instructions that each `brx.idx` chooses among.
+    pub(crate) branches: Vec<Box<[u32]>>,
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) globals: Vec<(String, Global)>,
 }

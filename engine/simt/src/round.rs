@@ -5,6 +5,7 @@
 //! lost, and with more than twice the bits it then rounds to a single as the
 //! exact result would.
 
+use half::{bf16, f16};
 use rustc_apfloat::ieee::Double;
 use rustc_apfloat::{Float, Round};
 
@@ -199,11 +200,11 @@ fn integer_error(value: i128, near: f64) -> f64 {
     value.wrapping_sub(near as i128).signum() as f64
 }
 
-/// A double as a half: through a single that is rounded to odd.
-pub(crate) fn half(x: f64, rounding: Rounding) -> half::f16 {
+/// A double, exact or rounded to odd, as a single that is rounded to odd.
+fn odd_single(x: f64) -> f32 {
     let near = x as f32;
     let wide = f64::from(near);
-    let single = if wide == x || !near.is_finite() || near.to_bits() & 1 == 1 {
+    if wide == x || !near.is_finite() || near.to_bits() & 1 == 1 {
         near
     } else if (x > wide) == (near > 0.0) && near != 0.0 {
         f32::from_bits(near.to_bits() + 1)
@@ -211,32 +212,43 @@ pub(crate) fn half(x: f64, rounding: Rounding) -> half::f16 {
         f32::from_bits(near.to_bits() - 1)
     } else {
         f32::from_bits(1).copysign(x as f32)
-    };
-    let result = half::f16::from_f32(single);
-    let wide = result.to_f64();
-    if rounding == Rounding::Nearest || wide == x || x.is_nan() {
-        return result;
     }
-    let step = |toward_zero: bool| {
-        let bits = result.to_bits();
-        let negative = if bits & 0x7fff == 0 {
-            x < 0.0
-        } else {
-            result.is_sign_negative()
-        };
-        half::f16::from_bits(match (toward_zero, bits & 0x7fff) {
-            (false, 0) => u16::from(negative) << 15 | 1,
-            (true, 0) => bits,
-            (true, _) => bits - 1,
-            (false, _) => bits + 1,
-        })
+}
+
+/// `near`, the bits of the float of 16 bits that is nearest to `x` and has the
+/// value `wide`, or its neighbour in a direction.
+fn directed(near: u16, wide: f64, x: f64, rounding: Rounding) -> u16 {
+    if rounding == Rounding::Nearest || wide == x || x.is_nan() {
+        return near;
+    }
+    let negative = match near & 0x7fff {
+        0 => x < 0.0,
+        _ => near & 0x8000 != 0,
+    };
+    let step = |toward_zero: bool| match (toward_zero, near & 0x7fff) {
+        (false, 0) => u16::from(negative) << 15 | 1,
+        (true, 0) => near,
+        (true, _) => near - 1,
+        (false, _) => near + 1,
     };
     match rounding {
         Rounding::Zero if wide.abs() > x.abs() => step(true),
-        Rounding::Down if wide > x => step(wide > 0.0),
-        Rounding::Up if wide < x => step(wide < 0.0),
-        _ => result,
+        Rounding::Down if wide > x => step(!negative),
+        Rounding::Up if wide < x => step(negative),
+        _ => near,
     }
+}
+
+/// A double as a half.
+pub(crate) fn half(x: f64, rounding: Rounding) -> f16 {
+    let near = f16::from_f32(odd_single(x));
+    f16::from_bits(directed(near.to_bits(), near.to_f64(), x, rounding))
+}
+
+/// A double as a bf16.
+pub(crate) fn brain(x: f64, rounding: Rounding) -> bf16 {
+    let near = bf16::from_f32(odd_single(x));
+    bf16::from_bits(directed(near.to_bits(), near.to_f64(), x, rounding))
 }
 
 /// A subnormal as the zero of its sign.

@@ -13,10 +13,12 @@
 //! | `p[\|q]`, `d[\|p]` | and a predicate, where wanted |
 //! | `[a]` | an address |
 //! | `{d}` | as many as `.v2` or `.v4` says |
+//! | `{d*4}`, `{a*2}:b32` | so many registers |
 //! | `<a>` | a vector that has the bits of the first type together |
-//! | `label`, `call` | an instruction; what a call takes |
+//! | `label`, `labels`, `call` | an instruction; a list of them; what a call takes |
 //! | `b?` | may be left out |
 //! | `-` | no result |
+//! | `warp` | no operand: all lanes of the warp do it together |
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -52,12 +54,19 @@ pub(crate) enum Shape {
     /// As many results as `.v2` or `.v4` says.
     Results,
     Sources,
+    /// So many results in registers.
+    ManyResults(usize, Width),
+    ManySources(usize, Width),
     /// Parts that make up one value.
     Pack,
     Label,
+    /// A list of labels.
+    Labels,
     Call,
     /// No operand, in the place of a result.
     Nothing,
+    /// No operand, in the place of the lanes that take part: all.
+    Warp,
 }
 
 #[derive(Debug, Clone)]
@@ -173,7 +182,16 @@ fn shape(text: &str) -> (Shape, bool) {
         "any1" => Width::AtLeastSecond,
         ty => Width::Exactly(Type::parse(ty).unwrap_or(Type::B32)),
     };
+    let many = name.trim_matches(['{', '}']).split_once('*');
+    if let Some((name, Ok(count))) = many.map(|(name, count)| (name, count.parse())) {
+        let shape = match name {
+            "d" => Shape::ManyResults(count, width),
+            _ => Shape::ManySources(count, width),
+        };
+        return (shape, optional);
+    }
     let shape = match name {
+        "warp" => Shape::Warp,
         "d" => Shape::Result(width),
         "p" => Shape::PredicateResult,
         "!a" | "!b" | "!c" => Shape::PredicateSource,
@@ -184,6 +202,7 @@ fn shape(text: &str) -> (Shape, bool) {
         "{b}" => Shape::Sources,
         "<a>" | "<d>" => Shape::Pack,
         "label" => Shape::Label,
+        "labels" => Shape::Labels,
         "call" => Shape::Call,
         "-" => Shape::Nothing,
         _ => Shape::Source(width),

@@ -1,6 +1,6 @@
 //! What lanes hold: 32 or 64 bits, read as the type that an instruction names.
 
-use half::f16;
+use half::{bf16, f16};
 use vgpu_ptx::Type;
 
 /// Lanes of a warp.
@@ -84,6 +84,7 @@ value! {
     u64: u64, |b| b, |v| v;
     i64: u64, |b| b as i64, |v| v as u64;
     f16: u32, |b| f16::from_bits(b as u16), |v| u32::from(v.to_bits());
+    bf16: u32, |b| bf16::from_bits(b as u16), |v| u32::from(v.to_bits());
     f32: u32, |b| f32::from_bits(b), |v| v.to_bits();
     f64: u64, |b| f64::from_bits(b), |v| v.to_bits();
     // A predicate that was read as lanes.
@@ -91,6 +92,9 @@ value! {
     // A pair of halves, the low one first.
     [f16; 2]: u32,
         |b| [f16::from_bits(b as u16), f16::from_bits((b >> 16) as u16)],
+        |v| u32::from(v[0].to_bits()) | u32::from(v[1].to_bits()) << 16;
+    [bf16; 2]: u32,
+        |b| [bf16::from_bits(b as u16), bf16::from_bits((b >> 16) as u16)],
         |v| u32::from(v[0].to_bits()) | u32::from(v[1].to_bits()) << 16;
 }
 

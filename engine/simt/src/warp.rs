@@ -310,6 +310,23 @@ impl Warp {
                             }
                         }
                     }
+                    Flow::Choose => {
+                        if mask == 0 {
+                            group.at += 1;
+                            continue;
+                        }
+                        self.leave(group, mask, at + 1);
+                        let target = self.choose(group, program, i).map_err(place)?;
+                        group.at = target;
+                        horizon = self.horizon(group, in_order);
+                        if target <= at {
+                            rounds = rounds.wrapping_add(1);
+                            let ready = |g: &Group| g.status == Status::Ready;
+                            if rounds.is_multiple_of(PATIENCE) && self.groups.iter().any(ready) {
+                                return Ok(Stop::Switch);
+                            }
+                        }
+                    }
                     Flow::Call => {
                         if mask == 0 {
                             group.at += 1;
@@ -373,6 +390,27 @@ impl Warp {
             self.groups.push(group.part(at, rest));
         }
         group.lanes = mask;
+    }
+
+    /// Where the first lane of `group` goes by its number. Those with another
+    /// number leave it, and come to this branch once more.
+    fn choose(
+        &mut self,
+        group: &mut Group,
+        program: &Program,
+        i: &Instruction,
+    ) -> Result<u32, Failure> {
+        let numbers: [u32; LANES] = self.state.read(i.operands[0]);
+        let lane = group.lanes.trailing_zeros() as usize % LANES;
+        let same = lanes(group.lanes).filter(|other| numbers[*other] == numbers[lane]);
+        let same = same.fold(0, |all, lane| all | 1u32 << lane);
+        self.leave(group, same, group.at);
+        let targets = &program.branches[i.target as usize];
+        let target = targets.get(numbers[lane] as usize).copied();
+        target.ok_or(Failure {
+            cause: Cause::Branch(u64::from(numbers[lane]), targets.len()),
+            lane,
+        })
     }
 
     /// Runs `f` for each set of lanes that names itself.

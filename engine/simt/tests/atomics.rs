@@ -124,3 +124,56 @@ fn what_lanes_find_out_together() {
         );
     }
 }
+
+/// Halves side by side: each lane adds to its own, and to one of all.
+#[test]
+fn halves_are_added_and_exchanged() {
+    let run = |form: &str, width: usize, start: u32, value: u32| {
+        let text = format!(
+            ".version 8.7\n.target sm_90\n.address_size 64\n.visible .entry k(.param .u64 to) {{
+            .reg .b64 %to; .reg .b{width} %v, %o; .reg .b32 %w;
+            ld.param.u64 %to, [to]; mov.u32 %w, {value}; cvt.u{width}.u32 %v, %w;
+            {form}; ret; }}"
+        );
+        let mut device = Device::new(&text);
+        let to = device.buffer(&[start.to_le_bytes(), [9; 4]].concat());
+        device.launch("k", 1, 4, &to.to_le_bytes()).expect("runs");
+        let words = device.words(to, 2);
+        assert_eq!(words[1], 0x0909_0909, "{form}: what is beside it");
+        words[0]
+    };
+    let half = |x: f32| u32::from(half::f16::from_f32(x).to_bits());
+    let brain = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+    for (ty, of) in [("f16", &half as &dyn Fn(f32) -> u32), ("bf16", &brain)] {
+        let pair = |low: f32, high: f32| of(low) | of(high) << 16;
+        let forms = [
+            format!("atom.global.add.noftz.{ty} %o, [%to+2], %v"),
+            format!("red.global.add.noftz.{ty} [%to+2], %v"),
+        ];
+        for form in forms {
+            let got = run(&form, 16, pair(1.0, 2.0), of(0.5));
+            assert_eq!(got, pair(1.0, 4.0), "{form}");
+        }
+        let form = format!("red.add.noftz.{ty}x2 [%to], %v");
+        let got = run(&form, 32, pair(1.0, 2.0), pair(0.25, -1.0));
+        assert_eq!(got, pair(2.0, -2.0), "{form}");
+    }
+    let got = run("atom.global.cas.b16 %o, [%to+2], 7, %v", 16, 0x0007_0005, 9);
+    assert_eq!(got, 0x0009_0005);
+    // The rest of those that keep nothing.
+    let table: [(&str, u32, u32, u32); 9] = [
+        ("red.add.u32", 5, 3, 17),
+        ("red.global.and.b32", 0xff, 0x1c, 0x1c),
+        ("red.gpu.global.or.b32", 1, 6, 7),
+        ("red.xor.b32", 1, 6, 1),
+        ("red.relaxed.sys.global.inc.u32", 8, 10, 1),
+        ("red.dec.u32", 2, 9, 8),
+        ("red.cta.min.s32", u32::MAX, 4, u32::MAX),
+        ("red.max.u32", 3, 4, 4),
+        ("atom.acq_rel.cluster.global.min.u32 %o,", 3, 2, 2),
+    ];
+    for (form, start, value, expected) in table {
+        let got = run(&format!("{form} [%to], %v"), 32, start, value);
+        assert_eq!(got, expected, "{form}");
+    }
+}

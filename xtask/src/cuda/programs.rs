@@ -105,6 +105,13 @@ pub(super) fn equality(vgpu: &Installed, count: u32, cache: &Cache, steps: &Step
             )
             .context("the engine's results are not those of the CPU backend")
     };
+    let mut operators = python.script_on(vgpu, &[], "tinygrad_operators.py");
+    operators.env("DEV", "CUDA:PTX");
+    let name = "Hold tinygrad's operators against its CPU backend";
+    let output = steps
+        .step(name, |step| step.output(&mut operators))
+        .context("the engine's results are not those of the CPU backend")?;
+    print!("{output}");
     // Most of it is tinygrad's compiler, on one processor.
     let outputs = thread::scope(|scope| {
         let nets = ["mlp", "convnet"].map(|net| {

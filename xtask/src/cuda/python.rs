@@ -115,8 +115,13 @@ impl Python {
     }
 }
 
+/// The folder of the scripts, for a Python of another kind.
+pub(super) fn script(name: &str) -> PathBuf {
+    scripts().join(name)
+}
+
 /// The clang of this machine: under its name alone, or the newest.
-fn clang(steps: &Steps) -> Result<String> {
+pub(super) fn clang(steps: &Steps) -> Result<String> {
     let versions = (14..30).rev().map(|version| format!("clang-{version}"));
     let names = std::iter::once("clang".to_owned()).chain(versions);
     let path = env::var_os("PATH").unwrap_or_default();

@@ -2,8 +2,9 @@
 //!
 //! The lanes of a warp come one after the other, the lowest first.
 
-use half::f16;
+use half::{bf16, f16};
 
+use super::half::sum;
 use crate::code::Action;
 use crate::form::Form;
 use crate::value::Value;
@@ -38,7 +39,7 @@ fn lift<T: Value>(old: T::Bits, b: T::Bits, c: T::Bits, f: impl Fn(T, T, T) -> T
 
 pub(super) const FORMS: &[Form] = atomics! {
     "add.[u32 s32 u64 f32 f64]", "b", add;
-    "add.noftz.[f16 f16x2]", "b", add;
+    "add.noftz.[f16 f16x2 bf16 bf16x2]", "b", add;
     "and.[b32 b64]", "b", |w| by_width(w, atomic!(u32, |old, b, _| old & b), atomic!(u64, |old, b, _| old & b));
     "or.[b32 b64]", "b", |w| by_width(w, atomic!(u32, |old, b, _| old | b), atomic!(u64, |old, b, _| old | b));
     "xor.[b32 b64]", "b", |w| by_width(w, atomic!(u32, |old, b, _| old ^ b), atomic!(u64, |old, b, _| old ^ b));
@@ -62,9 +63,13 @@ fn add(w: &Words<'_>) -> Option<Action> {
     Some(match w.ty().name() {
         "f32" => atomic!(f32, |old, b, _| old + b),
         "f64" => atomic!(f64, |old, b, _| old + b),
-        "f16" => atomic!(f16, |old, b, _| f16::from_f32(old.to_f32() + b.to_f32())),
+        "f16" => atomic!(f16, |old, b, _| sum(old, b)),
         "f16x2" => atomic!([f16; 2], |old, b, _| {
-            std::array::from_fn(|half| f16::from_f32(old[half].to_f32() + b[half].to_f32()))
+            std::array::from_fn(|half| sum(old[half], b[half]))
+        }),
+        "bf16" => atomic!(bf16, |old, b, _| sum(old, b)),
+        "bf16x2" => atomic!([bf16; 2], |old, b, _| {
+            std::array::from_fn(|half| sum(old[half], b[half]))
         }),
         "u64" => atomic!(u64, |old, b, _| old.wrapping_add(b)),
         _ => atomic!(u32, |old, b, _| old.wrapping_add(b)),

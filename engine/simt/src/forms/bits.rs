@@ -97,6 +97,20 @@ pub(super) const FORMS: &[Form] = &[
         "9.7.1.19",
         extract
     ),
+    form!(
+        "szext.[clamp wrap].[u32 s32] d, a, b:u32",
+        "9.7.1.21",
+        szext
+    ),
+    form!("bmsk.[clamp wrap].b32 d, a, b", "9.7.1.22", |w| Some(
+        match w.word(1) {
+            "clamp" => lanes2!(_, u32, u32 => u32, mask_of),
+            _ => lanes2!(_, u32, u32 => u32, |a, b| mask_of(a & 31, b & 31)),
+        }
+    )),
+    form!("fns.b32 d, a, b, c", "9.7.1.17", |_| Some(
+        lanes3!(_, u32, u32, i32 => u32, nth_set)
+    )),
     form!("bfi.[b32 b64] d, a, b, c:u32, e:u32", "9.7.1.20", |w| Some(
         match w.word(1) {
             "b32" => Action::Lanes(insert_lanes::<u32>),
@@ -277,4 +291,48 @@ fn insert_lanes<L: Lane>(s: &mut State, i: &Instruction, mask: u32) {
         ))
     });
     s.write(i.operands[0], &values, mask);
+}
+
+/// The low `length` bits; what lies above them reads as their sign, or as 0.
+fn szext(w: &Words<'_>) -> Option<Action> {
+    fn low(a: u32, length: u32, signed: bool) -> u32 {
+        match (length, signed) {
+            (0, _) => 0,
+            (32.., _) => a,
+            (_, true) => ((a << (32 - length)) as i32 >> (32 - length)) as u32,
+            (_, false) => a << (32 - length) >> (32 - length),
+        }
+    }
+    Some(match (w.word(1), w.word(2)) {
+        ("clamp", "u32") => lanes2!(_, u32, u32 => u32, |a, b| low(a, b, false)),
+        ("clamp", _) => lanes2!(_, u32, u32 => u32, |a, b| low(a, b, true)),
+        (_, "u32") => lanes2!(_, u32, u32 => u32, |a, b| low(a, b & 31, false)),
+        _ => lanes2!(_, u32, u32 => u32, |a, b| low(a, b & 31, true)),
+    })
+}
+
+/// `length` bits set, from `position` on.
+fn mask_of(position: u32, length: u32) -> u32 {
+    let ones = 1u64
+        .checked_shl(length.min(32))
+        .unwrap_or(0)
+        .wrapping_sub(1);
+    (ones as u32).checked_shl(position).unwrap_or(0)
+}
+
+/// Where the `offset`-th set bit is from `base` on, upwards, or downwards where
+/// it is below zero; all bits set where there is none. 0 asks for `base` itself.
+/// Source: the pseudo code of PTX ISA 9.7.1.17.
+fn nth_set(mask: u32, base: u32, offset: i32) -> u32 {
+    if base > 31 {
+        return u32::MAX;
+    }
+    let set = |place: &u32| mask >> place & 1 != 0;
+    let nth = (offset.unsigned_abs() as usize).saturating_sub(1);
+    let found = match offset {
+        0 => Some(base).filter(set),
+        1.. => (base..32).filter(set).nth(nth),
+        _ => (0..=base).rev().filter(set).nth(nth),
+    };
+    found.unwrap_or(u32::MAX)
 }

@@ -1,6 +1,6 @@
 //! Comparison and selection. Source: PTX ISA 9.7.5, 9.7.6.
 
-use half::f16;
+use half::{bf16, f16};
 use vgpu_ptx::Type;
 
 use crate::code::Action;
@@ -33,6 +33,11 @@ pub(super) const FORMS: &[Form] = &[
         setp
     ),
     form!(
+        "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.bf16 p[|q], a, b, !c?",
+        "9.7.5.2",
+        setp
+    ),
+    form!(
         "set.[eq ne lt le gt ge]{.[and or xor]}.[u32 s32 f32].[b16 b32 b64 u16 u32 u64 s16 s32 s64] d, a:1, b:1, !c?",
         "9.7.5.1",
         set
@@ -43,7 +48,12 @@ pub(super) const FORMS: &[Form] = &[
         set
     ),
     form!(
-        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[u32 s32 f32].[f16 f32 f64] d, a:1, b:1, !c?",
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[u32 s32 f32].[f16 f32] d, a:1, b:1, !c?",
+        "9.7.5.1",
+        set
+    ),
+    form!(
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.[u32 s32 f32].[bf16 f64] d, a:1, b:1, !c?",
         "9.7.5.1",
         set
     ),
@@ -77,6 +87,23 @@ impl Value for Flushed {
     #[inline(always)]
     fn bits(self) -> u32 {
         self.0.to_bits()
+    }
+}
+
+/// A half whose subnormals are zeros.
+#[derive(Clone, Copy, PartialEq, PartialOrd)]
+struct FlushedHalf(f16);
+
+impl Value for FlushedHalf {
+    type Bits = u32;
+    #[inline(always)]
+    fn of(bits: u32) -> Self {
+        let subnormal = bits & 0x7c00 == 0;
+        Self(f16::of(if subnormal { bits & 0x8000 } else { bits }))
+    }
+    #[inline(always)]
+    fn bits(self) -> u32 {
+        self.0.bits()
     }
 }
 
@@ -125,7 +152,9 @@ fn typed<const FIRST: usize>(w: &Words<'_>, ty: Type) -> Option<Test> {
         Type::F32 if w.has("ftz") => test::<Flushed, FIRST>(operation),
         Type::F32 => test::<f32, FIRST>(operation),
         Type::F64 => test::<f64, FIRST>(operation),
+        Type::F16 if w.has("ftz") => test::<FlushedHalf, FIRST>(operation),
         Type::F16 => test::<f16, FIRST>(operation),
+        Type::Bf16 => test::<bf16, FIRST>(operation),
         Type::S16 => test::<i16, FIRST>(operation),
         Type::S32 => test::<i32, FIRST>(operation),
         Type::S64 => test::<i64, FIRST>(operation),

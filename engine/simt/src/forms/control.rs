@@ -7,6 +7,9 @@ pub(super) const FORMS: &[Form] = &[
     form!("bra{.uni} label", "9.7.12.3", |_| Some(Action::Flow(
         Flow::Branch
     ))),
+    form!("brx.idx{.uni} a:u32, labels", "9.7.12.4", |_| Some(
+        Action::Flow(Flow::Choose)
+    )),
     form!("call{.uni} call", "9.7.12.5", |_| Some(Action::Flow(
         Flow::Call
     ))),

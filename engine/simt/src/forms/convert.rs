@@ -57,26 +57,42 @@ pub(super) const FORMS: &[Form] = &[
         "9.7.9.21",
         cvt
     ),
-    form!("cvt.rn.bf16.f32 d, a:1", "9.7.9.21", |_| Some(
-        lanes1!(_, f32 => u16, |a| bf16::from_f32(a).to_bits())
+    form!("cvt.[rn rz]{.relu}.[f16 bf16].f32 d, a:1", "9.7.9.21", relu),
+    form!("cvt{.ftz}.[f32 f64].bf16 d, a:1", "9.7.9.21", cvt),
+    form!("cvt.[rn rz rm rp].bf16.[f16 f64] d, a:1", "9.7.9.21", cvt),
+    form!("cvt.[rn rz rm rp].f16.bf16 d, a:1", "9.7.9.21", cvt),
+    form!(
+        "cvt.[rn rz rm rp].bf16.[u8 u16 u32 u64 s8 s16 s32 s64] d, a:any1",
+        "9.7.9.21",
+        cvt
+    ),
+    form!(
+        "cvt.[rni rzi rmi rpi].[u8 u16 u32 u64 s8 s16 s32 s64].bf16 d:any, a:1",
+        "9.7.9.21",
+        cvt
+    ),
+    form!("cvt.[rni rzi rmi rpi].bf16.bf16 d, a:1", "9.7.9.21", cvt),
+    form!(
+        "cvt.[rn rz]{.relu}.[f16x2 bf16x2].f32 d, a:1, b:1",
+        "9.7.9.21",
+        pairs
+    ),
+    form!("cvt.rna.tf32.f32 d, a", "9.7.9.21", |_| Some(
+        lanes1!(_, u32 => u32, |a| tf32(a, 0x1000))
     )),
-    form!("cvt.f32.bf16 d, a:1", "9.7.9.21", |_| Some(
-        lanes1!(_, u16 => f32, |a| bf16::from_bits(a).to_f32())
+    form!("cvt.[rn rz]{.relu}.tf32.f32 d, a", "9.7.9.21", |w| Some(
+        match (w.word(1), w.has("relu")) {
+            ("rn", false) => lanes1!(_, u32 => u32, |a| tf32(a, to_even(a))),
+            ("rn", true) => lanes1!(_, u32 => u32, |a| above_zero_32(tf32(a, to_even(a)))),
+            (_, false) => lanes1!(_, u32 => u32, |a| tf32(a, 0)),
+            (_, true) => lanes1!(_, u32 => u32, |a| above_zero_32(tf32(a, 0))),
+        }
     )),
-    form!("cvt.rn.f16x2.f32 d, a:1, b:1", "9.7.9.21", |_| {
-        // The first is the upper half.
-        Some(lanes2!(_, f32, f32 => [f16; 2], |a, b| [f16::from_f32(b), f16::from_f32(a)]))
-    }),
-    form!("cvt.rn.bf16x2.f32 d, a:1, b:1", "9.7.9.21", |_| {
-        Some(lanes2!(_, f32, f32 => u32, |a, b| {
-            u32::from(bf16::from_f32(b).to_bits()) | u32::from(bf16::from_f32(a).to_bits()) << 16
-        }))
-    }),
 ];
 
 /// The usual ones by a cast of Rust, all others by [`general`].
 fn cvt(w: &Words<'_>) -> Option<Action> {
-    use Type::{F16, F32, F64, S32, S64, U32, U64};
+    use Type::{Bf16, F16, F32, F64, S32, S64, U32, U64};
     let (to, from) = (w.ty(), w.second());
     let plain = !w.has("sat") && !w.has("ftz");
     Some(match (w.word(1), to, from) {
@@ -91,6 +107,8 @@ fn cvt(w: &Words<'_>) -> Option<Action> {
         ("rzi", S32, F32) if plain => lanes1!(_, f32 => i32, |a| a as i32),
         ("rzi", U32, F32) if plain => lanes1!(_, f32 => u32, |a| a as u32),
         ("rn", F16, F32) if plain => lanes1!(_, f32 => f16, f16::from_f32),
+        ("rn", Bf16, F32) => lanes1!(_, f32 => bf16, bf16::from_f32),
+        ("f32", F32, Bf16) => lanes1!(_, bf16 => f32, bf16::to_f32),
         ("rn", F32, F64) if plain => lanes1!(_, f64 => f32, |a| a as f32),
         ("f32", F32, F16) => lanes1!(_, f16 => f32, f16::to_f32),
         ("f64", F64, F32) => lanes1!(_, f32 => f64, f64::from),
@@ -130,6 +148,7 @@ fn convert(m: &Modifiers, bits: u64) -> u64 {
     }
     let value = match from {
         Type::F16 => f16::from_bits(bits as u16).to_f64(),
+        Type::Bf16 => bf16::from_bits(bits as u16).to_f64(),
         Type::F32 => f64::from(m.take(f32::from_bits(bits as u32))),
         _ => f64::from_bits(bits),
     };
@@ -179,6 +198,7 @@ fn number(m: &Modifiers, value: f64, to: Type) -> u64 {
     };
     match to {
         Type::F16 => u64::from(round::half(value, m.rounding).to_bits()),
+        Type::Bf16 => u64::from(round::brain(value, m.rounding).to_bits()),
         Type::F32 => {
             let single = round::narrow(value, m.rounding);
             u64::from(
@@ -192,4 +212,62 @@ fn number(m: &Modifiers, value: f64, to: Type) -> u64 {
         }
         _ => value.to_bits(),
     }
+}
+
+/// `.relu`: below zero it is zero.
+fn above_zero(value: f32) -> f64 {
+    match value {
+        value if value.is_nan() => f64::NAN,
+        value if value.is_sign_negative() => 0.0,
+        value => f64::from(value),
+    }
+}
+
+fn above_zero_32(bits: u32) -> u32 {
+    (above_zero(f32::from_bits(bits)) as f32).to_bits()
+}
+
+/// A single with the 10 bits of a tf32 behind its point, after `more` was added
+/// below them. Source: PTX ISA 5.2.3, 9.7.9.21.
+fn tf32(bits: u32, more: u32) -> u32 {
+    match f32::from_bits(bits).is_finite() {
+        true => bits.wrapping_add(more) & !0x1fff,
+        // A NaN keeps a bit.
+        false if f32::from_bits(bits).is_nan() => 0x7fff_ffff,
+        false => bits,
+    }
+}
+
+/// What rounds to nearest, ties to even.
+fn to_even(bits: u32) -> u32 {
+    0xfff + (bits >> 13 & 1)
+}
+
+fn relu(w: &Words<'_>) -> Option<Action> {
+    Some(match (w.ty(), w.has("relu")) {
+        (_, false) => return cvt(w),
+        (Type::F16, true) => {
+            lanes1!(m, f32 => f16, |a| round::half(above_zero(a), m.rounding))
+        }
+        (_, true) => lanes1!(m, f32 => bf16, |a| round::brain(above_zero(a), m.rounding)),
+    })
+}
+
+/// The first is the upper half.
+fn pairs(w: &Words<'_>) -> Option<Action> {
+    use round::{brain, half};
+    Some(match (w.ty(), w.has("relu")) {
+        (Type::F16x2, false) => lanes2!(m, f32, f32 => [f16; 2], |a, b| {
+            [b, a].map(|x| half(f64::from(x), m.rounding))
+        }),
+        (Type::F16x2, true) => lanes2!(m, f32, f32 => [f16; 2], |a, b| {
+            [b, a].map(|x| half(above_zero(x), m.rounding))
+        }),
+        (_, false) => lanes2!(m, f32, f32 => [bf16; 2], |a, b| {
+            [b, a].map(|x| brain(f64::from(x), m.rounding))
+        }),
+        (_, true) => lanes2!(m, f32, f32 => [bf16; 2], |a, b| {
+            [b, a].map(|x| brain(above_zero(x), m.rounding))
+        }),
+    })
 }

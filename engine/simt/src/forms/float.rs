@@ -104,6 +104,22 @@ pub(super) const FORMS: &[Form] = &[
             false => lanes2!(m, f32, f32 => f32, |a, b| max_32(m.take(a), m.take(b))),
         }
     )),
+    form!("min{.ftz}{.NaN}.xorsign.abs.f32 d, a, b", "9.7.3.11", |w| {
+        Some(match w.has("NaN") {
+            true => {
+                lanes2!(m, f32, f32 => f32, |a, b| signed(m, a, b, |a, b| strict(a, b, min_32)))
+            }
+            false => lanes2!(m, f32, f32 => f32, |a, b| signed(m, a, b, min_32)),
+        })
+    }),
+    form!("max{.ftz}{.NaN}.xorsign.abs.f32 d, a, b", "9.7.3.12", |w| {
+        Some(match w.has("NaN") {
+            true => {
+                lanes2!(m, f32, f32 => f32, |a, b| signed(m, a, b, |a, b| strict(a, b, max_32)))
+            }
+            false => lanes2!(m, f32, f32 => f32, |a, b| signed(m, a, b, max_32)),
+        })
+    }),
     form!("min.f64 d, a, b", "9.7.3.11", |_| Some(
         lanes2!(_, f64, f64 => f64, min_64)
     )),
@@ -198,9 +214,19 @@ macro_rules! extremes {
     };
 }
 
-extremes!(min_16, max_16, half::f16, 0x7fff);
 extremes!(min_32, max_32, f32, 0x7fff_ffff);
 extremes!(min_64, max_64, f64, 0x7fff_ffff_ffff_ffff);
+
+/// `.xorsign.abs`: of the values without their signs, with both signs together.
+#[inline(always)]
+fn signed(m: Modifiers, a: f32, b: f32, f: fn(f32, f32) -> f32) -> f32 {
+    let sign = (a.to_bits() ^ b.to_bits()) & 0x8000_0000;
+    let result = f(m.take(a).abs(), m.take(b).abs());
+    match result.is_nan() {
+        true => result,
+        false => f32::from_bits(result.to_bits() | sign),
+    }
+}
 
 /// `.NaN`: a NaN wins over a number.
 #[inline(always)]

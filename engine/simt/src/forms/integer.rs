@@ -133,6 +133,11 @@ pub(super) const FORMS: &[Form] = &[
         "9.7.1.23",
         dp4a
     ),
+    form!(
+        "dp2a.[lo hi].[u32 s32].[u32 s32] d:u32, a:u32, b:u32, c:u32",
+        "9.7.1.24",
+        dp2a
+    ),
 ];
 
 fn add<T: Integer>() -> Action {
@@ -274,5 +279,35 @@ fn dp4a(w: &Words<'_>) -> Option<Action> {
         ("u32", _) => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot(a, b, c, [false, true])),
         (_, "u32") => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot(a, b, c, [true, false])),
         _ => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot(a, b, c, [true, true])),
+    })
+}
+
+/// Two products of a half of `a` and a byte of `b`, from its `first` byte on, and a sum.
+fn dot_halves(a: u32, b: u32, c: u32, first: usize, signed: [bool; 2]) -> u32 {
+    let half = |bits: u16| match signed[0] {
+        true => i64::from(bits.cast_signed()),
+        false => i64::from(bits),
+    };
+    let byte = |bits: u8| match signed[1] {
+        true => i64::from(bits.cast_signed()),
+        false => i64::from(bits),
+    };
+    let bytes = b.to_le_bytes();
+    let low = half(a as u16) * byte(bytes[first]);
+    let high = half((a >> 16) as u16) * byte(bytes[first + 1]);
+    c.wrapping_add((low + high) as u32)
+}
+
+#[rustfmt::skip]
+fn dp2a(w: &Words<'_>) -> Option<Action> {
+    Some(match (w.word(1), w.word(2), w.word(3)) {
+        ("lo", "u32", "u32") => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 0, [false, false])),
+        ("lo", "u32", _) => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 0, [false, true])),
+        ("lo", _, "u32") => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 0, [true, false])),
+        ("lo", ..) => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 0, [true, true])),
+        (_, "u32", "u32") => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 2, [false, false])),
+        (_, "u32", _) => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 2, [false, true])),
+        (_, _, "u32") => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 2, [true, false])),
+        _ => lanes3!(_, u32, u32, u32 => u32, |a, b, c| dot_halves(a, b, c, 2, [true, true])),
     })
 }

@@ -65,6 +65,7 @@ mod convert;
 mod float;
 mod half;
 mod integer;
+mod matrix;
 mod memory;
 mod movement;
 mod together;
@@ -73,7 +74,7 @@ mod transcendental;
 use crate::form::Form;
 pub(crate) use convert::general as convert_general;
 
-pub(crate) const TABLES: [&[Form]; 13] = [
+pub(crate) const TABLES: [&[Form]; 14] = [
     integer::FORMS,
     carry::FORMS,
     float::FORMS,
@@ -86,5 +87,6 @@ pub(crate) const TABLES: [&[Form]; 13] = [
     memory::FORMS,
     atomic::FORMS,
     together::FORMS,
+    matrix::FORMS,
     control::FORMS,
 ];

@@ -16,10 +16,13 @@ pub(super) const FORMS: &[Form] = &[
             f64::from_bits(result.to_bits() & !0xffff_ffff)
         }))
     }),
+    // Not in the ISA's table, but what tinygrad writes for doubles; so is the root.
+    form!("rcp.approx.f64 d, a", "9.7.3.13", |_| {
+        Some(lanes1!(_, f64 => f64, |a| 1.0 / a))
+    }),
     form!("sqrt.approx{.ftz}.f32 d, a", "9.7.3.15", |_| {
         Some(lanes1!(m, f32 => f32, |a| m.give(m.take(a).sqrt())))
     }),
-    // Not in the ISA's table, but what tinygrad writes for doubles.
     form!("sqrt.approx.f64 d, a", "9.7.3.15", |_| {
         Some(lanes1!(_, f64 => f64, |a: f64| a.sqrt()))
     }),

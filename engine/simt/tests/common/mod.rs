@@ -2,6 +2,8 @@
 #![allow(dead_code)]
 
 pub(crate) mod oracle;
+pub(crate) mod places;
+pub(crate) mod reference;
 
 use std::sync::Arc;
 
