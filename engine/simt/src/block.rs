@@ -2,12 +2,13 @@
 
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::around::{Around, BARRIERS, Barrier};
+use crate::around::{Around, BARRIERS, Barrier, Found};
 use crate::code::{Action, Flow, Reduction};
 use crate::fault::{Cause, Failure, Fault};
 use crate::grid::{Grid, Statistics};
+use crate::lockstep;
 use crate::program::Program;
-use crate::state::{Identity, State};
+use crate::state::State;
 use crate::warp::{Group, Status, Warp};
 
 /// How many instructions a warp executes before the next one has its turn.
@@ -17,7 +18,10 @@ const TURN: u32 = 1 << 16;
 #[derive(Debug, Default)]
 pub(crate) struct Runner {
     warps: Vec<Warp>,
-    shared: Vec<u8>,
+    /// Words: most of what kernels keep there.
+    shared: Vec<u32>,
+    /// Threads of the block before, by which `warps` know their threads' places.
+    shape: [u32; 3],
     pub(crate) statistics: Statistics,
 }
 
@@ -54,34 +58,38 @@ impl Runner {
         let kernel = grid.kernel();
         let body = &grid.program.bodies[kernel.body as usize];
         self.shared.clear();
-        self.shared.resize(grid.shared_size as usize, 0);
+        self.shared.resize(grid.shared_size.div_ceil(4) as usize, 0);
         self.warps.resize_with(warps as usize, Warp::default);
+        let known = std::mem::replace(&mut self.shape, grid.threads) == grid.threads;
         for (number, warp) in (0..).zip(&mut self.warps) {
             let first = number * 32;
             let count = (threads - first).min(32);
             warp.start(body, kernel.body, u32::MAX >> (32 - count));
             let thread = |lane: usize| first + lane as u32;
-            warp.state.identity = Identity {
-                thread: [
+            if !known {
+                // Divisions: only where the warp was another one's before.
+                warp.state.identity.thread = [
                     std::array::from_fn(|lane| thread(lane) % x),
                     std::array::from_fn(|lane| thread(lane) / x % y),
                     std::array::from_fn(|lane| thread(lane) / (x * y)),
-                ],
-                threads: grid.threads,
-                block,
-                blocks: grid.blocks,
-                warp: number,
-                warps,
-                grid: grid.id,
-                dynamic_shared: grid.dynamic_shared,
-                shared_size: grid.shared_size,
-                clock: 0,
-            };
+                ];
+            }
+            let identity = &mut warp.state.identity;
+            identity.threads = grid.threads;
+            identity.block = block;
+            identity.blocks = grid.blocks;
+            identity.warp = number;
+            identity.warps = warps;
+            identity.grid = grid.id;
+            identity.dynamic_shared = grid.dynamic_shared;
+            identity.shared_size = grid.shared_size;
+            identity.clock = 0;
         }
     }
 
     fn execute(&mut self, grid: &Grid) -> Result<(), (Failure, usize, u32)> {
         let mut barriers = [Barrier::default(); BARRIERS];
+        let mut found: Found<'_> = [None; 64];
         let mut executed = 0;
         let turn = u32::try_from(grid.instructions_max).map_or(TURN, |max| TURN.min(max.max(1)));
         loop {
@@ -90,15 +98,30 @@ impl Runner {
                 parameters: &grid.parameters,
                 memory: &grid.view,
                 shared: &mut self.shared,
+                shared_size: grid.shared_size as usize,
                 turn,
                 barriers: &mut barriers,
+                found: &mut found,
             };
             let mut progress = false;
-            for (number, warp) in self.warps.iter_mut().enumerate() {
-                let before = warp.state.identity.clock;
-                let done = warp.run(&mut around);
-                progress |= done.map_err(|(failure, at)| (failure, number, at))?;
-                executed += warp.state.identity.clock - before;
+            let mut first = 0;
+            while first < self.warps.len() {
+                let together = lockstep::together(&self.warps[first..]);
+                let warps = &mut self.warps[first..first + together.max(1)];
+                let clocks = |warps: &[Warp]| -> u64 {
+                    warps.iter().map(|warp| warp.state.identity.clock).sum()
+                };
+                let before = clocks(warps);
+                if together > 0 {
+                    let done = lockstep::run(warps, &mut around);
+                    done.map_err(|(failure, warp, at)| (failure, first + warp, at))?;
+                    progress = true;
+                } else {
+                    let done = warps[0].run(&mut around);
+                    progress |= done.map_err(|(failure, at)| (failure, first, at))?;
+                }
+                executed += clocks(warps) - before;
+                first += warps.len();
             }
             progress |= self.release(&mut barriers, &grid.program);
             if self.warps.iter().all(|warp| warp.state.alive == 0) {

@@ -1,7 +1,9 @@
 //! A device with one module, for tests.
 #![allow(dead_code)]
 
+pub(crate) mod opencl;
 pub(crate) mod oracle;
+pub(crate) mod tinygrad;
 
 use std::sync::Arc;
 

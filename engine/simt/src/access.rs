@@ -1,0 +1,291 @@
+//! `ld` and `st` of several warps.
+//!
+//! Most often lanes access words side by side, or all the same one. Half a warp
+//! that does so is one check and one copy; whatever else comes goes lane by
+//! lane, in [`execution`](crate::execution).
+
+use crate::around::Around;
+use crate::execution::bytes;
+use crate::fault::Failure;
+use crate::instruction::{Instruction, Operand, Space};
+use crate::state::State;
+use crate::value::{LANES, extend};
+use crate::warp::Warp;
+use crate::wide::versions;
+
+/// Lanes that are looked at together.
+const HALF: usize = LANES / 2;
+/// All of them.
+const ALL: u32 = u32::MAX >> HALF;
+
+versions! {
+/// Loads for the lanes of each warp's mask.
+pub(crate) fn load<'a, 'm>(
+    warps: &mut [Warp],
+    i: &Instruction,
+    masks: &[u32],
+    at: u32,
+    around: &mut Around<'a, 'm>,
+) -> Result<(), (usize, Failure)> {
+    for (number, (warp, mask)) in warps.iter_mut().zip(masks).enumerate() {
+        if *mask != 0 && !quick_load(warp, i, *mask, at, around) {
+            around.execution(warp).load(i, *mask).map_err(|failure| (number, failure))?;
+        }
+    }
+    Ok(())
+}
+}
+
+versions! {
+/// Stores for the lanes of each warp's mask.
+pub(crate) fn store<'a, 'm>(
+    warps: &mut [Warp],
+    i: &Instruction,
+    masks: &[u32],
+    at: u32,
+    around: &mut Around<'a, 'm>,
+) -> Result<(), (usize, Failure)> {
+    for (number, (warp, mask)) in warps.iter_mut().zip(masks).enumerate() {
+        if *mask != 0 && !quick_store(warp, i, *mask, at, around) {
+            around.execution(warp).store(i, *mask).map_err(|failure| (number, failure))?;
+        }
+    }
+    Ok(())
+}
+}
+
+/// How half a warp's addresses lie to each other.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pattern {
+    Same,
+    SideBySide,
+    Other,
+}
+
+/// The addresses of half a warp.
+#[inline(always)]
+fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
+    let mut to = [0; HALF];
+    match i.operands[i.operands.len() - 1] {
+        Operand::Wide(index) => {
+            let row = &state.wide_at(index)[half * HALF..][..HALF];
+            for lane in 0..HALF {
+                to[lane] = row[lane].wrapping_add_signed(i.offset);
+            }
+        }
+        Operand::Narrow(index) => {
+            let row = &state.narrow_at(index)[half * HALF..][..HALF];
+            for lane in 0..HALF {
+                to[lane] = u64::from(row[lane]).wrapping_add_signed(i.offset);
+            }
+        }
+        _ => {}
+    }
+    to
+}
+
+#[inline(always)]
+fn pattern(addresses: &[u64; HALF]) -> Pattern {
+    let first = addresses[0];
+    let (mut differ, mut apart) = (0, 0);
+    for (lane, address) in addresses.iter().enumerate() {
+        differ |= address ^ first;
+        apart |= address ^ first.wrapping_add(4 * lane as u64);
+    }
+    match (differ, apart) {
+        (0, _) => Pattern::Same,
+        (_, 0) => Pattern::SideBySide,
+        _ => Pattern::Other,
+    }
+}
+
+/// Whether a mask has all or none of each half.
+#[inline(always)]
+fn in_halves(mask: u32) -> bool {
+    let part = |half: usize| mask >> (half * HALF) & ALL;
+    [0, 1]
+        .into_iter()
+        .all(|half| part(half) == 0 || part(half) == ALL)
+}
+
+/// The word of shared memory at `address`, a multiple of 4, as an index.
+#[inline(always)]
+fn index(address: u64) -> Option<usize> {
+    let address = address as u32;
+    (address & 3 == 0).then_some(address as usize >> 2)
+}
+
+/// Words of 32 bits for lanes of whole halves; false where they are to be
+/// loaded otherwise.
+#[inline(always)]
+fn quick_load(
+    warp: &mut Warp,
+    i: &Instruction,
+    mask: u32,
+    at: u32,
+    around: &mut Around<'_, '_>,
+) -> bool {
+    let ty = i.modifiers.types[0];
+    let space = i.modifiers.space;
+    if let Operand::Bits(address) = i.operands[i.operands.len() - 1] {
+        return one_for_all(warp, i, mask, address.wrapping_add_signed(i.offset), around);
+    }
+    let Operand::Narrow(_) = i.operands[0] else {
+        return false;
+    };
+    if i.modifiers.count != 1 || ty.size() != 4 || !in_halves(mask) {
+        return false;
+    }
+    let mut values = [0; LANES];
+    for half in 0..2 {
+        if mask >> (half * HALF) & ALL == 0 {
+            continue;
+        }
+        let to = &mut values[half * HALF..][..HALF];
+        let addresses = addresses(&warp.state, i, half);
+        let done = match space {
+            Space::Global | Space::Generic => global(&addresses, to, at, around),
+            Space::Shared => of_shared(&addresses, to, around.words()),
+            _ => None,
+        };
+        if done.is_none() {
+            return false;
+        }
+    }
+    warp.state.write(i.operands[0], &values, mask);
+    true
+}
+
+/// One value from an address that does not depend on the lane.
+#[inline(always)]
+fn one_for_all(
+    warp: &mut Warp,
+    i: &Instruction,
+    mask: u32,
+    address: u64,
+    around: &mut Around<'_, '_>,
+) -> bool {
+    let ty = i.modifiers.types[0];
+    let size = ty.size();
+    let inside = address.checked_add(u64::from(size));
+    let there = inside.is_some_and(|end| end <= around.parameters.len() as u64);
+    if i.modifiers.space != Space::Parameter
+        || i.modifiers.count != 1
+        || !there
+        || address & (u64::from(size) - 1) != 0
+    {
+        return false;
+    }
+    let value = extend(bytes(around.parameters, address as usize, size), ty);
+    match i.operands[0] {
+        Operand::Narrow(_) => warp
+            .state
+            .write(i.operands[0], &[value as u32; LANES], mask),
+        _ => warp.state.write(i.operands[0], &[value; LANES], mask),
+    }
+    true
+}
+
+#[inline(always)]
+fn global(
+    addresses: &[u64; HALF],
+    to: &mut [u32],
+    at: u32,
+    around: &mut Around<'_, '_>,
+) -> Option<()> {
+    let pattern = pattern(addresses);
+    let length = match pattern {
+        Pattern::SideBySide => 4 * HALF as u64,
+        _ => 4,
+    };
+    let (from, offset) = around.find(at, addresses[0], length)?;
+    if !offset.is_multiple_of(4) {
+        return None;
+    }
+    match pattern {
+        Pattern::Same => to.fill(from.load_32(offset)),
+        Pattern::SideBySide => from.load_words(offset, to),
+        Pattern::Other => {
+            let (base, limit) = (from.base(), from.size() - 4);
+            let mut wrong = 0;
+            for address in addresses {
+                let offset = address.wrapping_sub(base);
+                wrong |= u64::from(offset > limit) | offset & 3;
+            }
+            if wrong != 0 {
+                return None;
+            }
+            for (to, address) in to.iter_mut().zip(addresses) {
+                *to = from.load_32(address.wrapping_sub(base));
+            }
+        }
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn of_shared(addresses: &[u64; HALF], to: &mut [u32], memory: &[u32]) -> Option<()> {
+    match pattern(addresses) {
+        Pattern::Same => to.fill(*memory.get(index(addresses[0])?)?),
+        Pattern::SideBySide => {
+            let from = memory.get(index(addresses[0])?..)?.get(..HALF)?;
+            to.copy_from_slice(from);
+        }
+        Pattern::Other => {
+            for (to, address) in to.iter_mut().zip(addresses) {
+                *to = *memory.get(index(*address)?)?;
+            }
+        }
+    }
+    Some(())
+}
+
+/// As [`quick_load`], the other way.
+#[inline(always)]
+fn quick_store(
+    warp: &mut Warp,
+    i: &Instruction,
+    mask: u32,
+    at: u32,
+    around: &mut Around<'_, '_>,
+) -> bool {
+    let space = i.modifiers.space;
+    let register = matches!(
+        i.operands[i.operands.len() - 1],
+        Operand::Wide(_) | Operand::Narrow(_)
+    );
+    if i.modifiers.count != 1 || i.modifiers.types[0].size() != 4 || !in_halves(mask) || !register {
+        return false;
+    }
+    let values: [u32; LANES] = warp.state.read(i.operands[0]);
+    for half in 0..2 {
+        if mask >> (half * HALF) & ALL == 0 {
+            continue;
+        }
+        let values = &values[half * HALF..][..HALF];
+        let addresses = addresses(&warp.state, i, half);
+        let done = match (space, pattern(&addresses)) {
+            (Space::Global | Space::Generic, Pattern::SideBySide) => around
+                .find(at, addresses[0], 4 * HALF as u64)
+                .filter(|(_, offset)| offset.is_multiple_of(4))
+                .map(|(to, offset)| to.store_words(offset, values)),
+            (Space::Shared, Pattern::SideBySide) => index(addresses[0])
+                .and_then(|index| around.words_mut().get_mut(index..)?.get_mut(..HALF))
+                .map(|to| to.copy_from_slice(values)),
+            (Space::Shared, Pattern::Other) => to_shared(&addresses, values, around.words_mut()),
+            _ => None,
+        };
+        if done.is_none() {
+            return false;
+        }
+    }
+    true
+}
+
+#[inline(always)]
+fn to_shared(addresses: &[u64; HALF], values: &[u32], memory: &mut [u32]) -> Option<()> {
+    for (address, value) in addresses.iter().zip(values) {
+        *memory.get_mut(index(*address)?)? = *value;
+    }
+    Some(())
+}
