@@ -10,13 +10,14 @@ use crate::fault::Failure;
 use crate::instruction::{Instruction, Operand, Space};
 use crate::state::State;
 use crate::value::{LANES, extend};
+use crate::vectors;
 use crate::warp::Warp;
 use crate::wide::versions;
 
 /// Lanes that are looked at together.
-const HALF: usize = LANES / 2;
+pub(crate) const HALF: usize = LANES / 2;
 /// All of them.
-const ALL: u32 = u32::MAX >> HALF;
+pub(crate) const ALL: u32 = u32::MAX >> HALF;
 
 versions! {
 /// Loads for the lanes of each warp's mask.
@@ -56,7 +57,7 @@ pub(crate) fn store<'a, 'm>(
 
 /// How half a warp's addresses lie to each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Pattern {
+pub(crate) enum Pattern {
     Same,
     SideBySide,
     Other,
@@ -64,7 +65,7 @@ enum Pattern {
 
 /// The addresses of half a warp.
 #[inline(always)]
-fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
+pub(crate) fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
     let mut to = [0; HALF];
     match i.operands[i.operands.len() - 1] {
         Operand::Wide(index) => {
@@ -85,12 +86,12 @@ fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
 }
 
 #[inline(always)]
-fn pattern(addresses: &[u64; HALF]) -> Pattern {
+pub(crate) fn pattern(addresses: &[u64; HALF], step: u64) -> Pattern {
     let first = addresses[0];
     let (mut differ, mut apart) = (0, 0);
     for (lane, address) in addresses.iter().enumerate() {
         differ |= address ^ first;
-        apart |= address ^ first.wrapping_add(4 * lane as u64);
+        apart |= address ^ first.wrapping_add(step * lane as u64);
     }
     match (differ, apart) {
         (0, _) => Pattern::Same,
@@ -110,7 +111,7 @@ fn in_halves(mask: u32) -> bool {
 
 /// The word of shared memory at `address`, a multiple of 4, as an index.
 #[inline(always)]
-fn index(address: u64) -> Option<usize> {
+pub(crate) fn index(address: u64) -> Option<usize> {
     let address = address as u32;
     (address & 3 == 0).then_some(address as usize >> 2)
 }
@@ -130,12 +131,15 @@ fn quick_load(
     if let Operand::Bits(address) = i.operands[i.operands.len() - 1] {
         return one_for_all(warp, i, mask, address.wrapping_add_signed(i.offset), around);
     }
+    if ty.size() != 4 || !in_halves(mask) {
+        return false;
+    }
+    if i.modifiers.count > 1 {
+        return vectors::load(warp, i, mask, at, around);
+    }
     let Operand::Narrow(_) = i.operands[0] else {
         return false;
     };
-    if i.modifiers.count != 1 || ty.size() != 4 || !in_halves(mask) {
-        return false;
-    }
     let mut values = [0; LANES];
     for half in 0..2 {
         if mask >> (half * HALF) & ALL == 0 {
@@ -145,7 +149,7 @@ fn quick_load(
         let addresses = addresses(&warp.state, i, half);
         let done = match space {
             Space::Global | Space::Generic => global(&addresses, to, at, around),
-            Space::Shared => of_shared(&addresses, to, around.words()),
+            Space::Shared => of_shared(&addresses, to, around.words(warp.slot)),
             _ => None,
         };
         if done.is_none() {
@@ -193,7 +197,7 @@ fn global(
     at: u32,
     around: &mut Around<'_, '_>,
 ) -> Option<()> {
-    let pattern = pattern(addresses);
+    let pattern = pattern(addresses, 4);
     let length = match pattern {
         Pattern::SideBySide => 4 * HALF as u64,
         _ => 4,
@@ -225,7 +229,7 @@ fn global(
 
 #[inline(always)]
 fn of_shared(addresses: &[u64; HALF], to: &mut [u32], memory: &[u32]) -> Option<()> {
-    match pattern(addresses) {
+    match pattern(addresses, 4) {
         Pattern::Same => to.fill(*memory.get(index(addresses[0])?)?),
         Pattern::SideBySide => {
             let from = memory.get(index(addresses[0])?..)?.get(..HALF)?;
@@ -254,8 +258,11 @@ fn quick_store(
         i.operands[i.operands.len() - 1],
         Operand::Wide(_) | Operand::Narrow(_)
     );
-    if i.modifiers.count != 1 || i.modifiers.types[0].size() != 4 || !in_halves(mask) || !register {
+    if i.modifiers.types[0].size() != 4 || !in_halves(mask) || !register {
         return false;
+    }
+    if i.modifiers.count > 1 {
+        return vectors::store(warp, i, mask, at, around);
     }
     let values: [u32; LANES] = warp.state.read(i.operands[0]);
     for half in 0..2 {
@@ -264,15 +271,22 @@ fn quick_store(
         }
         let values = &values[half * HALF..][..HALF];
         let addresses = addresses(&warp.state, i, half);
-        let done = match (space, pattern(&addresses)) {
+        let done = match (space, pattern(&addresses, 4)) {
             (Space::Global | Space::Generic, Pattern::SideBySide) => around
                 .find(at, addresses[0], 4 * HALF as u64)
                 .filter(|(_, offset)| offset.is_multiple_of(4))
                 .map(|(to, offset)| to.store_words(offset, values)),
             (Space::Shared, Pattern::SideBySide) => index(addresses[0])
-                .and_then(|index| around.words_mut().get_mut(index..)?.get_mut(..HALF))
+                .and_then(|index| {
+                    around
+                        .words_mut(warp.slot)
+                        .get_mut(index..)?
+                        .get_mut(..HALF)
+                })
                 .map(|to| to.copy_from_slice(values)),
-            (Space::Shared, Pattern::Other) => to_shared(&addresses, values, around.words_mut()),
+            (Space::Shared, Pattern::Other) => {
+                to_shared(&addresses, values, around.words_mut(warp.slot))
+            }
             _ => None,
         };
         if done.is_none() {

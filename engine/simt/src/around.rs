@@ -1,4 +1,4 @@
-//! What is around a warp: its block.
+//! What is around a warp: its block, and those beside it.
 
 use vgpu_device_memory::{Allocation, View};
 
@@ -34,12 +34,13 @@ pub(crate) struct Around<'a, 'm> {
     pub(crate) program: &'m Program,
     pub(crate) parameters: &'a [u8],
     pub(crate) memory: &'m View,
-    /// The block's shared memory, and its length in bytes.
-    pub(crate) shared: &'a mut [u32],
+    /// The shared memory of each block, and its length in bytes.
+    pub(crate) shared: &'a mut [Vec<u32>],
     pub(crate) shared_size: usize,
     /// Instructions that a warp executes before the next one has its turn.
     pub(crate) turn: u32,
-    pub(crate) barriers: &'a mut [Barrier; BARRIERS],
+    /// Of each block.
+    pub(crate) barriers: &'a mut [[Barrier; BARRIERS]],
     pub(crate) found: &'a mut Found<'m>,
 }
 
@@ -49,8 +50,8 @@ impl<'m> Around<'_, 'm> {
     pub(crate) fn execution<'w>(&'w mut self, warp: &'w mut Warp) -> Execution<'w> {
         Execution {
             state: &mut warp.state,
-            shared: self
-                .shared
+            shared: self.shared[warp.slot]
+                .as_mut_slice()
                 .as_mut_bytes()
                 .get_mut(..self.shared_size)
                 .unwrap_or_default(),
@@ -60,17 +61,17 @@ impl<'m> Around<'_, 'm> {
         }
     }
 
-    /// The whole words of shared memory.
+    /// The whole words of a block's shared memory.
     #[inline(always)]
-    pub(crate) fn words(&self) -> &[u32] {
-        self.shared.get(..self.shared_size / 4).unwrap_or_default()
+    pub(crate) fn words(&self, slot: usize) -> &[u32] {
+        let words = &self.shared[slot];
+        words.get(..self.shared_size / 4).unwrap_or_default()
     }
 
     #[inline(always)]
-    pub(crate) fn words_mut(&mut self) -> &mut [u32] {
-        self.shared
-            .get_mut(..self.shared_size / 4)
-            .unwrap_or_default()
+    pub(crate) fn words_mut(&mut self, slot: usize) -> &mut [u32] {
+        let words = &mut self.shared[slot];
+        words.get_mut(..self.shared_size / 4).unwrap_or_default()
     }
 
     /// The allocation that holds `size` bytes at `address`, for the instruction
@@ -97,6 +98,7 @@ impl<'m> Around<'_, 'm> {
     /// Counts the lanes of `mask` at the barrier that an instruction names; which one.
     pub(crate) fn arrive(
         &mut self,
+        slot: usize,
         state: &State,
         i: &Instruction,
         mask: u32,
@@ -116,7 +118,7 @@ impl<'m> Around<'_, 'm> {
         if !expected.is_multiple_of(LANES as u64) {
             return Err(fail(Cause::BarrierCount(expected)));
         }
-        let barrier = &mut self.barriers[number];
+        let barrier = &mut self.barriers[slot][number];
         let predicate = i.operands.last().copied().filter(|p| is_predicate(*p));
         let yes = predicate.map_or(0, |p| state.predicate(p)) & mask;
         barrier.arrived = barrier.arrived.saturating_add(mask.count_ones());

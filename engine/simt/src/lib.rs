@@ -77,6 +77,7 @@ mod round;
 mod state;
 mod table;
 mod value;
+mod vectors;
 mod warp;
 mod wide;
 mod words;

@@ -1,4 +1,4 @@
-//! Several warps of a block that stand at the same place: each instruction is
+//! Several warps of a block, or of several blocks, that stand at the same place: each instruction is
 //! done in all of them before the next one.
 //!
 //! Warps may go in any order, so this is one of those that they may go in. What
@@ -125,7 +125,7 @@ pub(crate) fn run(
             Action::Flow(Flow::Branch) if active == 0 => Ok(()),
             Action::Flow(Flow::Barrier(Reduction::None)) if all => {
                 let wait = |warp: &mut Warp, mask| {
-                    let id = around.arrive(&warp.state, i, mask)?;
+                    let id = around.arrive(warp.slot, &warp.state, i, mask)?;
                     warp.groups[0].status = Status::Barrier(id);
                     Ok(())
                 };

@@ -75,6 +75,8 @@ pub(crate) struct Warp {
     pub(crate) state: State,
     pub(crate) local: Vec<Vec<u8>>,
     pub(crate) groups: Vec<Group>,
+    /// Which of the blocks that go side by side it is of.
+    pub(crate) slot: usize,
     pub(crate) lane_instructions: u64,
 }
 
@@ -91,14 +93,17 @@ enum Stop {
 }
 
 impl Warp {
-    /// Puts `lanes` at the start of a kernel, all registers 0.
-    pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32) {
+    /// Puts `lanes` at the start of a kernel. The registers of a warp that is
+    /// `fresh` are 0; others have what the launch's block before left there.
+    pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32, fresh: bool) {
         let state = &mut self.state;
-        state.narrow.clear();
+        if fresh {
+            state.narrow.clear();
+            state.wide.clear();
+            state.predicates.clear();
+        }
         state.narrow.resize(body.narrow as usize, [0; LANES]);
-        state.wide.clear();
         state.wide.resize(body.wide as usize, [0; LANES]);
-        state.predicates.clear();
         state.predicates.resize(body.predicates as usize, 0);
         state.carry = 0;
         state.base = Base::default();
@@ -394,7 +399,9 @@ impl Warp {
                             group.at += 1;
                             continue;
                         }
-                        let id = around.arrive(&self.state, i, mask).map_err(place)?;
+                        let id = around
+                            .arrive(self.slot, &self.state, i, mask)
+                            .map_err(place)?;
                         if flow == Flow::Arrive {
                             group.at += 1;
                             continue;

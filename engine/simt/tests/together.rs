@@ -172,6 +172,94 @@ fn lanes_may_lie_to_each_other_as_they_like() {
     }
 }
 
+/// `.v2` and `.v4`, side by side and apart, of whole and of part warps.
+#[test]
+fn vectors_are_loaded_and_stored() {
+    for (count, step) in [(2, 8), (2, 16), (4, 16), (4, 32)] {
+        for threads in [64, 48, 16, 7] {
+            let names = ["%r4, %r5", "%r4, %r5, %r6, %r7"][usize::from(count == 4)];
+            let body = format!(
+                "ld.param.u64 %rd1, [in]; ld.param.u64 %rd2, [out]; mov.u32 %r1, %tid.x;
+                mul.wide.u32 %rd3, %r1, {step}; add.u64 %rd4, %rd1, %rd3; add.u64 %rd5, %rd2, %rd3;
+                ld.global.v{count}.u32 {{{names}}}, [%rd4];
+                mul.lo.u32 %r2, %r1, {step}; mov.u32 %r3, words; add.u32 %r2, %r2, %r3;
+                st.shared.v{count}.u32 [%r2], {{{names}}};
+                mov.u32 %r4, 0; mov.u32 %r5, 0;
+                ld.shared.v{count}.u32 {{{names}}}, [%r2];
+                add.u32 %r4, %r4, 1;
+                st.global.v{count}.u32 [%rd5], {{{names}}}; ret;"
+            );
+            let mut device = Device::new(&kernel(".param .u64 in, .param .u64 out", &body));
+            let words: Vec<u32> = (0..1024).map(|word| word * 3).collect();
+            let from = device.buffer(&bytes_of(&words, |word| word.to_le_bytes()));
+            let to = device.buffer(&[0; 4096]);
+            let parameters = [from, to].map(u64::to_le_bytes).concat();
+            device
+                .launch("test", 1, threads, &parameters)
+                .expect("runs");
+            let mut expected = vec![0; 1024];
+            for thread in 0..threads as usize {
+                let first = thread * step / 4;
+                expected[first..first + count].copy_from_slice(&words[first..first + count]);
+                expected[first] += 1;
+            }
+            assert_eq!(
+                device.words(to, 1024),
+                expected,
+                "v{count}, {step} bytes, {threads}"
+            );
+        }
+    }
+}
+
+/// Small blocks go side by side: each has its own shared memory and barriers,
+/// and leaves nothing in it for the next one.
+#[test]
+fn blocks_side_by_side_do_not_meet() {
+    let body = "
+        ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; mov.u32 %r2, %ctaid.x;
+        shl.b32 %r3, %r1, 2; mov.u32 %r4, words; add.u32 %r3, %r3, %r4;
+        ld.shared.u32 %r5, [%r3]; mad.lo.u32 %r5, %r2, 100, %r5; add.u32 %r5, %r5, %r1;
+        st.shared.u32 [%r3], %r5; bar.sync 0;
+        setp.gt.u32 %p1, %r2, 20; @%p1 bar.sync 1;
+        xor.b32 %r6, %r1, 1; shl.b32 %r6, %r6, 2; add.u32 %r6, %r6, %r4;
+        ld.shared.u32 %r7, [%r6];
+        mov.u32 %r8, %ntid.x; mad.lo.u32 %r9, %r2, %r8, %r1; mul.wide.u32 %rd2, %r9, 4;
+        add.u64 %rd1, %rd1, %rd2; st.global.u32 [%rd1], %r7; ret;";
+    for (blocks, threads) in [(37, 2), (37, 64), (9, 40), (3, 256)] {
+        for host in [1, 3] {
+            let text = kernel(".param .u64 out", body);
+            let mut device = Device::with(&text, host, 1_000_000);
+            let count = (blocks * threads) as usize;
+            let out = device.buffer(&vec![0; count * 4]);
+            let done = device
+                .launch("test", blocks, threads, &out.to_le_bytes())
+                .expect("runs");
+            assert_eq!(done.blocks, u64::from(blocks));
+            for (index, got) in (0..).zip(device.words(out, count)) {
+                let expected = index / threads * 100 + (index % threads ^ 1);
+                assert_eq!(got, expected, "{index} of {blocks} x {threads}");
+            }
+        }
+    }
+}
+
+/// What one launch leaves in registers, the next does not see.
+#[test]
+fn registers_are_zero_when_a_launch_begins() {
+    let body = "
+        ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; mul.wide.u32 %rd2, %r1, 4;
+        add.u64 %rd1, %rd1, %rd2; st.global.u32 [%rd1], %r9; mov.u32 %r9, 77; ret;";
+    let mut device = Device::new(&kernel(".param .u64 out", body));
+    let out = device.buffer(&[0xee; 256]);
+    for _ in 0..3 {
+        device
+            .launch("test", 1, 64, &out.to_le_bytes())
+            .expect("runs");
+        assert_eq!(device.words(out, 64), [0; 64]);
+    }
+}
+
 /// Past the end by the last lane alone, before the start by the first one, and
 /// misaligned in all: in each kind of memory, and each way.
 #[test]
