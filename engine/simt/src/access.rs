@@ -28,6 +28,16 @@ pub(crate) fn load<'a, 'm>(
     at: u32,
     around: &mut Around<'a, 'm>,
 ) -> Result<(), (usize, Failure)> {
+    if let Some(value) = parameter(i, around.parameters) {
+        let narrow = matches!(i.operands[0], Operand::Narrow(_));
+        for (warp, mask) in warps.iter_mut().zip(masks) {
+            match narrow {
+                true => warp.state.write(i.operands[0], &[value as u32; LANES], *mask),
+                false => warp.state.write(i.operands[0], &[value; LANES], *mask),
+            }
+        }
+        return Ok(());
+    }
     for (number, (warp, mask)) in warps.iter_mut().zip(masks).enumerate() {
         if *mask != 0 && !quick_load(warp, i, *mask, at, around) {
             around.execution(warp).load(i, *mask).map_err(|failure| (number, failure))?;
@@ -88,14 +98,18 @@ pub(crate) fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HA
 #[inline(always)]
 pub(crate) fn pattern(addresses: &[u64; HALF], step: u64) -> Pattern {
     let first = addresses[0];
-    let (mut differ, mut apart) = (0, 0);
+    // The last one says what it can be, and the others whether it is.
+    let (found, step) = match addresses[HALF - 1].wrapping_sub(first) {
+        0 => (Pattern::Same, 0),
+        length if length == step * (HALF as u64 - 1) => (Pattern::SideBySide, step),
+        _ => return Pattern::Other,
+    };
+    let mut apart = 0;
     for (lane, address) in addresses.iter().enumerate() {
-        differ |= address ^ first;
         apart |= address ^ first.wrapping_add(step * lane as u64);
     }
-    match (differ, apart) {
-        (0, _) => Pattern::Same,
-        (_, 0) => Pattern::SideBySide,
+    match apart {
+        0 => found,
         _ => Pattern::Other,
     }
 }
@@ -128,9 +142,6 @@ fn quick_load(
 ) -> bool {
     let ty = i.modifiers.types[0];
     let space = i.modifiers.space;
-    if let Operand::Bits(address) = i.operands[i.operands.len() - 1] {
-        return one_for_all(warp, i, mask, address.wrapping_add_signed(i.offset), around);
-    }
     if ty.size() != 4 || !in_halves(mask) {
         return false;
     }
@@ -160,34 +171,19 @@ fn quick_load(
     true
 }
 
-/// One value from an address that does not depend on the lane.
+/// The value of a parameter that all lanes load.
 #[inline(always)]
-fn one_for_all(
-    warp: &mut Warp,
-    i: &Instruction,
-    mask: u32,
-    address: u64,
-    around: &mut Around<'_, '_>,
-) -> bool {
+fn parameter(i: &Instruction, parameters: &[u8]) -> Option<u64> {
+    let Operand::Bits(address) = i.operands[i.operands.len() - 1] else {
+        return None;
+    };
+    let address = address.wrapping_add_signed(i.offset);
     let ty = i.modifiers.types[0];
-    let size = ty.size();
-    let inside = address.checked_add(u64::from(size));
-    let there = inside.is_some_and(|end| end <= around.parameters.len() as u64);
-    if i.modifiers.space != Space::Parameter
-        || i.modifiers.count != 1
-        || !there
-        || address & (u64::from(size) - 1) != 0
-    {
-        return false;
-    }
-    let value = extend(bytes(around.parameters, address as usize, size), ty);
-    match i.operands[0] {
-        Operand::Narrow(_) => warp
-            .state
-            .write(i.operands[0], &[value as u32; LANES], mask),
-        _ => warp.state.write(i.operands[0], &[value; LANES], mask),
-    }
-    true
+    let size = u64::from(ty.size());
+    let end = address.checked_add(size)?;
+    let there = end <= parameters.len() as u64 && address & (size - 1) == 0;
+    let here = i.modifiers.space == Space::Parameter && i.modifiers.count == 1;
+    (there && here).then(|| extend(bytes(parameters, address as usize, ty.size()), ty))
 }
 
 #[inline(always)]
