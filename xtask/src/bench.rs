@@ -1,11 +1,12 @@
 //! `cargo xtask bench`: what an access costs a guest, measured against peers, what a server costs a host, and what a CUDA
-//! call costs a program.
+//! call costs a program, and how fast the CPU engine executes kernels.
 
 mod chart;
 mod conditions;
 mod cuda;
 mod density;
 mod guests;
+mod interpreter;
 mod model;
 mod options;
 mod qemu;
@@ -35,6 +36,7 @@ enum Benchmark {
     Model(model::Options),
     Density(density::Options),
     Cuda(cuda::Options),
+    Interpreter(interpreter::Options),
     Report(chart::Options),
 }
 
@@ -47,6 +49,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Benchmark::Model(options) => model::run(options, steps),
         Benchmark::Density(options) => density::run(options, steps),
         Benchmark::Cuda(options) => cuda::run(options, steps),
+        Benchmark::Interpreter(options) => interpreter::run(options, steps),
         Benchmark::Report(options) => chart::run(options),
     }
 }

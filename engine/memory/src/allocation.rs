@@ -34,12 +34,14 @@ impl Allocation {
     }
 
     /// Its first address.
+    #[inline]
     #[must_use]
     pub fn base(&self) -> u64 {
         self.base
     }
 
     /// Its length in bytes.
+    #[inline]
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size

@@ -1,15 +1,22 @@
-//! What is around a warp: its block.
+//! What is around a warp: its block, and those beside it.
 
-use vgpu_device_memory::View;
+use vgpu_device_memory::{Allocation, View};
 
+use zerocopy::IntoBytes;
+
+use crate::execution::Execution;
 use crate::fault::{Cause, Failure};
 use crate::instruction::{Instruction, Operand};
 use crate::program::Program;
 use crate::state::State;
 use crate::value::LANES;
+use crate::warp::Warp;
 
 /// Barriers that a block has. Source: PTX ISA 9.7.13.1.
 pub(crate) const BARRIERS: usize = 16;
+
+/// Allocations that are remembered, by the instruction that was there last.
+pub(crate) type Found<'a> = [Option<&'a Allocation>; 64];
 
 /// Who has come to a barrier.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,20 +30,75 @@ pub(crate) struct Barrier {
 }
 
 /// What a warp's instructions may reach beside the warp itself.
-pub(crate) struct Around<'a> {
-    pub(crate) program: &'a Program,
+pub(crate) struct Around<'a, 'm> {
+    pub(crate) program: &'m Program,
     pub(crate) parameters: &'a [u8],
-    pub(crate) memory: &'a View,
-    pub(crate) shared: &'a mut [u8],
+    pub(crate) memory: &'m View,
+    /// The shared memory of each block, and its length in bytes.
+    pub(crate) shared: &'a mut [Vec<u32>],
+    pub(crate) shared_size: usize,
     /// Instructions that a warp executes before the next one has its turn.
     pub(crate) turn: u32,
-    pub(crate) barriers: &'a mut [Barrier; BARRIERS],
+    /// Of each block.
+    pub(crate) barriers: &'a mut [[Barrier; BARRIERS]],
+    pub(crate) found: &'a mut Found<'m>,
 }
 
-impl Around<'_> {
+impl<'m> Around<'_, 'm> {
+    /// What an instruction with memory works on.
+    #[inline(always)]
+    pub(crate) fn execution<'w>(&'w mut self, warp: &'w mut Warp) -> Execution<'w> {
+        Execution {
+            state: &mut warp.state,
+            shared: self.shared[warp.slot]
+                .as_mut_slice()
+                .as_mut_bytes()
+                .get_mut(..self.shared_size)
+                .unwrap_or_default(),
+            local: &mut warp.local,
+            parameters: self.parameters,
+            memory: self.memory,
+        }
+    }
+
+    /// The whole words of a block's shared memory.
+    #[inline(always)]
+    pub(crate) fn words(&self, slot: usize) -> &[u32] {
+        let words = &self.shared[slot];
+        words.get(..self.shared_size / 4).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    pub(crate) fn words_mut(&mut self, slot: usize) -> &mut [u32] {
+        let words = &mut self.shared[slot];
+        words.get_mut(..self.shared_size / 4).unwrap_or_default()
+    }
+
+    /// The allocation that holds `size` bytes at `address`, for the instruction
+    /// at `at`; and where in it.
+    #[inline(always)]
+    pub(crate) fn find(
+        &mut self,
+        at: u32,
+        address: u64,
+        size: u64,
+    ) -> Option<(&'m Allocation, u64)> {
+        let last = &mut self.found[at as usize % 64];
+        if let Some(found) = *last {
+            let offset = address.wrapping_sub(found.base());
+            if offset < found.size() && found.size() - offset >= size {
+                return Some((found, offset));
+            }
+        }
+        let found = self.memory.range(address, size).ok()?;
+        *last = Some(found);
+        Some((found, address - found.base()))
+    }
+
     /// Counts the lanes of `mask` at the barrier that an instruction names; which one.
     pub(crate) fn arrive(
         &mut self,
+        slot: usize,
         state: &State,
         i: &Instruction,
         mask: u32,
@@ -56,7 +118,7 @@ impl Around<'_> {
         if !expected.is_multiple_of(LANES as u64) {
             return Err(fail(Cause::BarrierCount(expected)));
         }
-        let barrier = &mut self.barriers[number];
+        let barrier = &mut self.barriers[slot][number];
         let predicate = i.operands.last().copied().filter(|p| is_predicate(*p));
         let yes = predicate.map_or(0, |p| state.predicate(p)) & mask;
         barrier.arrived = barrier.arrived.saturating_add(mask.count_ones());

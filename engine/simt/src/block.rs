@@ -1,13 +1,15 @@
-//! One block: its warps, its shared memory, its barriers.
+//! Blocks: their warps, their shared memory, their barriers.
 
+use std::ops::Range;
 use std::sync::atomic::Ordering::Relaxed;
 
-use crate::around::{Around, BARRIERS, Barrier};
+use crate::around::{Around, BARRIERS, Barrier, Found};
 use crate::code::{Action, Flow, Reduction};
 use crate::fault::{Cause, Failure, Fault};
 use crate::grid::{Grid, Statistics};
+use crate::lockstep;
 use crate::program::Program;
-use crate::state::{Identity, State};
+use crate::state::State;
 use crate::warp::{Group, Status, Warp};
 
 /// How many instructions a warp executes before the next one has its turn.
@@ -16,28 +18,43 @@ const TURN: u32 = 1 << 16;
 /// What one thread of the host executes blocks with, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct Runner {
+    /// Those of the first block, then those of the next.
     warps: Vec<Warp>,
-    shared: Vec<u8>,
+    /// How many of them are in use: of the last blocks of a grid there may be fewer.
+    active: usize,
+    /// How many of them were in use for `launch` before.
+    known: usize,
+    /// Of each block: words, as most of what kernels keep there are.
+    shared: Vec<Vec<u32>>,
+    /// Of each block.
+    barriers: Vec<[Barrier; BARRIERS]>,
+    /// The launch before. Its blocks had the same threads; what they left in
+    /// registers, none of another launch sees.
+    launch: u64,
     pub(crate) statistics: Statistics,
 }
 
 impl Runner {
-    /// Executes one block of a grid.
-    pub(crate) fn block(&mut self, grid: &Grid, block: [u32; 3]) -> Result<(), Fault> {
-        self.prepare(grid, block);
+    /// Executes blocks of a grid side by side.
+    ///
+    /// # Errors
+    ///
+    /// What went wrong first.
+    pub(crate) fn blocks(&mut self, grid: &Grid, blocks: &Range<u64>) -> Result<(), Fault> {
+        self.prepare(grid, blocks);
         let result = self.execute(grid);
-        self.statistics.blocks += 1;
-        for warp in &mut self.warps {
+        self.statistics.blocks += blocks.end - blocks.start;
+        for warp in &mut self.warps[..self.active] {
             self.statistics.instructions += warp.state.identity.clock;
             self.statistics.lane_instructions += std::mem::take(&mut warp.lane_instructions);
         }
         result.map_err(|(failure, warp, at)| {
-            let thread = self.warps[warp].state.identity.thread;
+            let identity = &self.warps[warp].state.identity;
             Fault {
                 cause: failure.cause,
                 kernel: grid.kernel().name.clone(),
-                block,
-                thread: thread.map(|axis| axis[failure.lane]),
+                block: identity.block,
+                thread: identity.thread.map(|axis| axis[failure.lane]),
                 line: grid
                     .program
                     .code
@@ -47,64 +64,105 @@ impl Runner {
         })
     }
 
-    fn prepare(&mut self, grid: &Grid, block: [u32; 3]) {
+    fn prepare(&mut self, grid: &Grid, blocks: &Range<u64>) {
         let [x, y, z] = grid.threads;
         let threads = x * y * z;
-        let warps = threads.div_ceil(32);
+        let warps = grid.warps();
+        let count = (blocks.end - blocks.start) as usize;
         let kernel = grid.kernel();
         let body = &grid.program.bodies[kernel.body as usize];
-        self.shared.clear();
-        self.shared.resize(grid.shared_size as usize, 0);
-        self.warps.resize_with(warps as usize, Warp::default);
-        for (number, warp) in (0..).zip(&mut self.warps) {
+        if std::mem::replace(&mut self.launch, grid.id) != grid.id {
+            self.known = 0;
+        }
+        self.shared.resize_with(count, Vec::new);
+        for shared in &mut self.shared {
+            shared.clear();
+            shared.resize(grid.shared_size.div_ceil(4) as usize, 0);
+        }
+        self.barriers.clear();
+        self.barriers.resize(count, [Barrier::default(); BARRIERS]);
+        let all = count * warps as usize;
+        if self.warps.len() < all {
+            self.warps.resize_with(all, Warp::default);
+        }
+        let known = self.known;
+        self.known = known.max(all);
+        self.active = all;
+        for (index, warp) in self.warps[..all].iter_mut().enumerate() {
+            let (slot, number) = (index / warps as usize, index as u32 % warps);
             let first = number * 32;
             let count = (threads - first).min(32);
-            warp.start(body, kernel.body, u32::MAX >> (32 - count));
+            warp.start(body, kernel.body, u32::MAX >> (32 - count), index >= known);
+            warp.slot = slot;
             let thread = |lane: usize| first + lane as u32;
-            warp.state.identity = Identity {
-                thread: [
+            if index >= known {
+                // Divisions: not for each block.
+                warp.state.identity.thread = [
                     std::array::from_fn(|lane| thread(lane) % x),
                     std::array::from_fn(|lane| thread(lane) / x % y),
                     std::array::from_fn(|lane| thread(lane) / (x * y)),
-                ],
-                threads: grid.threads,
-                block,
-                blocks: grid.blocks,
-                warp: number,
-                warps,
-                grid: grid.id,
-                dynamic_shared: grid.dynamic_shared,
-                shared_size: grid.shared_size,
-                clock: 0,
-            };
+                ];
+            }
+            let identity = &mut warp.state.identity;
+            identity.threads = grid.threads;
+            identity.block = grid.block(blocks.start + slot as u64);
+            identity.blocks = grid.blocks;
+            identity.warp = number;
+            identity.warps = warps;
+            identity.grid = grid.id;
+            identity.dynamic_shared = grid.dynamic_shared;
+            identity.shared_size = grid.shared_size;
+            identity.clock = 0;
         }
     }
 
     fn execute(&mut self, grid: &Grid) -> Result<(), (Failure, usize, u32)> {
-        let mut barriers = [Barrier::default(); BARRIERS];
+        let mut found: Found<'_> = [None; 64];
         let mut executed = 0;
         let turn = u32::try_from(grid.instructions_max).map_or(TURN, |max| TURN.min(max.max(1)));
         loop {
+            let warps = &mut self.warps[..self.active];
             let mut around = Around {
                 program: &grid.program,
                 parameters: &grid.parameters,
                 memory: &grid.view,
                 shared: &mut self.shared,
+                shared_size: grid.shared_size as usize,
                 turn,
-                barriers: &mut barriers,
+                barriers: &mut self.barriers,
+                found: &mut found,
             };
             let mut progress = false;
-            for (number, warp) in self.warps.iter_mut().enumerate() {
-                let before = warp.state.identity.clock;
-                let done = warp.run(&mut around);
-                progress |= done.map_err(|(failure, at)| (failure, number, at))?;
-                executed += warp.state.identity.clock - before;
+            let mut first = 0;
+            while first < warps.len() {
+                let together = lockstep::together(&warps[first..]);
+                let warps = &mut warps[first..first + together.max(1)];
+                let clocks = |warps: &[Warp]| -> u64 {
+                    warps.iter().map(|warp| warp.state.identity.clock).sum()
+                };
+                let before = clocks(warps);
+                if together > 0 {
+                    let done = lockstep::run(warps, &mut around);
+                    done.map_err(|(failure, warp, at)| (failure, first + warp, at))?;
+                    progress = true;
+                } else {
+                    let done = warps[0].run(&mut around);
+                    progress |= done.map_err(|(failure, at)| (failure, first, at))?;
+                }
+                executed += clocks(warps) - before;
+                first += warps.len();
             }
-            progress |= self.release(&mut barriers, &grid.program);
-            if self.warps.iter().all(|warp| warp.state.alive == 0) {
+            let each = warps.chunks_mut(grid.warps() as usize);
+            for (warps, barriers) in each.zip(&mut self.barriers) {
+                progress |= release(warps, barriers, &grid.program);
+            }
+            if warps.iter().all(|warp| warp.state.alive == 0) {
                 return Ok(());
             }
-            let stopped = executed > grid.instructions_max || grid.stop.load(Relaxed);
+            let most = grid
+                .instructions_max
+                .saturating_mul(self.barriers.len() as u64);
+            let stopped = executed > most || grid.stop.load(Relaxed);
             let cause = match (progress, stopped) {
                 (false, _) => Cause::Deadlock,
                 (true, true) => Cause::Stopped(executed),
@@ -116,7 +174,7 @@ impl Runner {
 
     /// A failure at the first group that is left.
     fn somewhere(&self, cause: Cause) -> (Failure, usize, u32) {
-        let groups = self.warps.iter().enumerate();
+        let groups = self.warps[..self.active].iter().enumerate();
         let mut groups = groups.flat_map(|(warp, w)| w.groups.iter().map(move |g| (warp, g)));
         let (warp, lane, at) = groups.next().map_or((0, 0, 0), |(warp, group)| {
             let waits = matches!(group.status, Status::Barrier(_));
@@ -125,37 +183,34 @@ impl Runner {
         });
         (Failure { cause, lane }, warp, at)
     }
+}
 
-    /// Lets those go on whose barrier is complete; whether there were any.
-    fn release(&mut self, barriers: &mut [Barrier; BARRIERS], program: &Program) -> bool {
-        let alive: u32 = self
-            .warps
-            .iter()
-            .map(|warp| warp.state.alive.count_ones())
-            .sum();
-        let mut released = false;
-        for (number, barrier) in (0..).zip(barriers.iter_mut()) {
-            let needed = if barrier.expected == 0 {
-                alive
-            } else {
-                barrier.expected
-            };
-            if barrier.arrived == 0 || barrier.arrived < needed {
-                continue;
-            }
-            released = true;
-            let complete = std::mem::take(barrier);
-            for warp in &mut self.warps {
-                for group in &mut warp.groups {
-                    if group.status == Status::Barrier(number) {
-                        group.status = Status::Ready;
-                        reduce(&mut warp.state, program, group, complete);
-                    }
+/// Lets those of a block go on whose barrier is complete; whether there were any.
+fn release(warps: &mut [Warp], barriers: &mut [Barrier; BARRIERS], program: &Program) -> bool {
+    let mut released = false;
+    for (number, barrier) in (0..).zip(barriers.iter_mut()) {
+        if barrier.arrived == 0 {
+            continue;
+        }
+        let needed = match barrier.expected {
+            0 => warps.iter().map(|w| w.state.alive.count_ones()).sum(),
+            expected => expected,
+        };
+        if barrier.arrived < needed {
+            continue;
+        }
+        released = true;
+        let complete = std::mem::take(barrier);
+        for warp in &mut *warps {
+            for group in &mut warp.groups {
+                if group.status == Status::Barrier(number) {
+                    group.status = Status::Ready;
+                    reduce(&mut warp.state, program, group, complete);
                 }
             }
         }
-        released
     }
+    released
 }
 
 /// Writes what a barrier gives to those that waited.

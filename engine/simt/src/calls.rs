@@ -22,7 +22,7 @@ impl Warp {
     pub(crate) fn call(
         &mut self,
         group: &mut Group,
-        around: &Around<'_>,
+        around: &Around<'_, '_>,
         mask: u32,
     ) -> Result<(), Failure> {
         let program = around.program;

@@ -4,18 +4,30 @@ use crate::execution::Execution;
 use crate::fault::Failure;
 use crate::instruction::Instruction;
 use crate::state::State;
+use crate::warp::Warp;
 
 /// What is done where, once the guard has been looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Action {
-    /// On registers alone: for the lanes of the mask.
+    /// On registers alone, of several warps: for the lanes of each one's mask.
+    Warps(fn(&mut [Warp], &Instruction, &[u32])),
+    /// On registers alone, of one warp.
     Lanes(fn(&mut State, &Instruction, u32)),
+    /// A comparison in several warps, and what is done with the lanes of each
+    /// that it holds for.
+    Tests(
+        fn(&[Warp], &Instruction, &mut [u32]),
+        fn(&mut State, &Instruction, u32, u32),
+    ),
     /// A comparison, and what is done with the lanes that it holds for.
     Test(
         fn(&State, &Instruction) -> u32,
         fn(&mut State, &Instruction, u32, u32),
     ),
-    /// With memory.
+    /// `ld`, `st`.
+    Load,
+    Store,
+    /// With memory, in one warp.
     Memory(fn(&mut Execution<'_>, &Instruction, u32) -> Result<(), Failure>),
     /// By all lanes that the last operand names, together.
     Together(fn(&mut State, &Instruction, u32)),
@@ -55,5 +67,7 @@ pub(crate) enum Reduction {
 #[derive(Debug, Clone)]
 pub(crate) struct Step {
     pub(crate) action: Action,
+    /// Whether an operand is the clock.
+    pub(crate) clock: bool,
     pub(crate) instruction: Instruction,
 }

@@ -8,7 +8,7 @@ use vgpu_ptx::{
 use crate::code::{Action, Flow, Step};
 use crate::expected::{Expected, special};
 use crate::forms::convert_general;
-use crate::instruction::{Instruction, Modifiers, Operand, Space};
+use crate::instruction::{Instruction, Modifiers, Operand, Space, Special};
 use crate::layout::{Layout, REGISTERS_MAX};
 use crate::program::{Body, Builtin, Call, Kernel, Passed, Slot};
 use crate::table::{Compiled, Shape, Width, rows};
@@ -91,6 +91,7 @@ pub(crate) fn module(
 fn end(line: u32) -> Step {
     Step {
         action: Action::Flow(Flow::Return),
+        clock: false,
         instruction: Instruction {
             guard: Operand::None,
             operands: Box::new([]),
@@ -192,6 +193,12 @@ impl Decoder<'_, '_> {
         let Position { line, .. } = source.position;
         let mut operands = read.all;
         operands.extend(read.address);
+        let clock = |operand: &Operand| {
+            matches!(
+                operand,
+                Operand::Special(Special::Clock | Special::ClockHigh)
+            )
+        };
         let wider = matches!(operands.first(), Some(Operand::Wide(_)))
             && modifiers.types[0].size() < 8
             && source.words.first() == Some(&"cvt");
@@ -209,6 +216,7 @@ impl Decoder<'_, '_> {
             line,
         };
         Step {
+            clock: instruction.operands.iter().any(clock),
             action: if wider {
                 Action::Lanes(convert_general)
             } else {

@@ -38,14 +38,14 @@ enum Place<'a> {
     Parameter(usize),
 }
 
-fn bytes(from: &[u8], at: usize, size: u8) -> u64 {
+pub(crate) fn bytes(from: &[u8], at: usize, size: u8) -> u64 {
     let mut value = [0; 8];
     let size = usize::from(size);
     value[..size].copy_from_slice(&from[at..at + size]);
     u64::from_le_bytes(value)
 }
 
-fn set_bytes(to: &mut [u8], at: usize, size: u8, value: u64) {
+pub(crate) fn set_bytes(to: &mut [u8], at: usize, size: u8, value: u64) {
     let size = usize::from(size);
     to[at..at + size].copy_from_slice(&value.to_le_bytes()[..size]);
 }

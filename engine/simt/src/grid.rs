@@ -34,11 +34,24 @@ pub(crate) struct Grid {
     pub(crate) instructions_max: u64,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) next: AtomicU64,
+    /// How many blocks go side by side.
+    pub(crate) at_once: u64,
     pub(crate) failed: AtomicBool,
     pub(crate) result: Mutex<(Statistics, Option<(u64, Fault)>)>,
 }
 
 impl Grid {
+    /// Warps of a block.
+    pub(crate) fn warps(&self) -> u32 {
+        self.threads.iter().product::<u32>().div_ceil(32)
+    }
+
+    /// The place of the block at an index.
+    pub(crate) fn block(&self, index: u64) -> [u32; 3] {
+        let [x, y, _] = self.blocks.map(u64::from);
+        [index % x, index / x % y, index / (x * y)].map(|axis| axis as u32)
+    }
+
     pub(crate) fn kernel(&self) -> &Kernel {
         &self.program.kernels()[self.kernel]
     }

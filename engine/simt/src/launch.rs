@@ -9,6 +9,7 @@ use crate::block::Runner;
 use crate::fault::Fault;
 use crate::grid::{Grid, Statistics};
 use crate::layout::SHARED_MAX;
+use crate::lockstep;
 use crate::pool::Pool;
 use crate::program::{Kernel, Program};
 
@@ -98,10 +99,14 @@ impl Executor {
         launch: &Launch<'_>,
     ) -> Result<Statistics, LaunchError> {
         self.launches += 1;
-        let grid = self.grid(program, view, launch)?;
+        let mut grid = self.grid(program, view, launch)?;
         let [x, y, z] = grid.blocks.map(u64::from);
         let blocks = x * y * z;
         let helpers = usize::try_from(blocks - 1).unwrap_or(usize::MAX);
+        // Small blocks go side by side, but not so many that a thread has none.
+        let threads = self.pool.helpers() as u64 + 1;
+        let fit = (lockstep::WARPS as u64) / u64::from(grid.warps());
+        grid.at_once = fit.min(blocks / threads).max(1);
         let grid = Arc::new(grid);
         self.pool.run(&grid, helpers, &mut self.runner);
         let mut result = grid.result.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,6 +160,7 @@ impl Executor {
             instructions_max: self.instructions_max,
             stop: self.stop.clone(),
             next: AtomicU64::new(0),
+            at_once: 1,
             failed: AtomicBool::new(false),
             result: Mutex::default(),
         })

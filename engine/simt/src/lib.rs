@@ -54,6 +54,7 @@
     clippy::redundant_closure_for_method_calls
 )]
 
+mod access;
 mod around;
 mod block;
 mod calls;
@@ -69,13 +70,16 @@ mod instruction;
 mod launch;
 mod layout;
 mod load;
+mod lockstep;
 mod pool;
 mod program;
 mod round;
 mod state;
 mod table;
 mod value;
+mod vectors;
 mod warp;
+mod wide;
 mod words;
 mod work;
 

@@ -42,6 +42,11 @@ impl Pool {
         }
     }
 
+    /// How many helpers there are.
+    pub(crate) fn helpers(&self) -> usize {
+        self.helpers.len()
+    }
+
     /// Executes `grid` with the calling thread and up to `helpers` others.
     pub(crate) fn run(&self, grid: &Arc<Grid>, helpers: usize, runner: &mut Runner) {
         let wanted = helpers.min(self.helpers.len());

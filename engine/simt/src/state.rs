@@ -50,12 +50,12 @@ pub(crate) struct State {
 
 impl State {
     #[inline(always)]
-    fn narrow_at(&self, index: u32) -> &[u32; LANES] {
+    pub(crate) fn narrow_at(&self, index: u32) -> &[u32; LANES] {
         &self.narrow[(self.base.narrow + index) as usize]
     }
 
     #[inline(always)]
-    fn wide_at(&self, index: u32) -> &[u64; LANES] {
+    pub(crate) fn wide_at(&self, index: u32) -> &[u64; LANES] {
         &self.wide[(self.base.wide + index) as usize]
     }
 
@@ -79,6 +79,7 @@ impl State {
             Operand::Narrow(index) => each(self.narrow_at(index), L::of_narrow),
             Operand::Wide(index) => each(self.wide_at(index), L::of_wide),
             Operand::Bits(bits) => [L::of_wide(bits); LANES],
+            Operand::Special(special) => self.special(special),
             other => self.read_rare(other).map(L::of_wide),
         }
     }
@@ -94,33 +95,33 @@ impl State {
             Operand::DynamicShared(offset) => {
                 [u64::from(self.identity.dynamic_shared) + u64::from(offset); LANES]
             }
-            Operand::Special(special) => self.special(special),
             _ => [0; LANES],
         }
     }
 
-    fn special(&self, special: Special) -> [u64; LANES] {
+    fn special<L: Lane>(&self, special: Special) -> [L; LANES] {
         let id = &self.identity;
-        let all = |value: u32| [u64::from(value); LANES];
-        let each = |f: fn(u32) -> u32| std::array::from_fn(|lane| u64::from(f(lane as u32)));
+        let all = |value: u32| [L::of_narrow(value); LANES];
+        let each_lane =
+            |f: fn(u32) -> u32| std::array::from_fn(|lane| L::of_narrow(f(lane as u32)));
         match special {
-            Special::Thread(axis) => id.thread[axis as usize % 3].map(u64::from),
+            Special::Thread(axis) => each(&id.thread[axis as usize % 3], L::of_narrow),
             Special::Threads(axis) => all(id.threads[axis as usize % 3]),
             Special::Block(axis) => all(id.block[axis as usize % 3]),
             Special::Blocks(axis) => all(id.blocks[axis as usize % 3]),
-            Special::Lane => each(|lane| lane),
+            Special::Lane => each_lane(|lane| lane),
             Special::Warp => all(id.warp),
             Special::Warps => all(id.warps),
             Special::Zero => all(0),
             Special::One => all(1),
-            Special::Grid => [id.grid; LANES],
-            Special::LanesEqual => each(|lane| 1 << lane),
-            Special::LanesLess => each(|lane| (1 << lane) - 1),
-            Special::LanesLessEqual => each(|lane| u32::MAX >> (31 - lane)),
-            Special::LanesGreater => each(|lane| !(u32::MAX >> (31 - lane))),
-            Special::LanesGreaterEqual => each(|lane| u32::MAX << lane),
-            Special::Clock => [id.clock; LANES],
-            Special::ClockHigh => [id.clock >> 32; LANES],
+            Special::Grid => [L::of_wide(id.grid); LANES],
+            Special::LanesEqual => each_lane(|lane| 1 << lane),
+            Special::LanesLess => each_lane(|lane| (1 << lane) - 1),
+            Special::LanesLessEqual => each_lane(|lane| u32::MAX >> (31 - lane)),
+            Special::LanesGreater => each_lane(|lane| !(u32::MAX >> (31 - lane))),
+            Special::LanesGreaterEqual => each_lane(|lane| u32::MAX << lane),
+            Special::Clock => [L::of_wide(id.clock); LANES],
+            Special::ClockHigh => [L::of_wide(id.clock >> 32); LANES],
             Special::DynamicShared => all(id.shared_size - id.dynamic_shared),
             Special::TotalShared => all(id.shared_size),
         }

@@ -3,6 +3,9 @@
 use half::{bf16, f16};
 use vgpu_ptx::Type;
 
+use crate::instruction::Operand;
+use crate::state::State;
+
 /// Lanes of a warp.
 pub(crate) const LANES: usize = 32;
 
@@ -12,9 +15,28 @@ pub(crate) trait Lane: Copy + Default + PartialEq {
     fn of_wide(bits: u64) -> Self;
     fn narrow(self) -> u32;
     fn wide(self) -> u64;
+    /// The register that an operand is, where it is one of this width.
+    fn register(operand: Operand) -> Option<u32>;
+    fn row(state: &State, index: u32) -> &[Self; LANES];
+    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES];
 }
 
 impl Lane for u32 {
+    #[inline(always)]
+    fn register(operand: Operand) -> Option<u32> {
+        match operand {
+            Operand::Narrow(index) => Some(index),
+            _ => None,
+        }
+    }
+    #[inline(always)]
+    fn row(state: &State, index: u32) -> &[Self; LANES] {
+        state.narrow_at(index)
+    }
+    #[inline(always)]
+    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES] {
+        &mut state.narrow[(state.base.narrow + index) as usize]
+    }
     #[inline(always)]
     fn of_narrow(bits: u32) -> Self {
         bits
@@ -35,6 +57,21 @@ impl Lane for u32 {
 }
 
 impl Lane for u64 {
+    #[inline(always)]
+    fn register(operand: Operand) -> Option<u32> {
+        match operand {
+            Operand::Wide(index) => Some(index),
+            _ => None,
+        }
+    }
+    #[inline(always)]
+    fn row(state: &State, index: u32) -> &[Self; LANES] {
+        state.wide_at(index)
+    }
+    #[inline(always)]
+    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES] {
+        &mut state.wide[(state.base.wide + index) as usize]
+    }
     #[inline(always)]
     fn of_narrow(bits: u32) -> Self {
         u64::from(bits)

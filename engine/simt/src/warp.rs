@@ -5,9 +5,9 @@
 //! the two become one. As a group may wait in a loop for what another does, one
 //! that went around often enough makes way for the next.
 
+use crate::access;
 use crate::around::Around;
 use crate::code::{Action, Flow};
-use crate::execution::Execution;
 use crate::fault::{Cause, Failure};
 use crate::instruction::{Instruction, Operand};
 use crate::program::{Body, Program};
@@ -75,6 +75,8 @@ pub(crate) struct Warp {
     pub(crate) state: State,
     pub(crate) local: Vec<Vec<u8>>,
     pub(crate) groups: Vec<Group>,
+    /// Which of the blocks that go side by side it is of.
+    pub(crate) slot: usize,
     pub(crate) lane_instructions: u64,
 }
 
@@ -86,24 +88,33 @@ enum Stop {
     Switch,
     /// The warp's turn is over.
     Turn,
+    /// All lanes of the warp are together again.
+    Whole,
 }
 
 impl Warp {
-    /// Puts `lanes` at the start of a kernel, all registers 0.
-    pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32) {
+    /// Puts `lanes` at the start of a kernel. The registers of a warp that is
+    /// `fresh` are 0; others have what the launch's block before left there.
+    pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32, fresh: bool) {
         let state = &mut self.state;
-        state.narrow.clear();
+        if fresh {
+            state.narrow.clear();
+            state.wide.clear();
+            state.predicates.clear();
+        }
         state.narrow.resize(body.narrow as usize, [0; LANES]);
-        state.wide.clear();
         state.wide.resize(body.wide as usize, [0; LANES]);
-        state.predicates.clear();
         state.predicates.resize(body.predicates as usize, 0);
         state.carry = 0;
         state.base = Base::default();
-        self.local.resize_with(LANES, Vec::new);
-        for local in &mut self.local {
-            local.clear();
-            local.resize(body.local as usize, 0);
+        // Most kernels have none, nor had the one before.
+        let lanes_of = self.local.first().map(Vec::len);
+        if lanes_of != Some(0) || body.local > 0 {
+            self.local.resize_with(LANES, Vec::new);
+            for local in &mut self.local {
+                local.clear();
+                local.resize(body.local as usize, 0);
+            }
         }
         self.state.alive = lanes;
         self.groups.clear();
@@ -141,7 +152,7 @@ impl Warp {
     }
 
     /// Executes until no group can go on, or for a turn. Whether anything was done.
-    pub(crate) fn run(&mut self, around: &mut Around<'_>) -> Result<bool, (Failure, u32)> {
+    pub(crate) fn run(&mut self, around: &mut Around<'_, '_>) -> Result<bool, (Failure, u32)> {
         let mut turn = around.turn;
         let mut done = false;
         let mut in_order = true;
@@ -159,8 +170,24 @@ impl Warp {
             if !matches!(stop, Stop::Gone) {
                 self.groups.push(group);
             }
+            if matches!(stop, Stop::Whole) {
+                break;
+            }
         }
         Ok(done)
+    }
+
+    /// Whether `group`, which was taken out, is all that is left, in no call.
+    fn is_whole(&self, group: &Group) -> bool {
+        self.groups.is_empty() && group.lanes == self.state.alive && group.frames.is_empty()
+    }
+
+    /// Where the warp goes on, if all its lanes go on there, in no call.
+    pub(crate) fn straight(&self) -> Option<u32> {
+        match self.groups.as_slice() {
+            [group] if group.status == Status::Ready && group.frames.is_empty() => Some(group.at),
+            _ => None,
+        }
     }
 
     fn longest_waiting(&mut self) -> Option<Group> {
@@ -202,7 +229,7 @@ impl Warp {
     fn execute(
         &mut self,
         group: &mut Group,
-        around: &mut Around<'_>,
+        around: &mut Around<'_, '_>,
         turn: &mut u32,
         in_order: bool,
     ) -> Result<Stop, (Failure, u32)> {
@@ -213,6 +240,9 @@ impl Warp {
         loop {
             if group.at >= horizon {
                 if self.merge(group, Status::Ready) {
+                    if self.is_whole(group) {
+                        return Ok(Stop::Whole);
+                    }
                     horizon = self.horizon(group, in_order);
                     continue;
                 }
@@ -237,9 +267,34 @@ impl Warp {
             self.lane_instructions += u64::from(mask.count_ones());
             let place = |failure| (failure, at);
             match step.action {
+                Action::Warps(f) => {
+                    if mask != 0 {
+                        f(std::slice::from_mut(self), i, &[mask]);
+                    }
+                    group.at += 1;
+                }
                 Action::Lanes(f) => {
                     if mask != 0 {
                         f(&mut self.state, i, mask);
+                    }
+                    group.at += 1;
+                }
+                Action::Tests(test, finish) => {
+                    if mask != 0 {
+                        let mut holds = [0];
+                        test(std::slice::from_ref(self), i, &mut holds);
+                        finish(&mut self.state, i, holds[0], mask);
+                    }
+                    group.at += 1;
+                }
+                Action::Load | Action::Store => {
+                    if mask != 0 {
+                        let access = match step.action {
+                            Action::Load => access::load,
+                            _ => access::store,
+                        };
+                        let one = std::slice::from_mut(self);
+                        access(one, i, &[mask], at, around).map_err(|(_, f)| place(f))?;
                     }
                     group.at += 1;
                 }
@@ -252,14 +307,7 @@ impl Warp {
                 }
                 Action::Memory(f) => {
                     if mask != 0 {
-                        let mut execution = Execution {
-                            state: &mut self.state,
-                            shared: around.shared,
-                            local: &mut self.local,
-                            parameters: around.parameters,
-                            memory: around.memory,
-                        };
-                        f(&mut execution, i, mask).map_err(place)?;
+                        f(&mut around.execution(self), i, mask).map_err(place)?;
                     }
                     group.at += 1;
                 }
@@ -342,6 +390,9 @@ impl Warp {
                         }
                         self.leave(group, mask, at + 1);
                         self.give_back(group, program);
+                        if self.is_whole(group) {
+                            return Ok(Stop::Whole);
+                        }
                         horizon = self.horizon(group, in_order);
                     }
                     Flow::Return | Flow::Exit => {
@@ -365,7 +416,9 @@ impl Warp {
                             group.at += 1;
                             continue;
                         }
-                        let id = around.arrive(&self.state, i, mask).map_err(place)?;
+                        let id = around
+                            .arrive(self.slot, &self.state, i, mask)
+                            .map_err(place)?;
                         if flow == Flow::Arrive {
                             group.at += 1;
                             continue;
@@ -414,7 +467,12 @@ impl Warp {
     }
 
     /// Runs `f` for each set of lanes that names itself.
-    fn together(&mut self, i: &Instruction, mask: u32, f: fn(&mut State, &Instruction, u32)) {
+    pub(crate) fn together(
+        &mut self,
+        i: &Instruction,
+        mask: u32,
+        f: fn(&mut State, &Instruction, u32),
+    ) {
         let named = self.named(i);
         let mut rest = mask;
         while rest != 0 {
@@ -440,7 +498,7 @@ fn named(state: &State, i: &Instruction) -> [u32; LANES] {
 }
 
 /// Lanes that those of `mask` wait for.
-fn missing(state: &State, i: &Instruction, mask: u32, alive: u32) -> u32 {
+pub(crate) fn missing(state: &State, i: &Instruction, mask: u32, alive: u32) -> u32 {
     let named = named(state, i);
     let wanted = lanes(mask).fold(0, |all, lane| all | named[lane]);
     wanted & alive & !mask

@@ -13,12 +13,12 @@ impl Grid {
         let [x, y, z] = self.blocks.map(u64::from);
         let count = x * y * z;
         while !self.failed.load(Relaxed) {
-            let index = self.next.fetch_add(1, Relaxed);
+            let index = self.next.fetch_add(self.at_once, Relaxed);
             if index >= count {
                 break;
             }
-            let block = [index % x, index / x % y, index / (x * y)].map(|axis| axis as u32);
-            if let Err(fault) = runner.block(self, block) {
+            let blocks = index..count.min(index + self.at_once);
+            if let Err(fault) = runner.blocks(self, &blocks) {
                 self.failed.store(true, Relaxed);
                 let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
                 let earlier = result.1.as_ref().is_some_and(|(before, _)| *before < index);
@@ -26,7 +26,7 @@ impl Grid {
                     result.1 = Some((index, fault));
                 }
             }
-            if self.stop.load(Relaxed) && index + 1 < count {
+            if self.stop.load(Relaxed) && blocks.end < count {
                 self.stopped(index);
             }
         }

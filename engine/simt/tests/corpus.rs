@@ -3,18 +3,11 @@
 
 mod common;
 
-use common::Device;
-
-const CASES: &str = include_str!("../../../tests/corpus/tinygrad/cases.txt");
+use common::{Device, tinygrad};
 
 fn corpus(path: &str) -> String {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/corpus/");
     std::fs::read_to_string(format!("{root}{path}")).expect("a file of the corpus")
-}
-
-fn hexadecimal(text: &str) -> Vec<u8> {
-    let byte = |index| u8::from_str_radix(&text[index..index + 2], 16).expect("a byte");
-    (0..text.len()).step_by(2).map(byte).collect()
 }
 
 /// The numbers of a buffer, as doubles.
@@ -43,53 +36,26 @@ fn numbers(ty: &str, bytes: &[u8]) -> Vec<f64> {
 
 #[test]
 fn kernels_of_tinygrad_give_what_numpy_gives() {
-    let mut lines = CASES.lines().peekable();
-    let mut count = 0;
-    while let Some(line) = lines.next() {
-        let words: Vec<&str> = line.split(' ').collect();
-        let number = |index: usize| words[index].parse().expect("a number");
-        let (name, kernel) = (words[1], words[3]);
-        let blocks = [number(5), number(6), number(7)];
-        let threads = [number(9), number(10), number(11)];
-        let mut device = Device::new(&corpus(&format!("tinygrad/{name}.ptx")));
-        let size = device.program.kernels()[0].parameter_size as usize;
-        let mut parameters = vec![0; size];
-        let mut result = None;
-        while let Some(line) = lines.next_if(|line| !line.starts_with("case")) {
-            let words: Vec<&str> = line.split(' ').collect();
-            let offset: usize = words[1].parse().expect("an offset");
-            let (length, bytes) = match words[0] {
-                "result" => (words[3], Vec::new()),
-                _ => (words[2], hexadecimal(words[3])),
-            };
-            let length: usize = length.parse().expect("a length");
-            let buffer = device.buffer(&vec![0xee; length]);
-            device.memory.write(buffer, &bytes).expect("fits");
-            parameters[offset..offset + 8].copy_from_slice(&buffer.to_le_bytes());
-            if words[0] == "result" {
-                let tolerance: f64 = words[4].parse().expect("a tolerance");
-                let expected = numbers(words[2], &hexadecimal(words[5]));
-                result = Some((buffer, words[2].to_string(), tolerance, expected));
-            }
-        }
-        let (buffer, ty, tolerance, expected) = result.expect("a result");
-        let shared = number(13);
-        let run = device.shaped(kernel, blocks, threads, shared, &parameters);
+    let cases = tinygrad::cases();
+    assert!(cases.len() >= 20, "{} cases", cases.len());
+    for case in cases {
+        let (mut device, parameters, result) = case.device();
+        let (name, expected) = (&case.name, &case.result);
+        let run = device.shaped(
+            &case.kernel,
+            case.blocks,
+            case.threads,
+            case.shared,
+            &parameters,
+        );
         run.unwrap_or_else(|error| panic!("{name}: {error}"));
-        let size = match ty.as_str() {
-            "s8" => 1,
-            "f16" => 2,
-            "f64" | "s64" => 8,
-            _ => 4,
-        };
-        let got = numbers(&ty, &device.bytes(buffer, expected.len() * size));
-        for (index, (got, expected)) in got.iter().zip(&expected).enumerate() {
-            let near = (got - expected).abs() <= tolerance * expected.abs().max(1.0);
-            assert!(near, "{name}[{index}]: {got}, NumPy has {expected}");
+        let got = numbers(&expected.ty, &device.bytes(result, expected.bytes.len()));
+        let wanted = numbers(&expected.ty, &expected.bytes);
+        for (index, (got, wanted)) in got.iter().zip(&wanted).enumerate() {
+            let near = (got - wanted).abs() <= expected.tolerance * wanted.abs().max(1.0);
+            assert!(near, "{name}[{index}]: {got}, NumPy has {wanted}");
         }
-        count += 1;
     }
-    assert!(count >= 20, "{count} cases");
 }
 
 #[test]

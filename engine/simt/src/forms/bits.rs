@@ -53,9 +53,9 @@ pub(super) const FORMS: &[Form] = &[
     )),
     form!("shl.[b16 b32 b64] d, a, b:u32", "9.7.8.8", |w| Some(
         match w.word(1) {
-            "b16" => lanes2!(_, u16, u32 => u16, |a, b| a.checked_shl(b).unwrap_or(0)),
-            "b32" => lanes2!(_, u32, u32 => u32, |a, b| a.checked_shl(b).unwrap_or(0)),
-            _ => lanes2!(_, u64, u32 => u64, |a, b| a.checked_shl(b).unwrap_or(0)),
+            "b16" => wide2!(u16, u32 => u16, |a, b| a.checked_shl(b).unwrap_or(0)),
+            "b32" => wide2!(u32, u32 => u32, |a, b| a.checked_shl(b).unwrap_or(0)),
+            _ => wide2!(u64, u32 => u64, |a, b| a.checked_shl(b).unwrap_or(0)),
         }
     )),
     form!(
@@ -124,22 +124,22 @@ fn by_bits(w: &Words<'_>, narrow: fn() -> Action, wide: fn() -> Action) -> Optio
 }
 
 fn and<T: Integer + std::ops::BitAnd<Output = T>>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a & b)
+    wide2!(T, T => T, |a, b| a & b)
 }
 
 fn or<T: Integer + std::ops::BitOr<Output = T>>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a | b)
+    wide2!(T, T => T, |a, b| a | b)
 }
 
 fn xor<T: Integer + std::ops::BitXor<Output = T>>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a ^ b)
+    wide2!(T, T => T, |a, b| a ^ b)
 }
 
 fn not(w: &Words<'_>) -> Option<Action> {
     Some(match w.word(1) {
-        "b16" => lanes1!(_, u16 => u16, |a| !a),
-        "b32" => lanes1!(_, u32 => u32, |a| !a),
-        _ => lanes1!(_, u64 => u64, |a| !a),
+        "b16" => wide1!(u16 => u16, |a| !a),
+        "b32" => wide1!(u32 => u32, |a| !a),
+        _ => wide1!(u64 => u64, |a| !a),
     })
 }
 
@@ -164,12 +164,12 @@ fn lookup(a: u32, b: u32, c: u32, table: u32) -> u32 {
 /// A shift by more than the width leaves zeros, or copies of the sign.
 fn shr(w: &Words<'_>) -> Option<Action> {
     Some(match w.word(1) {
-        "u16" | "b16" => lanes2!(_, u16, u32 => u16, |a, b| a.checked_shr(b).unwrap_or(0)),
-        "u32" | "b32" => lanes2!(_, u32, u32 => u32, |a, b| a.checked_shr(b).unwrap_or(0)),
-        "u64" | "b64" => lanes2!(_, u64, u32 => u64, |a, b| a.checked_shr(b).unwrap_or(0)),
-        "s16" => lanes2!(_, i16, u32 => i16, |a, b| a >> b.min(15)),
-        "s32" => lanes2!(_, i32, u32 => i32, |a, b| a >> b.min(31)),
-        _ => lanes2!(_, i64, u32 => i64, |a, b| a >> b.min(63)),
+        "u16" | "b16" => wide2!(u16, u32 => u16, |a, b| a.checked_shr(b).unwrap_or(0)),
+        "u32" | "b32" => wide2!(u32, u32 => u32, |a, b| a.checked_shr(b).unwrap_or(0)),
+        "u64" | "b64" => wide2!(u64, u32 => u64, |a, b| a.checked_shr(b).unwrap_or(0)),
+        "s16" => wide2!(i16, u32 => i16, |a, b| a >> b.min(15)),
+        "s32" => wide2!(i32, u32 => i32, |a, b| a >> b.min(31)),
+        _ => wide2!(i64, u32 => i64, |a, b| a >> b.min(63)),
     })
 }
 

@@ -9,6 +9,8 @@ use crate::instruction::{Combine, Instruction, Operand};
 use crate::round::flush;
 use crate::state::State;
 use crate::value::{Lane, Value};
+use crate::warp::Warp;
+use crate::wide;
 use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
@@ -107,15 +109,16 @@ impl Value for FlushedHalf {
     }
 }
 
-/// Which lanes a comparison holds for.
-type Test = fn(&State, &Instruction) -> u32;
+/// Which lanes of each warp a comparison holds for.
+type Test = fn(&[Warp], &Instruction, &mut [u32]);
 
 /// The test of operands `FIRST` and the next.
 fn test<T: Value + PartialOrd, const FIRST: usize>(operation: &str) -> Option<Test> {
     macro_rules! test {
         (|$a:ident, $b:ident| $f:expr) => {
-            |s: &State, i: &Instruction| {
-                s.test2::<T>(i.operands[FIRST], i.operands[FIRST + 1], |$a, $b| $f)
+            |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
+                let (a, b) = (i.operands[FIRST], i.operands[FIRST + 1]);
+                wide::test2::<T, _>(w, a, b, holds, |$a, $b| $f);
             }
         };
     }
@@ -178,7 +181,7 @@ fn combined(s: &State, i: &Instruction, result: u32) -> u32 {
 }
 
 fn setp(w: &Words<'_>) -> Option<Action> {
-    Some(Action::Test(
+    Some(Action::Tests(
         typed::<2>(w, w.ty())?,
         |s, i, result, mask| {
             let [p, q, ..] = *i.operands else { return };
@@ -199,7 +202,7 @@ fn set(w: &Words<'_>) -> Option<Action> {
         Type::F32 => |s, i, result, mask| write(s, i, result, mask, 1f32.to_bits()),
         _ => |s, i, result, mask| write(s, i, result, mask, u32::MAX),
     };
-    Some(Action::Test(typed::<1>(w, w.second())?, finish))
+    Some(Action::Tests(typed::<1>(w, w.second())?, finish))
 }
 
 /// `d = lane of choice ? a : b`.
@@ -218,23 +221,29 @@ fn select<L: Lane>(s: &mut State, i: &Instruction, choice: u32, mask: u32) {
 
 fn selp(w: &Words<'_>) -> Option<Action> {
     Some(match w.ty().size() {
-        8 => Action::Lanes(|s, i, m| select::<u64>(s, i, s.predicate(i.operands[3]), m)),
-        _ => Action::Lanes(|s, i, m| select::<u32>(s, i, s.predicate(i.operands[3]), m)),
+        8 => Action::Warps(wide::select::<u64>),
+        _ => Action::Warps(wide::select::<u32>),
     })
 }
 
 fn slct(w: &Words<'_>) -> Option<Action> {
+    macro_rules! test {
+        ($ty:ty) => {
+            |w, i, holds| {
+                let (c, zero) = (i.operands[3], Operand::Bits(0));
+                wide::test2::<$ty, _>(w, c, zero, holds, |c, zero| c >= zero);
+            }
+        };
+    }
     let test: Test = match w.second() {
-        Type::S32 => |s, i| s.test2::<i32>(i.operands[3], Operand::Bits(0), |c, zero| c >= zero),
+        Type::S32 => test!(i32),
         // A subnormal below zero counts as zero where it is flushed.
-        _ if w.has("ftz") => {
-            |s, i| s.test2::<Flushed>(i.operands[3], Operand::Bits(0), |c, zero| c >= zero)
-        }
-        _ => |s, i| s.test2::<f32>(i.operands[3], Operand::Bits(0), |c, zero| c >= zero),
+        _ if w.has("ftz") => test!(Flushed),
+        _ => test!(f32),
     };
     Some(match w.ty().size() {
-        8 => Action::Test(test, select::<u64>),
-        _ => Action::Test(test, select::<u32>),
+        8 => Action::Tests(test, select::<u64>),
+        _ => Action::Tests(test, select::<u32>),
     })
 }
 
@@ -242,11 +251,13 @@ fn testp(w: &Words<'_>) -> Option<Action> {
     macro_rules! test {
         ($f:ident) => {
             match w.ty() {
-                Type::F32 => |s: &State, i: &Instruction| {
-                    s.test2::<f32>(i.operands[1], Operand::Bits(0), |a, _| f32::$f(a))
+                Type::F32 => |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
+                    let a = i.operands[1];
+                    wide::test2::<f32, _>(w, a, Operand::Bits(0), holds, |a, _| f32::$f(a));
                 },
-                _ => |s: &State, i: &Instruction| {
-                    s.test2::<f64>(i.operands[1], Operand::Bits(0), |a, _| f64::$f(a))
+                _ => |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
+                    let a = i.operands[1];
+                    wide::test2::<f64, _>(w, a, Operand::Bits(0), holds, |a, _| f64::$f(a));
                 },
             }
         };
@@ -260,7 +271,7 @@ fn testp(w: &Words<'_>) -> Option<Action> {
         _ => return None,
     };
     let negate = w.has("number");
-    Some(Action::Test(
+    Some(Action::Tests(
         test,
         match negate {
             true => |s, i, result, mask| s.write_predicate(i.operands[0], !result, mask),

@@ -11,14 +11,14 @@ pub(super) const FORMS: &[Form] = &[
         "add{.[rn rz rm rp]}{.ftz}{.sat}.f32 d, a, b",
         "9.7.3.3",
         |w| Some(match plain(w) {
-            true => lanes2!(_, f32, f32 => f32, |a, b| a + b),
+            true => wide2!(f32, f32 => f32, |a, b| a + b),
             false =>
                 lanes2!(m, f32, f32 => f32, |a, b| m.give(round::add_32(m.take(a), m.take(b), m.rounding))),
         })
     ),
     form!("add{.[rn rz rm rp]}.f64 d, a, b", "9.7.3.3", |w| Some(
         match plain(w) {
-            true => lanes2!(_, f64, f64 => f64, |a, b| a + b),
+            true => wide2!(f64, f64 => f64, |a, b| a + b),
             false => lanes2!(m, f64, f64 => f64, |a, b| round::add_64(a, b, m.rounding)),
         }
     )),
@@ -26,14 +26,14 @@ pub(super) const FORMS: &[Form] = &[
         "sub{.[rn rz rm rp]}{.ftz}{.sat}.f32 d, a, b",
         "9.7.3.4",
         |w| Some(match plain(w) {
-            true => lanes2!(_, f32, f32 => f32, |a, b| a - b),
+            true => wide2!(f32, f32 => f32, |a, b| a - b),
             false =>
                 lanes2!(m, f32, f32 => f32, |a, b| m.give(round::add_32(m.take(a), -m.take(b), m.rounding))),
         })
     ),
     form!("sub{.[rn rz rm rp]}.f64 d, a, b", "9.7.3.4", |w| Some(
         match plain(w) {
-            true => lanes2!(_, f64, f64 => f64, |a, b| a - b),
+            true => wide2!(f64, f64 => f64, |a, b| a - b),
             false => lanes2!(m, f64, f64 => f64, |a, b| round::add_64(a, -b, m.rounding)),
         }
     )),
@@ -41,14 +41,14 @@ pub(super) const FORMS: &[Form] = &[
         "mul{.[rn rz rm rp]}{.ftz}{.sat}.f32 d, a, b",
         "9.7.3.5",
         |w| Some(match plain(w) {
-            true => lanes2!(_, f32, f32 => f32, |a, b| a * b),
+            true => wide2!(f32, f32 => f32, |a, b| a * b),
             false =>
                 lanes2!(m, f32, f32 => f32, |a, b| m.give(round::mul_32(m.take(a), m.take(b), m.rounding))),
         })
     ),
     form!("mul{.[rn rz rm rp]}.f64 d, a, b", "9.7.3.5", |w| Some(
         match plain(w) {
-            true => lanes2!(_, f64, f64 => f64, |a, b| a * b),
+            true => wide2!(f64, f64 => f64, |a, b| a * b),
             false => lanes2!(m, f64, f64 => f64, |a, b| round::mul_64(a, b, m.rounding)),
         }
     )),
@@ -66,7 +66,7 @@ pub(super) const FORMS: &[Form] = &[
     form!("mad{.[rn rz rm rp]}.f64 d, a, b, c", "9.7.3.7", fma_double),
     form!("div.[rn rz rm rp]{.ftz}.f32 d, a, b", "9.7.3.8", |w| Some(
         match plain(w) {
-            true => lanes2!(_, f32, f32 => f32, |a, b| a / b),
+            true => wide2!(f32, f32 => f32, |a, b| a / b),
             false =>
                 lanes2!(m, f32, f32 => f32, |a, b| m.give(round::div_32(m.take(a), m.take(b), m.rounding))),
         }
@@ -76,31 +76,35 @@ pub(super) const FORMS: &[Form] = &[
     }),
     form!("div.[rn rz rm rp].f64 d, a, b", "9.7.3.8", |w| Some(
         match plain(w) {
-            true => lanes2!(_, f64, f64 => f64, |a, b| a / b),
+            true => wide2!(f64, f64 => f64, |a, b| a / b),
             false => lanes2!(m, f64, f64 => f64, |a, b| round::div_64(a, b, m.rounding)),
         }
     )),
-    form!("abs{.ftz}.f32 d, a", "9.7.3.9", |_| Some(
-        lanes1!(m, f32 => f32, |a| m.take(a).abs())
-    )),
+    form!("abs{.ftz}.f32 d, a", "9.7.3.9", |w| Some(match plain(w) {
+        true => wide1!(f32 => f32, f32::abs),
+        false => lanes1!(m, f32 => f32, |a| m.take(a).abs()),
+    })),
     form!("abs.f64 d, a", "9.7.3.9", |_| Some(
-        lanes1!(_, f64 => f64, f64::abs)
+        wide1!(f64 => f64, f64::abs)
     )),
-    form!("neg{.ftz}.f32 d, a", "9.7.3.10", |_| Some(
-        lanes1!(m, f32 => f32, |a| -m.take(a))
-    )),
+    form!("neg{.ftz}.f32 d, a", "9.7.3.10", |w| Some(match plain(w) {
+        true => wide1!(f32 => f32, |a: f32| -a),
+        false => lanes1!(m, f32 => f32, |a| -m.take(a)),
+    })),
     form!("neg.f64 d, a", "9.7.3.10", |_| Some(
-        lanes1!(_, f64 => f64, |a: f64| -a)
+        wide1!(f64 => f64, |a: f64| -a)
     )),
     form!("min{.ftz}{.NaN}.f32 d, a, b", "9.7.3.11", |w| Some(
         match w.has("NaN") {
             true => lanes2!(m, f32, f32 => f32, |a, b| strict(m.take(a), m.take(b), min_32)),
+            false if plain(w) => wide2!(f32, f32 => f32, min_32),
             false => lanes2!(m, f32, f32 => f32, |a, b| min_32(m.take(a), m.take(b))),
         }
     )),
     form!("max{.ftz}{.NaN}.f32 d, a, b", "9.7.3.12", |w| Some(
         match w.has("NaN") {
             true => lanes2!(m, f32, f32 => f32, |a, b| strict(m.take(a), m.take(b), max_32)),
+            false if plain(w) => wide2!(f32, f32 => f32, max_32),
             false => lanes2!(m, f32, f32 => f32, |a, b| max_32(m.take(a), m.take(b))),
         }
     )),
@@ -126,13 +130,19 @@ pub(super) const FORMS: &[Form] = &[
     form!("max.f64 d, a, b", "9.7.3.12", |_| Some(
         lanes2!(_, f64, f64 => f64, max_64)
     )),
-    form!("rcp.[rn rz rm rp]{.ftz}.f32 d, a", "9.7.3.13", |_| {
+    form!("rcp.[rn rz rm rp]{.ftz}.f32 d, a", "9.7.3.13", |w| {
+        if plain(w) {
+            return Some(wide1!(f32 => f32, |a| 1.0 / a));
+        }
         Some(lanes1!(m, f32 => f32, |a| m.give(round::div_32(1.0, m.take(a), m.rounding))))
     }),
     form!("rcp.[rn rz rm rp].f64 d, a", "9.7.3.13", |_| {
         Some(lanes1!(m, f64 => f64, |a| round::div_64(1.0, a, m.rounding)))
     }),
-    form!("sqrt.[rn rz rm rp]{.ftz}.f32 d, a", "9.7.3.15", |_| {
+    form!("sqrt.[rn rz rm rp]{.ftz}.f32 d, a", "9.7.3.15", |w| {
+        if plain(w) {
+            return Some(wide1!(f32 => f32, f32::sqrt));
+        }
         Some(lanes1!(m, f32 => f32, |a| m.give(round::sqrt_32(m.take(a), m.rounding))))
     }),
     form!("sqrt.[rn rz rm rp].f64 d, a", "9.7.3.15", |_| {
@@ -176,15 +186,28 @@ fn plain(w: &Words<'_>) -> bool {
 fn fma(w: &Words<'_>) -> Option<Action> {
     use crate::instruction::Rounding::Nearest;
     Some(match plain(w) {
-        true => lanes3!(_, f32, f32, f32 => f32, |a, b, c| round::fma_32(a, b, c, Nearest)),
+        // Where the processor has none, a call of the platform's is slower.
+        true if fused() => wide3!(f32, f32, f32 => f32, |a, b, c| a.mul_add(b, c)),
+        true => wide3!(f32, f32, f32 => f32, |a, b, c| round::fma_32(a, b, c, Nearest)),
         false => lanes3!(m, f32, f32, f32 => f32, |a, b, c| {
             m.give(round::fma_32(m.take(a), m.take(b), m.take(c), m.rounding))
         }),
     })
 }
 
-fn fma_double(_: &Words<'_>) -> Option<Action> {
-    Some(lanes3!(m, f64, f64, f64 => f64, |a, b, c| round::fma_64(a, b, c, m.rounding)))
+fn fma_double(w: &Words<'_>) -> Option<Action> {
+    Some(match plain(w) {
+        true => wide3!(f64, f64, f64 => f64, |a, b, c| a.mul_add(b, c)),
+        false => lanes3!(m, f64, f64, f64 => f64, |a, b, c| round::fma_64(a, b, c, m.rounding)),
+    })
+}
+
+/// Whether the processor has an instruction for it.
+fn fused() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return std::arch::is_x86_feature_detected!("fma");
+    #[cfg(not(target_arch = "x86_64"))]
+    return cfg!(target_arch = "aarch64");
 }
 
 /// The smaller or the larger of two; -0 is less than +0, a number wins over a NaN.

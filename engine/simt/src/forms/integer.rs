@@ -141,7 +141,7 @@ pub(super) const FORMS: &[Form] = &[
 ];
 
 fn add<T: Integer>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a.plus(b))
+    wide2!(T, T => T, |a, b| a.plus(b))
 }
 
 fn add_saturating() -> Action {
@@ -149,7 +149,7 @@ fn add_saturating() -> Action {
 }
 
 fn sub<T: Integer>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a.minus(b))
+    wide2!(T, T => T, |a, b| a.minus(b))
 }
 
 fn sub_saturating() -> Action {
@@ -157,7 +157,7 @@ fn sub_saturating() -> Action {
 }
 
 fn mul_lo<T: Integer>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a.times(b))
+    wide2!(T, T => T, |a, b| a.times(b))
 }
 
 /// The upper half of a product that has twice the bits.
@@ -172,15 +172,15 @@ fn mul_hi<T: Integer>() -> Action {
 
 fn mul_wide(w: &Words<'_>) -> Option<Action> {
     Some(match w.word(2) {
-        "u16" => lanes2!(_, u16, u16 => u32, |a, b| u32::from(a) * u32::from(b)),
-        "s16" => lanes2!(_, i16, i16 => i32, |a, b| i32::from(a) * i32::from(b)),
-        "u32" => lanes2!(_, u32, u32 => u64, |a, b| u64::from(a) * u64::from(b)),
-        _ => lanes2!(_, i32, i32 => i64, |a, b| i64::from(a) * i64::from(b)),
+        "u16" => wide2!(u16, u16 => u32, |a, b| u32::from(a) * u32::from(b)),
+        "s16" => wide2!(i16, i16 => i32, |a, b| i32::from(a) * i32::from(b)),
+        "u32" => wide2!(u32, u32 => u64, |a, b| u64::from(a) * u64::from(b)),
+        _ => wide2!(i32, i32 => i64, |a, b| i64::from(a) * i64::from(b)),
     })
 }
 
 fn mad_lo<T: Integer>() -> Action {
-    lanes3!(_, T, T, T => T, |a, b, c| a.times(b).plus(c))
+    wide3!(T, T, T => T, |a, b, c| a.times(b).plus(c))
 }
 
 fn mad_hi<T: Integer>() -> Action {
@@ -197,10 +197,10 @@ fn mad_hi_saturating() -> Action {
 #[rustfmt::skip]
 fn mad_wide(w: &Words<'_>) -> Option<Action> {
     Some(match w.word(2) {
-        "u16" => lanes3!(_, u16, u16, u32 => u32, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c)),
-        "s16" => lanes3!(_, i16, i16, i32 => i32, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c)),
-        "u32" => lanes3!(_, u32, u32, u64 => u64, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c)),
-        _ => lanes3!(_, i32, i32, i64 => i64, |a, b, c| (i64::from(a) * i64::from(b)).wrapping_add(c)),
+        "u16" => wide3!(u16, u16, u32 => u32, |a, b, c| (u32::from(a) * u32::from(b)).wrapping_add(c)),
+        "s16" => wide3!(i16, i16, i32 => i32, |a, b, c| (i32::from(a) * i32::from(b)).wrapping_add(c)),
+        "u32" => wide3!(u32, u32, u64 => u64, |a, b, c| (u64::from(a) * u64::from(b)).wrapping_add(c)),
+        _ => wide3!(i32, i32, i64 => i64, |a, b, c| (i64::from(a) * i64::from(b)).wrapping_add(c)),
     })
 }
 
@@ -249,15 +249,15 @@ fn abs<T: Integer>() -> Action {
 }
 
 fn neg<T: Integer>() -> Action {
-    lanes1!(_, T => T, |a| T::default().minus(a))
+    wide1!(T => T, |a| T::default().minus(a))
 }
 
 fn min<T: Integer>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a.min(b))
+    wide2!(T, T => T, |a, b| a.min(b))
 }
 
 fn max<T: Integer>() -> Action {
-    lanes2!(_, T, T => T, |a, b| a.max(b))
+    wide2!(T, T => T, |a, b| a.max(b))
 }
 
 /// Four products of bytes, and a sum.

@@ -10,17 +10,17 @@ pub(super) const FORMS: &[Form] = &[
     form!(
         "ld{~[weak volatile relaxed acquire]}{~[cta cluster gpu sys]}{.[global const local shared shared::cta param param::entry param::func]}{~nc}{~[ca cg cs lu cv]}{~[L1::evict_normal L1::evict_unchanged L1::evict_first L1::evict_last L1::no_allocate]}{~[L2::64B L2::128B L2::256B]}{.[v2 v4 v8]}.[b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64] {d}, [a]",
         "9.7.9.8",
-        |_| { Some(Action::Memory(|x, i, m| x.load(i, m))) }
+        |_| Some(Action::Load)
     ),
     form!(
         "ldu{.global}{.[v2 v4]}.[b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64] {d}, [a]",
         "9.7.9.10",
-        |_| { Some(Action::Memory(|x, i, m| x.load(i, m))) }
+        |_| Some(Action::Load)
     ),
     form!(
         "st{~[weak volatile relaxed release]}{~[cta cluster gpu sys]}{.[global local shared shared::cta param param::func]}{~[wb cg cs wt]}{~[L1::evict_normal L1::evict_unchanged L1::evict_first L1::evict_last L1::no_allocate]}{.[v2 v4 v8]}.[b8 b16 b32 b64 u8 u16 u32 u64 s8 s16 s32 s64 f32 f64] [a], {b}",
         "9.7.9.11",
-        |_| { Some(Action::Memory(|x, i, m| x.store(i, m))) }
+        |_| Some(Action::Store)
     ),
     form!("prefetch{.[global local]}.[L1 L2] [a]", "9.7.9.15", |_| {
         Some(Action::Flow(Flow::Nothing))

@@ -41,6 +41,34 @@ macro_rules! lanes3 {
     };
 }
 
+/// As `lanes1!`, for what is used most: in several warps at once, as vector
+/// instructions.
+macro_rules! wide1 {
+    ($a:ty => $r:ty, $f:expr) => {
+        $crate::code::Action::Warps(|warps, i, masks| {
+            $crate::wide::map1::<$a, $r, _>(warps, i, masks, $f);
+        })
+    };
+}
+
+/// As `lanes2!`, in the same way.
+macro_rules! wide2 {
+    ($a:ty, $b:ty => $r:ty, $f:expr) => {
+        $crate::code::Action::Warps(|warps, i, masks| {
+            $crate::wide::map2::<$a, $b, $r, _>(warps, i, masks, $f);
+        })
+    };
+}
+
+/// As `lanes3!`, in the same way.
+macro_rules! wide3 {
+    ($a:ty, $b:ty, $c:ty => $r:ty, $f:expr) => {
+        $crate::code::Action::Warps(|warps, i, masks| {
+            $crate::wide::map3::<$a, $b, $c, $r, _>(warps, i, masks, $f);
+        })
+    };
+}
+
 /// `f::<the Rust type of an integer type of PTX>()`.
 macro_rules! by_integer {
     ($ty:expr, $f:ident) => {

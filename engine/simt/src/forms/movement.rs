@@ -12,8 +12,8 @@ pub(super) const FORMS: &[Form] = &[
         "mov.[b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 f32 f64] d, a",
         "9.7.9.2",
         |w| Some(match w.ty().size() {
-            8 => lanes1!(_, u64 => u64, |a| a),
-            _ => lanes1!(_, u32 => u32, |a| a),
+            8 => wide1!(u64 => u64, |a| a),
+            _ => wide1!(u32 => u32, |a| a),
         })
     ),
     form!("mov.pred p, !a", "9.7.9.2", |_| Some(Action::Lanes(
@@ -32,18 +32,18 @@ pub(super) const FORMS: &[Form] = &[
         "cvta.[global const shared shared::cta local param param::entry].u64 d, a",
         "9.7.9.20",
         |w| Some(match window(w) {
-            SHARED_WINDOW => lanes1!(_, u64 => u64, |a| a | SHARED_WINDOW),
-            LOCAL_WINDOW => lanes1!(_, u64 => u64, |a| a | LOCAL_WINDOW),
-            PARAMETER_WINDOW => lanes1!(_, u64 => u64, |a| a | PARAMETER_WINDOW),
-            _ => lanes1!(_, u64 => u64, |a| a),
+            SHARED_WINDOW => wide1!(u64 => u64, |a| a | SHARED_WINDOW),
+            LOCAL_WINDOW => wide1!(u64 => u64, |a| a | LOCAL_WINDOW),
+            PARAMETER_WINDOW => wide1!(u64 => u64, |a| a | PARAMETER_WINDOW),
+            _ => wide1!(u64 => u64, |a| a),
         })
     ),
     form!(
         "cvta.to.[global const shared shared::cta local param param::entry].u64 d, a",
         "9.7.9.20",
         |w| Some(match window(w) {
-            0 => lanes1!(_, u64 => u64, |a| a),
-            _ => lanes1!(_, u64 => u64, |a| a & !(0xffff << 48)),
+            0 => wide1!(u64 => u64, |a| a),
+            _ => wide1!(u64 => u64, |a| a & !(0xffff << 48)),
         })
     ),
     form!(

@@ -1,9 +1,11 @@
 //! A device with one module, for tests.
 #![allow(dead_code)]
 
+pub(crate) mod opencl;
 pub(crate) mod oracle;
 pub(crate) mod places;
 pub(crate) mod reference;
+pub(crate) mod tinygrad;
 
 use std::sync::Arc;
 
