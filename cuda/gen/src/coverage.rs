@@ -56,6 +56,7 @@ pub fn coverage(idl: &Idl) -> String {
          program was seen to call it, else where its sources name it; *measured* are eight programs together.",
     );
     for (group, about) in &idl.groups {
+        let about = about.trim_end_matches('.');
         let _ = writeln!(
             page,
             "\n### {about}\n\n| function | class | CUDA since | per thread | needed by |\n|---|---|---|---|---|"

@@ -85,8 +85,10 @@ struct State {
 /// All captures.
 #[derive(Debug, Default)]
 pub(crate) struct Captures {
-    /// How many streams are part of one, and events that were recorded in one.
-    count: AtomicUsize,
+    /// How many streams are part of one.
+    streams: AtomicUsize,
+    /// How many events were last recorded in one, be it that it has ended.
+    events: AtomicUsize,
     state: Mutex<State>,
 }
 
@@ -133,17 +135,27 @@ pub(crate) struct Told {
 }
 
 impl Captures {
-    /// Whether there is anything to look for.
+    /// Whether any stream captures.
     #[inline]
     pub(crate) fn any(&self) -> bool {
-        self.count.load(Ordering::Relaxed) != 0
+        self.streams.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether there is anything that an event may have to do with.
+    #[inline]
+    pub(crate) fn any_event(&self) -> bool {
+        self.any() || self.events.load(Ordering::Relaxed) != 0
     }
 
     fn with<R>(&self, change: impl FnOnce(&mut State) -> R) -> R {
         let mut state = lock(&self.state);
         let result = change(&mut state);
-        let count = state.streams.len() + state.events.len();
-        self.count.store(count, Ordering::Relaxed);
+        for (count, now) in [
+            (&self.streams, state.streams.len()),
+            (&self.events, state.events.len()),
+        ] {
+            count.store(now, Ordering::Relaxed);
+        }
         result
     }
 
@@ -334,7 +346,7 @@ impl Captures {
 
     /// Refuses to ask for an event that was recorded in a capture.
     pub(crate) fn refuse_event(&self, event: CUevent) -> Done {
-        if !self.any() {
+        if !self.any_event() {
             return Ok(());
         }
         self.with(|state| {
@@ -375,7 +387,7 @@ impl Captures {
 
     /// Forgets an event.
     pub(crate) fn forget_event(&self, event: CUevent) {
-        if self.any() {
+        if self.any_event() {
             self.with(|state| state.events.remove(&event.addr()));
         }
     }

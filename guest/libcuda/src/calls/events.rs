@@ -51,7 +51,7 @@ pub(crate) fn cuEventRecord(event: CUevent, of: CUstream) -> Done {
     let session = in_context()?;
     let number = session.contexts.events.number(event)?;
     let stream = stream(session, of)?;
-    if session.captures.any() && session.captures.record(session, event, of)? {
+    if session.captures.any_event() && session.captures.record(session, event, of)? {
         return Ok(());
     }
     session.connection.client().event_record(number, stream)

@@ -89,7 +89,7 @@ pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> 
     if flags == OUTSIDE {
         return run(session, of, || Ok(Work::Wait(event.addr())));
     }
-    if session.captures.any() && session.captures.wait(session, of, event)? {
+    if session.captures.any_event() && session.captures.wait(session, of, event)? {
         return Ok(());
     }
     session.connection.client().stream_wait(stream, number)
