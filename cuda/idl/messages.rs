@@ -18,6 +18,11 @@ pub trait Message {
     #[op(0x0003)]
     fn refusal(region: u32, offset: u64, capacity: u64) -> u64;
 
+    /// The host waits here until the program has done something itself, such as a callback. Points
+    /// have numbers that grow from 1.
+    #[op(0x0004)]
+    fn hold(point: u64);
+
     /// Device memory of so many bytes; gives its address.
     #[op(0x0010)]
     fn memory_allocate(size: u64) -> u64;
@@ -27,6 +32,20 @@ pub trait Message {
     /// Free and total bytes.
     #[op(0x0012)]
     fn memory_info() -> (u64, u64);
+
+    /// Memory of so many bytes that has no address yet; gives its number.
+    #[op(0x0014)]
+    fn memory_create(size: u64) -> u64;
+    /// The end of memory that is mapped nowhere.
+    #[op(0x0015)]
+    fn memory_destroy(memory: u64) -> ();
+    /// Maps memory, all of it, at an address of the upper half of those that the program keeps
+    /// free.
+    #[op(0x0016)]
+    fn memory_map(memory: u64, address: u64) -> ();
+    /// The end of a mapping.
+    #[op(0x0017)]
+    fn memory_unmap(address: u64) -> ();
 
     /// Bytes for device memory, in the record.
     #[op(0x0020)]

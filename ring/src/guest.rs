@@ -6,7 +6,7 @@ use crate::memory::{Memory, Slice, Word};
 use crate::record::{Header, NO_SLOT};
 use crate::reply::{Replies, Reply};
 use crate::spsc::{Producer, PushError};
-use crate::wait::{Park, Spin, Wake, wait, wake};
+use crate::wait::{Park, Spin, Wake, publish, wait, wake};
 
 /// What is sent: a record's header without its length and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,24 @@ impl<M: Memory> Answers<M> {
             spin,
             ready,
         )
+    }
+
+    /// Waits until the host has reached a point where it waits.
+    ///
+    /// # Errors
+    /// The host is gone.
+    pub fn reach<P: Park>(&self, point: u64, park: &P, spin: impl Spin) -> Result<(), P::Lost> {
+        let held = self.slice.word(self.slice.layout().held);
+        self.wait(park, spin, || {
+            (held.load(Ordering::Acquire) >= point).then_some(())
+        })
+    }
+
+    /// Lets the host go on from a point.
+    pub fn release(&self, point: u64, peer: &impl Wake) {
+        let layout = self.slice.layout();
+        publish(self.slice.word(layout.released), point);
+        wake(self.slice.word(layout.parked), peer);
     }
 
     /// The session's fault, where there is one: its status, and the number of

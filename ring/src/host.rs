@@ -47,6 +47,21 @@ impl<M: Memory, K: Wake> Answerer<M, K> {
         self.wake_guest();
     }
 
+    /// Tells the guest that a point of its commands is reached, and waits until it lets the host
+    /// go on from there. Points have numbers that grow.
+    ///
+    /// # Errors
+    /// The guest is gone.
+    pub fn hold<P: Park>(&self, point: u64, park: &P, spin: impl Spin) -> Result<(), P::Lost> {
+        let layout = self.slice.layout();
+        publish(self.slice.word(layout.held), point);
+        self.wake_guest();
+        let released = self.slice.word(layout.released);
+        wait(self.slice.word(layout.parked), park, spin, || {
+            (released.load(Ordering::Acquire) >= point).then_some(())
+        })
+    }
+
     /// Wakes the guest's threads where some are parked.
     #[inline]
     fn wake_guest(&self) {

@@ -36,6 +36,10 @@ pub const HOST_PARKED: usize = 0x0180;
 pub const GUEST_WAITERS: usize = 0x0200;
 /// The sticky fault of the session.
 pub const HOST_FAULT: usize = 0x0280;
+/// How many points of the commands the host has reached where it waits for the guest.
+pub const HOST_HELD: usize = 0x0300;
+/// How many of them the guest lets it go on from.
+pub const GUEST_RELEASED: usize = 0x0380;
 /// The reply slots.
 pub const REPLIES: usize = 0x1000;
 /// The command ring.
@@ -79,6 +83,10 @@ pub struct Layout {
     pub waiters: usize,
     /// See [`HOST_FAULT`].
     pub fault: usize,
+    /// See [`HOST_HELD`].
+    pub held: usize,
+    /// See [`GUEST_RELEASED`].
+    pub released: usize,
     /// The first reply slot; the others follow every [`LINE`] bytes.
     pub replies: usize,
     /// The number of reply slots, at most 255.
@@ -98,6 +106,8 @@ pub const SESSION: Layout = Layout {
     parked: HOST_PARKED,
     waiters: GUEST_WAITERS,
     fault: HOST_FAULT,
+    held: HOST_HELD,
+    released: GUEST_RELEASED,
     replies: REPLIES,
     slots: SLOTS,
     arena: ARENA,
@@ -137,6 +147,8 @@ pub const PARTS: &[Part] = &[
     part("host parked", HOST_PARKED, LINE, Writer::Host),
     part("guest waiters", GUEST_WAITERS, LINE, Writer::Guest),
     part("fault", HOST_FAULT, LINE, Writer::Host),
+    part("held", HOST_HELD, LINE, Writer::Host),
+    part("released", GUEST_RELEASED, LINE, Writer::Guest),
     part("reply slots", REPLIES, SLOTS * LINE, Writer::Host),
     part("command ring", COMMAND_RING, COMMAND_SIZE, Writer::Guest),
     part("arena", ARENA, SLICE_SIZE - ARENA, Writer::Both),

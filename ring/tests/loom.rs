@@ -23,6 +23,8 @@ static SMALL: Layout = Layout {
     parked: 32,
     waiters: 40,
     fault: 48,
+    held: 16,
+    released: 24,
     replies: 192,
     slots: 1,
     arena: 320,

@@ -52,31 +52,62 @@ pub fn coverage(idl: &Idl) -> String {
     let _ = writeln!(page, "| not supported | says so | {refused} |\n");
     let _ = writeln!(
         page,
-        "## Supported\n\nFor functions with a variant per thread, both are there.\n\n\
-         | function | class | CUDA since | per thread |\n|---|---|---|---|"
+        "## Supported\n\nFor functions with a variant per thread, both are there. *Needed by*: **bold** where a \
+         program was seen to call it, else where its sources name it; *measured* are eight programs together.",
     );
-    let mut functions: Vec<_> = idl.functions.iter().collect();
-    functions.sort_by_key(|function| &function.name);
-    for function in functions {
-        let _ = writeln!(page, "{}", row(function));
+    for (group, about) in &idl.groups {
+        let about = about.trim_end_matches('.');
+        let _ = writeln!(
+            page,
+            "\n### {about}\n\n| function | class | CUDA since | per thread | needed by |\n|---|---|---|---|---|"
+        );
+        let mut functions: Vec<_> = idl.functions.iter().collect();
+        functions.retain(|function| function.group == *group);
+        functions.sort_by_key(|function| &function.name);
+        for function in functions {
+            let _ = writeln!(page, "{}", row(idl, function));
+        }
     }
     let mut names: Vec<_> = idl.unsupported.iter().map(|(name, _)| name).collect();
     names.sort();
     let _ = writeln!(page, "\n{UNSUPPORTED}");
     for name in names {
-        let _ = writeln!(page, "- `{name}`");
+        let needed = match needed(idl, name) {
+            needed if needed.is_empty() => needed,
+            needed => format!(": {needed}"),
+        };
+        let _ = writeln!(page, "- `{name}`{needed}");
     }
     page
 }
 
-fn row(function: &Function) -> String {
+/// The programs that need a function.
+fn needed(idl: &Idl, name: &str) -> String {
+    let needs = idl.needs.iter();
+    let needs = needs.filter(|needs| needs.names.iter().any(|other| other == name));
+    let mut programs: Vec<(&str, bool)> = Vec::new();
+    for needs in needs {
+        // What was seen comes first in the file.
+        if programs.iter().all(|(other, _)| *other != needs.program) {
+            programs.push((&needs.program, needs.called));
+        }
+    }
+    let programs = programs.into_iter().map(|(program, called)| match called {
+        true => format!("**{program}**"),
+        false => program.to_owned(),
+    });
+    programs.collect::<Vec<_>>().join(", ")
+}
+
+fn row(idl: &Idl, function: &Function) -> String {
     let class = CLASSES.iter().find(|(class, ..)| *class == function.class);
     let class = class.map_or("", |(_, name, _)| name);
     let (major, minor) = (function.since / 1000, function.since % 1000 / 10);
     let suffix = function.per_thread.iter();
     let suffix: String = suffix.map(|suffix| format!("`_{suffix}`")).collect();
+    let needed = needed(idl, &function.name);
     format!(
-        "| `{}` | {class} | {major}.{minor} | {suffix} |",
+        "| `{}` | {class} | {major}.{minor} | {suffix} | {needed} |",
         function.name
     )
 }

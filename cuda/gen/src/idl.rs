@@ -21,6 +21,21 @@ pub struct Idl {
     pub unsupported: Vec<(String, u32)>,
     /// All operations that ever were: number and name.
     pub recorded: Vec<(u16, String)>,
+    /// The groups of functions, in the order of their names, with what each is for.
+    pub groups: Vec<(String, String)>,
+    /// What programs need.
+    pub needs: Vec<Needs>,
+}
+
+/// What a program needs of the driver.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// The program.
+    pub program: String,
+    /// Whether it was seen to call these functions, or its sources name them.
+    pub called: bool,
+    /// The functions.
+    pub names: Vec<String>,
 }
 
 /// What a call costs.
@@ -131,9 +146,10 @@ impl Idl {
             let path = folder.join(name);
             fs::read_to_string(&path).with_context(|| path.display().to_string())
         };
-        let mut functions = Vec::new();
-        for group in groups(folder)? {
+        let (mut functions, mut groups) = (Vec::new(), Vec::new());
+        for group in self::groups(folder)? {
             let name = format!("driver/{group}.rs");
+            groups.push((group.clone(), about(&name, &text(&name)?)?));
             let parse = |method: &_| Function::parse(&group, method);
             functions.extend(methods(&name, &text(&name)?, parse)?);
         }
@@ -157,8 +173,35 @@ impl Idl {
             errors,
             unsupported: unsupported.collect::<anyhow::Result<_>>()?,
             recorded: recorded.collect::<anyhow::Result<_>>()?,
+            groups,
+            needs: needs(&text("programs.txt")?)?,
         })
     }
+}
+
+/// What a file of functions says that they are for: the first line before its trait.
+fn about(file: &str, text: &str) -> anyhow::Result<String> {
+    let line = text.lines().find_map(|line| line.strip_prefix("/// "));
+    let line = line.with_context(|| format!("{file}: nothing says what it is for"))?;
+    Ok(line.to_owned())
+}
+
+/// What programs need: a line for each program, and its functions behind it.
+fn needs(text: &str) -> anyhow::Result<Vec<Needs>> {
+    let mut needs: Vec<Needs> = Vec::new();
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        if let Some((kind, program)) = line.split_once(": ") {
+            needs.push(Needs {
+                program: program.to_owned(),
+                called: kind == "called",
+                names: Vec::new(),
+            });
+        } else if !line.is_empty() {
+            let last = needs.last_mut().context("a function of no program")?;
+            last.names.push(line.to_owned());
+        }
+    }
+    Ok(needs)
 }
 
 /// The names of the files in `driver/`, without their ending, in order.

@@ -10,7 +10,7 @@ mod wire;
 
 pub use coverage::coverage;
 pub use exports::exports;
-pub use idl::{Class, Function, Idl, Kind, Message, Parameter, Symbol};
+pub use idl::{Class, Function, Idl, Kind, Message, Needs, Parameter, Symbol};
 pub use wire::wire;
 
 use std::path::{Path, PathBuf};

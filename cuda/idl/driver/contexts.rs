@@ -73,4 +73,54 @@ pub trait Contexts {
     #[local]
     #[since(4000)]
     fn cuCtxDisablePeerAccess(peerContext: CUcontext);
+    #[local]
+    #[since(11040)]
+    fn cuCtxCreate_v3(
+        #[out] pctx: *mut CUcontext,
+        #[input]
+        #[list(numParams)]
+        paramsArray: *mut CUexecAffinityParam,
+        numParams: c_int,
+        flags: c_uint,
+        dev: CUdevice,
+    );
+    #[local]
+    #[since(12000)]
+    fn cuCtxGetId(ctx: CUcontext, #[out] ctxId: *mut c_ulonglong);
+    #[local]
+    #[since(12010)]
+    fn cuCtxSetFlags(flags: c_uint);
+    #[local]
+    #[since(3020)]
+    fn cuCtxGetCacheConfig(#[out] pconfig: *mut CUfunc_cache);
+    #[local]
+    #[since(3020)]
+    fn cuCtxSetCacheConfig(config: CUfunc_cache);
+    #[local]
+    #[since(4020)]
+    fn cuCtxGetSharedMemConfig(#[out] pConfig: *mut CUsharedconfig);
+    #[local]
+    #[since(4020)]
+    fn cuCtxSetSharedMemConfig(config: CUsharedconfig);
+    #[local]
+    #[since(11000)]
+    fn cuCtxResetPersistingL2Cache();
+    #[local]
+    #[since(11040)]
+    fn cuCtxGetExecAffinity(
+        #[out] pExecAffinity: *mut CUexecAffinityParam,
+        type_: CUexecAffinityType,
+    );
+    #[local]
+    #[since(2000)]
+    fn cuCtxAttach(#[out] pctx: *mut CUcontext, flags: c_uint);
+    #[asynchronous]
+    #[since(2000)]
+    fn cuCtxDetach(ctx: CUcontext);
+    #[asynchronous]
+    #[since(12050)]
+    fn cuCtxRecordEvent(hCtx: CUcontext, hEvent: CUevent);
+    #[asynchronous]
+    #[since(12050)]
+    fn cuCtxWaitEvent(hCtx: CUcontext, hEvent: CUevent);
 }

@@ -5,17 +5,13 @@ pub trait Copies {
     #[per_thread(ptds)]
     fn cuMemcpyHtoD_v2(
         dstDevice: CUdeviceptr,
-        #[bytes(ByteCount)] srcHost: *const c_void,
+        #[by(host)] srcHost: *const c_void,
         ByteCount: usize,
     );
     #[sync]
     #[since(3020)]
     #[per_thread(ptds)]
-    fn cuMemcpyDtoH_v2(
-        #[bytes(ByteCount)] dstHost: *mut c_void,
-        srcDevice: CUdeviceptr,
-        ByteCount: usize,
-    );
+    fn cuMemcpyDtoH_v2(#[by(host)] dstHost: *mut c_void, srcDevice: CUdeviceptr, ByteCount: usize);
     #[asynchronous]
     #[since(3020)]
     #[per_thread(ptds)]
@@ -25,7 +21,7 @@ pub trait Copies {
     #[per_thread(ptsz)]
     fn cuMemcpyHtoDAsync_v2(
         dstDevice: CUdeviceptr,
-        #[bytes(ByteCount)] srcHost: *const c_void,
+        #[by(host)] srcHost: *const c_void,
         ByteCount: usize,
         hStream: CUstream,
     );
@@ -33,7 +29,7 @@ pub trait Copies {
     #[since(3020)]
     #[per_thread(ptsz)]
     fn cuMemcpyDtoHAsync_v2(
-        #[bytes(ByteCount)] dstHost: *mut c_void,
+        #[by(host)] dstHost: *mut c_void,
         srcDevice: CUdeviceptr,
         ByteCount: usize,
         hStream: CUstream,
@@ -71,4 +67,74 @@ pub trait Copies {
     #[since(3020)]
     #[per_thread(ptsz)]
     fn cuMemsetD32Async(dstDevice: CUdeviceptr, ui: c_uint, N: usize, hStream: CUstream);
+    #[sync]
+    #[since(4000)]
+    #[per_thread(ptds)]
+    fn cuMemcpy(dst: CUdeviceptr, src: CUdeviceptr, ByteCount: usize);
+    #[sync]
+    #[since(4000)]
+    #[per_thread(ptsz)]
+    fn cuMemcpyAsync(dst: CUdeviceptr, src: CUdeviceptr, ByteCount: usize, hStream: CUstream);
+    #[asynchronous]
+    #[since(4000)]
+    #[per_thread(ptds)]
+    fn cuMemcpyPeer(
+        dstDevice: CUdeviceptr,
+        dstContext: CUcontext,
+        srcDevice: CUdeviceptr,
+        srcContext: CUcontext,
+        ByteCount: usize,
+    );
+    #[asynchronous]
+    #[since(4000)]
+    #[per_thread(ptsz)]
+    fn cuMemcpyPeerAsync(
+        dstDevice: CUdeviceptr,
+        dstContext: CUcontext,
+        srcDevice: CUdeviceptr,
+        srcContext: CUcontext,
+        ByteCount: usize,
+        hStream: CUstream,
+    );
+    #[sync]
+    #[since(12080)]
+    #[per_thread(ptsz)]
+    fn cuMemcpyBatchAsync(
+        #[input]
+        #[list(count)]
+        dsts: *mut CUdeviceptr,
+        #[input]
+        #[list(count)]
+        srcs: *mut CUdeviceptr,
+        #[input]
+        #[list(count)]
+        sizes: *mut usize,
+        count: usize,
+        attrs: *mut CUmemcpyAttributes,
+        attrsIdxs: *mut usize,
+        numAttrs: usize,
+        #[out]
+        #[optional]
+        failIdx: *mut usize,
+        hStream: CUstream,
+    );
+    #[sync]
+    #[since(13000)]
+    #[per_thread(ptsz)]
+    fn cuMemcpyBatchAsync_v2(
+        #[input]
+        #[list(count)]
+        dsts: *mut CUdeviceptr,
+        #[input]
+        #[list(count)]
+        srcs: *mut CUdeviceptr,
+        #[input]
+        #[list(count)]
+        sizes: *mut usize,
+        count: usize,
+        attrs: *mut CUmemcpyAttributes,
+        attrsIdxs: *mut usize,
+        numAttrs: usize,
+        hStream: CUstream,
+    );
 }

@@ -49,4 +49,37 @@ pub trait Devices {
     #[local]
     #[since(4000)]
     fn cuDeviceCanAccessPeer(#[out] canAccessPeer: *mut c_int, dev: CUdevice, peerDev: CUdevice);
+    #[local]
+    #[since(4010)]
+    fn cuDeviceGetPCIBusId(#[bytes(len)] pciBusId: *mut c_char, len: c_int, dev: CUdevice);
+    #[local]
+    #[since(4010)]
+    fn cuDeviceGetByPCIBusId(#[out] dev: *mut CUdevice, #[text] pciBusId: *const c_char);
+    #[local]
+    #[since(2000)]
+    fn cuDeviceGetProperties(#[out] prop: *mut CUdevprop, dev: CUdevice);
+    #[local]
+    #[since(11040)]
+    fn cuDeviceGetExecAffinitySupport(
+        #[out] pi: *mut c_int,
+        type_: CUexecAffinityType,
+        dev: CUdevice,
+    );
+    #[local]
+    #[since(11040)]
+    fn cuDeviceGetGraphMemAttribute(
+        device: CUdevice,
+        attr: CUgraphMem_attribute,
+        #[by(untyped)] value: *mut c_void,
+    );
+    #[local]
+    #[since(11040)]
+    fn cuDeviceSetGraphMemAttribute(
+        device: CUdevice,
+        attr: CUgraphMem_attribute,
+        #[by(untyped)] value: *mut c_void,
+    );
+    #[local]
+    #[since(11040)]
+    fn cuDeviceGraphMemTrim(device: CUdevice);
 }

@@ -70,7 +70,7 @@ pub trait Graphs {
         hGraph: CUgraph,
         #[list(numDependencies)] dependencies: *const CUgraphNode,
         numDependencies: usize,
-        #[input] copyParams: *const CUDA_MEMCPY3D,
+        #[by(copy_3d)] copyParams: *const CUDA_MEMCPY3D,
         ctx: CUcontext,
     );
     #[local]
@@ -78,7 +78,112 @@ pub trait Graphs {
     fn cuGraphExecMemcpyNodeSetParams(
         hGraphExec: CUgraphExec,
         hNode: CUgraphNode,
-        #[input] copyParams: *const CUDA_MEMCPY3D,
+        #[by(copy_3d)] copyParams: *const CUDA_MEMCPY3D,
         ctx: CUcontext,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphClone(#[out] phGraphClone: *mut CUgraph, originalGraph: CUgraph);
+    #[local]
+    #[since(10000)]
+    fn cuGraphNodeFindInClone(
+        #[out] phNode: *mut CUgraphNode,
+        hOriginalNode: CUgraphNode,
+        hClonedGraph: CUgraph,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphGetNodes(
+        hGraph: CUgraph,
+        #[by(handles)] nodes: *mut CUgraphNode,
+        #[out] numNodes: *mut usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphGetRootNodes(
+        hGraph: CUgraph,
+        #[by(handles)] rootNodes: *mut CUgraphNode,
+        #[out] numRootNodes: *mut usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphGetEdges(
+        hGraph: CUgraph,
+        #[by(handles)] from: *mut CUgraphNode,
+        #[by(handles)] to: *mut CUgraphNode,
+        #[out] numEdges: *mut usize,
+    );
+    #[local]
+    #[since(12030)]
+    fn cuGraphGetEdges_v2(
+        hGraph: CUgraph,
+        #[by(handles)] from: *mut CUgraphNode,
+        #[by(handles)] to: *mut CUgraphNode,
+        #[by(edges)] edgeData: *mut CUgraphEdgeData,
+        #[out] numEdges: *mut usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphNodeGetDependencies(
+        hNode: CUgraphNode,
+        #[by(handles)] dependencies: *mut CUgraphNode,
+        #[out] numDependencies: *mut usize,
+    );
+    #[local]
+    #[since(12030)]
+    fn cuGraphNodeGetDependencies_v2(
+        hNode: CUgraphNode,
+        #[by(handles)] dependencies: *mut CUgraphNode,
+        #[by(edges)] edgeData: *mut CUgraphEdgeData,
+        #[out] numDependencies: *mut usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphNodeGetDependentNodes(
+        hNode: CUgraphNode,
+        #[by(handles)] dependentNodes: *mut CUgraphNode,
+        #[out] numDependentNodes: *mut usize,
+    );
+    #[local]
+    #[since(12030)]
+    fn cuGraphNodeGetDependentNodes_v2(
+        hNode: CUgraphNode,
+        #[by(handles)] dependentNodes: *mut CUgraphNode,
+        #[by(edges)] edgeData: *mut CUgraphEdgeData,
+        #[out] numDependentNodes: *mut usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphAddDependencies(
+        hGraph: CUgraph,
+        #[list(numDependencies)] from: *const CUgraphNode,
+        #[list(numDependencies)] to: *const CUgraphNode,
+        numDependencies: usize,
+    );
+    #[local]
+    #[since(12030)]
+    fn cuGraphAddDependencies_v2(
+        hGraph: CUgraph,
+        #[list(numDependencies)] from: *const CUgraphNode,
+        #[list(numDependencies)] to: *const CUgraphNode,
+        edgeData: *const CUgraphEdgeData,
+        numDependencies: usize,
+    );
+    #[local]
+    #[since(10000)]
+    fn cuGraphRemoveDependencies(
+        hGraph: CUgraph,
+        #[list(numDependencies)] from: *const CUgraphNode,
+        #[list(numDependencies)] to: *const CUgraphNode,
+        numDependencies: usize,
+    );
+    #[local]
+    #[since(12030)]
+    fn cuGraphRemoveDependencies_v2(
+        hGraph: CUgraph,
+        #[list(numDependencies)] from: *const CUgraphNode,
+        #[list(numDependencies)] to: *const CUgraphNode,
+        edgeData: *const CUgraphEdgeData,
+        numDependencies: usize,
     );
 }

@@ -43,4 +43,45 @@ pub trait Memory {
         psize: *mut usize,
         dptr: CUdeviceptr,
     );
+    #[sync]
+    #[since(3020)]
+    fn cuMemAllocPitch_v2(
+        #[out] dptr: *mut CUdeviceptr,
+        #[out] pPitch: *mut usize,
+        WidthInBytes: usize,
+        Height: usize,
+        ElementSizeBytes: c_uint,
+    );
+    #[local]
+    #[since(6050)]
+    #[first(4000)]
+    fn cuMemHostRegister_v2(p: *mut c_void, bytesize: usize, Flags: c_uint);
+    #[local]
+    #[since(4000)]
+    fn cuMemHostUnregister(p: *mut c_void);
+    #[local]
+    #[since(3020)]
+    fn cuMemHostGetDevicePointer_v2(#[out] pdptr: *mut CUdeviceptr, p: *mut c_void, Flags: c_uint);
+    #[local]
+    #[since(2030)]
+    fn cuMemHostGetFlags(#[out] pFlags: *mut c_uint, p: *mut c_void);
+    #[local]
+    #[since(7000)]
+    fn cuPointerGetAttributes(
+        numAttributes: c_uint,
+        #[input]
+        #[list(numAttributes)]
+        attributes: *mut CUpointer_attribute,
+        #[input]
+        #[list(numAttributes)]
+        data: *mut *mut c_void,
+        ptr: CUdeviceptr,
+    );
+    #[local]
+    #[since(6000)]
+    fn cuPointerSetAttribute(
+        value: *const c_void,
+        attribute: CUpointer_attribute,
+        ptr: CUdeviceptr,
+    );
 }

@@ -49,4 +49,41 @@ pub trait Pools {
     #[since(11020)]
     #[per_thread(ptsz)]
     fn cuMemFreeAsync(dptr: CUdeviceptr, hStream: CUstream);
+    #[local]
+    #[since(11020)]
+    fn cuMemPoolGetAccess(
+        #[out] flags: *mut CUmemAccess_flags,
+        memPool: CUmemoryPool,
+        #[input] location: *mut CUmemLocation,
+    );
+    #[local]
+    #[since(11020)]
+    fn cuMemPoolSetAccess(
+        pool: CUmemoryPool,
+        #[input]
+        #[list(count)]
+        map: *const CUmemAccessDesc,
+        count: usize,
+    );
+    #[local]
+    #[since(13000)]
+    fn cuMemGetDefaultMemPool(
+        #[out] pool_out: *mut CUmemoryPool,
+        #[input] location: *mut CUmemLocation,
+        type_: CUmemAllocationType,
+    );
+    #[local]
+    #[since(13000)]
+    fn cuMemGetMemPool(
+        #[out] pool: *mut CUmemoryPool,
+        #[input] location: *mut CUmemLocation,
+        type_: CUmemAllocationType,
+    );
+    #[local]
+    #[since(13000)]
+    fn cuMemSetMemPool(
+        #[input] location: *mut CUmemLocation,
+        type_: CUmemAllocationType,
+        pool: CUmemoryPool,
+    );
 }

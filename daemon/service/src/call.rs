@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription, limits};
-use vgpu_engine::{Engine, Error, Launch, LinkInput, ModuleInfo, Pattern};
+use vgpu_engine::{Engine, Error, Launch, LinkInput, MemoryId, ModuleInfo, Pattern};
 use vgpu_ring::Memory;
 use vgpu_worker::Context;
 use zerocopy::IntoBytes;
@@ -209,6 +209,11 @@ impl Handler for Call<'_> {
         Ok(())
     }
 
+    fn hold(&mut self, point: u64) -> Done {
+        let held = self.session.hold(point);
+        held.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE)
+    }
+
     fn memory_allocate(&mut self, size: u64) -> Result<u64, CUresult> {
         // The program has the answer at once, and may well try again with less, often: that is nothing to log.
         let code = |error: Error| CUresult(error.kind.code());
@@ -222,6 +227,26 @@ impl Handler for Call<'_> {
     fn memory_info(&mut self) -> Result<(u64, u64), CUresult> {
         let info = self.engine()?.memory_info();
         Ok((info.free, info.total))
+    }
+
+    fn memory_create(&mut self, size: u64) -> Result<u64, CUresult> {
+        let created = self.engine()?.memory_create(size);
+        created.map(|MemoryId(number)| number).map_err(told)
+    }
+
+    fn memory_destroy(&mut self, memory: u64) -> Done {
+        self.engine()?
+            .memory_destroy(MemoryId(memory))
+            .map_err(told)
+    }
+
+    fn memory_map(&mut self, memory: u64, address: u64) -> Done {
+        let engine = self.engine()?;
+        engine.memory_map(MemoryId(memory), address).map_err(told)
+    }
+
+    fn memory_unmap(&mut self, address: u64) -> Done {
+        self.engine()?.memory_unmap(address).map_err(told)
     }
 
     fn write(&mut self, destination: u64, stream: u64, data: &[u8]) -> Done {

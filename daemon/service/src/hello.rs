@@ -24,7 +24,7 @@ pub(crate) fn hello(properties: &Properties) -> Hello {
     hello
 }
 
-fn attributes(properties: &Properties) -> [(Attribute, u32); 21] {
+fn attributes(properties: &Properties) -> [(Attribute, u32); 25] {
     let [block_x, block_y, block_z] = properties.max_block;
     let [grid_x, grid_y, grid_z] = properties.max_grid;
     let (major, minor) = properties.compute_capability;
@@ -56,6 +56,10 @@ fn attributes(properties: &Properties) -> [(Attribute, u32); 21] {
         (Attribute::COMPUTE_CAPABILITY_MINOR, minor),
         (Attribute::MAX_SHARED_MEMORY_PER_MULTIPROCESSOR, optin),
         (Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, optin),
+        (Attribute::MAX_REGISTERS_PER_MULTIPROCESSOR, 64 << 10),
+        (Attribute::HOST_REGISTER_SUPPORTED, 1),
+        (Attribute::VIRTUAL_MEMORY_MANAGEMENT_SUPPORTED, 1),
         (Attribute::MAX_BLOCKS_PER_MULTIPROCESSOR, 32),
+        (Attribute::MEMORY_POOLS_SUPPORTED, 1),
     ]
 }

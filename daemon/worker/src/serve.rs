@@ -102,6 +102,7 @@ fn answer_commands(
                     answers: host.answers(),
                     slice: host.slice(),
                     regions,
+                    session,
                 };
                 let handled = service.handle(request, &context);
                 handled.map_err(|mut fatal| {

@@ -4,7 +4,8 @@ use std::fmt;
 
 use vgpu_ring::host::Answerer;
 use vgpu_ring::{Header, NoRoom, Slice};
-use vgpu_transport::Event;
+use vgpu_transport::local::Session;
+use vgpu_transport::{Event, HostSpin, Lost};
 use vgpu_window::Window;
 
 use crate::Regions;
@@ -67,9 +68,20 @@ pub struct Context<'a> {
     pub slice: &'a Slice<Window>,
     /// The other regions.
     pub regions: &'a Regions,
+    /// What waits for the program.
+    pub session: &'a Session,
 }
 
 impl Context<'_> {
+    /// Waits until the program lets the host go on from a point of its commands, as it has to do
+    /// something there itself. What it sends meanwhile waits.
+    ///
+    /// # Errors
+    /// The program has ended.
+    pub fn hold(&self, point: u64) -> Result<(), Lost> {
+        self.answers.hold(point, self.session, &mut HostSpin::new())
+    }
+
     /// Answers a call; nothing happens where the command wants no answer.
     ///
     /// # Errors

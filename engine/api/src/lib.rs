@@ -32,6 +32,23 @@ pub struct MemoryInfo {
     pub total: u64,
 }
 
+/// Memory of one engine that has no address of its own, but where it is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemoryId(pub u64);
+
+/// Addresses that an engine has, the first and the one behind the last, in two parts: for
+/// [`Engine::alloc`], which chooses, and for [`Engine::memory_map`], whose caller does.
+#[must_use]
+pub fn halves((first, last): (DevicePtr, DevicePtr)) -> [(DevicePtr, DevicePtr); 2] {
+    /// What memory is mapped in multiples of, on every device so far.
+    const GRANULE: u64 = 2 << 20;
+    let half = last.saturating_sub(first) / 2;
+    let middle = first.saturating_add(half) / GRANULE * GRANULE;
+    // Too few to be divided are for allocations.
+    let middle = if middle > first { middle } else { last };
+    [(first, middle), (middle, last)]
+}
+
 /// A value that [`Engine::fill`] repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pattern {
@@ -107,6 +124,50 @@ pub trait Engine: Send {
     ///
     /// [`ErrorKind::InvalidValue`] where none does.
     fn allocation(&self, address: DevicePtr) -> Result<(DevicePtr, u64)>;
+
+    /// `size` bytes, all 0, that have no address yet. What an engine does not implement of
+    /// mappings, it does not support.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] for 0 bytes or such as are no multiple of what the device maps,
+    /// [`ErrorKind::OutOfMemory`], [`ErrorKind::NotSupported`].
+    fn memory_create(&mut self, size: u64) -> Result<MemoryId> {
+        let _ = size;
+        Err(no_mappings())
+    }
+
+    /// Ends memory that is mapped nowhere.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where there is none, or it is mapped.
+    fn memory_destroy(&mut self, memory: MemoryId) -> Result<()> {
+        let _ = memory;
+        Err(no_mappings())
+    }
+
+    /// Maps all of a memory, which is mapped nowhere, at an address of the second of [`halves`]. It
+    /// is then as an allocation, which [`free`](Self::free) does not take.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where there is no such memory, it is mapped, or something is at
+    /// these addresses, or they are not for this.
+    fn memory_map(&mut self, memory: MemoryId, address: DevicePtr) -> Result<()> {
+        let _ = (memory, address);
+        Err(no_mappings())
+    }
+
+    /// Ends a mapping; the memory keeps what is in it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidValue`] where no mapping begins at `address`.
+    fn memory_unmap(&mut self, address: DevicePtr) -> Result<()> {
+        let _ = address;
+        Err(no_mappings())
+    }
 
     /// Copies from the host into one allocation.
     ///
@@ -202,6 +263,10 @@ pub trait Engine: Send {
     /// [`ErrorKind::InvalidValue`] before anything ran; the kinds for which
     /// [`ErrorKind::is_sticky`] holds after.
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()>;
+}
+
+fn no_mappings() -> Error {
+    Error::new(ErrorKind::NotSupported, "this engine maps no memory")
 }
 
 fn no_links() -> Error {

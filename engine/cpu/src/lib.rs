@@ -22,7 +22,8 @@ use std::sync::atomic::AtomicBool;
 use vgpu_device_memory::Memory;
 use vgpu_engine::{
     Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, LinkId,
-    LinkInput, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
+    LinkInput, MemoryId, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties,
+    Result, halves,
 };
 use vgpu_ptx::Linker;
 use vgpu_simt::{BLOCK_MAX, Executor, Program};
@@ -75,7 +76,7 @@ impl CpuEngine {
     /// An engine without modules and allocations.
     #[must_use]
     pub fn new(config: &Config) -> Self {
-        let (first, last) = config.addresses;
+        let [(first, last), (mappable, end)] = halves(config.addresses);
         let threads = u32::try_from(config.threads).unwrap_or(u32::MAX);
         Self {
             properties: Properties {
@@ -91,7 +92,7 @@ impl CpuEngine {
                 warp_size: 32,
                 multiprocessors: threads.max(1),
             },
-            memory: Memory::new(first, last, config.memory),
+            memory: Memory::new(first, last, config.memory).with_mappings(mappable, end),
             globals: HashSet::new(),
             modules: BTreeMap::new(),
             next_module: 1,
@@ -150,6 +151,25 @@ impl Engine for CpuEngine {
     fn allocation(&self, address: DevicePtr) -> Result<(DevicePtr, u64)> {
         let found = self.memory.find(address, 1).map_err(answer::access)?;
         Ok((found.base(), found.size()))
+    }
+
+    fn memory_create(&mut self, size: u64) -> Result<MemoryId> {
+        self.memory
+            .create(size)
+            .map(MemoryId)
+            .map_err(answer::alloc)
+    }
+
+    fn memory_destroy(&mut self, memory: MemoryId) -> Result<()> {
+        self.memory.destroy(memory.0).map_err(answer::access)
+    }
+
+    fn memory_map(&mut self, memory: MemoryId, address: DevicePtr) -> Result<()> {
+        self.memory.map(memory.0, address).map_err(answer::access)
+    }
+
+    fn memory_unmap(&mut self, address: DevicePtr) -> Result<()> {
+        self.memory.unmap(address).map_err(answer::access)
     }
 
     fn write(&mut self, to: DevicePtr, from: &[u8]) -> Result<()> {

@@ -33,6 +33,11 @@ impl Allocation {
         })
     }
 
+    /// The same bytes at another address.
+    pub(crate) fn at(self, base: u64) -> Self {
+        Self { base, ..self }
+    }
+
     /// Its first address.
     #[inline]
     #[must_use]

@@ -131,6 +131,13 @@ pub struct Memory {
     next: u64,
     used: u64,
     capacity: u64,
+    /// Memory without an address, by number.
+    unmapped: BTreeMap<u64, Allocation>,
+    /// The numbers of what is mapped, by address.
+    mapped: BTreeMap<u64, u64>,
+    next_number: u64,
+    /// Addresses for mappings: the first, and the one behind the last.
+    mappable: (u64, u64),
 }
 
 impl Memory {
@@ -147,7 +154,18 @@ impl Memory {
             next: first,
             used: 0,
             capacity,
+            unmapped: BTreeMap::new(),
+            mapped: BTreeMap::new(),
+            next_number: 1,
+            mappable: (0, 0),
         }
+    }
+
+    /// The same with other addresses, from `first` to `last`, for [`map`](Self::map).
+    #[must_use]
+    pub fn with_mappings(mut self, first: u64, last: u64) -> Self {
+        self.mappable = (first, last);
+        self
     }
 
     /// Bytes that the device has.
@@ -224,17 +242,93 @@ impl Memory {
     ///
     /// No allocation begins there.
     pub fn free(&mut self, base: u64) -> Result<(), AccessError> {
-        let Some(freed) = self.allocations.remove(&base) else {
-            let (address, size, kind) = (base, 0, AccessErrorKind::Unmapped);
-            return Err(AccessError {
-                address,
-                size,
-                kind,
-            });
-        };
+        if self.mapped.contains_key(&base) {
+            return Err(nowhere(base));
+        }
+        let freed = self.allocations.remove(&base).ok_or(nowhere(base))?;
         self.used = self.used.saturating_sub(charge(freed.size()));
         self.view = None;
         Ok(())
+    }
+
+    /// `size` new bytes, all 0, that have no address; gives their number.
+    ///
+    /// # Errors
+    ///
+    /// `size` is 0 or more than is left, in the device or in the process.
+    pub fn create(&mut self, size: u64) -> Result<u64, AllocError> {
+        if size == 0 {
+            return Err(AllocError::Empty);
+        }
+        let full = AllocError::Full {
+            asked: size,
+            free: self.free_bytes(),
+            capacity: self.capacity,
+        };
+        if charge(size) > self.free_bytes() {
+            return Err(full);
+        }
+        let memory = Allocation::new(0, size).ok_or(full)?;
+        let number = self.next_number;
+        self.next_number = number.saturating_add(1);
+        self.unmapped.insert(number, memory);
+        self.used = self.used.saturating_add(charge(size));
+        Ok(number)
+    }
+
+    /// Ends memory that is mapped nowhere.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that number, or it is mapped.
+    pub fn destroy(&mut self, number: u64) -> Result<(), AccessError> {
+        let memory = self.unmapped.remove(&number).ok_or(nowhere(0))?;
+        self.used = self.used.saturating_sub(charge(memory.size()));
+        Ok(())
+    }
+
+    /// Gives memory an address; it is an allocation from then on.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that number, or it is mapped; or the addresses are in use, or not for
+    /// mappings.
+    pub fn map(&mut self, number: u64, base: u64) -> Result<(), AccessError> {
+        let size = self.unmapped.get(&number).ok_or(nowhere(base))?.size();
+        let (first, last) = self.mappable;
+        let end = base.checked_add(size).filter(|end| *end <= last);
+        let end = end.filter(|_| base >= first).ok_or(nowhere(base))?;
+        let below = self.allocations.range(..end).next_back();
+        if below.is_some_and(|(start, other)| start.saturating_add(other.size()) > base) {
+            return Err(nowhere(base));
+        }
+        let memory = self.unmapped.remove(&number).ok_or(nowhere(base))?;
+        self.allocations.insert(base, Arc::new(memory.at(base)));
+        self.mapped.insert(base, number);
+        self.view = None;
+        Ok(())
+    }
+
+    /// Takes memory's address away; what is in it stays.
+    ///
+    /// # Errors
+    ///
+    /// No mapping begins there, or a kernel runs that sees it.
+    pub fn unmap(&mut self, base: u64) -> Result<(), AccessError> {
+        let number = *self.mapped.get(&base).ok_or(nowhere(base))?;
+        self.view = None;
+        let mapped = self.allocations.remove(&base).ok_or(nowhere(base))?;
+        match Arc::try_unwrap(mapped) {
+            Ok(memory) => {
+                self.mapped.remove(&base);
+                self.unmapped.insert(number, memory);
+                Ok(())
+            }
+            Err(seen) => {
+                self.allocations.insert(base, seen);
+                Err(nowhere(base))
+            }
+        }
     }
 
     /// The allocations as they are now.
@@ -328,6 +422,15 @@ impl Memory {
     }
 }
 
+/// There is nothing of the kind that is asked for.
+const fn nowhere(address: u64) -> AccessError {
+    AccessError {
+        address,
+        size: 0,
+        kind: AccessErrorKind::Unmapped,
+    }
+}
+
 /// What an address is a multiple of.
 fn align(size: u64) -> u64 {
     match size {
@@ -414,6 +517,43 @@ mod tests {
         assert!(memory.view().find(a, 4).is_err(), "after free");
         assert!(memory.free(a).is_err(), "twice");
         assert!(memory.free(b + 4).is_err(), "inside");
+    }
+
+    #[test]
+    fn memory_keeps_its_bytes_from_one_address_to_the_next() {
+        let mut memory = memory().with_mappings(0x20_0000, 0x80_0000);
+        let whole = memory.free_bytes();
+        let number = memory.create(0x4000).unwrap();
+        let other = memory.create(0x4000).unwrap();
+        assert_eq!(memory.free_bytes(), whole - 0x8000);
+        assert!(memory.map(number, 0x1000).is_err(), "not for mappings");
+        assert!(memory.map(number, 0x80_0000 - 0x3fff).is_err(), "its end");
+        assert!(memory.map(number, u64::MAX).is_err());
+        memory.map(number, 0x20_0000).unwrap();
+        assert!(memory.map(number, 0x40_0000).is_err(), "twice");
+        for taken in [0x20_0000, 0x20_3fff, 0x1f_c001] {
+            assert!(memory.map(other, taken).is_err(), "{taken:#x}");
+        }
+        memory.map(other, 0x20_4000).unwrap();
+        memory.write(0x20_0100, &[1, 2, 3]).unwrap();
+        assert!(memory.free(0x20_0000).is_err(), "it is no allocation");
+        assert!(memory.destroy(number).is_err(), "it is mapped");
+        let view = memory.view();
+        assert!(memory.unmap(0x20_0000).is_err(), "a kernel sees it");
+        drop(view);
+        memory.unmap(0x20_0000).unwrap();
+        assert!(memory.read(0x20_0100, &mut [0]).is_err());
+        assert!(memory.unmap(0x20_0000).is_err());
+        memory.map(number, 0x60_0000).unwrap();
+        let mut back = [0; 3];
+        memory.read(0x60_0100, &mut back).unwrap();
+        assert_eq!(back, [1, 2, 3]);
+        memory.unmap(0x60_0000).unwrap();
+        memory.destroy(number).unwrap();
+        assert!(memory.destroy(number).is_err(), "twice");
+        assert_eq!(memory.free_bytes(), whole - 0x4000);
+        assert_eq!(memory.create(0), Err(AllocError::Empty));
+        assert!(memory.create(u64::MAX).is_err());
     }
 
     #[test]

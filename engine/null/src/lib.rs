@@ -21,7 +21,8 @@ use std::collections::BTreeMap;
 use vgpu_device_memory::{AccessError, AllocError, Memory};
 use vgpu_engine::{
     Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, LinkId,
-    LinkInput, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties, Result,
+    LinkInput, MemoryId, MemoryInfo, ModuleId, ModuleInfo, ParameterInfo, Pattern, Properties,
+    Result, halves,
 };
 use vgpu_ptx::{Linkage, Linker, Space};
 
@@ -42,6 +43,7 @@ impl NullEngine {
     /// which is not one of them. It says compute capability 9.0.
     #[must_use]
     pub fn new(memory: u64, first: DevicePtr, last: DevicePtr) -> Self {
+        let [(lowest, highest), (mappable, end)] = halves((first, last));
         Self {
             properties: Properties {
                 name: "vgpu null engine".into(),
@@ -56,7 +58,7 @@ impl NullEngine {
                 warp_size: 32,
                 multiprocessors: 132,
             },
-            memory: Memory::new(first, last, memory),
+            memory: Memory::new(lowest, highest, memory).with_mappings(mappable, end),
             modules: BTreeMap::new(),
             next_module: 1,
             links: BTreeMap::new(),
@@ -168,6 +170,22 @@ impl Engine for NullEngine {
     fn allocation(&self, address: DevicePtr) -> Result<(DevicePtr, u64)> {
         let found = self.memory.find(address, 1).map_err(access)?;
         Ok((found.base(), found.size()))
+    }
+
+    fn memory_create(&mut self, size: u64) -> Result<MemoryId> {
+        self.memory.create(size).map(MemoryId).map_err(alloc)
+    }
+
+    fn memory_destroy(&mut self, memory: MemoryId) -> Result<()> {
+        self.memory.destroy(memory.0).map_err(access)
+    }
+
+    fn memory_map(&mut self, memory: MemoryId, address: DevicePtr) -> Result<()> {
+        self.memory.map(memory.0, address).map_err(access)
+    }
+
+    fn memory_unmap(&mut self, address: DevicePtr) -> Result<()> {
+        self.memory.unmap(address).map_err(access)
     }
 
     fn write(&mut self, to: DevicePtr, from: &[u8]) -> Result<()> {

@@ -50,12 +50,24 @@ pub(crate) struct Function(CUfunction);
 // SAFETY: as for `Context`.
 unsafe impl Send for Function {}
 
+/// Physical memory, mapped or not.
+#[derive(Debug)]
+pub(crate) struct Physical {
+    size: usize,
+    handle: CUmemGenericAllocationHandle,
+}
+
+impl Physical {
+    pub(crate) const fn size(&self) -> u64 {
+        self.size as u64
+    }
+}
+
 /// Physical memory at addresses of the device.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     address: DevicePtr,
-    size: usize,
-    handle: CUmemGenericAllocationHandle,
+    memory: Physical,
 }
 
 /// A grid of blocks.
@@ -201,6 +213,45 @@ impl Context {
     /// Gives addresses back that nothing is mapped at.
     pub(crate) fn release(&self, address: DevicePtr, bytes: u64) -> Result<()> {
         call!(self.enter()?, cuMemAddressFree(address, size(bytes)?))
+    }
+
+    /// Physical memory without addresses.
+    pub(crate) fn create(&self, bytes: u64) -> Result<Physical> {
+        let size = size(bytes)?;
+        let properties = self.properties();
+        let driver = self.enter()?;
+        let mut handle = 0;
+        call!(
+            driver,
+            cuMemCreate(&raw mut handle, size, &raw const properties, 0)
+        )?;
+        Ok(Physical { size, handle })
+    }
+
+    /// Ends physical memory, once it is mapped nowhere.
+    pub(crate) fn destroy(&self, memory: &Physical) -> Result<()> {
+        call!(self.enter()?, cuMemRelease(memory.handle))
+    }
+
+    /// Maps physical memory for kernels that read and write.
+    pub(crate) fn place(&self, memory: &Physical, address: DevicePtr) -> Result<()> {
+        let driver = self.enter()?;
+        let &Physical { size, handle } = memory;
+        call!(driver, cuMemMap(address, size, 0, handle, 0))?;
+        let access = CUmemAccessDesc {
+            location: self.location(),
+            flags: CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
+        };
+        let allowed = call!(driver, cuMemSetAccess(address, size, &raw const access, 1));
+        if allowed.is_err() {
+            let _ = self.displace(memory, address);
+        }
+        allowed
+    }
+
+    /// Ends a mapping.
+    pub(crate) fn displace(&self, memory: &Physical, address: DevicePtr) -> Result<()> {
+        call!(self.enter()?, cuMemUnmap(address, memory.size))
     }
 
     /// Copies into the device.
@@ -424,37 +475,18 @@ impl Mapper for Context {
     type Mapping = Mapping;
 
     fn map(&self, address: DevicePtr, bytes: u64) -> Result<Mapping> {
-        let bytes = size(bytes)?;
-        let properties = self.properties();
-        let driver = self.enter()?;
-        let mut handle = 0;
-        call!(
-            driver,
-            cuMemCreate(&raw mut handle, bytes, &raw const properties, 0)
-        )?;
-        if let Err(error) = call!(driver, cuMemMap(address, bytes, 0, handle, 0)) {
-            let _ = call!(driver, cuMemRelease(handle));
-            return Err(error);
+        let memory = self.create(bytes)?;
+        match self.place(&memory, address) {
+            Ok(()) => Ok(Mapping { address, memory }),
+            Err(error) => {
+                let _ = self.destroy(&memory);
+                Err(error)
+            }
         }
-        let mapping = Mapping {
-            address,
-            size: bytes,
-            handle,
-        };
-        let access = CUmemAccessDesc {
-            location: self.location(),
-            flags: CUmemAccess_flags::CU_MEM_ACCESS_FLAGS_PROT_READWRITE,
-        };
-        if let Err(error) = call!(driver, cuMemSetAccess(address, bytes, &raw const access, 1)) {
-            let _ = self.unmap(mapping);
-            return Err(error);
-        }
-        Ok(mapping)
     }
 
     fn unmap(&self, mapping: Mapping) -> Result<()> {
-        let driver = self.enter()?;
-        let unmapped = call!(driver, cuMemUnmap(mapping.address, mapping.size));
-        unmapped.and(call!(driver, cuMemRelease(mapping.handle)))
+        let unmapped = self.displace(&mapping.memory, mapping.address);
+        unmapped.and(self.destroy(&mapping.memory))
     }
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use cudarc::driver::sys::CUfunction_attribute as Attribute;
 use vgpu_engine::{
-    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, MemoryInfo,
-    ModuleId, ModuleInfo, Pattern, Properties, Result,
+    Counters, DevicePtr, Engine, Error, ErrorKind, FunctionInfo, GlobalInfo, Launch, MemoryId,
+    MemoryInfo, ModuleId, ModuleInfo, Pattern, Properties, Result,
 };
 use vgpu_ptx::{Linkage, Space};
 
 use crate::answer::invalid;
-use crate::context::{Context, Function, Module, Shape};
+use crate::context::{Context, Function, Module, Physical, Shape};
 use crate::device::{Device, Reserved};
 use crate::heap::{Heap, Span};
 use crate::image::Image;
@@ -22,10 +22,25 @@ pub struct NvidiaEngine {
     reserved: Reserved,
     heap: Heap<Context>,
     modules: BTreeMap<ModuleId, Loaded>,
-    /// Variables of all modules: their addresses and sizes.
+    /// Variables of all modules, and mappings: their addresses and sizes.
     globals: BTreeMap<u64, u64>,
     next_module: u64,
+    /// Addresses for mappings: the first, and the one behind the last.
+    mappable: (DevicePtr, DevicePtr),
+    memories: BTreeMap<MemoryId, Memory>,
+    next_memory: u64,
     counters: Counters,
+}
+
+/// Memory without an address of its own, and where it is mapped.
+#[derive(Debug)]
+struct Memory {
+    physical: Physical,
+    address: Option<DevicePtr>,
+}
+
+fn no_memory(id: MemoryId) -> Error {
+    invalid(format!("no memory {id:?} that can be used so"))
 }
 
 /// A module, and what of it may be used.
@@ -55,15 +70,23 @@ fn no_module(id: ModuleId) -> Error {
 }
 
 impl NvidiaEngine {
-    pub(crate) fn new(device: Device, reserved: Reserved) -> Self {
+    /// With allocations at addresses that are reserved, and mappings at such as are tried.
+    pub(crate) fn new(
+        device: Device,
+        reserved: Reserved,
+        mappable: (DevicePtr, DevicePtr),
+    ) -> Self {
         let last = reserved.first.saturating_add(reserved.size);
         Self {
             heap: Heap::new(reserved.first, last, device.granularity),
+            mappable,
             device,
             reserved,
             modules: BTreeMap::new(),
             globals: BTreeMap::new(),
             next_module: 1,
+            memories: BTreeMap::new(),
+            next_memory: 1,
             counters: Counters::default(),
         }
     }
@@ -82,6 +105,13 @@ impl NvidiaEngine {
         // After a fault the driver refuses all of this.
         for loaded in self.modules.values() {
             let _ = context.unload(&loaded.module);
+        }
+        for memory in self.memories.values() {
+            if let Some(address) = memory.address {
+                let _ = context.displace(&memory.physical, address);
+                let _ = context.release(address, memory.physical.size());
+            }
+            let _ = context.destroy(&memory.physical);
         }
         self.heap.clear(context);
         let _ = context.release(self.reserved.first, self.reserved.size);
@@ -207,6 +237,73 @@ impl Engine for NvidiaEngine {
         self.heap
             .find(&self.globals, address)
             .ok_or_else(|| invalid(format!("no allocation holds {address:#x}")))
+    }
+
+    fn memory_create(&mut self, size: u64) -> Result<MemoryId> {
+        let granularity = self.device.granularity;
+        if size == 0 || !size.is_multiple_of(granularity) {
+            let text = format!("{size} bytes, which are no multiple of {granularity}");
+            return Err(invalid(text));
+        }
+        let physical = self.device.context.create(size)?;
+        let id = MemoryId(self.next_memory);
+        self.next_memory = self.next_memory.saturating_add(1);
+        let address = None;
+        self.memories.insert(id, Memory { physical, address });
+        Ok(id)
+    }
+
+    fn memory_destroy(&mut self, memory: MemoryId) -> Result<()> {
+        let unmapped = |found: &&Memory| found.address.is_none();
+        let found = self.memories.get(&memory).filter(unmapped);
+        let found = found.ok_or_else(|| no_memory(memory))?;
+        self.device.context.destroy(&found.physical)?;
+        self.memories.remove(&memory);
+        Ok(())
+    }
+
+    fn memory_map(&mut self, memory: MemoryId, address: DevicePtr) -> Result<()> {
+        let (first, last) = self.mappable;
+        let unmapped = |found: &&mut Memory| found.address.is_none();
+        let found = self.memories.get_mut(&memory).filter(unmapped);
+        let found = found.ok_or_else(|| no_memory(memory))?;
+        let size = found.physical.size();
+        let end = address.checked_add(size).filter(|end| *end <= last);
+        let wrong = || invalid(format!("no room for {size} bytes at {address:#x}"));
+        let end = end.filter(|_| address >= first).ok_or_else(wrong)?;
+        let below = self.globals.range(..end).next_back();
+        if below.is_some_and(|(start, size)| start.saturating_add(*size) > address) {
+            return Err(wrong());
+        }
+        let Device {
+            context,
+            granularity,
+            ..
+        } = &self.device;
+        // The driver may give others than it is asked for.
+        let got = context.reserve(size, *granularity, address)?;
+        let placed = match got == address {
+            true => context.place(&found.physical, address),
+            false => Err(wrong()),
+        };
+        if placed.is_err() {
+            let _ = context.release(got, size);
+        }
+        placed?;
+        found.address = Some(address);
+        self.globals.insert(address, size);
+        Ok(())
+    }
+
+    fn memory_unmap(&mut self, address: DevicePtr) -> Result<()> {
+        let mut memories = self.memories.values_mut();
+        let found = memories.find(|memory| memory.address == Some(address));
+        let found = found.ok_or_else(|| invalid(format!("no mapping at {address:#x}")))?;
+        let context = &self.device.context;
+        context.displace(&found.physical, address)?;
+        found.address = None;
+        self.globals.remove(&address);
+        context.release(address, found.physical.size())
     }
 
     fn write(&mut self, to: DevicePtr, from: &[u8]) -> Result<()> {

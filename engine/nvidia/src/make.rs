@@ -1,6 +1,6 @@
 //! A device is opened and tried, before anything of a program's is read; and from a device to an engine on it.
 
-use vgpu_engine::{DevicePtr, Engine, Error, ErrorKind, Launch, Result};
+use vgpu_engine::{DevicePtr, Engine, Error, ErrorKind, Launch, Result, halves};
 
 use crate::context::Context;
 use crate::device::{Device, Reserved};
@@ -44,7 +44,7 @@ impl Device {
     ///
     /// The driver has no addresses.
     pub fn engine(mut self, addresses: (DevicePtr, DevicePtr)) -> Result<NvidiaEngine> {
-        let (first, last) = addresses;
+        let [(first, last), mappable] = halves(addresses);
         let wanted = self.properties.total_memory.saturating_mul(2);
         let wanted = wanted
             .max(ADDRESSES_MIN)
@@ -59,7 +59,8 @@ impl Device {
             };
             let got = self.context.reserve(size, self.granularity, hint)?;
             if got >= first && got.checked_add(size).is_some_and(|end| end <= last) {
-                return Ok(NvidiaEngine::new(self, Reserved { first: got, size }));
+                let reserved = Reserved { first: got, size };
+                return Ok(NvidiaEngine::new(self, reserved, mappable));
             }
             self.context.release(got, size)?;
         }
@@ -67,12 +68,12 @@ impl Device {
             "the driver gives no addresses from {first:#x} to {last:#x}; a device pointer may \
              equal a pointer of the program's own"
         ));
-        self.anywhere(size)
+        self.anywhere(size, mappable)
     }
 
-    fn anywhere(self, size: u64) -> Result<NvidiaEngine> {
+    fn anywhere(self, size: u64, mappable: (DevicePtr, DevicePtr)) -> Result<NvidiaEngine> {
         let first = self.context.reserve(size, self.granularity, 0)?;
-        Ok(NvidiaEngine::new(self, Reserved { first, size }))
+        Ok(NvidiaEngine::new(self, Reserved { first, size }, mappable))
     }
 
     /// Does each kind of work once, and gives the device back.
@@ -81,7 +82,7 @@ impl Device {
             .visible .entry trial(.param .u64 to) {\n\
             .reg .u64 %rd<2>;\n.reg .u32 %r<2>;\n\
             ld.param.u64 %rd1, [to];\nmov.u32 %r1, 42;\nst.global.u32 [%rd1], %r1;\nret;\n}\n";
-        let mut engine = self.anywhere(ADDRESSES_MIN)?;
+        let mut engine = self.anywhere(ADDRESSES_MIN, (0, 0))?;
         let memory = engine.alloc(4096)?;
         let other = memory.saturating_add(2048);
         engine.fill(memory, vgpu_engine::Pattern::Byte(1), 4096)?;

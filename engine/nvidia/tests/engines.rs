@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vgpu_engine::{Engine, ErrorKind, Launch, Pattern};
+use vgpu_engine::{Engine, ErrorKind, Launch, Pattern, halves};
 use vgpu_engine_cpu::{Config as CpuConfig, CpuEngine};
 use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config, Device, NvidiaEngine, OpenError};
@@ -244,6 +244,49 @@ fn memory_is_the_sessions_own_and_no_byte_more() {
         refused(engine.free(a), ErrorKind::InvalidValue);
         refused(engine.read(a, &mut [0]), ErrorKind::InvalidValue);
         engine.free(b).unwrap();
+    });
+}
+
+#[test]
+fn memory_is_mapped_where_the_caller_says() {
+    const SIZE: u64 = 2 << 20;
+    each(|_, engine| {
+        let [(low, _), (start, end)] = halves(ADDRESSES);
+        let free = engine.memory_info().free;
+        let invalid = ErrorKind::InvalidValue;
+        refused(engine.memory_create(0), invalid);
+        refused(engine.memory_create(1 << 40), ErrorKind::OutOfMemory);
+        let [first, second] = [0; 2].map(|_| engine.memory_create(SIZE).unwrap());
+        assert_eq!(engine.memory_info().free, free - 2 * SIZE);
+        for wrong in [low, start - SIZE, end, u64::MAX - SIZE + 1] {
+            refused(engine.memory_map(first, wrong), invalid);
+        }
+        engine.memory_map(first, start).unwrap();
+        refused(engine.memory_map(first, start + SIZE), invalid);
+        refused(engine.memory_map(second, start), invalid);
+        refused(engine.memory_destroy(first), invalid);
+        refused(engine.free(start), invalid);
+        engine.memory_map(second, end - SIZE).unwrap();
+        engine.write(start + 5, &[1, 2, 3]).unwrap();
+        engine.fill(end - SIZE, Pattern::Byte(9), SIZE).unwrap();
+        assert_eq!(engine.allocation(start + 7).unwrap(), (start, SIZE));
+        refused(engine.write(start + SIZE - 1, &[0; 2]), invalid);
+        // What is in it stays while it has no address; the stand-in's is with the address.
+        engine.memory_unmap(start).unwrap();
+        refused(engine.memory_unmap(start), invalid);
+        refused(engine.read(start + 5, &mut [0]), invalid);
+        engine.memory_map(first, start).unwrap();
+        let mut back = [0; 4];
+        engine.read(start + 4, &mut back).unwrap();
+        if engine.properties().name.starts_with("vgpu") {
+            assert_eq!(back, [0, 1, 2, 3]);
+        }
+        for (memory, address) in [(first, start), (second, end - SIZE)] {
+            engine.memory_unmap(address).unwrap();
+            engine.memory_destroy(memory).unwrap();
+            refused(engine.memory_destroy(memory), invalid);
+        }
+        assert_eq!(engine.memory_info().free, free);
     });
 }
 

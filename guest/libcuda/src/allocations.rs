@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
+use smallvec::SmallVec;
 use vgpu_cuda_wire::CUresult;
 use vgpu_transport::Region;
 
@@ -18,16 +19,30 @@ pub(crate) struct Device {
     pub(crate) context: usize,
     /// The pool that it comes from, or 0.
     pub(crate) pool: usize,
-    /// Whether it is a variable of a module, which it ends with.
-    pub(crate) variable: bool,
+    pub(crate) kind: Kind,
 }
 
-/// A piece of pinned memory.
+/// What a piece of device memory ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A call that frees it.
+    Allocation,
+    /// Its module.
+    Variable,
+    /// The end of its mapping. What follows it may be one with it.
+    Mapping,
+}
+
+/// Ranges, each as its offset in a larger one and its length.
+pub(crate) type Pieces = SmallVec<[(usize, usize); 1]>;
+
+/// A piece of pinned memory: the library's own, or the program's that it registered.
 #[derive(Debug)]
 struct Pinned<M> {
     size: usize,
     context: usize,
-    region: Region<M>,
+    flags: u32,
+    region: Option<Region<M>>,
 }
 
 /// Allocations by address.
@@ -57,7 +72,9 @@ impl<M> Allocations<M> {
     pub(crate) fn remove(&self, address: u64) -> Result<Device, CUresult> {
         let mut device = lock(&self.device);
         match device.get(&address) {
-            Some(allocation) if !allocation.variable => device.remove(&address).ok_or(INVALID),
+            Some(allocation) if allocation.kind == Kind::Allocation => {
+                device.remove(&address).ok_or(INVALID)
+            }
             _ => Err(INVALID),
         }
     }
@@ -70,7 +87,7 @@ impl<M> Allocations<M> {
                 size,
                 context: module.context,
                 pool: 0,
-                variable: true,
+                kind: Kind::Variable,
             };
             (address, variable)
         }));
@@ -88,8 +105,8 @@ impl<M> Allocations<M> {
     pub(crate) fn remove_of(&self, context: usize) -> BTreeMap<u64, Device> {
         let mut device = lock(&self.device);
         let all = std::mem::take(&mut *device).into_iter();
-        let (taken, left) =
-            all.partition(|(_, device)| device.context == context && !device.variable);
+        let (taken, left) = all
+            .partition(|(_, device)| device.context == context && device.kind == Kind::Allocation);
         *device = left;
         taken
     }
@@ -110,47 +127,113 @@ impl<M> Allocations<M> {
         Ok((start, allocation))
     }
 
-    /// Checks that a range is in one allocation. An empty one may be at its end.
+    /// Checks that a range is in one allocation, or in mappings that follow each other. An empty
+    /// one may be at an end.
     pub(crate) fn check(&self, address: u64, size: usize) -> Result<(), CUresult> {
-        let (start, allocation) = self.before(address)?;
-        let end = (address - start).checked_add(size as u64);
-        match end.is_some_and(|end| end <= allocation.size) {
-            true => Ok(()),
-            false => Err(INVALID),
+        self.pieces(address, size).map(|_| ())
+    }
+
+    /// The parts of a range by what they lie in: one, but for mappings that follow each other.
+    pub(crate) fn pieces(&self, address: u64, size: usize) -> Result<Pieces, CUresult> {
+        let (mut start, mut allocation) = self.before(address)?;
+        let mut pieces = Pieces::new();
+        let mut done = 0;
+        loop {
+            let at = address.checked_add(done as u64).ok_or(INVALID)?;
+            let room = allocation.size.checked_sub(at - start).ok_or(INVALID)?;
+            let room = usize::try_from(room).unwrap_or(usize::MAX);
+            let length = (size - done).min(room);
+            pieces.push((done, length));
+            done += length;
+            if done == size {
+                return Ok(pieces);
+            }
+            let end = start.checked_add(allocation.size).ok_or(INVALID)?;
+            let next = lock(&self.device).get(&end).copied();
+            let next = next.filter(|next| [next.kind, allocation.kind] == [Kind::Mapping; 2]);
+            (start, allocation) = (end, next.ok_or(INVALID)?);
         }
     }
 
-    pub(crate) fn pin(&self, address: usize, size: usize, context: usize, region: Region<M>) {
-        let pinned = Pinned {
+    /// Takes a mapping off.
+    pub(crate) fn remove_mapping(&self, address: u64) {
+        lock(&self.device).remove(&address);
+    }
+
+    /// Adds pinned memory that a region is, or that the program has itself.
+    ///
+    /// # Errors
+    /// Some of it is pinned already.
+    pub(crate) fn pin(
+        &self,
+        address: usize,
+        size: usize,
+        context: usize,
+        flags: u32,
+        region: Option<Region<M>>,
+    ) -> Result<(), CUresult> {
+        let new = Pinned {
             size,
             context,
+            flags,
             region,
         };
-        lock(&self.pinned).insert(address, pinned);
+        let end = address.checked_add(size).ok_or(INVALID)?;
+        let mut pinned = lock(&self.pinned);
+        let before = pinned.range(..end).next_back();
+        if before.is_some_and(|(start, other)| start + other.size > address) {
+            return Err(CUresult::CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+        }
+        pinned.insert(address, new);
+        Ok(())
     }
 
+    /// Takes off pinned memory that a region is.
     pub(crate) fn unpin(&self, address: usize) -> Result<Region<M>, CUresult> {
-        let removed = lock(&self.pinned).remove(&address);
-        removed.map(|pinned| pinned.region).ok_or(INVALID)
+        let mut pinned = lock(&self.pinned);
+        let own = pinned.get(&address).is_some_and(|own| own.region.is_some());
+        let removed = own.then(|| pinned.remove(&address)).flatten();
+        removed.and_then(|pinned| pinned.region).ok_or(INVALID)
     }
 
-    /// Takes off all pinned memory of a context.
+    /// Takes off memory that the program registered.
+    pub(crate) fn unregister(&self, address: usize) -> Result<(), CUresult> {
+        let mut pinned = lock(&self.pinned);
+        let found = pinned.get(&address);
+        match found.is_some_and(|found| found.region.is_none()) {
+            true => {
+                pinned.remove(&address);
+                Ok(())
+            }
+            false => Err(CUresult::CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED),
+        }
+    }
+
+    /// Takes off all pinned memory of a context; gives the regions among it.
     pub(crate) fn unpin_of(&self, context: usize) -> Vec<Region<M>> {
         let mut pinned = lock(&self.pinned);
         let all = std::mem::take(&mut *pinned).into_iter();
         let (taken, left) = all.partition(|(_, pinned)| pinned.context == context);
         *pinned = left;
         let taken: BTreeMap<_, _> = taken;
-        taken.into_values().map(|pinned| pinned.region).collect()
+        let taken = taken.into_values();
+        taken.filter_map(|pinned| pinned.region).collect()
     }
 
-    /// The region and the offset where a range of host memory lies, if it is
-    /// pinned.
+    /// Start, size and flags of the pinned memory that an address lies in.
+    pub(crate) fn pinned_at(&self, address: usize) -> Option<(usize, usize, u32)> {
+        let all = lock(&self.pinned);
+        let (&start, pinned) = all.range(..=address).next_back()?;
+        (address - start < pinned.size).then_some((start, pinned.size, pinned.flags))
+    }
+
+    /// The region and the offset where a range of host memory lies, if it is in one.
     pub(crate) fn pinned(&self, address: usize, size: usize) -> Option<(u32, u64)> {
         let all = lock(&self.pinned);
         let (start, pinned) = all.range(..=address).next_back()?;
         let offset = address - start;
         let inside = offset.checked_add(size)? <= pinned.size && offset < pinned.size;
-        inside.then_some((pinned.region.id, offset as u64))
+        let region = pinned.region.as_ref().filter(|_| inside)?;
+        Some((region.id, offset as u64))
     }
 }

@@ -20,6 +20,9 @@ use crate::trace;
 
 /// Addresses for device memory: more than any device has.
 const ADDRESSES: usize = 1 << 40;
+/// What the lower half of them is for is the engine's affair; the upper half is this library's, for
+/// what it maps.
+const HALF: u64 = ADDRESSES as u64 / 2;
 /// Bytes that travel in a record rather than in the arena.
 const IN_RECORD: usize = 60 << 10;
 
@@ -38,6 +41,8 @@ pub(crate) struct Connection {
     slots: AtomicU64,
     pieces: Mutex<Vec<Piece>>,
     hello: Hello,
+    /// The first address that is kept free for device memory.
+    base: u64,
 }
 
 /// The state of a piece of the arena.
@@ -69,9 +74,10 @@ impl Connection {
             slots: AtomicU64::new(u64::MAX),
             pieces: Mutex::new(vec![Piece::Free; pieces]),
             hello: Hello::unknown(),
+            base: reserve(ADDRESSES)?,
             transport,
         };
-        let base = reserve(ADDRESSES)?;
+        let base = connection.base;
         let length = connection
             .client()
             .hello(0, ARENA_PIECE as u64, base, ADDRESSES as u64)?;
@@ -90,6 +96,13 @@ impl Connection {
         connection.hello = Hello::read_from_bytes(&bytes).map_err(|_| unknown)?;
         trace::device(&connection.hello.name);
         Ok(connection)
+    }
+
+    /// The addresses that are kept free for device memory, from the first to the one behind the
+    /// last: where the engine allocates, and where this library maps.
+    pub(crate) const fn addresses(&self) -> [(u64, u64); 2] {
+        let middle = self.base + HALF;
+        [(self.base, middle), (middle, middle + HALF)]
     }
 
     /// What the device is.
@@ -124,6 +137,21 @@ impl Connection {
             None => Ok(()),
             Some((status, _)) => Err(CUresult(status.cast_unsigned())),
         }
+    }
+
+    /// Waits until the worker has reached a point where it waits for this process.
+    ///
+    /// # Errors
+    /// The session's fault.
+    pub(crate) fn reach(&self, point: u64) -> Done {
+        let reached = self.answers.reach(point, &self.transport, SpinFor::GUEST);
+        reached.map_err(|lost| self.lost(lost))?;
+        self.fault()
+    }
+
+    /// Lets the worker go on from a point.
+    pub(crate) fn release(&self, point: u64) {
+        self.answers.release(point, &self.transport);
     }
 
     fn lost(&self, _: Lost) -> CUresult {

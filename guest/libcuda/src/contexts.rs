@@ -2,6 +2,7 @@
 //! one device; its primary context and those that programs make share it.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::ffi::c_void;
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -23,6 +24,8 @@ pub(crate) const LIMITS: usize = 3;
 pub(crate) struct Context {
     pub(crate) flags: u32,
     pub(crate) limits: [usize; LIMITS],
+    /// Hints: how a multiprocessor's memory is divided, and how wide its banks are.
+    pub(crate) hints: [u32; 2],
 }
 
 impl Context {
@@ -30,6 +33,7 @@ impl Context {
         Self {
             flags,
             limits: [1 << 10, 1 << 20, 8 << 20],
+            hints: [0; 2],
         }
     }
 }
@@ -64,6 +68,8 @@ pub(crate) struct Contexts {
     primary: Mutex<Primary>,
     pub(crate) streams: Table<Stream>,
     pub(crate) events: Table<Event>,
+    /// Advice about streams, by the stream and the attribute's number.
+    advice: Mutex<BTreeMap<(usize, u32), [u64; 8]>>,
 }
 
 /// What a thread has. A program may call until the thread's very end, from
@@ -167,6 +173,29 @@ impl Contexts {
     pub(crate) fn stream(&self, stream: CUstream) -> Result<u64, CUresult> {
         THREAD.with(|thread| self.streams.check_recent(&thread.stream, stream))?;
         Ok(stream.addr() as u64)
+    }
+
+    /// Advice about a stream; 0 where there was none.
+    pub(crate) fn attribute(&self, stream: CUstream, attribute: u32) -> [u64; 8] {
+        let advice = lock(&self.advice);
+        let found = advice.get(&(stream.addr(), attribute));
+        found.copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_attribute(&self, stream: CUstream, attribute: u32, value: [u64; 8]) {
+        lock(&self.advice).insert((stream.addr(), attribute), value);
+    }
+
+    pub(crate) fn copy_attributes(&self, to: CUstream, from: CUstream) {
+        let mut advice = lock(&self.advice);
+        let found = advice.range((from.addr(), 0)..=(from.addr(), u32::MAX));
+        let found = found.map(|((_, attribute), value)| ((to.addr(), *attribute), *value));
+        let found: Vec<_> = found.collect();
+        advice.extend(found);
+    }
+
+    pub(crate) fn forget_attributes(&self, stream: CUstream) {
+        lock(&self.advice).retain(|(of, _), _| *of != stream.addr());
     }
 
     /// What a context is.

@@ -1,133 +1,304 @@
-//! Graphs, as this process knows them. They are nothing to the worker: what they
-//! do is sent node by node.
+//! Graphs, as this process knows them. They are nothing to the worker: what they do is sent node
+//! by node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ptr;
 use std::sync::{Arc, Mutex};
 
-use vgpu_cuda_wire::{CUDA_MEMCPY3D, CUresult, CopySide};
+use vgpu_cuda_wire::{CUgraph, CUgraphNode, CUresult};
 
 use crate::Done;
-use crate::allocations::Allocations;
-use crate::connection::Connection;
-use crate::handles::Table;
-use crate::launch::Launch;
+use crate::handles::{Table, mint};
+use crate::lock::lock;
+use crate::objects::Objects;
+use crate::session::Session;
+use crate::work::Work;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
-/// What a node does.
+/// A node, and those that it comes after.
 #[derive(Clone, Debug)]
-pub(crate) enum Node {
-    /// A launch, and its block of parameters.
-    Kernel(Launch, Vec<u8>),
-    Copy(Copy),
+pub(crate) struct Node {
+    pub(crate) work: Work,
+    pub(crate) after: BTreeSet<usize>,
 }
 
-/// A graph's nodes, by their handles. Who depends on others was added after
-/// them, so the order of handles is one to launch in.
-pub(crate) type Graph = Arc<Mutex<BTreeMap<usize, Node>>>;
+/// A graph's nodes, by their handles.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Graph {
+    pub(crate) nodes: BTreeMap<usize, Node>,
+    /// Of a clone: its nodes, by those of the graph that it is a clone of.
+    pub(crate) clones: BTreeMap<usize, usize>,
+    /// The program's objects that it keeps, with how often.
+    pub(crate) objects: BTreeMap<usize, u32>,
+    /// Whether it is a node of another graph, with which it ends.
+    pub(crate) child: bool,
+}
+
+pub(crate) type Shared<T> = Arc<Mutex<T>>;
+
+/// A node of a graph that can be launched.
+#[derive(Clone, Debug)]
+pub(crate) struct Step {
+    pub(crate) node: usize,
+    pub(crate) work: Work,
+    pub(crate) enabled: bool,
+}
+
+/// A graph that can be launched: its nodes, and its children's, in an order to launch them in.
+#[derive(Clone, Debug)]
+pub(crate) struct Executable {
+    pub(crate) steps: Vec<Step>,
+    /// What kind each node is of, and which of the nodes before it comes before it.
+    pub(crate) shape: Vec<(u32, Vec<usize>)>,
+    pub(crate) flags: u64,
+    pub(crate) objects: BTreeMap<usize, u32>,
+}
 
 /// All graphs.
 #[derive(Debug, Default)]
 pub(crate) struct Graphs {
-    pub(crate) graphs: Table<Graph>,
-    pub(crate) executables: Table<Graph>,
+    pub(crate) graphs: Table<Shared<Graph>>,
+    pub(crate) executables: Table<Shared<Executable>>,
+    pub(crate) objects: Objects,
+    /// The graph of each node.
+    owners: Mutex<BTreeMap<usize, usize>>,
 }
 
-impl Node {
-    pub(crate) fn send(&self, connection: &Connection, stream: u64) -> Done {
-        match self {
-            Self::Kernel(launch, parameters) => launch.send(connection, stream, parameters),
-            Self::Copy(copy) => copy.send(connection, stream),
+impl Graph {
+    /// Nodes, and all that come before them.
+    pub(crate) fn with_ancestors(&self, of: &[usize]) -> BTreeSet<usize> {
+        let mut found = BTreeSet::new();
+        let mut open = of.to_vec();
+        while let Some(node) = open.pop() {
+            if found.insert(node)
+                && let Some(node) = self.nodes.get(&node)
+            {
+                open.extend(&node.after);
+            }
         }
+        found
+    }
+
+    /// The nodes in an order in which each comes after those that it depends on, and else as they
+    /// were added.
+    ///
+    /// # Errors
+    /// There is none, as some depend on each other.
+    pub(crate) fn order(&self) -> Result<Vec<usize>, CUresult> {
+        let mut open: BTreeMap<usize, usize> = self
+            .nodes
+            .iter()
+            .map(|(handle, node)| (*handle, node.after.len()))
+            .collect();
+        let mut behind: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for (handle, node) in &self.nodes {
+            for before in &node.after {
+                behind.entry(*before).or_default().push(*handle);
+            }
+        }
+        let free = open.iter().filter(|(_, count)| **count == 0);
+        let mut ready: BTreeSet<_> = free.map(|(handle, _)| *handle).collect();
+        let mut order = Vec::with_capacity(open.len());
+        while let Some(node) = ready.pop_first() {
+            order.push(node);
+            for next in behind.get(&node).into_iter().flatten() {
+                if let Some(count) = open.get_mut(next) {
+                    *count -= 1;
+                    if *count == 0 {
+                        ready.insert(*next);
+                    }
+                }
+            }
+        }
+        match order.len() == self.nodes.len() {
+            true => Ok(order),
+            false => Err(INVALID),
+        }
+    }
+
+    /// All edges: from, to.
+    pub(crate) fn edges(&self) -> Vec<(usize, usize)> {
+        let edges = self.nodes.iter().flat_map(|(to, node)| {
+            let from = node.after.iter();
+            from.map(move |from| (*from, *to))
+        });
+        edges.collect()
     }
 }
 
-/// One side of a copy: where it begins, and what is between rows and slices, in
-/// bytes.
-#[derive(Clone, Copy, Debug)]
-struct Side {
-    start: u64,
-    row: u64,
-    slice: u64,
-}
+impl Graphs {
+    pub(crate) fn get(&self, graph: CUgraph) -> Result<Shared<Graph>, CUresult> {
+        self.graphs.get(graph).map_err(|_| INVALID)
+    }
 
-/// A copy of rows within device memory.
-#[derive(Clone, Debug)]
-pub(crate) struct Copy {
-    to: Side,
-    from: Side,
-    width: u64,
-    rows: u64,
-    slices: u64,
-}
+    /// A graph as it is now.
+    pub(crate) fn now(&self, graph: CUgraph) -> Result<Graph, CUresult> {
+        let graph = self.get(graph)?;
+        let now = lock(&graph).clone();
+        Ok(now)
+    }
 
-impl Copy {
-    /// Checks a copy: both sides are in one allocation each.
-    pub(crate) fn new<M>(
-        allocations: &Allocations<M>,
-        copy: &CUDA_MEMCPY3D,
-    ) -> Result<Self, CUresult> {
-        let [width, rows, slices] = [copy.width, copy.height, copy.depth].map(|size| size as u64);
-        let side = |side: &CopySide| {
-            // CU_MEMORYTYPE_DEVICE and _UNIFIED; then there are _HOST and _ARRAY.
-            match side.kind {
-                2 | 4 => {}
-                1 | 3 => {
-                    return Err(crate::unsupported(
-                        "a graph's copy of host memory or an array",
-                    ));
-                }
-                _ => return Err(INVALID),
-            }
-            // What is not said is as little as there can be.
-            let least = |said: usize, least| if said == 0 { least } else { said as u64 };
-            let row = least(side.pitch, width);
-            let slice = row.checked_mul(least(side.height, rows)).ok_or(INVALID)?;
-            if width == 0 || row < width || slice < row.checked_mul(rows).ok_or(INVALID)? {
-                return Err(INVALID);
-            }
-            let offset = |count: u64, size: u64| count.checked_mul(size).ok_or(INVALID);
-            let places = [
-                offset(side.z as u64, slice)?,
-                offset(side.y as u64, row)?,
-                side.x as u64,
-            ];
-            let sum = |start: u64, more: u64| start.checked_add(more);
-            let start = places
-                .into_iter()
-                .try_fold(side.device, sum)
-                .ok_or(INVALID)?;
-            let last = [offset(slices - 1, slice)?, offset(rows - 1, row)?, width];
-            let length = last.into_iter().try_fold(0, sum).ok_or(INVALID)?;
-            let length = usize::try_from(length).map_err(|_| INVALID)?;
-            allocations.check(start, length)?;
-            Ok(Side { start, row, slice })
-        };
-        if rows == 0 || slices == 0 || rows.checked_mul(slices).is_none() {
+    /// Adds a node that comes after others of its graph.
+    pub(crate) fn add(
+        &self,
+        owner: CUgraph,
+        after: &[usize],
+        work: Work,
+    ) -> Result<usize, CUresult> {
+        let graph = self.get(owner)?;
+        let after: BTreeSet<_> = after.iter().copied().collect();
+        let mut graph = lock(&graph);
+        if !after.iter().all(|node| graph.nodes.contains_key(node)) {
             return Err(INVALID);
         }
-        Ok(Self {
-            to: side(&copy.destination)?,
-            from: side(&copy.source)?,
-            width,
-            rows,
-            slices,
+        let handle = mint().addr();
+        graph.nodes.insert(handle, Node { work, after });
+        lock(&self.owners).insert(handle, owner.addr());
+        Ok(handle)
+    }
+
+    /// The graph that a node is in, and its handle.
+    pub(crate) fn owner(&self, node: CUgraphNode) -> Result<(CUgraph, Shared<Graph>), CUresult> {
+        let owner = lock(&self.owners).get(&node.addr()).copied();
+        let owner = ptr::without_provenance_mut(owner.ok_or(INVALID)?);
+        Ok((owner, self.get(owner)?))
+    }
+
+    /// What a node does.
+    pub(crate) fn work(&self, node: CUgraphNode) -> Result<Work, CUresult> {
+        let (_, graph) = self.owner(node)?;
+        let graph = lock(&graph);
+        let node = graph.nodes.get(&node.addr()).ok_or(INVALID)?;
+        Ok(node.work.clone())
+    }
+
+    /// Gives a node other parameters, of the same kind.
+    pub(crate) fn set(&self, node: CUgraphNode, to: Work) -> Done {
+        let (_, graph) = self.owner(node)?;
+        let mut graph = lock(&graph);
+        let node = graph.nodes.get_mut(&node.addr()).ok_or(INVALID)?;
+        replace(&mut node.work, to)
+    }
+
+    /// Takes a node off its graph, and what depended on it.
+    pub(crate) fn remove(&self, session: &Session, node: CUgraphNode) -> Done {
+        let (_, graph) = self.owner(node)?;
+        let removed = {
+            let mut graph = lock(&graph);
+            let removed = graph.nodes.remove(&node.addr()).ok_or(INVALID)?;
+            for other in graph.nodes.values_mut() {
+                other.after.remove(&node.addr());
+            }
+            removed
+        };
+        lock(&self.owners).remove(&node.addr());
+        match removed.work {
+            Work::Graph(child) => self.end(session, ptr::without_provenance_mut(child)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends a graph that the program has.
+    pub(crate) fn destroy(&self, session: &Session, graph: CUgraph) -> Done {
+        if self.now(graph)?.child {
+            return Err(INVALID);
+        }
+        self.end(session, graph)
+    }
+
+    fn end(&self, session: &Session, graph: CUgraph) -> Done {
+        let removed = self.graphs.remove(graph).map_err(|_| INVALID)?;
+        let removed = lock(&removed).clone();
+        {
+            let mut owners = lock(&self.owners);
+            for node in removed.nodes.keys() {
+                owners.remove(node);
+            }
+        }
+        for node in removed.nodes.values() {
+            if let Work::Graph(child) = node.work {
+                self.end(session, ptr::without_provenance_mut(child))?;
+            }
+        }
+        self.objects.release_all(session, &removed.objects)
+    }
+
+    /// A graph of the same nodes, with handles of their own.
+    pub(crate) fn copy(&self, graph: &Graph, child: bool) -> Result<CUgraph, CUresult> {
+        let mut copy = Graph {
+            child,
+            ..Graph::default()
+        };
+        let order = graph.order()?;
+        let handles: BTreeMap<_, _> = order.iter().map(|node| (*node, mint().addr())).collect();
+        for (old, new) in &handles {
+            let node = graph.nodes.get(old).ok_or(INVALID)?;
+            let work = match node.work {
+                Work::Graph(inner) => {
+                    let inner = self.now(ptr::without_provenance_mut(inner))?;
+                    Work::Graph(self.copy(&inner, true)?.addr())
+                }
+                ref other => other.clone(),
+            };
+            let after = node.after.iter().filter_map(|node| handles.get(node));
+            let after = after.copied().collect();
+            copy.nodes.insert(*new, Node { work, after });
+        }
+        copy.clones.clone_from(&handles);
+        let handle = self.graphs.add(Arc::new(Mutex::new(copy)));
+        let mut owners = lock(&self.owners);
+        owners.extend(handles.values().map(|node| (*node, handle.addr())));
+        drop(owners);
+        Ok(handle)
+    }
+
+    /// Makes a graph ready to be launched.
+    pub(crate) fn make(&self, graph: CUgraph, flags: u64) -> Result<Executable, CUresult> {
+        let graph = self.now(graph)?;
+        let (mut steps, mut shape) = (Vec::new(), Vec::new());
+        self.flatten(&graph, &mut steps, &mut shape)?;
+        Ok(Executable {
+            steps,
+            shape,
+            flags,
+            objects: graph.objects,
         })
     }
 
-    fn send(&self, connection: &Connection, stream: u64) -> Done {
-        let packed = |side: &Side| side.row == self.width && side.slice == self.width * self.rows;
-        let client = connection.client();
-        if packed(&self.to) && packed(&self.from) {
-            let size = self.width * self.rows * self.slices;
-            return client.copy(self.to.start, self.from.start, size, stream);
-        }
-        for slice in 0..self.slices {
-            for row in 0..self.rows {
-                let place = |side: &Side| side.start + slice * side.slice + row * side.row;
-                client.copy(place(&self.to), place(&self.from), self.width, stream)?;
+    fn flatten(
+        &self,
+        graph: &Graph,
+        steps: &mut Vec<Step>,
+        shape: &mut Vec<(u32, Vec<usize>)>,
+    ) -> Done {
+        let order = graph.order()?;
+        let places: BTreeMap<_, _> = order.iter().zip(0..).collect();
+        for handle in &order {
+            let node = graph.nodes.get(handle).ok_or(INVALID)?;
+            let before = node.after.iter().filter_map(|node| places.get(node));
+            shape.push((node.work.kind(), before.copied().collect()));
+            steps.push(Step {
+                node: *handle,
+                work: node.work.clone(),
+                enabled: true,
+            });
+            if let Work::Graph(child) = node.work {
+                let child = self.now(ptr::without_provenance_mut(child))?;
+                self.flatten(&child, steps, shape)?;
             }
         }
         Ok(())
+    }
+}
+
+/// Puts work in the place of other work of the same kind.
+pub(crate) fn replace(place: &mut Work, by: Work) -> Done {
+    match place.kind() == by.kind() {
+        true => {
+            *place = by;
+            Ok(())
+        }
+        false => Err(INVALID),
     }
 }

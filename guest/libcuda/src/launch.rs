@@ -67,6 +67,18 @@ impl Launch {
         Ok((launch, parameters))
     }
 
+    pub(crate) const fn grid(&self) -> [u32; 3] {
+        self.grid
+    }
+
+    pub(crate) const fn block(&self) -> [u32; 3] {
+        self.block
+    }
+
+    pub(crate) const fn shared(&self) -> u32 {
+        self.shared
+    }
+
     #[inline(always)]
     pub(crate) fn send(&self, connection: &Connection, stream: u64, parameters: &[u8]) -> Done {
         let ([grid_x, grid_y, grid_z], [block_x, block_y, block_z]) = (self.grid, self.block);

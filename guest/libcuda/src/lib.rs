@@ -5,7 +5,9 @@
 //! unsafe code is there and in `pointers`.
 
 mod allocations;
+mod callbacks;
 mod calls;
+mod captures;
 mod connection;
 mod contexts;
 mod exports;
@@ -13,11 +15,15 @@ mod graphs;
 mod handles;
 mod launch;
 mod lock;
+mod mappings;
 mod modules;
+mod objects;
 mod pointers;
 mod pools;
 mod session;
 mod trace;
+mod transfers;
+mod work;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

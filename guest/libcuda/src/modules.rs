@@ -2,7 +2,7 @@
 //! nothing to the worker: a launch says which of a module's it is.
 
 use std::collections::BTreeMap;
-use std::ffi::c_void;
+use std::ffi::{CString, c_void};
 use std::ptr;
 use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, OnceLock};
@@ -31,6 +31,8 @@ pub(crate) struct Function {
     pub(crate) module: u64,
     pub(crate) index: u32,
     pub(crate) about: FunctionDescription,
+    /// Its name, for the program.
+    pub(crate) name: CString,
     /// Dynamic shared memory that a launch may add, in bytes.
     pub(crate) shared_limit: AtomicI32,
 }
@@ -103,6 +105,7 @@ impl Modules {
             .map(|(about, index)| {
                 let name = about.name.clone();
                 let function = Function {
+                    name: CString::new(name.as_bytes()).unwrap_or_default(),
                     module: number,
                     index,
                     shared_limit: AtomicI32::new(shared_limit(&about)),

@@ -9,12 +9,16 @@ use vgpu_window::Window;
 
 use crate::Done;
 use crate::allocations::Allocations;
+use crate::callbacks::Callbacks;
+use crate::captures::Captures;
 use crate::connection::Connection;
 use crate::contexts::Contexts;
 use crate::graphs::Graphs;
+use crate::mappings::Mappings;
 use crate::modules::{Module, Modules};
-use crate::pointers::ForkMark;
+use crate::pointers::{ForkMark, Host};
 use crate::pools::Pools;
+use crate::transfers::Place;
 
 static SESSION_OF_PROCESS: OnceLock<Result<Session, CUresult>> = OnceLock::new();
 static MARK: ForkMark = ForkMark::new();
@@ -28,6 +32,9 @@ pub(crate) struct Session {
     pub(crate) modules: Modules,
     pub(crate) graphs: Graphs,
     pub(crate) pools: Pools,
+    pub(crate) mappings: Mappings,
+    pub(crate) captures: Captures,
+    pub(crate) callbacks: Callbacks,
 }
 
 /// Opens the process's session, where it has none.
@@ -60,7 +67,11 @@ impl Session {
     fn open() -> Result<Self, CUresult> {
         let connection = Connection::open()?;
         MARK.set()?;
+        let [_, (first, last)] = connection.addresses();
         Ok(Self {
+            mappings: Mappings::new(first, last),
+            captures: Captures::default(),
+            callbacks: Callbacks::default(),
             connection,
             allocations: Allocations::default(),
             contexts: Contexts::default(),
@@ -68,6 +79,18 @@ impl Session {
             graphs: Graphs::default(),
             pools: Pools::default(),
         })
+    }
+
+    /// What an address is that may be the device's or the program's.
+    pub(crate) fn place(&self, address: u64) -> Place {
+        let reserved = self.connection.addresses();
+        let known = reserved
+            .iter()
+            .any(|(first, last)| (first..last).contains(&&address));
+        match known || self.allocations.find(address).is_ok() {
+            true => Place::Device(address),
+            false => Place::Host(Host::unified(address)),
+        }
     }
 
     /// Unloads a module that was taken off.

@@ -19,6 +19,8 @@ const SMALL: Layout = Layout {
     parked: 3 * LINE,
     waiters: 4 * LINE,
     fault: 5 * LINE,
+    held: 6 * LINE,
+    released: 7 * LINE,
     replies: 0x800,
     slots: 64,
     arena: 0x3800,

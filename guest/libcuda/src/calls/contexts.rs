@@ -1,11 +1,17 @@
 //! Contexts. They live here: to the worker, all are one.
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{c_int, c_uint, c_ulonglong};
 
-use vgpu_cuda_wire::{CUcontext, CUctxCreateParams, CUdevice, CUlimit, CUresult};
+use vgpu_cuda_wire::{
+    CUcontext, CUctxCreateParams, CUdevice, CUevent, CUexecAffinityParam, CUexecAffinityType,
+    CUfunc_cache, CUlimit, CUresult, CUsharedconfig,
+};
 
-use super::current::in_context;
+use super::current::{in_context, not_in_callback};
 use super::devices::{check_flags, on};
+use super::events::cuEventRecord;
+use super::functions::{check_banks, check_cache};
+use super::streams::cuStreamWaitEvent;
 use crate::Done;
 use crate::contexts::{LIMITS, current, pop, push};
 use crate::session::session;
@@ -32,6 +38,114 @@ pub(crate) fn cuCtxCreate_v4(
     }
 }
 
+/// A context of all multiprocessors: there are none of fewer.
+pub(crate) fn cuCtxCreate_v3(
+    context: &mut CUcontext,
+    parameters: &[CUexecAffinityParam],
+    _count: c_int,
+    flags: c_uint,
+    device: CUdevice,
+) -> Done {
+    match parameters.is_empty() {
+        true => cuCtxCreate_v2(context, flags, device),
+        false => Err(CUresult::CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY),
+    }
+}
+
+/// The context's handle is its number.
+pub(crate) fn cuCtxGetId(context: CUcontext, id: &mut c_ulonglong) -> Done {
+    let session = session()?;
+    let context = match context.is_null() {
+        true => current(),
+        false => context,
+    };
+    session.contexts.check(context)?;
+    *id = context.addr() as u64;
+    Ok(())
+}
+
+pub(crate) fn cuCtxSetFlags(flags: c_uint) -> Done {
+    let session = in_context()?;
+    check_flags(flags)?;
+    let set = |context: &mut crate::contexts::Context| context.flags = flags;
+    session.contexts.update(current(), set)
+}
+
+/// Kept and given back, as [`cuCtxSetLimit`].
+fn set_hint(which: usize, value: u32) -> Done {
+    let session = in_context()?;
+    let set = |context: &mut crate::contexts::Context| context.hints[which] = value;
+    session.contexts.update(current(), set)
+}
+
+pub(crate) fn cuCtxGetCacheConfig(config: &mut CUfunc_cache) -> Done {
+    *config = session()?.contexts.get(current())?.hints[0];
+    Ok(())
+}
+
+pub(crate) fn cuCtxSetCacheConfig(config: CUfunc_cache) -> Done {
+    in_context()?;
+    check_cache(config)?;
+    set_hint(0, config)
+}
+
+pub(crate) fn cuCtxGetSharedMemConfig(config: &mut CUsharedconfig) -> Done {
+    // Four bytes, where nothing is said.
+    let said = session()?.contexts.get(current())?.hints[1];
+    *config = said.max(1);
+    Ok(())
+}
+
+pub(crate) fn cuCtxSetSharedMemConfig(config: CUsharedconfig) -> Done {
+    in_context()?;
+    check_banks(config)?;
+    set_hint(1, config)
+}
+
+/// Nothing persists.
+pub(crate) fn cuCtxResetPersistingL2Cache() -> Done {
+    in_context().map(|_| ())
+}
+
+/// There are no contexts of fewer multiprocessors.
+pub(crate) fn cuCtxGetExecAffinity(
+    _affinity: &mut CUexecAffinityParam,
+    _kind: CUexecAffinityType,
+) -> Done {
+    in_context()?;
+    Err(CUresult::CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY)
+}
+
+/// One use more of the current context. Uses are not counted: the last one ends with it.
+pub(crate) fn cuCtxAttach(context: &mut CUcontext, flags: c_uint) -> Done {
+    in_context()?;
+    if flags != 0 {
+        return Err(INVALID);
+    }
+    *context = current();
+    Ok(())
+}
+
+pub(crate) fn cuCtxDetach(context: CUcontext) -> Done {
+    let session = in_context()?;
+    session.contexts.check(context)?;
+    match context == current() {
+        true => Ok(()),
+        false => Err(CUresult::CUDA_ERROR_INVALID_CONTEXT),
+    }
+}
+
+/// All streams are done in the order of the calls: what one records, all have.
+pub(crate) fn cuCtxRecordEvent(context: CUcontext, event: CUevent) -> Done {
+    session()?.contexts.check(context)?;
+    cuEventRecord(event, std::ptr::null_mut())
+}
+
+pub(crate) fn cuCtxWaitEvent(context: CUcontext, event: CUevent) -> Done {
+    session()?.contexts.check(context)?;
+    cuStreamWaitEvent(std::ptr::null_mut(), event, 0)
+}
+
 pub(crate) fn cuCtxDestroy_v2(context: CUcontext) -> Done {
     let session = session()?;
     session.contexts.destroy(context)?;
@@ -45,10 +159,12 @@ pub(crate) fn cuCtxGetCurrent(context: &mut CUcontext) -> Done {
 }
 
 pub(crate) fn cuCtxSetCurrent(context: CUcontext) -> Done {
+    not_in_callback()?;
     session()?.contexts.set_current(context)
 }
 
 pub(crate) fn cuCtxPushCurrent_v2(context: CUcontext) -> Done {
+    not_in_callback()?;
     session()?.contexts.check(context)?;
     push(context);
     Ok(())
@@ -79,7 +195,9 @@ pub(crate) fn cuCtxGetDevice_v2(device: &mut CUdevice, context: CUcontext) -> Do
 }
 
 pub(crate) fn cuCtxSynchronize() -> Done {
-    in_context()?.connection.client().synchronize()
+    let session = in_context()?;
+    session.captures.refuse_unsafe()?;
+    session.connection.client().synchronize()
 }
 
 pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
@@ -88,6 +206,7 @@ pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
     }
     let session = session()?;
     session.contexts.check(context)?;
+    session.captures.refuse_unsafe()?;
     session.connection.client().synchronize()
 }
 

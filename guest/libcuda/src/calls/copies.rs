@@ -4,61 +4,55 @@
 use std::ffi::{c_uchar, c_uint, c_ushort};
 use std::ptr;
 
-use vgpu_cuda_wire::{CUdeviceptr, CUresult, CUstream};
+use vgpu_cuda_wire::{CUcontext, CUdeviceptr, CUmemcpyAttributes, CUresult, CUstream};
 
-use super::current::{in_context, stream};
+use super::current::{in_context, run, stream};
 use crate::Done;
+use crate::pointers::Host;
+use crate::transfers::{Copy, Fill, Place, transfer};
+use crate::work::Work;
 
-pub(crate) fn cuMemcpyHtoD_v2(to: CUdeviceptr, from: &[u8], _size: usize) -> Done {
+/// Copies in a stream.
+#[inline]
+fn copy(to: Place, from: Place, size: usize, of: CUstream) -> Done {
     let session = in_context()?;
-    session.allocations.check(to, from.len())?;
-    session.connection.upload(to, 0, from)
+    let number = stream(session, of)?;
+    if session.captures.any() {
+        return run(session, of, || {
+            Ok(Work::Copy(Box::new(Copy::row(session, to, from, size)?)))
+        });
+    }
+    transfer(session, number, to, from, size)
 }
 
-pub(crate) fn cuMemcpyDtoH_v2(into: &mut [u8], from: CUdeviceptr, size: usize) -> Done {
-    cuMemcpyDtoHAsync_v2(into, from, size, ptr::null_mut())
+pub(crate) fn cuMemcpyHtoD_v2(to: CUdeviceptr, from: Host, size: usize) -> Done {
+    copy(Place::Device(to), Place::Host(from), size, ptr::null_mut())
+}
+
+pub(crate) fn cuMemcpyDtoH_v2(into: Host, from: CUdeviceptr, size: usize) -> Done {
+    copy(
+        Place::Host(into),
+        Place::Device(from),
+        size,
+        ptr::null_mut(),
+    )
 }
 
 pub(crate) fn cuMemcpyDtoD_v2(to: CUdeviceptr, from: CUdeviceptr, size: usize) -> Done {
     cuMemcpyDtoDAsync_v2(to, from, size, ptr::null_mut())
 }
 
-pub(crate) fn cuMemcpyHtoDAsync_v2(
-    to: CUdeviceptr,
-    from: &[u8],
-    _size: usize,
-    of: CUstream,
-) -> Done {
-    let session = in_context()?;
-    session.allocations.check(to, from.len())?;
-    let stream = stream(session, of)?;
-    let place = from.as_ptr().addr();
-    match session.allocations.pinned(place, from.len()) {
-        Some((region, offset)) => {
-            let client = session.connection.client();
-            client.write_from(to, stream, region, offset, from.len() as u64)
-        }
-        None => session.connection.upload(to, stream, from),
-    }
+pub(crate) fn cuMemcpyHtoDAsync_v2(to: CUdeviceptr, from: Host, size: usize, of: CUstream) -> Done {
+    copy(Place::Device(to), Place::Host(from), size, of)
 }
 
 pub(crate) fn cuMemcpyDtoHAsync_v2(
-    into: &mut [u8],
+    into: Host,
     from: CUdeviceptr,
-    _size: usize,
+    size: usize,
     of: CUstream,
 ) -> Done {
-    let session = in_context()?;
-    session.allocations.check(from, into.len())?;
-    let stream = stream(session, of)?;
-    let place = into.as_ptr().addr();
-    match session.allocations.pinned(place, into.len()) {
-        Some((region, offset)) => {
-            let client = session.connection.client();
-            client.read_into(from, stream, region, offset, into.len() as u64)
-        }
-        None => session.connection.download(from, stream, into),
-    }
+    copy(Place::Host(into), Place::Device(from), size, of)
 }
 
 pub(crate) fn cuMemcpyDtoDAsync_v2(
@@ -67,45 +61,131 @@ pub(crate) fn cuMemcpyDtoDAsync_v2(
     size: usize,
     of: CUstream,
 ) -> Done {
-    let session = in_context()?;
-    session.allocations.check(to, size)?;
-    session.allocations.check(from, size)?;
-    let stream = stream(session, of)?;
-    session
-        .connection
-        .client()
-        .copy(to, from, size as u64, stream)
+    copy(Place::Device(to), Place::Device(from), size, of)
 }
 
-/// Fills with units of a width in bytes.
-fn fill(to: CUdeviceptr, value: u32, width: u8, count: usize, of: CUstream) -> Done {
+pub(crate) fn cuMemcpy(to: CUdeviceptr, from: CUdeviceptr, size: usize) -> Done {
+    cuMemcpyAsync(to, from, size, ptr::null_mut())
+}
+
+/// An address alone says whether it is the device's or the program's.
+pub(crate) fn cuMemcpyAsync(to: CUdeviceptr, from: CUdeviceptr, size: usize, of: CUstream) -> Done {
     let session = in_context()?;
-    if !to.is_multiple_of(width.into()) {
+    copy(session.place(to), session.place(from), size, of)
+}
+
+pub(crate) fn cuMemcpyPeer(
+    to: CUdeviceptr,
+    to_context: CUcontext,
+    from: CUdeviceptr,
+    from_context: CUcontext,
+    size: usize,
+) -> Done {
+    cuMemcpyPeerAsync(to, to_context, from, from_context, size, ptr::null_mut())
+}
+
+/// All contexts have the same memory.
+pub(crate) fn cuMemcpyPeerAsync(
+    to: CUdeviceptr,
+    to_context: CUcontext,
+    from: CUdeviceptr,
+    from_context: CUcontext,
+    size: usize,
+    of: CUstream,
+) -> Done {
+    let session = in_context()?;
+    for context in [to_context, from_context] {
+        session.contexts.check(context)?;
+    }
+    cuMemcpyDtoDAsync_v2(to, from, size, of)
+}
+
+pub(crate) fn cuMemcpyBatchAsync(
+    to: &[CUdeviceptr],
+    from: &[CUdeviceptr],
+    sizes: &[usize],
+    count: usize,
+    attributes: *mut CUmemcpyAttributes,
+    indices: *mut usize,
+    attribute_count: usize,
+    failed: Option<&mut usize>,
+    of: CUstream,
+) -> Done {
+    let done = cuMemcpyBatchAsync_v2(
+        to,
+        from,
+        sizes,
+        count,
+        attributes,
+        indices,
+        attribute_count,
+        of,
+    );
+    if done.is_err()
+        && let Some(failed) = failed
+    {
+        // An error that is of no copy alone.
+        *failed = usize::MAX;
+    }
+    done
+}
+
+/// The copies' order is one of those that attributes may ask for. There is no batch of none, nor one
+/// in the legacy stream.
+pub(crate) fn cuMemcpyBatchAsync_v2(
+    to: &[CUdeviceptr],
+    from: &[CUdeviceptr],
+    sizes: &[usize],
+    count: usize,
+    _attributes: *mut CUmemcpyAttributes,
+    _indices: *mut usize,
+    attribute_count: usize,
+    of: CUstream,
+) -> Done {
+    in_context()?;
+    if count == 0 || attribute_count == 0 || attribute_count > count || of.addr() < 2 {
         return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
     }
-    let size = count.saturating_mul(usize::from(width));
-    session.allocations.check(to, size)?;
-    let stream = stream(session, of)?;
-    session
-        .connection
-        .client()
-        .fill(to, value, width, count as u64, stream)
+    let mut copies = to.iter().zip(from).zip(sizes);
+    copies.try_for_each(|((to, from), size)| cuMemcpyAsync(*to, *from, *size, of))
+}
+
+/// Fills rows, of one element or more.
+pub(super) fn fill(fill: Fill, of: CUstream) -> Done {
+    let session = in_context()?;
+    run(session, of, || {
+        fill.check(session)?;
+        Ok(Work::Fill(fill))
+    })
+}
+
+/// Fills with elements of a width in bytes.
+fn fill_row(to: CUdeviceptr, value: u32, element: u8, width: usize, of: CUstream) -> Done {
+    let row = Fill {
+        to,
+        pitch: 0,
+        value,
+        element,
+        width,
+        rows: 1,
+    };
+    fill(row, of)
 }
 
 pub(crate) fn cuMemsetD8_v2(to: CUdeviceptr, value: c_uchar, count: usize) -> Done {
-    fill(to, value.into(), 1, count, ptr::null_mut())
+    fill_row(to, value.into(), 1, count, ptr::null_mut())
 }
 
 pub(crate) fn cuMemsetD16_v2(to: CUdeviceptr, value: c_ushort, count: usize) -> Done {
-    fill(to, value.into(), 2, count, ptr::null_mut())
+    fill_row(to, value.into(), 2, count, ptr::null_mut())
 }
 
 pub(crate) fn cuMemsetD32_v2(to: CUdeviceptr, value: c_uint, count: usize) -> Done {
-    fill(to, value, 4, count, ptr::null_mut())
+    fill_row(to, value, 4, count, ptr::null_mut())
 }
 
 pub(crate) fn cuMemsetD8Async(to: CUdeviceptr, value: c_uchar, count: usize, of: CUstream) -> Done {
-    fill(to, value.into(), 1, count, of)
+    fill_row(to, value.into(), 1, count, of)
 }
 
 pub(crate) fn cuMemsetD16Async(
@@ -114,9 +194,9 @@ pub(crate) fn cuMemsetD16Async(
     count: usize,
     of: CUstream,
 ) -> Done {
-    fill(to, value.into(), 2, count, of)
+    fill_row(to, value.into(), 2, count, of)
 }
 
 pub(crate) fn cuMemsetD32Async(to: CUdeviceptr, value: c_uint, count: usize, of: CUstream) -> Done {
-    fill(to, value, 4, count, of)
+    fill_row(to, value, 4, count, of)
 }

@@ -2,14 +2,35 @@
 
 use vgpu_cuda_wire::{CUresult, CUstream};
 
+use crate::Done;
 use crate::session::{Session, session};
+use crate::work::Work;
 
 /// The session, for what needs a current context.
 #[inline]
 pub(super) fn in_context() -> Result<&'static Session, CUresult> {
     let session = session()?;
-    session.contexts.check_current()?;
-    Ok(session)
+    match session.contexts.check_current() {
+        Ok(()) => Ok(session),
+        Err(error) => Err(without_context(session, error)),
+    }
+}
+
+/// Why a call is refused: a callback may make none, and has no context.
+#[cold]
+fn without_context(session: &Session, error: CUresult) -> CUresult {
+    match session.callbacks.is_own_thread() {
+        true => CUresult::CUDA_ERROR_NOT_PERMITTED,
+        false => error,
+    }
+}
+
+/// Refuses a callback that would make a context its own.
+pub(super) fn not_in_callback() -> Done {
+    match session()?.callbacks.is_own_thread() {
+        true => Err(CUresult::CUDA_ERROR_NOT_PERMITTED),
+        false => Ok(()),
+    }
 }
 
 /// The number of a stream: 0 to 2 are default streams.
@@ -19,4 +40,22 @@ pub(super) fn stream(session: &Session, stream: CUstream) -> Result<u64, CUresul
         default @ 0..=2 => Ok(default as u64),
         _ => session.contexts.stream(stream),
     }
+}
+
+/// Does a stream's work, or adds it to the graph that the stream captures.
+pub(super) fn run(
+    session: &Session,
+    of: CUstream,
+    work: impl FnOnce() -> Result<Work, CUresult>,
+) -> Done {
+    let number = stream(session, of)?;
+    let mut work = Some(work);
+    let mut make = || {
+        work.take()
+            .map_or(Err(CUresult::CUDA_ERROR_UNKNOWN), |make| make())
+    };
+    if session.captures.any() && session.captures.take(session, of, &mut make)?.is_some() {
+        return Ok(());
+    }
+    make()?.send(session, number)
 }

@@ -1,11 +1,15 @@
 //! The device and its primary context. All is answered here, from what the worker
 //! said at the session's start.
 
-use std::ffi::{c_int, c_uint};
+use std::ffi::{CStr, c_int, c_uint};
 
-use vgpu_cuda_wire::{Attribute, CUcontext, CUdevice, CUdevice_attribute, CUresult, CUuuid};
+use vgpu_cuda_wire::{
+    Attribute, CUcontext, CUdevice, CUdevice_attribute, CUdevprop, CUexecAffinityType,
+    CUgraphMem_attribute, CUresult, CUuuid,
+};
 
 use crate::Done;
+use crate::pointers::Untyped;
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -137,4 +141,100 @@ pub(super) fn check_flags(flags: c_uint) -> Done {
         true => Ok(()),
         false => Err(INVALID),
     }
+}
+
+/// The device is none of a bus: it has the place that its attributes say.
+const BUS_ID: &CStr = c"0000:00:00.0";
+
+pub(crate) fn cuDeviceGetPCIBusId(id: &mut [u8], _length: c_int, device: CUdevice) -> Done {
+    on(device)?;
+    let own = BUS_ID.to_bytes_with_nul();
+    let place = id.get_mut(..own.len()).ok_or(INVALID)?;
+    place.copy_from_slice(own);
+    Ok(())
+}
+
+/// The function, and the domain of a place, need not be said.
+pub(crate) fn cuDeviceGetByPCIBusId(device: &mut CUdevice, id: &CStr) -> Done {
+    session()?;
+    let id = id.to_str().map_err(|_| INVALID)?;
+    let (place, function) = id.split_once('.').unwrap_or((id, "0"));
+    let parts = place.split(':').chain([function]);
+    let numbers = parts.map(|part| u32::from_str_radix(part, 16).map_err(|_| INVALID));
+    let numbers = numbers.collect::<Result<Vec<_>, _>>()?;
+    match numbers[..] {
+        [0, 0, 0, 0] | [0, 0, 0] => *device = 0,
+        [_, _, _, _] | [_, _, _] => return Err(CUresult::CUDA_ERROR_INVALID_DEVICE),
+        _ => return Err(INVALID),
+    }
+    Ok(())
+}
+
+pub(crate) fn cuDeviceGetProperties(properties: &mut CUdevprop, device: CUdevice) -> Done {
+    // In the order of the structure's fields; no texture is aligned to less than a byte.
+    const ATTRIBUTES: [Attribute; 13] = [
+        Attribute::MAX_THREADS_PER_BLOCK,
+        Attribute::MAX_BLOCK_DIM_X,
+        Attribute::MAX_BLOCK_DIM_Y,
+        Attribute::MAX_BLOCK_DIM_Z,
+        Attribute::MAX_GRID_DIM_X,
+        Attribute::MAX_GRID_DIM_Y,
+        Attribute::MAX_GRID_DIM_Z,
+        Attribute::MAX_SHARED_MEMORY_PER_BLOCK,
+        Attribute::TOTAL_CONSTANT_MEMORY,
+        Attribute::WARP_SIZE,
+        Attribute::MAX_PITCH,
+        Attribute::MAX_REGISTERS_PER_BLOCK,
+        Attribute::CLOCK_RATE,
+    ];
+    *properties = CUdevprop::default();
+    for (value, attribute) in properties.values.iter_mut().zip(ATTRIBUTES) {
+        cuDeviceGetAttribute(value, attribute.0, device)?;
+    }
+    Ok(())
+}
+
+/// There are no contexts of fewer multiprocessors.
+pub(crate) fn cuDeviceGetExecAffinitySupport(
+    supported: &mut c_int,
+    kind: CUexecAffinityType,
+    device: CUdevice,
+) -> Done {
+    on(device)?;
+    match kind {
+        0 => *supported = 0,
+        _ => return Err(INVALID),
+    }
+    Ok(())
+}
+
+/// Graphs allocate nothing: what is used and reserved, now and at most, is 0.
+pub(crate) fn cuDeviceGetGraphMemAttribute(
+    device: CUdevice,
+    attribute: CUgraphMem_attribute,
+    value: Untyped,
+) -> Done {
+    on(device)?;
+    match attribute {
+        0..=3 => value.put(0_u64),
+        _ => return Err(INVALID),
+    }
+    Ok(())
+}
+
+/// The highest sizes can be set to 0 alone.
+pub(crate) fn cuDeviceSetGraphMemAttribute(
+    device: CUdevice,
+    attribute: CUgraphMem_attribute,
+    value: Untyped,
+) -> Done {
+    on(device)?;
+    match attribute {
+        1 | 3 if value.take::<u64>() == 0 => Ok(()),
+        _ => Err(INVALID),
+    }
+}
+
+pub(crate) fn cuDeviceGraphMemTrim(device: CUdevice) -> Done {
+    on(device).map(|_| ())
 }

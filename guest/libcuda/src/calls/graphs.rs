@@ -1,21 +1,16 @@
-//! Graphs of kernels and copies: they live here, and a launch sends their nodes
-//! one by one, in the order in which they were added.
+//! Graphs: they live here, and what they are.
 
-use std::ffi::{c_uint, c_ulonglong};
-use std::sync::{Arc, Mutex};
+use std::collections::BTreeSet;
+use std::ffi::c_uint;
+use std::ptr;
 
-use vgpu_cuda_wire::{
-    CUDA_MEMCPY3D, CUcontext, CUgraph, CUgraphExec, CUgraphNode, CUresult, CUstream,
-};
+use vgpu_cuda_wire::{CUgraph, CUgraphEdgeData, CUgraphNode, CUresult};
 
-use super::current::{in_context, stream};
 use crate::Done;
-use crate::graphs::{Copy, Graph, Node};
-use crate::handles::mint;
-use crate::launch::Launch;
+use crate::graphs::Graph;
 use crate::lock::lock;
-use crate::pointers::{KernelNode, Room};
-use crate::session::{Session, session};
+use crate::pointers::{Edges, Handles};
+use crate::session::session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -24,159 +19,213 @@ pub(crate) fn cuGraphCreate(graph: &mut CUgraph, flags: c_uint) -> Done {
     if flags != 0 {
         return Err(INVALID);
     }
-    *graph = session.graphs.graphs.add(Graph::default());
+    *graph = session.graphs.graphs.add(std::sync::Arc::default());
     Ok(())
 }
 
 pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
-    session()?.graphs.graphs.remove(graph).map(|_| ())
+    let session = session()?;
+    session.graphs.destroy(session, graph)
 }
 
-fn kernel(session: &Session, node: &KernelNode) -> Result<Node, CUresult> {
-    let function = session.modules.functions.get(node.function)?;
-    let mut room = Room::new();
-    let (launch, parameters) = Launch::new(&session.connection, &function, node.call, &mut room)?;
-    Ok(Node::Kernel(launch, parameters.to_vec()))
-}
-
-/// Adds a node that depends on others of its graph.
-fn add(
-    session: &Session,
-    graph: CUgraph,
-    dependencies: &[CUgraphNode],
-    node: Node,
-) -> Result<CUgraphNode, CUresult> {
-    let graph = session.graphs.graphs.get(graph)?;
-    let mut nodes = lock(&graph);
-    let known = |other: &CUgraphNode| nodes.contains_key(&other.addr());
-    if !dependencies.iter().all(known) {
-        return Err(INVALID);
-    }
-    let handle = mint();
-    nodes.insert(handle.addr(), node);
-    Ok(handle)
-}
-
-/// Gives a node of an executable graph other parameters, of the same kind.
-fn set(session: &Session, executable: CUgraphExec, node: CUgraphNode, to: Node) -> Done {
-    let executable = session.graphs.executables.get(executable)?;
-    let mut nodes = lock(&executable);
-    let place = nodes.get_mut(&node.addr()).ok_or(INVALID)?;
-    if std::mem::discriminant(place) != std::mem::discriminant(&to) {
-        return Err(INVALID);
-    }
-    *place = to;
+pub(crate) fn cuGraphClone(clone: &mut CUgraph, graph: CUgraph) -> Done {
+    let graphs = &session()?.graphs;
+    let graph = graphs.now(graph)?;
+    *clone = graphs.copy(&graph, false)?;
     Ok(())
 }
 
-pub(crate) fn cuGraphAddKernelNode(
+pub(crate) fn cuGraphNodeFindInClone(
     node: &mut CUgraphNode,
-    graph: CUgraph,
-    dependencies: &[CUgraphNode],
-    _count: usize,
-    kernel: KernelNode,
+    original: CUgraphNode,
+    clone: CUgraph,
 ) -> Done {
-    let session = session()?;
-    *node = add(
-        session,
+    let clone = session()?.graphs.get(clone)?;
+    let clone = lock(&clone);
+    let found = clone.clones.get(&original.addr());
+    let found = found.filter(|found| clone.nodes.contains_key(found));
+    *node = ptr::without_provenance_mut(*found.ok_or(INVALID)?);
+    Ok(())
+}
+
+/// Tells handles where there is room for them, and else how many there are.
+fn tell(all: &[usize], into: Handles, count: &mut usize) {
+    into.fill(all.iter().copied(), *count);
+    *count = match into.is_there() {
+        true => all.len().min(*count),
+        false => all.len(),
+    };
+}
+
+fn nodes(
+    graph: CUgraph,
+    of: impl FnOnce(&Graph) -> Vec<usize>,
+    into: Handles,
+    count: &mut usize,
+) -> Done {
+    let graph = session()?.graphs.get(graph)?;
+    tell(&of(&lock(&graph)), into, count);
+    Ok(())
+}
+
+pub(crate) fn cuGraphGetNodes(graph: CUgraph, into: Handles, count: &mut usize) -> Done {
+    nodes(
         graph,
-        dependencies,
-        self::kernel(session, &kernel)?,
-    )?;
-    Ok(())
+        |graph| graph.nodes.keys().copied().collect(),
+        into,
+        count,
+    )
 }
 
-pub(crate) fn cuGraphAddKernelNode_v2(
-    node: &mut CUgraphNode,
-    graph: CUgraph,
-    dependencies: &[CUgraphNode],
-    count: usize,
-    kernel: KernelNode,
-) -> Done {
-    cuGraphAddKernelNode(node, graph, dependencies, count, kernel)
+pub(crate) fn cuGraphGetRootNodes(graph: CUgraph, into: Handles, count: &mut usize) -> Done {
+    let roots = |graph: &Graph| {
+        let all = graph.nodes.iter();
+        let roots = all.filter(|(_, node)| node.after.is_empty());
+        roots.map(|(handle, _)| *handle).collect()
+    };
+    nodes(graph, roots, into, count)
 }
 
-pub(crate) fn cuGraphAddMemcpyNode(
-    node: &mut CUgraphNode,
+pub(crate) fn cuGraphGetEdges(
     graph: CUgraph,
-    dependencies: &[CUgraphNode],
-    _count: usize,
-    copy: &CUDA_MEMCPY3D,
-    context: CUcontext,
+    from: Handles,
+    to: Handles,
+    count: &mut usize,
 ) -> Done {
-    let session = session()?;
-    session.contexts.check(context)?;
-    let copy = Node::Copy(Copy::new(&session.allocations, copy)?);
-    *node = add(session, graph, dependencies, copy)?;
-    Ok(())
-}
-
-pub(crate) fn cuGraphInstantiateWithFlags(
-    executable: &mut CUgraphExec,
-    graph: CUgraph,
-    _flags: c_ulonglong,
-) -> Done {
-    let session = session()?;
-    let graph = session.graphs.graphs.get(graph)?;
-    let nodes = lock(&graph).clone();
-    *executable = session.graphs.executables.add(Arc::new(Mutex::new(nodes)));
-    Ok(())
-}
-
-pub(crate) fn cuGraphInstantiate_v2(
-    executable: &mut CUgraphExec,
-    graph: CUgraph,
-    _error_node: Option<&mut CUgraphNode>,
-    log: &mut [u8],
-    _log_size: usize,
-) -> Done {
-    if let Some(first) = log.first_mut() {
-        *first = 0;
+    let graph = session()?.graphs.get(graph)?;
+    let edges = lock(&graph).edges();
+    if from.is_there() != to.is_there() {
+        return Err(INVALID);
     }
-    cuGraphInstantiateWithFlags(executable, graph, 0)
+    let room = *count;
+    let (starts, ends): (Vec<_>, Vec<_>) = edges.into_iter().unzip();
+    tell(&starts, from, count);
+    to.fill(ends.into_iter(), room);
+    Ok(())
 }
 
-pub(crate) fn cuGraphExecDestroy(executable: CUgraphExec) -> Done {
-    let removed = session()?.graphs.executables.remove(executable);
-    removed.map(|_| ())
-}
-
-pub(crate) fn cuGraphExecKernelNodeSetParams(
-    executable: CUgraphExec,
-    node: CUgraphNode,
-    kernel: KernelNode,
+pub(crate) fn cuGraphGetEdges_v2(
+    graph: CUgraph,
+    from: Handles,
+    to: Handles,
+    data: Edges,
+    count: &mut usize,
 ) -> Done {
-    let session = session()?;
-    set(session, executable, node, self::kernel(session, &kernel)?)
+    cuGraphGetEdges(graph, from, to, count)?;
+    if from.is_there() {
+        data.plain(*count);
+    }
+    Ok(())
 }
 
-pub(crate) fn cuGraphExecMemcpyNodeSetParams(
-    executable: CUgraphExec,
+pub(crate) fn cuGraphNodeGetDependencies(
     node: CUgraphNode,
-    copy: &CUDA_MEMCPY3D,
-    context: CUcontext,
+    into: Handles,
+    count: &mut usize,
 ) -> Done {
-    let session = session()?;
-    session.contexts.check(context)?;
-    let copy = Copy::new(&session.allocations, copy)?;
-    set(session, executable, node, Node::Copy(copy))
+    let (_, graph) = session()?.graphs.owner(node)?;
+    let graph = lock(&graph);
+    let node = graph.nodes.get(&node.addr()).ok_or(INVALID)?;
+    tell(&node.after.iter().copied().collect::<Vec<_>>(), into, count);
+    Ok(())
 }
 
-pub(crate) fn cuGraphExecKernelNodeSetParams_v2(
-    executable: CUgraphExec,
+pub(crate) fn cuGraphNodeGetDependencies_v2(
     node: CUgraphNode,
-    kernel: KernelNode,
+    into: Handles,
+    data: Edges,
+    count: &mut usize,
 ) -> Done {
-    cuGraphExecKernelNodeSetParams(executable, node, kernel)
+    cuGraphNodeGetDependencies(node, into, count)?;
+    if into.is_there() {
+        data.plain(*count);
+    }
+    Ok(())
 }
 
-pub(crate) fn cuGraphLaunch(executable: CUgraphExec, of: CUstream) -> Done {
-    let session = in_context()?;
-    let stream = stream(session, of)?;
-    let executable = session.graphs.executables.get(executable)?;
-    session.connection.fault()?;
-    let nodes = lock(&executable);
-    nodes
-        .values()
-        .try_for_each(|node| node.send(&session.connection, stream))
+pub(crate) fn cuGraphNodeGetDependentNodes(
+    node: CUgraphNode,
+    into: Handles,
+    count: &mut usize,
+) -> Done {
+    let (_, graph) = session()?.graphs.owner(node)?;
+    let edges = lock(&graph).edges();
+    let of = edges.into_iter().filter(|(from, _)| *from == node.addr());
+    tell(&of.map(|(_, to)| to).collect::<Vec<_>>(), into, count);
+    Ok(())
+}
+
+pub(crate) fn cuGraphNodeGetDependentNodes_v2(
+    node: CUgraphNode,
+    into: Handles,
+    data: Edges,
+    count: &mut usize,
+) -> Done {
+    cuGraphNodeGetDependentNodes(node, into, count)?;
+    if into.is_there() {
+        data.plain(*count);
+    }
+    Ok(())
+}
+
+/// Changes edges, all or none of them.
+fn edges(
+    graph: CUgraph,
+    from: &[CUgraphNode],
+    to: &[CUgraphNode],
+    change: impl Fn(&mut BTreeSet<usize>, usize) -> bool,
+) -> Done {
+    let graph = session()?.graphs.get(graph)?;
+    let mut graph = lock(&graph);
+    let mut changed = graph.clone();
+    for (from, to) in from.iter().zip(to) {
+        if from == to || !changed.nodes.contains_key(&from.addr()) {
+            return Err(INVALID);
+        }
+        let node = changed.nodes.get_mut(&to.addr()).ok_or(INVALID)?;
+        if !change(&mut node.after, from.addr()) {
+            return Err(INVALID);
+        }
+    }
+    *graph = changed;
+    Ok(())
+}
+
+pub(crate) fn cuGraphAddDependencies(
+    graph: CUgraph,
+    from: &[CUgraphNode],
+    to: &[CUgraphNode],
+    _count: usize,
+) -> Done {
+    edges(graph, from, to, BTreeSet::insert)
+}
+
+/// All edges are plain ones.
+pub(crate) fn cuGraphAddDependencies_v2(
+    graph: CUgraph,
+    from: &[CUgraphNode],
+    to: &[CUgraphNode],
+    _data: *const CUgraphEdgeData,
+    count: usize,
+) -> Done {
+    cuGraphAddDependencies(graph, from, to, count)
+}
+
+pub(crate) fn cuGraphRemoveDependencies(
+    graph: CUgraph,
+    from: &[CUgraphNode],
+    to: &[CUgraphNode],
+    _count: usize,
+) -> Done {
+    edges(graph, from, to, |after, from| after.remove(&from))
+}
+
+pub(crate) fn cuGraphRemoveDependencies_v2(
+    graph: CUgraph,
+    from: &[CUgraphNode],
+    to: &[CUgraphNode],
+    _data: *const CUgraphEdgeData,
+    count: usize,
+) -> Done {
+    cuGraphRemoveDependencies(graph, from, to, count)
 }

@@ -8,12 +8,13 @@ use vgpu_cuda_wire::{
     CUstream,
 };
 
-use super::current::{in_context, stream};
+use super::current::{in_context, run, stream};
 use super::devices::on;
+use super::nodes::kernel;
 use crate::Done;
 use crate::launch::Launch;
 use crate::modules::Function;
-use crate::pointers::{Arguments, KernelCall, LaunchConfig, Room};
+use crate::pointers::{Arguments, KernelCall, KernelNode, LaunchConfig, Room};
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -114,7 +115,11 @@ pub(crate) fn cuFuncGetParamInfo(
 }
 
 #[inline(always)]
-fn launch(session: &Session, function: CUfunction, call: KernelCall, stream: u64) -> Done {
+fn launch(session: &Session, function: CUfunction, call: KernelCall, of: CUstream) -> Done {
+    let stream = stream(session, of)?;
+    if session.captures.any() {
+        return captured(session, function, call, of);
+    }
     let connection = &session.connection;
     let launched = session.modules.launched(function)?;
     let mut room = Room::new();
@@ -122,6 +127,14 @@ fn launch(session: &Session, function: CUfunction, call: KernelCall, stream: u64
     let done = launch.send(connection, stream, parameters);
     launched.keep();
     done
+}
+
+/// A launch while streams capture.
+#[cold]
+fn captured(session: &Session, function: CUfunction, call: KernelCall, of: CUstream) -> Done {
+    run(session, of, || {
+        kernel(session, &KernelNode { function, call })
+    })
 }
 
 // All of it is one function with the symbol: what there is to hand over would
@@ -141,7 +154,6 @@ pub(crate) fn cuLaunchKernel(
     extra: Arguments,
 ) -> Done {
     let session = in_context()?;
-    let stream = stream(session, of)?;
     let call = KernelCall {
         grid: [grid_x, grid_y, grid_z],
         block: [block_x, block_y, block_z],
@@ -149,7 +161,7 @@ pub(crate) fn cuLaunchKernel(
         arguments: parameters,
         extra,
     };
-    launch(session, function, call, stream)
+    launch(session, function, call, of)
 }
 
 /// What an attribute of a launch asks for, where it is more than advice.
@@ -180,7 +192,6 @@ pub(crate) fn cuLaunchKernelEx(
     extra: Arguments,
 ) -> Done {
     let session = in_context()?;
-    let stream = stream(session, config.stream)?;
     config.attributes.iter().try_for_each(attribute_of_launch)?;
     let call = KernelCall {
         grid: config.grid,
@@ -189,5 +200,5 @@ pub(crate) fn cuLaunchKernelEx(
         arguments: parameters,
         extra,
     };
-    launch(session, function, call, stream)
+    launch(session, function, call, config.stream)
 }

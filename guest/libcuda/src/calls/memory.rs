@@ -1,17 +1,16 @@
-//! Device memory, pinned memory of the host, and what a pointer is.
+//! Device memory, and pinned memory of the host.
 
 use std::ffi::{c_uint, c_void};
 use std::ptr;
 
-use vgpu_cuda_wire::{CUdeviceptr, CUmemoryPool, CUpointer_attribute, CUresult};
+use vgpu_cuda_wire::{CUdeviceptr, CUmemoryPool, CUresult};
 use vgpu_ring::Memory;
 use vgpu_transport::Transport;
 
 use super::current::in_context;
 use crate::Done;
-use crate::allocations::Device;
+use crate::allocations::{Device, Kind};
 use crate::contexts::current;
-use crate::pointers::Untyped;
 use crate::session::Session;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
@@ -26,7 +25,7 @@ pub(super) fn allocate(
         size: size as u64,
         context: current().addr(),
         pool: pool.addr(),
-        variable: false,
+        kind: Kind::Allocation,
     };
     if !pool.is_null() {
         session.pools.take(pool, allocation.size)?;
@@ -40,12 +39,35 @@ pub(super) fn allocate(
 }
 
 pub(crate) fn cuMemAlloc_v2(pointer: &mut CUdeviceptr, size: usize) -> Done {
-    *pointer = allocate(in_context()?, size, ptr::null_mut())?;
+    let session = in_context()?;
+    session.captures.refuse_unsafe()?;
+    *pointer = allocate(session, size, ptr::null_mut())?;
+    Ok(())
+}
+
+/// Rows begin at multiples of what kernels load at a time, whatever an element's size.
+pub(crate) fn cuMemAllocPitch_v2(
+    pointer: &mut CUdeviceptr,
+    pitch: &mut usize,
+    width: usize,
+    height: usize,
+    element: c_uint,
+) -> Done {
+    const PITCH: usize = 512;
+    in_context()?;
+    if width == 0 || height == 0 || ![4, 8, 16].contains(&element) {
+        return Err(INVALID);
+    }
+    let row = width.checked_next_multiple_of(PITCH).ok_or(INVALID)?;
+    let size = row.checked_mul(height).ok_or(INVALID)?;
+    cuMemAlloc_v2(pointer, size)?;
+    *pitch = row;
     Ok(())
 }
 
 pub(crate) fn cuMemFree_v2(pointer: CUdeviceptr) -> Done {
     let session = in_context()?;
+    session.captures.refuse_unsafe()?;
     if pointer == 0 {
         return Ok(());
     }
@@ -69,6 +91,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     const ALL: c_uint = 7;
     let session = in_context()?;
     session.connection.fault()?;
+    session.captures.refuse_unsafe()?;
     if flags & !ALL != 0 {
         return Err(INVALID);
     }
@@ -85,10 +108,9 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     })?;
     let start = region.memory.words().as_ptr();
     *pointer = start.cast_mut().cast();
-    session
-        .allocations
-        .pin(start.expose_provenance(), size, current().addr(), region);
-    Ok(())
+    let (start, context) = (start.expose_provenance(), current().addr());
+    let allocations = &session.allocations;
+    allocations.pin(start, size, context, flags, Some(region))
 }
 
 pub(crate) fn cuMemAllocHost_v2(pointer: &mut *mut c_void, size: usize) -> Done {
@@ -102,45 +124,6 @@ pub(crate) fn cuMemFreeHost(pointer: *mut c_void) -> Done {
     let done = session.connection.client().synchronize();
     let removed = session.connection.transport().remove_region(region.id);
     done.and(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE))
-}
-
-pub(crate) fn cuPointerGetAttribute(
-    data: Untyped,
-    attribute: CUpointer_attribute,
-    pointer: CUdeviceptr,
-) -> Done {
-    const CONTEXT: u32 = 1;
-    const MEMORY_TYPE: u32 = 2;
-    const DEVICE_POINTER: u32 = 3;
-    const HOST_POINTER: u32 = 4;
-    const IS_MANAGED: u32 = 8;
-    const DEVICE_ORDINAL: u32 = 9;
-    const RANGE_START: u32 = 11;
-    const RANGE_SIZE: u32 = 12;
-    const MAPPED: u32 = 13;
-    const POOL: u32 = 17;
-    let session = in_context()?;
-    let host = usize::try_from(pointer).map_err(|_| INVALID)?;
-    let device = session.allocations.find(pointer).ok();
-    let pinned = session.allocations.pinned(host, 0).is_some();
-    if device.is_none() && !pinned {
-        return Err(INVALID);
-    }
-    match (attribute, device) {
-        (CONTEXT, Some((_, device))) => data.put(device.context),
-        (CONTEXT, None) => data.put(current()),
-        (MEMORY_TYPE, _) => data.put::<c_uint>(if device.is_some() { 2 } else { 1 }),
-        (DEVICE_POINTER, Some(_)) => data.put(pointer),
-        (HOST_POINTER, None) => data.put(pointer),
-        (IS_MANAGED, _) => data.put(0_u8),
-        (DEVICE_ORDINAL, _) => data.put(0_i32),
-        (RANGE_START, Some((start, _))) => data.put(start),
-        (RANGE_SIZE, Some((_, device))) => data.put(device.size),
-        (MAPPED, _) => data.put(u8::from(device.is_some())),
-        (POOL, Some((_, device))) => data.put(device.pool),
-        _ => return Err(INVALID),
-    }
-    Ok(())
 }
 
 pub(crate) fn cuMemGetAddressRange_v2(

@@ -2,16 +2,18 @@
 //! commands in their order.
 
 use vgpu_cuda_wire::{
-    CUdevice, CUdeviceptr, CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUresult, CUstream,
+    CUdevice, CUdeviceptr, CUmemAccess_flags, CUmemAccessDesc, CUmemAllocationType, CUmemLocation,
+    CUmemPool_attribute, CUmemPoolProps, CUmemoryPool, CUresult, CUstream,
 };
 
 use super::current::{in_context, stream};
 use super::devices::on;
+use super::mappings::{DEVICE, access};
 use super::memory::{allocate, cuMemFree_v2};
 use crate::Done;
 use crate::lock::lock;
 use crate::pointers::Untyped;
-use crate::session::session;
+use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -110,6 +112,7 @@ pub(crate) fn cuMemAllocFromPoolAsync(
     let session = in_context()?;
     stream(session, of)?;
     session.pools.get(pool)?;
+    not_captured(session, of)?;
     *pointer = allocate(session, size, pool)?;
     Ok(())
 }
@@ -120,9 +123,90 @@ pub(crate) fn cuMemAllocAsync(pointer: &mut CUdeviceptr, size: usize, of: CUstre
 }
 
 pub(crate) fn cuMemFreeAsync(pointer: CUdeviceptr, of: CUstream) -> Done {
-    stream(in_context()?, of)?;
+    let session = in_context()?;
+    stream(session, of)?;
+    not_captured(session, of)?;
     match pointer {
         0 => Err(INVALID),
         _ => cuMemFree_v2(pointer),
     }
+}
+
+fn on_device(location: &CUmemLocation) -> Result<&'static Session, CUresult> {
+    match location.kind {
+        DEVICE => on(location.id),
+        _ => Err(INVALID),
+    }
+}
+
+/// The device of a pool reaches it.
+pub(crate) fn cuMemPoolGetAccess(
+    flags: &mut CUmemAccess_flags,
+    pool: CUmemoryPool,
+    location: &CUmemLocation,
+) -> Done {
+    const READ_WRITE: u32 = 3;
+    on_device(location)?.pools.get(pool)?;
+    *flags = READ_WRITE;
+    Ok(())
+}
+
+/// It cannot be taken from it.
+pub(crate) fn cuMemPoolSetAccess(
+    pool: CUmemoryPool,
+    accesses: &[CUmemAccessDesc],
+    _count: usize,
+) -> Done {
+    session()?.pools.get(pool)?;
+    for description in accesses {
+        if !access(description)? {
+            return Err(INVALID);
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn cuMemGetDefaultMemPool(
+    pool: &mut CUmemoryPool,
+    location: &CUmemLocation,
+    kind: CUmemAllocationType,
+) -> Done {
+    *pool = pinned(location, kind)?.pools.first();
+    Ok(())
+}
+
+pub(crate) fn cuMemGetMemPool(
+    pool: &mut CUmemoryPool,
+    location: &CUmemLocation,
+    kind: CUmemAllocationType,
+) -> Done {
+    *pool = pinned(location, kind)?.pools.current();
+    Ok(())
+}
+
+pub(crate) fn cuMemSetMemPool(
+    location: &CUmemLocation,
+    kind: CUmemAllocationType,
+    pool: CUmemoryPool,
+) -> Done {
+    pinned(location, kind)?.pools.set_current(pool)
+}
+
+/// Pools are of pinned memory, of the device.
+fn pinned(
+    location: &CUmemLocation,
+    kind: CUmemAllocationType,
+) -> Result<&'static Session, CUresult> {
+    const PINNED: u32 = 1;
+    let session = on_device(location)?;
+    match kind {
+        PINNED => Ok(session),
+        _ => Err(INVALID),
+    }
+}
+
+/// A graph that allocates is none here.
+fn not_captured(session: &Session, of: CUstream) -> Done {
+    let refused = session.captures.refuse(of);
+    refused.map_err(|_| crate::unsupported("memory that a graph allocates"))
 }

@@ -1,19 +1,22 @@
-//! Streams and events: handles are minted here, and nobody waits for that.
+//! Streams: handles are minted here, and nobody waits for that.
 
 use std::ffi::{c_int, c_uint};
 use std::ptr;
 
-use vgpu_cuda_wire::{CUcontext, CUevent, CUresult, CUstream, limits};
+use vgpu_cuda_wire::{
+    CUcontext, CUdevice, CUevent, CUgreenCtx, CUresult, CUstream, CUstreamAttrID,
+    CUstreamAttrValue, limits,
+};
 
-use super::current::{in_context, stream};
+use super::current::{in_context, run, stream};
 use crate::Done;
-use crate::contexts::{Event, Stream, current};
+use crate::contexts::{Stream, current};
+use crate::work::Work;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
-const NO_HANDLE: CUresult = CUresult::CUDA_ERROR_INVALID_HANDLE;
 
 /// What a query gives.
-fn ready(done: u64) -> Done {
+pub(super) fn ready(done: u64) -> Done {
     match done {
         0 => Err(CUresult::CUDA_ERROR_NOT_READY),
         _ => Ok(()),
@@ -50,6 +53,8 @@ pub(crate) fn cuStreamCreateWithPriority(
 pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
     let session = in_context()?;
     session.contexts.streams.remove(stream)?;
+    session.contexts.forget_attributes(stream);
+    session.captures.forget_stream(stream);
     session
         .connection
         .client()
@@ -59,23 +64,107 @@ pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
 pub(crate) fn cuStreamSynchronize(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
+    session.captures.refuse(of)?;
     session.connection.client().stream_synchronize(number)
 }
 
 pub(crate) fn cuStreamQuery(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
+    session.captures.refuse(of)?;
+    session.captures.refuse_unsafe()?;
     ready(session.connection.client().stream_query(number)?)
 }
 
+/// In a stream that captures, an event that was recorded there is an edge of the graph; a flag says
+/// that it is one from outside, and so a node.
 pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> Done {
+    const OUTSIDE: c_uint = 1;
     let session = in_context()?;
-    if flags > 1 {
+    if flags > OUTSIDE {
         return Err(INVALID);
     }
-    let number = stream(session, of)?;
-    let event = session.contexts.events.number(event)?;
-    session.connection.client().stream_wait(number, event)
+    let stream = stream(session, of)?;
+    let number = session.contexts.events.number(event)?;
+    if flags == OUTSIDE {
+        return run(session, of, || Ok(Work::Wait(event.addr())));
+    }
+    if session.captures.any_event() && session.captures.wait(session, of, event)? {
+        return Ok(());
+    }
+    session.connection.client().stream_wait(stream, number)
+}
+
+pub(crate) fn cuStreamGetDevice(of: CUstream, device: &mut CUdevice) -> Done {
+    about(of)?;
+    *device = 0;
+    Ok(())
+}
+
+/// A stream of no green context.
+pub(crate) fn cuStreamGetCtx_v2(
+    of: CUstream,
+    context: &mut CUcontext,
+    green: &mut CUgreenCtx,
+) -> Done {
+    *green = ptr::null_mut();
+    cuStreamGetCtx(of, context)
+}
+
+/// Its handle, but for the legacy stream's, which has two.
+pub(crate) fn cuStreamGetId(of: CUstream, id: &mut u64) -> Done {
+    about(of)?;
+    *id = of.addr().max(1) as u64;
+    Ok(())
+}
+
+/// Checks that a stream has an attribute: a window of the cache, how to wait, priority, domains of
+/// memory and their synchronisation. All but the priority are advice.
+fn check_attribute(attribute: CUstreamAttrID) -> Done {
+    match attribute {
+        1 | 3 | PRIORITY | 9 | 10 => Ok(()),
+        _ => Err(INVALID),
+    }
+}
+
+/// A stream's attribute that is no advice.
+const PRIORITY: CUstreamAttrID = 8;
+
+pub(crate) fn cuStreamGetAttribute(
+    of: CUstream,
+    attribute: CUstreamAttrID,
+    value: &mut CUstreamAttrValue,
+) -> Done {
+    let session = in_context()?;
+    stream(session, of)?;
+    check_attribute(attribute)?;
+    let words = session.contexts.attribute(of, attribute);
+    *value = CUstreamAttrValue { words };
+    Ok(())
+}
+
+pub(crate) fn cuStreamSetAttribute(
+    of: CUstream,
+    attribute: CUstreamAttrID,
+    value: &CUstreamAttrValue,
+) -> Done {
+    let session = in_context()?;
+    stream(session, of)?;
+    check_attribute(attribute)?;
+    // There is one priority.
+    if attribute != PRIORITY {
+        session.contexts.set_attribute(of, attribute, value.words);
+    }
+    Ok(())
+}
+
+pub(crate) fn cuStreamCopyAttributes(to: CUstream, from: CUstream) -> Done {
+    let session = in_context()?;
+    for of in [to, from] {
+        stream(session, of)?;
+    }
+    session.contexts.copy_attributes(to, from);
+    Ok(())
 }
 
 /// What a stream is; the default ones are the current context's.
@@ -104,82 +193,4 @@ pub(crate) fn cuStreamGetPriority(of: CUstream, priority: &mut c_int) -> Done {
 pub(crate) fn cuStreamGetCtx(of: CUstream, context: &mut CUcontext) -> Done {
     *context = ptr::without_provenance_mut(about(of)?.context);
     Ok(())
-}
-
-/// An event's flag: it does not tell the time.
-const UNTIMED: c_uint = 2;
-
-pub(crate) fn cuEventCreate(event: &mut CUevent, flags: c_uint) -> Done {
-    // Waits that sleep, no time, and, only without it, for other processes.
-    const INTERPROCESS: c_uint = 4;
-    let session = in_context()?;
-    if flags > 7 || flags & (INTERPROCESS | UNTIMED) == INTERPROCESS {
-        return Err(INVALID);
-    }
-    if flags & INTERPROCESS != 0 {
-        return Err(crate::unsupported("an event for other processes"));
-    }
-    let new = Event {
-        context: current().addr(),
-        flags,
-    };
-    let events = &session.contexts.events;
-    *event = events.create(new, limits::EVENTS, |number| {
-        session.connection.client().event_create(number, flags)
-    })?;
-    Ok(())
-}
-
-pub(crate) fn cuEventDestroy_v2(event: CUevent) -> Done {
-    let session = in_context()?;
-    session.contexts.events.remove(event)?;
-    session
-        .connection
-        .client()
-        .event_destroy(event.addr() as u64)
-}
-
-pub(crate) fn cuEventRecord(event: CUevent, of: CUstream) -> Done {
-    let session = in_context()?;
-    let event = session.contexts.events.number(event)?;
-    let number = stream(session, of)?;
-    session.connection.client().event_record(event, number)
-}
-
-pub(crate) fn cuEventRecordWithFlags(event: CUevent, of: CUstream, flags: c_uint) -> Done {
-    // The one flag is for graphs that are captured.
-    match flags {
-        0 => cuEventRecord(event, of),
-        1 => Err(crate::unsupported("cuEventRecordWithFlags in a graph")),
-        _ => Err(INVALID),
-    }
-}
-
-pub(crate) fn cuEventQuery(event: CUevent) -> Done {
-    let session = in_context()?;
-    let number = session.contexts.events.number(event)?;
-    ready(session.connection.client().event_query(number)?)
-}
-
-pub(crate) fn cuEventSynchronize(event: CUevent) -> Done {
-    let session = in_context()?;
-    let number = session.contexts.events.number(event)?;
-    session.connection.client().event_synchronize(number)
-}
-
-pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CUevent) -> Done {
-    let session = in_context()?;
-    for event in [start, end] {
-        if session.contexts.events.get(event)?.flags & UNTIMED != 0 {
-            return Err(NO_HANDLE);
-        }
-    }
-    let (start, end) = (start.addr() as u64, end.addr() as u64);
-    let nanoseconds = session.connection.client().event_elapsed(start, end)?;
-    *milliseconds = (nanoseconds as f64 / 1e6) as f32;
-    Ok(())
-}
-
-pub(crate) fn cuEventElapsedTime_v2(milliseconds: &mut f32, start: CUevent, end: CUevent) -> Done {
-    cuEventElapsedTime(milliseconds, start, end)
 }

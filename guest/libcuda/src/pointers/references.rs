@@ -135,6 +135,11 @@ pub(crate) unsafe fn untyped(pointer: *mut c_void) -> Result<Untyped, CUresult> 
 }
 
 impl Untyped {
+    /// A place that a list names: by the driver API it is as [`untyped`] asks for.
+    pub(crate) fn listed(pointer: *mut c_void) -> Result<Self, CUresult> {
+        NonNull::new(pointer).map(Self).ok_or(INVALID)
+    }
+
     /// Writes the value: of the type that the driver API states.
     pub(crate) fn put<T: Copy>(self, value: T) {
         // SAFETY: the promise of `untyped`; it need not be aligned.

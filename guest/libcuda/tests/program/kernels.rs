@@ -45,7 +45,7 @@ pub(crate) struct Adder {
     pub(crate) into: u64,
     pub(crate) from: u64,
     pub(crate) function: *mut c_void,
-    module: *mut c_void,
+    pub(crate) module: *mut c_void,
 }
 
 pub(crate) const COUNT: u32 = 1000;

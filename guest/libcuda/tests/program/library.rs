@@ -21,6 +21,22 @@ macro_rules! call {
     }};
 }
 
+/// Calls a function of libcuda by cudarc's bindings, with arguments that are right; gives the number
+/// of its result.
+macro_rules! sys {
+    ($name:ident($($argument:expr),* $(,)?)) => {{
+        // SAFETY: each pointer is valid for what the driver API says of it.
+        (unsafe { cudarc::driver::sys::$name($($argument),*) }) as u32
+    }};
+}
+
+/// The same, for what has to succeed.
+macro_rules! ok {
+    ($name:ident($($argument:expr),* $(,)?)) => {
+        assert_eq!(sys!($name($($argument),*)), 0, stringify!($name))
+    };
+}
+
 /// Opens the library.
 pub(crate) fn open(name: &str) -> libloading::Library {
     // SAFETY: it is our own library, whose start runs nothing.

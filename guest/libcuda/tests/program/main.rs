@@ -31,16 +31,22 @@ impl Installed {
 #[macro_use]
 mod library;
 
+mod callbacks;
+mod capture;
 mod contexts;
 mod graphs;
 mod images;
 mod kernels;
 mod layouts;
 mod links;
+mod mappings;
 mod memory;
+mod nodes;
+mod others;
 mod parameters;
 mod pools;
 mod processes;
+mod rows;
 mod start;
 mod streams;
 mod unmodified;
@@ -54,12 +60,13 @@ macro_rules! programs {
         const PROGRAMS: &[(&str, Test)] = &[
             ("nothing", start::nothing),
             ("older", workers::older),
-            $((stringify!($program), $module::$program),)*
+            $((concat!(stringify!($module), "::", stringify!($program)), $module::$program),)*
         ];
 
         $(#[test]
         fn $test() {
-            assert!(run(stringify!($program), true).success());
+            let name = concat!(stringify!($module), "::", stringify!($program));
+            assert!(run(name, true).success());
         })*
     };
 }
@@ -78,7 +85,33 @@ programs! {
     pools_count_what_is_taken_from_them: pools::pools,
     streams_say_what_they_are: streams::streams,
     events_tell_the_time_where_they_may: streams::events,
-    capture_is_refused: streams::capture,
+    rows_are_copied: rows::copies_2d,
+    slices_are_copied: rows::copies_3d,
+    an_address_says_whose_it_is: rows::unified,
+    rows_are_filled: rows::fills,
+    memory_grows_at_reserved_addresses: mappings::grows,
+    mappings_refuse_what_does_not_fit: mappings::refusals,
+    kernels_reach_what_is_mapped: mappings::kernels,
+    callbacks_run_in_their_order: callbacks::order,
+    a_callback_may_call_nothing: callbacks::calls,
+    a_fault_comes_to_callbacks: callbacks::faults,
+    objects_end_with_their_graphs: callbacks::objects,
+    what_a_stream_does_is_captured: capture::one_stream,
+    several_streams_are_captured: capture::streams,
+    captures_refuse_what_they_must: capture::refusals,
+    a_graph_takes_captures: capture::into_graphs,
+    edges_are_an_order: nodes::edges,
+    nodes_have_parameters: nodes::parameters,
+    graphs_are_copied: nodes::copies,
+    a_programs_memory_is_registered: others::memory,
+    one_device_and_one_process_share_nothing: others::refusals,
+    pools_are_the_devices: others::pools,
+    functions_say_what_they_are: others::functions,
+    streams_write_words: others::streams,
+    the_device_has_a_place: others::devices,
+    a_program_ends_in_the_middle_of_work: processes::exit,
+    the_library_stays_when_it_is_closed: processes::close,
+    signals_interrupt_nothing: processes::signals,
     kernels_run: kernels::kernels,
     an_illegal_address_is_sticky: kernels::fault,
     an_error_of_arguments_comes_once: kernels::arguments,

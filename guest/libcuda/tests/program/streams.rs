@@ -60,7 +60,6 @@ pub(crate) fn events() {
     assert_eq!(call!(synchronize, start), 0);
     std::thread::sleep(std::time::Duration::from_millis(5));
     assert_eq!(call!(with_flags, end, null, 0), 0);
-    assert_eq!(call!(with_flags, end, null, 1), 801);
     assert_eq!(call!(with_flags, end, null, 2), 1);
     assert_eq!(call!(record, untimed, null), 0);
     assert_eq!(call!(wait, null, untimed, 0), 0);
@@ -77,50 +76,6 @@ pub(crate) fn events() {
         assert_eq!(call!(destroy, event), 400);
         assert_eq!(call!(record, event, null), 400);
     }
-}
-
-pub(crate) fn capture() {
-    let cuda = in_context();
-    let null = ptr::null_mut::<c_void>();
-    let begin = cu!(cuda, cuStreamBeginCapture_v2(*mut c_void, u32));
-    assert_eq!(call!(begin, null, 0), 801);
-    assert_eq!(call!(begin, null, 3), 1);
-    assert_eq!(call!(begin, ptr::without_provenance_mut(0x5555), 0), 400);
-    // Whoever was refused finds that nothing captures, and goes on.
-    let mut status = 9;
-    let ask = cu!(cuda, cuStreamIsCapturing(*mut c_void, *mut u32));
-    assert_eq!(call!(ask, null, &mut status), 0);
-    assert_eq!(status, 0);
-    let info = cu!(
-        cuda,
-        cuStreamGetCaptureInfo_v2(*mut c_void, *mut u32, *mut u64, Pointers, Pointers, *mut usize)
-    );
-    let lost = ptr::null_mut();
-    status = 9;
-    assert_eq!(
-        call!(
-            info,
-            null,
-            &mut status,
-            ptr::null_mut(),
-            lost,
-            lost,
-            ptr::null_mut()
-        ),
-        0
-    );
-    assert_eq!(status, 0);
-    let mut graph = ptr::dangling_mut();
-    let end = cu!(cuda, cuStreamEndCapture(*mut c_void, Pointers));
-    assert_eq!(call!(end, null, &mut graph), 401);
-    assert!(graph.is_null());
-    let exchange = cu!(cuda, cuThreadExchangeStreamCaptureMode(*mut u32));
-    let mut mode = 2;
-    assert_eq!(call!(exchange, &mut mode), 0);
-    assert_eq!(mode, 0);
-    assert_eq!(call!(exchange, &mut mode), 0);
-    assert_eq!(mode, 2);
-    assert_eq!(call!(exchange, &mut 3), 1);
 }
 
 /// More events than there may be: the last one is refused, and breaks nothing.

@@ -25,6 +25,8 @@ static SMALL: Layout = Layout {
     parked: 16,
     waiters: 24,
     fault: 32,
+    held: 40,
+    released: 48,
     replies: RING.data + RING.size,
     slots: 2,
     arena: RING.data + RING.size + 2 * LINE,
