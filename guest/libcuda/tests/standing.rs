@@ -125,12 +125,13 @@ fn a_program_finds_its_users_daemon_and_trusts_no_other() {
     // This process listens under another user's name, and gets nothing of that user's program.
     let name = format!("vgpu-user-{ANOTHER}");
     let squatter = seqpacket::listen(&name);
+    let squatter = std::thread::spawn(move || seqpacket::sent(&squatter));
     let mut program = installed.program();
     let said = refused(program.uid(ANOTHER).gid(ANOTHER));
     let own = std::process::id();
     let who = format!("user 0 (process {own}) listens in place of this user's vgpud, at @{name}");
     assert!(said.contains(&who), "{said}");
-    assert_eq!(seqpacket::sent(&squatter), 0, "it was sent something");
+    assert_eq!(squatter.join().unwrap(), 0, "it was sent something");
 }
 
 /// Sockets as the daemon's, which the standard library has not.
