@@ -23,6 +23,7 @@ Examples:
   vgpu run -- python3 train.py      a program, with a CUDA device of this machine's processors
   vgpu trace -- python3 train.py    and what it called, sent and waited for
   vgpu ptx check kernel.ptx         whether the processors' engine takes a kernel
+  vgpu library status               whether programs find the device without vgpu run
 
 Exit code: each command's help has its own.";
 
@@ -45,6 +46,7 @@ enum Command {
     Run(run::Args),
     Trace(trace::Args),
     Ptx(ptx::Args),
+    Library(library::Args),
 }
 
 /// Does what the arguments of this process ask for.
@@ -60,6 +62,7 @@ pub fn run() -> ExitCode {
             Command::Run(args) => run::run(args),
             Command::Trace(args) => trace::run(args),
             Command::Ptx(args) => ptx::run(&args),
+            Command::Library(args) => library::run(&args),
         },
         Err(error) => Err(not_understood(&error, &first)),
     };

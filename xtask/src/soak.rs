@@ -15,7 +15,7 @@ use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
 use crate::history::Commit;
-use crate::package;
+use crate::package::{self, Family};
 use crate::qemu::{self, Source, Variant};
 use crate::test::{XEN_SUITE, bed_tests, build_programs, cargo, tests, xen_scenarios};
 
@@ -225,7 +225,8 @@ impl Machines {
 }
 
 fn build_packages(programs: &Path, steps: &Steps) -> Result<PathBuf> {
-    package::build(programs, &checkout().join("target/packages"), steps)
+    let out = checkout().join("target/packages");
+    package::build(Family::Device, programs, &out, steps)
 }
 
 fn older_xen_environment(

@@ -23,7 +23,7 @@ use xen_bed::{Bed, XenVersion};
 use crate::checkout;
 use crate::cuda;
 use crate::fuzz;
-use crate::package;
+use crate::package::{self, Family};
 use crate::programs;
 use crate::qemu::{self, Source, Variant};
 use summary::{Outcome, Summary};
@@ -225,7 +225,7 @@ fn machines(built: Result<PathBuf>, options: &Options, steps: &Steps, summary: &
     let packages = packages(programs.as_deref(), steps, summary);
     // A Debian that installs packages keeps no processor busy: it does so beside Xen.
     thread::scope(|scope| {
-        let name = "The .deb on a clean Debian";
+        let name = "The .debs on a clean Debian";
         let check = packages
             .as_ref()
             .map(|packages| scope.spawn(|| Outcome::of(|| package::check(packages, steps))));
@@ -244,7 +244,7 @@ fn machines(built: Result<PathBuf>, options: &Options, steps: &Steps, summary: &
     });
 }
 
-/// The packages of `programs`: the folder with them.
+/// The packages of `programs`, and those of CUDA of what the tests had built: the folder with them.
 fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Option<PathBuf> {
     let name = "Build the packages";
     let Some(programs) = programs else {
@@ -254,7 +254,11 @@ fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Op
     let out = checkout().join("target/packages");
     let mut built = None;
     summary.add(name, || {
-        built = Some(package::build(programs, &out, steps)?);
+        built = Some(package::build(Family::Device, programs, &out, steps)?);
+        let programs = process::target(checkout()).join("cuda-programs");
+        cuda::programs_of_tests(&programs, steps)?;
+        package::build(Family::Cuda, &programs, &out, steps)?;
+        fs::copy(programs.join("cuda-add"), out.join("cuda-add"))?;
         Ok(())
     });
     built

@@ -11,12 +11,13 @@ use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 /// What hosts have before: Debian's and XCP-ng's own folders.
-const FOLDERS: [&str; 18] = [
+const FOLDERS: [&str; 19] = [
     "bin",
     "etc/xapi.d/plugins",
     "etc/xapi.d/vm-pre-start",
     "usr/bin",
     "usr/lib/systemd/system",
+    "usr/lib/systemd/user",
     "usr/lib/xapi",
     "usr/lib64/xen/bin",
     "usr/share/bash-completion/completions",
@@ -37,15 +38,33 @@ const ACCOUNTS: [&str; 3] = ["var/lib/dpkg", "var/lib/rpm", "var/log"];
 
 const SETTINGS: &str = "etc/vgpu-stub/xcp.conf";
 
-/// All that `cargo xtask package` makes of programs of no matter.
+/// What `cargo xtask package` puts into the packages of the device, and into those of CUDA.
+const PROGRAMS: [&str; 6] = [
+    "vgpu-stub",
+    "vgpu-emulator",
+    "vgpu",
+    "vgpud",
+    "vgpu-ptxas",
+    "libcuda.so",
+];
+const DEVICE: [&str; 2] = ["vgpu-stub", "vgpu-stub-xcp-ng"];
+
+/// The packages of the device, of programs of no matter.
 fn packages(epoch: &str) -> TempDir {
+    packages_of(epoch, &DEVICE)
+}
+
+/// Those of these names, or all.
+fn packages_of(epoch: &str, names: &[&str]) -> TempDir {
     let [programs, out] = [(); 2].map(|()| TempDir::new().unwrap());
-    for name in ["vgpu-stub", "vgpu-emulator"] {
+    for name in PROGRAMS {
         fs::copy("/bin/true", programs.path().join(name)).unwrap();
     }
     let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
     xtask
-        .args(["package", "--programs"])
+        .arg("package")
+        .args(names)
+        .arg("--programs")
         .arg(programs.path())
         .arg("--out")
         .arg(out.path())
@@ -205,29 +224,123 @@ const XCP_NG: [&str; 8] = [
     SETTINGS,
 ];
 
+const GUEST: [&str; 14] = [
+    "usr/bin/vgpu",
+    "usr/lib/vgpu/libcuda.so",
+    "usr/lib/vgpu/libcuda.so.1",
+    "usr/lib/vgpu/vgpu-ptxas",
+    "usr/share/bash-completion/completions/vgpu",
+    "usr/share/doc/vgpu-guest/LICENSE-APACHE",
+    "usr/share/doc/vgpu-guest/LICENSE-MIT",
+    "usr/share/fish/vendor_completions.d/vgpu.fish",
+    "usr/share/man/man1/vgpu-library-enable.1",
+    "usr/share/man/man1/vgpu-library.1",
+    "usr/share/man/man1/vgpu-run.1",
+    "usr/share/man/man1/vgpu.1",
+    "usr/share/zsh/site-functions/_vgpu",
+    "usr/share/zsh/vendor-completions/_vgpu",
+];
+
+const HOST: [&str; 10] = [
+    "usr/bin/vgpud",
+    "usr/lib/systemd/user/vgpud.service",
+    "usr/share/bash-completion/completions/vgpud",
+    "usr/share/doc/vgpu-host/LICENSE-APACHE",
+    "usr/share/doc/vgpu-host/LICENSE-MIT",
+    "usr/share/fish/vendor_completions.d/vgpud.fish",
+    "usr/share/man/man1/vgpud-serve.1",
+    "usr/share/man/man1/vgpud.1",
+    "usr/share/zsh/site-functions/_vgpud",
+    "usr/share/zsh/vendor-completions/_vgpud",
+];
+
 #[test]
 fn a_deb_leaves_nothing() {
-    let packages = packages("1735689600");
-    let deb = find(&packages, "vgpu-stub_", ".deb");
-    let root = root();
-    let dpkg = |words: &[&str]| {
-        let mut dpkg = as_root("dpkg");
-        dpkg.arg("--root").arg(root.path()).args(words);
-        // Where dpkg looks for programs that it may need.
-        succeed(dpkg.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
-    };
-    leaves_nothing(
-        &root,
-        &PLAIN,
-        &|| dpkg(&["--install", deb.to_str().unwrap()]),
-        &|| dpkg(&["--purge", "vgpu-stub"]),
-    );
-    let scripts = TempDir::new().unwrap();
-    let mut unpack = Command::new("dpkg-deb");
-    succeed(unpack.arg("--control").arg(&deb).arg(scripts.path()));
-    for script in ["postinst", "postrm"] {
-        stops_nothing(&fs::read_to_string(scripts.path().join(script)).unwrap());
+    let packages = packages_of("1735689600", &["vgpu-stub", "vgpu-guest", "vgpu-host"]);
+    for (name, parts, scripts) in [
+        ("vgpu-stub", &PLAIN[..], &["postinst", "postrm"][..]),
+        ("vgpu-guest", &GUEST, &["postinst", "prerm"]),
+        ("vgpu-host", &HOST, &[]),
+    ] {
+        let deb = find(&packages, &format!("{name}_"), ".deb");
+        let root = root();
+        let dpkg = |words: &[&str]| {
+            let mut dpkg = as_root("dpkg");
+            // The C library is no package here.
+            dpkg.arg("--force-depends");
+            dpkg.arg("--root").arg(root.path()).args(words);
+            // Where dpkg looks for programs that it may need.
+            succeed(dpkg.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"));
+        };
+        leaves_nothing(
+            &root,
+            parts,
+            &|| dpkg(&["--install", deb.to_str().unwrap()]),
+            &|| dpkg(&["--purge", name]),
+        );
+        let control = TempDir::new().unwrap();
+        let mut unpack = Command::new("dpkg-deb");
+        succeed(unpack.arg("--control").arg(&deb).arg(control.path()));
+        let files = fs::read_dir(control.path()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut found: Vec<_> = names
+            .filter(|it| !["control", "md5sums"].contains(&&**it))
+            .collect();
+        found.sort();
+        assert_eq!(found, scripts, "{name}");
+        for script in scripts {
+            stops_nothing(&fs::read_to_string(control.path().join(script)).unwrap());
+        }
     }
+}
+
+/// No folder of a package of CUDA is one that programs or the linker search for libraries, and none of its names is a
+/// driver's to anybody: so it goes beside every driver.
+#[test]
+fn the_packages_of_cuda_are_beside_all_others() {
+    let packages = packages_of("1735689600", &["vgpu-guest", "vgpu-host"]);
+    let mut all = Vec::new();
+    for (name, parts) in [("vgpu-guest", &GUEST[..]), ("vgpu-host", &HOST)] {
+        let mut contents = Command::new("dpkg-deb");
+        let deb = find(&packages, &format!("{name}_"), ".deb");
+        let listed = succeed(contents.arg("--contents").arg(&deb));
+        let files = listed.lines().filter(|line| !line.starts_with('d'));
+        let paths = files.map(|line| line.split_whitespace().nth(5).unwrap());
+        let paths: Vec<_> = paths
+            .map(|path| path.trim_start_matches("./").to_owned())
+            .collect();
+        for path in paths.iter().filter(|path| path.contains("lib/")) {
+            let own = ["usr/lib/vgpu/", "usr/lib/systemd/user/"];
+            assert!(own.iter().any(|own| path.starts_with(own)), "{path}");
+        }
+        // Beside those, pages of manuals alone.
+        for path in paths.iter().filter(|path| !parts.contains(&&***path)) {
+            assert!(path.starts_with("usr/share/man/man1/vgpu-"), "{path}");
+        }
+        all.extend(paths);
+        let mut ask = Command::new("dpkg-deb");
+        let relations = succeed(ask.arg("--field").arg(&deb));
+        for relation in ["Provides", "Conflicts", "Replaces", "Breaks"] {
+            assert!(!relations.contains(relation), "{relations}");
+        }
+        let mut ask = Command::new("rpm");
+        ask.args([
+            "--query",
+            "--provides",
+            "--conflicts",
+            "--obsoletes",
+            "--package",
+        ]);
+        let relations = succeed(ask.arg(find(&packages, &format!("{name}-0"), ".rpm")));
+        assert!(
+            relations.lines().all(|line| line.starts_with(name)),
+            "{relations}"
+        );
+    }
+    all.sort();
+    let count = all.len();
+    all.dedup();
+    assert_eq!(all.len(), count, "a file is in both");
 }
 
 /// Packages had one program once, which served. It goes on until its device ends, and the next one finds both programs.
@@ -295,8 +408,13 @@ fn rpm(root: &TempDir, words: &[&str]) -> String {
 
 #[test]
 fn rpms_leave_nothing_and_are_for_rpm_4_11() {
-    let packages = packages("1735689600");
-    for (name, parts) in [("vgpu-stub-0", &PLAIN[..]), ("vgpu-stub-xcp-ng-0", &XCP_NG)] {
+    let packages = packages_of("1735689600", &[]);
+    for (name, parts) in [
+        ("vgpu-stub-0", &PLAIN[..]),
+        ("vgpu-stub-xcp-ng-0", &XCP_NG),
+        ("vgpu-guest-0", &GUEST),
+        ("vgpu-host-0", &HOST),
+    ] {
         let file = find(&packages, name, ".rpm");
         let root = root();
         let rpm = |words: &[&str]| rpm(&root, words);
@@ -318,6 +436,7 @@ fn rpms_leave_nothing_and_are_for_rpm_4_11() {
             // Those that rpm 4.11 has.
             let known = [
                 "/bin/sh",
+                "glibc >= 2.17",
                 "rpmlib(CompressedFileNames) <= 3.0.4-1",
                 "rpmlib(FileDigests) <= 4.6.0-1",
                 "rpmlib(PayloadFilesHavePrefix) <= 4.0-1",
@@ -575,11 +694,8 @@ fn an_upgrade_brings_the_emulator_before_the_command() {
 
 #[test]
 fn the_same_input_gives_the_same_bytes() {
-    let (one, other, later) = (
-        packages("1735689600"),
-        packages("1735689600"),
-        packages("1735689601"),
-    );
+    let [one, other, later] =
+        ["1735689600", "1735689600", "1735689601"].map(|epoch| packages_of(epoch, &[]));
     let mut files = 0;
     for file in fs::read_dir(one.path()).unwrap() {
         let name = file.unwrap().file_name();
@@ -588,7 +704,7 @@ fn the_same_input_gives_the_same_bytes() {
         assert!(read(&one) != read(&later), "{name:?} has no date");
         files += 1;
     }
-    assert_eq!(files, 4);
+    assert_eq!(files, 8);
 }
 
 /// A script of a package has no word that ends an emulator.

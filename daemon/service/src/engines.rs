@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config as DriverConfig, Device};
+use vgpu_installed::Machine;
 use vgpu_sandbox::Policy;
 use vgpu_worker::{DRIVER_POLICY, FilesKept, Options, POLICY, keep_driver_files, log, serve};
 
@@ -51,7 +52,7 @@ pub const ENGINES: [EngineKind; 3] = [
     EngineKind {
         name: "nvidia",
         about: "an NVIDIA GPU, by the driver of this machine",
-        prepare: || nvidia(&DriverConfig::default()),
+        prepare: || nvidia(&installed()),
     },
     EngineKind {
         name: "null",
@@ -79,6 +80,17 @@ fn null() -> Result<Prepared, String> {
     Ok(Prepared::alone(Box::new(|(first, last)| {
         Ok(Box::new(NullEngine::new(NULL_MEMORY, first, last)))
     })))
+}
+
+/// The driver of this machine. By its name the linker may find our own library,
+/// where that was put before it.
+fn installed() -> DriverConfig {
+    let usual = DriverConfig::default();
+    let others = Machine::new("/").others();
+    DriverConfig {
+        library: others.into_iter().next().unwrap_or(usual.library),
+        ..usual
+    }
 }
 
 /// Opens the device while files can be opened, but no others than the driver's.

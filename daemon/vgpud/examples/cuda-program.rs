@@ -65,7 +65,7 @@ fn idle(name: Name) -> Option<()> {
 }
 
 fn main() {
-    let name = Name::from_environment().unwrap().unwrap();
+    let name = Name::find().unwrap();
     let words: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     let done = match words[..] {

@@ -6,8 +6,10 @@
 //! its program is killed.
 #![forbid(unsafe_code)]
 
+pub mod cli;
 mod log;
 pub mod program;
+mod serve;
 mod worker;
 
 use std::ffi::OsString;
@@ -54,6 +56,21 @@ impl Daemon {
     /// # Panics
     /// The command is empty.
     pub fn new(command: Vec<OsString>) -> Result<Self, Error> {
+        Self::listening(Listener::bind()?, command)
+    }
+
+    /// The same, which all programs of this user find by themselves.
+    ///
+    /// # Errors
+    /// Somebody is there already; or the system refuses a socket.
+    ///
+    /// # Panics
+    /// The command is empty.
+    pub fn of_user(command: Vec<OsString>) -> Result<Self, Error> {
+        Self::listening(Listener::bind_of_user()?, command)
+    }
+
+    fn listening(listener: Listener, command: Vec<OsString>) -> Result<Self, Error> {
         assert!(!command.is_empty(), "a command");
         let system = |error: io::Error| {
             let code = error.raw_os_error().unwrap_or_default();
@@ -62,7 +79,7 @@ impl Daemon {
         let (children, signalled) = UnixStream::pair().map_err(system)?;
         children.set_nonblocking(true).map_err(system)?;
         let daemon = Self {
-            listener: Listener::bind()?,
+            listener,
             children,
             signalled,
             workers: Vec::new(),

@@ -12,6 +12,7 @@ use rustix::process::{PidfdFlags, pidfd_open};
 use vgpu_poll::Poll;
 use vgpu_socket::LineReader;
 use vgpu_terminal::Printable;
+use vgpu_transport::local::{NONE, VARIABLE};
 
 use crate::log::Log;
 
@@ -43,6 +44,8 @@ impl Worker {
             .args(&command[1..])
             .arg(std::process::id().to_string())
             .env_clear()
+            // Were its driver this library of ours, it would come back here.
+            .env(VARIABLE, NONE)
             // NVIDIA's driver writes no files of what it compiled.
             .env("CUDA_CACHE_DISABLE", "1")
             .current_dir("/")

@@ -8,8 +8,8 @@ use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
 use vgpu_trace::Reason;
-use vgpu_transport::local::{Local, Name, VARIABLE};
-use vgpu_transport::{Error, Lost, SpinFor, Transport};
+use vgpu_transport::local::{Local, Name};
+use vgpu_transport::{Lost, SpinFor, Transport};
 use vgpu_window::Window;
 use zerocopy::FromBytes;
 
@@ -54,14 +54,10 @@ enum Piece {
     Until(u64),
 }
 
-fn local() -> Result<Local, Error> {
-    let name = Name::from_environment()?;
-    Local::open(name.ok_or(Error::NotSet { variable: VARIABLE })?)
-}
-
 impl Connection {
     pub(crate) fn open() -> Result<Self, CUresult> {
-        let transport = local().map_err(|error| {
+        let local = Name::find().and_then(Local::open);
+        let transport = local.map_err(|error| {
             eprintln!("vgpu: {error}");
             CUresult::CUDA_ERROR_NO_DEVICE
         })?;

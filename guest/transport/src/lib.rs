@@ -31,9 +31,18 @@ pub enum Error {
         /// What the system said.
         cause: rustix::io::Errno,
     },
-    /// There is no name in the environment.
-    #[error("no vgpu daemon: {variable} is not set; start the program with `vgpu run`")]
+    /// There is no name in the environment, and no daemon stands by for the user.
+    #[error(
+        "no vgpu daemon: {variable} is not set, and no vgpud of this user runs; start the program \
+         with `vgpu run`, or a daemon with `systemctl --user start vgpud`"
+    )]
     NotSet {
+        /// The environment's variable.
+        variable: &'static str,
+    },
+    /// The environment says that there is to be none.
+    #[error("no vgpu daemon: {variable} is `none`; start the program with `vgpu run`")]
+    None {
         /// The environment's variable.
         variable: &'static str,
     },
@@ -50,6 +59,25 @@ pub enum Error {
         peer: u32,
         /// This process's.
         own: u32,
+    },
+    /// Another user listens where this user's standing daemon should.
+    #[error(
+        "user {user} (process {process}) listens in place of this user's vgpud, at {name}, and \
+         is sent nothing; have that process ended, or start the program with `vgpu run`"
+    )]
+    Taken {
+        /// The abstract socket, as `ss -xl` shows it.
+        name: String,
+        /// Who does.
+        user: u32,
+        /// By which process.
+        process: i32,
+    },
+    /// This user's standing daemon is there already.
+    #[error("vgpud of this user runs already: process {process}")]
+    Runs {
+        /// Its process.
+        process: i32,
     },
     /// The other end speaks another protocol, or a wrong one.
     #[error("unexpected message on the session's socket: {0}")]

@@ -13,10 +13,18 @@ use crate::steps::Steps;
 /// Its C library can be linked statically, and Rust's usual toolchain has it.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// Flags of the compiler, in cargo's own encoding. Panics name source files: without the paths of this machine the program
-/// is smaller, and the same everywhere. Those of the checkout are relative already; were it named here, another one would
-/// have all dependencies built again.
+/// Flags of the compiler, in cargo's own encoding.
 fn flags() -> String {
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_string()];
+    flags.extend(remapped());
+    flags.join("\u{1f}")
+}
+
+/// Flags of the compiler for what is the same wherever it is built. Panics name source files: without the paths of this machine
+/// the program is smaller, too. Those of the checkout are relative already; were it named here, another one would have all
+/// dependencies built again.
+#[must_use]
+pub fn remapped() -> Vec<String> {
     let cargo = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| env::home_dir().map(|home| home.join(".cargo")))
@@ -25,11 +33,9 @@ fn flags() -> String {
         .into_iter()
         .flatten()
         .flatten();
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_string()];
-    for place in index.map(|entry| entry.path()) {
-        flags.push(format!("--remap-path-prefix={}/=", place.display()));
-    }
-    flags.join("\u{1f}")
+    index
+        .map(|entry| format!("--remap-path-prefix={}/=", entry.path().display()))
+        .collect()
 }
 
 /// How programs are built.

@@ -255,14 +255,18 @@ fn built_in() -> Result<()> {
     scenario("built_in", |scenario| scenario.program("qemu", qemu))
 }
 
-/// For Debian, in a folder that `cargo xtask package` has filled.
+/// The device's for Debian, in a folder that `cargo xtask package` has filled.
 fn deb(folder: &str) -> Result<PathBuf> {
     let folder = environment(folder)?;
     let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
     let mut paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let wanted = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("vgpu-stub_") && name.ends_with(".deb")
+    };
     paths
-        .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-        .with_context(|| format!("there is no .deb in {}", folder.display()))
+        .find(wanted)
+        .with_context(|| format!("there is no .deb of vgpu-stub in {}", folder.display()))
 }
 
 /// Prints what is in folders, to be compared.

@@ -15,7 +15,11 @@ use anyhow::{Context, Result, bail};
 use clap_complete::Shell;
 
 /// The commands that have a manual.
-const COMMANDS: [fn() -> clap::Command; 2] = [vgpu_stub::command, vgpu_command::command];
+const COMMANDS: [fn() -> clap::Command; 3] = [
+    vgpu_stub::command,
+    vgpu_command::command,
+    vgpud::cli::command,
+];
 
 fn main() -> ExitCode {
     match run(&env::args().skip(1).collect::<Vec<_>>()) {

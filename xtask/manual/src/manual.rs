@@ -128,8 +128,10 @@ mod tests {
         let stub = pages(vgpu_stub::command()).unwrap();
         assert!(stub.len() > 15);
         let vgpu = pages(vgpu_command::command()).unwrap();
-        assert_eq!(vgpu.len(), 6);
-        for (name, page) in stub.into_iter().chain(vgpu) {
+        assert_eq!(vgpu.len(), 10);
+        let vgpud = pages(vgpud::cli::command()).unwrap();
+        assert_eq!(vgpud.len(), 2);
+        for (name, page) in stub.into_iter().chain(vgpu).chain(vgpud) {
             let page = String::from_utf8(page).unwrap();
             for section in ["SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"] {
                 assert_eq!(

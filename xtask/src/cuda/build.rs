@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result};
 use vgpu_bed::host_packages::{self, Package};
@@ -87,6 +88,57 @@ pub(super) fn of_tests(folder: &Path) -> Result<Installed> {
         lay_out(&built.join("vgpu"), &built.join("deps/libcuda.so"), folder)
             .or_mend("Run the tests without machines first: cargo xtask test --quick.")?,
     )
+}
+
+/// What is in packages, of what the workspace's tests had built, without what debuggers want; and `cuda-add`, a program that uses
+/// it. It runs where glibc is as new as here.
+///
+/// # Errors
+///
+/// They have not run.
+pub(crate) fn programs_of_tests(folder: &Path, steps: &Steps) -> Result<()> {
+    let built = process::target(checkout()).join("debug");
+    host_packages::ensure(&[Package::program("binutils", "strip")], steps)?;
+    steps.step("Gather what the tests had built", |step| {
+        fs::create_dir_all(folder)?;
+        for path in [
+            "vgpu",
+            "vgpud",
+            "vgpu-ptxas",
+            "deps/libcuda.so",
+            "examples/cuda-add",
+        ] {
+            let path = built.join(path);
+            let to = folder.join(path.file_name().unwrap_or_default());
+            remove(&to)?;
+            let mut strip = Command::new("strip");
+            strip.arg("--strip-unneeded").arg("-o").arg(&to).arg(&path);
+            step.run(&mut strip)
+                .or_mend("Run the tests without machines first: cargo xtask test --quick.")?;
+        }
+        Ok(())
+    })
+}
+
+/// Builds a program of `guest/libcuda/examples/`, and returns its path.
+///
+/// # Errors
+///
+/// It does not build.
+pub(crate) fn example(name: &str, steps: &Steps) -> Result<PathBuf> {
+    steps.step(&format!("Build {name}"), |step| {
+        let mut cargo = process::cargo();
+        cargo.current_dir(checkout()).args([
+            "build",
+            "--package",
+            "vgpu-libcuda",
+            "--example",
+            name,
+        ]);
+        step.run(&mut cargo)
+    })?;
+    let examples = process::target(checkout()).join("debug/examples");
+    Ok(examples.join(name))
 }
 
 fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {

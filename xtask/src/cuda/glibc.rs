@@ -1,4 +1,4 @@
-//! libcuda for old systems: linked for an old glibc, and checked for that.
+//! libcuda, and the programs beside it, for old systems: linked for an old glibc, and checked for that.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -12,6 +12,7 @@ use object::read::elf::FileHeader;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::process;
+use vgpu_bed::static_program;
 use vgpu_bed::steps::Steps;
 use vgpu_terminal::Failure;
 
@@ -27,8 +28,18 @@ const PACKAGES: &[Package] = &[
     Package::python_module("python3-venv", "ensurepip"),
 ];
 
-/// The oldest glibc that the library loads on.
+/// The oldest glibc that they run on.
 const GLIBC: Version = Version([2, 17, 0]);
+
+/// What is in packages: each a package of the workspace, and the file that it makes. They load libraries while they run, the
+/// library apart, so none is static.
+const PACKAGED: [(&str, &str); 4] = [
+    LIBRARY,
+    ("vgpu-command", "vgpu"),
+    ("vgpud", "vgpud"),
+    ("vgpu-ptxas", "vgpu-ptxas"),
+];
+const LIBRARY: (&str, &str) = ("vgpu-libcuda", "libcuda.so");
 
 /// Builds `libcuda.so` for glibc 2.17 and later, whatever this machine has, and returns its path.
 ///
@@ -36,6 +47,19 @@ const GLIBC: Version = Version([2, 17, 0]);
 ///
 /// It does not build, or needs a newer glibc.
 pub(super) fn library(steps: &Steps) -> Result<PathBuf> {
+    Ok(build(&[LIBRARY], steps)?.join(LIBRARY.1))
+}
+
+/// Builds all that is in packages likewise, and returns the folder with it.
+///
+/// # Errors
+///
+/// It does not build, or needs a newer glibc.
+pub(crate) fn programs(steps: &Steps) -> Result<PathBuf> {
+    build(&PACKAGED, steps)
+}
+
+fn build(files: &[(&str, &str)], steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(PACKAGES, steps)?;
     let cache = Cache::open()?;
     let name = format!("zig-{ZIG}-{CARGO_ZIGBUILD}");
@@ -46,7 +70,8 @@ pub(super) fn library(steps: &Steps) -> Result<PathBuf> {
     let venv = steps.step("Install the linker", |step| {
         pypi::environment(&cache, &name, &packages, "cargo-zigbuild", step)
     })?;
-    let library = steps.step("Build libcuda", |step| {
+    let names: Vec<_> = files.iter().map(|(_, file)| *file).collect();
+    let folder = steps.step(&format!("Build {}", names.join(", ")), |step| {
         // It looks for zig on the path.
         let path = env::var_os("PATH").unwrap_or_default();
         let path = env::join_paths(
@@ -57,15 +82,23 @@ pub(super) fn library(steps: &Steps) -> Result<PathBuf> {
         let target = format!("x86_64-unknown-linux-gnu.{GLIBC}");
         let mut cargo = process::cargo();
         cargo
-            .args(["zigbuild", "--locked", "--release", "-p", "vgpu-libcuda"])
-            .args(["--target", &target])
+            .args(["zigbuild", "--locked", "--release", "--target", &target])
             .env("PATH", path)
+            .env(
+                "CARGO_ENCODED_RUSTFLAGS",
+                static_program::remapped().join("\u{1f}"),
+            )
             .current_dir(checkout());
+        for (package, _) in files {
+            cargo.args(["--package", package]);
+        }
         step.run(&mut cargo)?;
-        Ok(process::target(checkout()).join("x86_64-unknown-linux-gnu/release/libcuda.so"))
+        Ok(process::target(checkout()).join("x86_64-unknown-linux-gnu/release"))
     })?;
-    check(&library)?;
-    Ok(library)
+    files
+        .iter()
+        .try_for_each(|(_, file)| check(&folder.join(file)))?;
+    Ok(folder)
 }
 
 /// A version of glibc, such as 2.17 or 2.2.5.
@@ -118,7 +151,7 @@ fn needs(file: &Path) -> Result<BTreeSet<String>> {
     Ok(names)
 }
 
-/// Checks that a library loads on the oldest glibc.
+/// Checks that a file loads on the oldest glibc.
 fn check(library: &Path) -> Result<()> {
     let needs = needs(library).with_context(|| format!("cannot read {}", library.display()))?;
     // What glibc keeps to itself has no number.

@@ -1,7 +1,7 @@
-//! The .deb on a clean Debian: installed, tried and removed by Debian's own dpkg; and its units, by Debian's own systemd.
+//! The .debs on a clean Debian: installed, tried and removed by Debian's own dpkg; and their units, by Debian's own systemd.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use vgpu_bed::steps::{Step, Steps};
 use vgpu_bed::stock_qemu::StockQemu;
 use vgpu_terminal::{Failure, OrMend};
 
+use super::builders::deb_of;
 use super::contents::VERSION;
 use crate::checkout;
 
@@ -36,12 +37,17 @@ const WELL: &str = "units: all is well";
 /// It takes 20 seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Tries this package, and expects nothing of it to be left; then its units, in a machine that boots.
+/// What is tried: the .deb of the device, and beside it those of CUDA.
+const DEBS: [&str; 3] = ["vgpu-stub", "vgpu-guest", "vgpu-host"];
+/// A program that uses CUDA, beside the packages.
+pub(super) const PROGRAM: &str = "cuda-add";
+
+/// Tries the packages in this folder, and expects nothing of them to be left; then their units, in a machine that boots.
 ///
 /// # Errors
 ///
 /// It does not work, or leaves something, or there is no Debian to try it on.
-pub(super) fn check(package: &Path, steps: &Steps) -> Result<()> {
+pub(super) fn check(packages: &Path, steps: &Steps) -> Result<()> {
     let tools = [
         Package::program("util-linux", "unshare"),
         Package::program("libarchive-tools", "bsdtar"),
@@ -51,15 +57,17 @@ pub(super) fn check(package: &Path, steps: &Steps) -> Result<()> {
     let root = root(&cache, &Suite::debian(SUITE), &PACKAGES, steps)?;
     let qemu = StockQemu::fetch(&cache, steps)?;
     let image = GuestImage::assemble(&cache, &[], steps)?;
-    steps.step("Try the .deb on a clean Debian", |step| {
-        tree(&root, package, step)
+    let debs = DEBS.map(|name| deb_of(name, packages));
+    let program = packages.join(PROGRAM);
+    steps.step("Try the .debs on a clean Debian", |step| {
+        tree(&root, debs.iter().chain([&program]), step)
     })?;
-    steps.step("Try its units under systemd", |step| {
-        units(&root, package, &image, &qemu.path, step)
+    steps.step("Try their units under systemd", |step| {
+        units(&root, &debs, &program, &image, &qemu.path, step)
     })
 }
 
-fn tree(root: &Path, package: &Path, step: &Step) -> Result<()> {
+fn tree<'a>(root: &Path, files: impl Iterator<Item = &'a PathBuf>, step: &Step) -> Result<()> {
     let folder = tempfile::tempdir()?;
     step.run(&mut apart("true"))
         .or_mend("Users may not make namespaces here: run this on another machine.")?;
@@ -67,21 +75,28 @@ fn tree(root: &Path, package: &Path, step: &Step) -> Result<()> {
     check
         .arg(checkout().join("operator/packaging/tests/clean_debian.sh"))
         .arg(root)
-        .arg(package)
         .arg(VERSION)
-        .arg(folder.path());
+        .arg(folder.path())
+        .args(files);
     step.run(&mut check)
 }
 
-/// A command as the root user of a place where its mounts are its own, whoever runs it.
+/// A command as the root user of a place where its mounts and its network are its own, whoever runs it.
 fn apart(program: &str) -> Command {
     let mut command = Command::new("unshare");
-    command.args(["--map-root-user", "--mount", program]);
+    command.args(["--map-root-user", "--mount", "--net", program]);
     command
 }
 
 /// `image` has the kernel.
-fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &Step) -> Result<()> {
+fn units(
+    root: &Path,
+    debs: &[PathBuf],
+    program: &Path,
+    image: &GuestImage,
+    qemu: &Path,
+    step: &Step,
+) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let system = folder.path().join("initramfs");
     let mut convert = Command::new("bsdtar");
@@ -91,15 +106,13 @@ fn units(root: &Path, package: &Path, image: &GuestImage, qemu: &Path, step: &St
         .arg(format!("@{}", root.display()));
     step.run(&mut convert)?;
     let mut own = Initramfs::default();
-    for (path, file) in [
-        ("tests/vgpu-stub.deb", package),
-        (
-            "tests/vgpu-stub-xen@.service",
-            &checkout().join("operator/packaging/xcp-ng/vgpu-stub-xen@.service"),
-        ),
-    ] {
-        own.file(path, fs::read(file)?);
+    let unit = "vgpu-stub-xen@.service";
+    let file = checkout().join("operator/packaging/xcp-ng").join(unit);
+    own.file(&format!("tests/{unit}"), fs::read(file)?);
+    for (name, deb) in DEBS.iter().zip(debs) {
+        own.file(&format!("tests/{name}.deb"), fs::read(deb)?);
     }
+    own.program(&format!("tests/{PROGRAM}"), fs::read(program)?);
     let script = checkout().join("operator/packaging/tests/units.sh");
     own.program("tests/units.sh", fs::read(script)?);
     let folder = "etc/systemd/system";

@@ -1,4 +1,4 @@
-//! What is in the packages, and where it goes.
+//! The files of a package, laid out as on a host.
 
 use std::fs::{self, File, FileTimes, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -7,45 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result};
 
+use super::kits::{Kit, Source};
+use crate::checkout;
 use crate::manual::Manual;
-use crate::{checkout, programs};
 
 /// The version of all packages.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
-
-/// Whom a package is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kit {
-    /// Hosts with xl or QEMU.
-    Plain,
-    /// Hosts of XCP-ng.
-    XcpNg,
-}
-
-impl Kit {
-    /// The package's name.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Plain => "vgpu-stub",
-            Self::XcpNg => "vgpu-stub-xcp-ng",
-        }
-    }
-}
-
-/// What an entry is made of.
-#[derive(Clone, Debug)]
-pub(super) enum Source {
-    /// A program of this name.
-    Program(&'static str),
-    /// A file of the checkout.
-    File(&'static str),
-    /// Text that is made of the command's definition.
-    Text(Vec<u8>),
-    /// A symbolic link to there.
-    Link(&'static str),
-    /// A folder that goes with the package.
-    Folder,
-}
 
 /// A file, link or folder of a package.
 #[derive(Clone, Debug)]
@@ -58,99 +25,11 @@ pub(super) struct Entry {
     pub(super) settings: bool,
 }
 
-const COMMAND: &str = "/usr/bin/vgpu-stub";
-
-/// Path, mode, source: of both kits.
-const COMMON: [(&str, u32, Source); 6] = [
-    (COMMAND, 0o755, Source::Program(programs::COMMAND)),
-    ("/usr/lib/vgpu-stub", 0o755, Source::Folder),
-    // It is not for people to run, so not in their search path.
-    (
-        "/usr/lib/vgpu-stub/vgpu-emulator",
-        0o755,
-        Source::Program(programs::EMULATOR),
-    ),
-    ("/usr/share/doc/vgpu-stub", 0o755, Source::Folder),
-    (
-        "/usr/share/doc/vgpu-stub/LICENSE-MIT",
-        0o644,
-        Source::File("LICENSE-MIT"),
-    ),
-    (
-        "/usr/share/doc/vgpu-stub/LICENSE-APACHE",
-        0o644,
-        Source::File("LICENSE-APACHE"),
-    ),
-];
-
-const PLAIN: [(&str, u32, Source); 3] = [
-    // Debian's zsh looks here alone.
-    (
-        "/usr/share/zsh/vendor-completions/_vgpu-stub",
-        0o777,
-        Source::Link("/usr/share/zsh/site-functions/_vgpu-stub"),
-    ),
-    (
-        "/usr/lib/vgpu-stub/vgpu-stub-device-model",
-        0o777,
-        Source::Link(COMMAND),
-    ),
-    (
-        "/usr/lib/systemd/system/vgpu-stub-vfio-user@.service",
-        0o644,
-        Source::File("operator/packaging/systemd/vgpu-stub-vfio-user@.service"),
-    ),
-];
-
-const XCP_NG: [(&str, u32, Source); 12] = [
-    ("/etc/vgpu-stub", 0o755, Source::Folder),
-    (
-        SETTINGS,
-        0o644,
-        Source::File("operator/packaging/xcp-ng/xcp.conf"),
-    ),
-    (
-        "/usr/lib/systemd/system/vgpu-stub-xen@.service",
-        0o644,
-        Source::File("operator/packaging/xcp-ng/vgpu-stub-xen@.service"),
-    ),
-    ("/usr/lib/xapi/alternatives", 0o755, Source::Folder),
-    ("/usr/lib/xapi/alternatives/xenguest", 0o755, Source::Folder),
-    (
-        "/usr/lib/xapi/alternatives/xenguest/vgpu-stub",
-        0o777,
-        Source::Link(COMMAND),
-    ),
-    (
-        "/etc/xapi.d/plugins/vgpu-stub",
-        0o777,
-        Source::Link(COMMAND),
-    ),
-    ("/usr/lib/xapi", 0o755, Source::Folder),
-    ("/etc/xapi.d/vm-pre-start", 0o755, Source::Folder),
-    ("/etc/xapi.d/vm-post-destroy", 0o755, Source::Folder),
-    (
-        "/etc/xapi.d/vm-pre-start/50-vgpu-stub",
-        0o755,
-        Source::File("operator/packaging/xcp-ng/vm-pre-start"),
-    ),
-    (
-        "/etc/xapi.d/vm-post-destroy/50-vgpu-stub",
-        0o755,
-        Source::File("operator/packaging/xcp-ng/vm-post-destroy"),
-    ),
-];
-
-const SETTINGS: &str = "/etc/vgpu-stub/xcp.conf";
-
 /// Where each shell looks for completions.
-const COMPLETIONS: [(&str, &str); 3] = [
-    ("bash", "/usr/share/bash-completion/completions/vgpu-stub"),
-    ("zsh", "/usr/share/zsh/site-functions/_vgpu-stub"),
-    (
-        "fish",
-        "/usr/share/fish/vendor_completions.d/vgpu-stub.fish",
-    ),
+const COMPLETIONS: [(&str, [&str; 2]); 3] = [
+    ("bash", ["/usr/share/bash-completion/completions/", ""]),
+    ("zsh", ["/usr/share/zsh/site-functions/_", ""]),
+    ("fish", ["/usr/share/fish/vendor_completions.d/", ".fish"]),
 ];
 
 /// All of a kit, sorted by path.
@@ -158,26 +37,24 @@ const COMPLETIONS: [(&str, &str); 3] = [
 /// # Errors
 ///
 /// A manual page cannot be made.
-pub(super) fn entries(kit: Kit) -> Result<Vec<Entry>> {
-    let own: &[(&str, u32, Source)] = match kit {
-        Kit::Plain => &PLAIN,
-        Kit::XcpNg => &XCP_NG,
-    };
+pub(super) fn entries(kit: &Kit) -> Result<Vec<Entry>> {
     let entry = |path: &str, mode, source| Entry {
         path: path.to_owned(),
         mode,
         source,
-        settings: path == SETTINGS,
+        settings: kit.settings.contains(&path),
     };
-    let mut entries: Vec<Entry> = COMMON
+    let mut entries: Vec<Entry> = kit
+        .files
         .iter()
-        .chain(own)
+        .flat_map(|rows| rows.iter())
         .map(|(path, mode, source)| entry(path, *mode, source.clone()))
         .collect();
-    let manual = Manual::of("vgpu-stub")?;
-    for (shell, path) in COMPLETIONS {
+    let manual = Manual::of(kit.command)?;
+    for (shell, [before, after]) in COMPLETIONS {
+        let path = format!("{before}{}{after}", kit.command);
         let text = manual.completions(shell)?;
-        entries.push(entry(path, 0o644, Source::Text(text)));
+        entries.push(entry(&path, 0o644, Source::Text(text)));
     }
     for (name, page) in manual.pages()? {
         let path = format!("/usr/share/man/man1/{name}");

@@ -10,7 +10,7 @@ use vgpu_ring::{Park, Wake};
 use vgpu_window::Window;
 
 use super::message::{Message, kind};
-use super::name::Name;
+use super::name::{Name, Stranger};
 use crate::{Error, Event, Lost, Region, Transport};
 
 /// A session with a daemon on the same machine.
@@ -41,15 +41,12 @@ impl Local {
     ///
     /// # Errors
     /// Nobody listens there, or it is no daemon of the same user and version.
+    /// Nothing was sent to another user's process.
     pub fn open(name: Name) -> Result<Self, Error> {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        let no_daemon = |cause| Error::NoDaemon {
-            name: format!("${}", super::name::VARIABLE),
-            cause,
-        };
-        connect(&socket, &name.address()?).map_err(no_daemon)?;
-        same_user(&socket)?;
+        connect(&socket, &name.address()?).map_err(|cause| name.no_daemon(cause))?;
+        same_user(&socket, name)?;
         let hello = Message {
             id: SESSION_ABI,
             ..Message::of(kind::HELLO)
@@ -103,12 +100,16 @@ fn refusal(message: &Message) -> Option<Error> {
 }
 
 /// Checks that the other end is the same user.
-pub(super) fn same_user(socket: &OwnedFd) -> Result<(), Error> {
-    let peer = sockopt::socket_peercred(socket)?.uid.as_raw();
-    let own = rustix::process::geteuid().as_raw();
-    match peer == own {
+pub(super) fn same_user(socket: &OwnedFd, name: Name) -> Result<(), Error> {
+    let peer = sockopt::socket_peercred(socket)?;
+    let stranger = Stranger {
+        user: peer.uid.as_raw(),
+        process: peer.pid.as_raw_pid(),
+        own: rustix::process::geteuid().as_raw(),
+    };
+    match stranger.user == stranger.own {
         true => Ok(()),
-        false => Err(Error::Stranger { peer, own }),
+        false => Err(name.stranger(&stranger)),
     }
 }
 

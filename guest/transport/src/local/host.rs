@@ -3,7 +3,10 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with};
+use rustix::net::{
+    AddressFamily, SocketFlags, SocketType, accept_with, bind, connect, listen, socket_with,
+    sockopt,
+};
 use vgpu_ring::Park;
 use vgpu_ring::layout::SESSION_ABI;
 use vgpu_sandbox::Sandboxed;
@@ -27,7 +30,22 @@ impl Listener {
     /// # Errors
     /// The system refuses.
     pub fn bind() -> Result<Self, Error> {
-        let name = Name::random()?;
+        Self::bind_to(Name::random()?)
+    }
+
+    /// Listens under the name that all programs of this user look for.
+    ///
+    /// # Errors
+    /// Somebody listens there already; or the system refuses.
+    pub fn bind_of_user() -> Result<Self, Error> {
+        let name = Name::of_user();
+        Self::bind_to(name).map_err(|error| match error {
+            Error::System(Errno::ADDRINUSE) => held(name).unwrap_or(error),
+            error => error,
+        })
+    }
+
+    fn bind_to(name: Name) -> Result<Self, Error> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
         bind(&socket, &name.address()?)?;
@@ -35,7 +53,7 @@ impl Listener {
         Ok(Self { socket, name })
     }
 
-    /// By what programs find it: for their environment.
+    /// By what programs find it.
     #[must_use]
     pub const fn name(&self) -> Name {
         self.name
@@ -51,9 +69,25 @@ impl Listener {
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        same_user(&socket)?;
-        Ok(Some(socket))
+        match same_user(&socket, self.name) {
+            // The name is this daemon's: whoever it is has only come to it.
+            Err(Error::Taken { user: peer, .. }) => {
+                let own = rustix::process::geteuid().as_raw();
+                Err(Error::Stranger { peer, own })
+            }
+            checked => checked.map(|()| Some(socket)),
+        }
     }
+}
+
+/// Who listens under a name; `None` where that cannot be seen any more.
+fn held(name: Name) -> Option<Error> {
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
+    connect(&socket, &name.address().ok()?).ok()?;
+    let process = sockopt::socket_peercred(&socket).ok()?.pid.as_raw_pid();
+    let stranger = same_user(&socket, name).err();
+    Some(stranger.unwrap_or(Error::Runs { process }))
 }
 
 impl AsFd for Listener {

@@ -1,18 +1,32 @@
-//! A session's socket, by its name.
+//! A daemon's socket, by its name.
 
 use std::fmt;
 use std::str::FromStr;
 
+use rustix::io::Errno;
 use rustix::net::SocketAddrUnix;
 
 use crate::Error;
 
-/// The variable of the environment that names the session's socket.
+/// The variable of the environment that names the daemon's socket.
 pub const VARIABLE: &str = "VGPU_LOCAL";
+/// Its value where a process is to find no daemon at all.
+pub const NONE: &str = "none";
 
-/// A socket's name: 128 random bits, written as 32 hexadecimal digits.
+/// The name of a daemon's socket, in the abstract namespace: it goes with the
+/// process that listens, however that ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Name(u128);
+pub struct Name(Kind);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// 128 random bits, written as 32 hexadecimal digits: of a daemon whose
+    /// programs have it in their environment.
+    Random(u128),
+    /// The number of a user: of the standing daemon of that user. Anybody may
+    /// listen under it, so who connects looks at who does.
+    User(u32),
+}
 
 impl Name {
     /// One that nobody can guess.
@@ -23,15 +37,30 @@ impl Name {
         let mut bytes = [0; 16];
         let flags = rustix::rand::GetRandomFlags::empty();
         match rustix::rand::getrandom(&mut bytes, flags)? {
-            16 => Ok(Self(u128::from_ne_bytes(bytes))),
+            16 => Ok(Self(Kind::Random(u128::from_ne_bytes(bytes)))),
             _ => Err(Error::Protocol("no random bytes")),
         }
+    }
+
+    /// The one of this user's standing daemon, which programs find by themselves.
+    #[must_use]
+    pub fn of_user() -> Self {
+        Self(Kind::User(rustix::process::geteuid().as_raw()))
+    }
+
+    /// The one in this process's environment, or that of its user's standing
+    /// daemon.
+    ///
+    /// # Errors
+    /// The variable holds something else, or [`NONE`].
+    pub fn find() -> Result<Self, Error> {
+        Ok(Self::from_environment()?.unwrap_or_else(Self::of_user))
     }
 
     /// The one in this process's environment, where there is one.
     ///
     /// # Errors
-    /// The variable holds something else.
+    /// The variable holds something else, or [`NONE`].
     pub fn from_environment() -> Result<Option<Self>, Error> {
         let value = std::env::var_os(VARIABLE);
         let name = value.map(|value| value.to_str().unwrap_or_default().parse());
@@ -42,11 +71,46 @@ impl Name {
         let name = format!("vgpu-{self}");
         Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?)
     }
+
+    /// Nobody listens there.
+    pub(super) fn no_daemon(self, cause: Errno) -> Error {
+        match self.0 {
+            Kind::Random(_) => Error::NoDaemon {
+                name: format!("${VARIABLE}"),
+                cause,
+            },
+            Kind::User(_) => Error::NotSet { variable: VARIABLE },
+        }
+    }
+
+    /// Another user listens there.
+    pub(super) fn stranger(self, peer: &Stranger) -> Error {
+        let Stranger { user, process, own } = *peer;
+        match self.0 {
+            Kind::Random(_) => Error::Stranger { peer: user, own },
+            Kind::User(_) => Error::Taken {
+                name: format!("@vgpu-{self}"),
+                user,
+                process,
+            },
+        }
+    }
+}
+
+/// Who is at the other end and should not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stranger {
+    pub(super) user: u32,
+    pub(super) process: i32,
+    pub(super) own: u32,
 }
 
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        match self.0 {
+            Kind::Random(bits) => write!(f, "{bits:032x}"),
+            Kind::User(user) => write!(f, "user-{user}"),
+        }
     }
 }
 
@@ -61,9 +125,13 @@ impl FromStr for Name {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        if text == NONE {
+            return Err(Error::None { variable: VARIABLE });
+        }
         let digits = text.len() == 32 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
         let value = u128::from_str_radix(text, 16).ok().filter(|_| digits);
-        value.map(Self).ok_or(Error::Name { variable: VARIABLE })
+        let kind = value.map(Kind::Random);
+        kind.map(Self).ok_or(Error::Name { variable: VARIABLE })
     }
 }
 
@@ -79,5 +147,16 @@ mod tests {
         for wrong in ["", "12", &"g".repeat(32), &"+".repeat(32), &"0".repeat(33)] {
             assert!(wrong.parse::<Name>().is_err(), "{wrong}");
         }
+        let none = NONE.parse::<Name>();
+        assert!(matches!(none, Err(Error::None { .. })), "{none:?}");
+    }
+
+    /// A program's environment cannot send it to another user's daemon.
+    #[test]
+    fn a_users_name_is_no_value_of_the_variable() {
+        let own = Name::of_user();
+        let user = rustix::process::geteuid().as_raw();
+        assert_eq!(own.to_string(), format!("user-{user}"));
+        assert!(own.to_string().parse::<Name>().is_err());
     }
 }
