@@ -38,9 +38,7 @@ pub(crate) fn launch(error: &LaunchError) -> Error {
             | Cause::Parameter { .. } => ErrorKind::IllegalAddress,
             Cause::Call(_) | Cause::Branch(..) => ErrorKind::InvalidPc,
             Cause::Stack(_) => ErrorKind::HardwareStackError,
-            Cause::Barrier(_) | Cause::BarrierCount(_) => {
-                ErrorKind::IllegalInstruction
-            }
+            Cause::Barrier(_) | Cause::BarrierCount(_) => ErrorKind::IllegalInstruction,
             Cause::Assertion => ErrorKind::Assert,
             Cause::Stopped(_) => ErrorKind::LaunchTimeout,
             _ => ErrorKind::LaunchFailed,

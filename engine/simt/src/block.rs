@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::around::{Around, BARRIERS, Barrier};
 use crate::code::{Action, Flow, Reduction};
 use crate::fault::{Cause, Failure, Fault};
-use crate::grid::{Grid, Statistics};
+use crate::grid::{Grid, PRINTED_MAX, Statistics};
 use crate::program::Program;
 use crate::state::{Identity, State};
 use crate::warp::{Group, Status, Warp};
@@ -19,6 +19,8 @@ pub(crate) struct Runner {
     warps: Vec<Warp>,
     shared: Vec<u8>,
     pub(crate) statistics: Statistics,
+    /// What kernels have printed, up to [`PRINTED_MAX`].
+    pub(crate) printed: Vec<u8>,
 }
 
 impl Runner {
@@ -30,6 +32,8 @@ impl Runner {
         for warp in &mut self.warps {
             self.statistics.instructions += warp.state.identity.clock;
             self.statistics.lane_instructions += std::mem::take(&mut warp.lane_instructions);
+            self.printed.append(&mut warp.printed);
+            self.printed.truncate(PRINTED_MAX);
         }
         result.map_err(|(failure, warp, at)| {
             let thread = self.warps[warp].state.identity.thread;

@@ -60,6 +60,7 @@ pub struct Executor {
     stop: Arc<AtomicBool>,
     instructions_max: u64,
     launches: u64,
+    printed: Vec<u8>,
 }
 
 impl Executor {
@@ -76,6 +77,7 @@ impl Executor {
             stop: Arc::default(),
             instructions_max,
             launches: 0,
+            printed: Vec::new(),
         }
     }
 
@@ -83,6 +85,12 @@ impl Executor {
     #[must_use]
     pub fn stop(&self) -> Arc<AtomicBool> {
         self.stop.clone()
+    }
+
+    /// What the last launch printed by `vprintf`, a megabyte at most, and the
+    /// assertions of it that failed. Of each block it is in order.
+    pub fn take_printed(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.printed)
     }
 
     /// Executes one kernel to its end.
@@ -104,6 +112,8 @@ impl Executor {
         let helpers = usize::try_from(blocks - 1).unwrap_or(usize::MAX);
         let grid = Arc::new(grid);
         self.pool.run(&grid, helpers, &mut self.runner);
+        let mut printed = grid.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.printed = std::mem::take(&mut printed);
         let mut result = grid.result.lock().unwrap_or_else(PoisonError::into_inner);
         match result.1.take() {
             Some((_, fault)) => Err(fault.into()),
@@ -156,6 +166,7 @@ impl Executor {
             stop: self.stop.clone(),
             next: AtomicU64::new(0),
             failed: AtomicBool::new(false),
+            printed: Mutex::default(),
             result: Mutex::default(),
         })
     }

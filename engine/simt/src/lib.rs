@@ -54,6 +54,7 @@
     clippy::redundant_closure_for_method_calls
 )]
 
+mod arguments;
 mod around;
 mod block;
 mod calls;
@@ -70,6 +71,7 @@ mod launch;
 mod layout;
 mod load;
 mod pool;
+mod print;
 mod program;
 mod round;
 mod state;

@@ -76,6 +76,8 @@ pub(crate) struct Warp {
     pub(crate) local: Vec<Vec<u8>>,
     pub(crate) groups: Vec<Group>,
     pub(crate) lane_instructions: u64,
+    /// What its lanes have printed.
+    pub(crate) printed: Vec<u8>,
 }
 
 /// Why a group stopped.
