@@ -465,6 +465,12 @@ impl Handler for Call<'_> {
         };
         let engine = self.cuda.engine.as_mut();
         let engine = engine.ok_or(CUresult::CUDA_ERROR_NOT_INITIALIZED)?;
-        engine.launch(&launch).map_err(told)
+        let done = engine.launch(&launch);
+        // What `printf` in a kernel wrote; the daemon cuts lines, and how many.
+        let printed = engine.take_printed();
+        for line in String::from_utf8_lossy(&printed).lines() {
+            vgpu_worker::log(line);
+        }
+        done.map_err(told)
     }
 }

@@ -263,6 +263,12 @@ pub trait Engine: Send {
     /// [`ErrorKind::InvalidValue`] before anything ran; the kinds for which
     /// [`ErrorKind::is_sticky`] holds after.
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()>;
+
+    /// What the last launch printed by `printf`, and its assertions that failed;
+    /// nothing where an engine prints by itself. It is a program's text: any bytes.
+    fn take_printed(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
 }
 
 fn no_mappings() -> Error {

@@ -291,6 +291,10 @@ impl Engine for CpuEngine {
         self.counters.instructions = instructions.saturating_add(done.lane_instructions);
         Ok(())
     }
+
+    fn take_printed(&mut self) -> Vec<u8> {
+        self.executor.take_printed()
+    }
 }
 
 fn no_link(link: LinkId) -> Error {

@@ -123,7 +123,7 @@ fn faults_are_what_cuda_calls_them() {
     let head = ".version 7.0\n.target sm_70\n.address_size 64\n.extern .func __assertfail();\n";
     let kinds = [
         ("st.global.u32 [16], 1;", 700),
-        ("trap;", 715),
+        ("trap;", 719),
         ("call __assertfail;", 710),
         (".reg .b64 %f; mov.u64 %f, 5; call %f;", 718),
         ("l: bra l;", 702),
@@ -147,6 +147,37 @@ fn faults_are_what_cuda_calls_them() {
 }
 
 /// A fat binary of entries: kind, architecture, flags, image.
+/// Source: CUDA driver API, `CUresult`.
+#[test]
+fn what_ends_a_kernel_has_its_own_error_and_what_it_printed_stays() {
+    const MORE: &str = include_str!("../../../tests/corpus/clang/more.ptx");
+    let trap = ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry traps() { trap; }";
+    for (text, function, kind, printed) in [
+        (trap, "traps", ErrorKind::LaunchFailed, ""),
+        (
+            MORE,
+            "asserts",
+            ErrorKind::Assert,
+            "more.cu:7: asserts: assertion `n > 0` failed\n",
+        ),
+    ] {
+        let mut engine = engine();
+        let module = engine.module_load(text.as_bytes()).expect("loads");
+        let launch = Launch {
+            module: module.id,
+            function,
+            grid: [1, 1, 1],
+            block: [32, 1, 1],
+            shared: 0,
+            parameters: &0u32.to_le_bytes(),
+        };
+        let error = engine.launch(&launch).expect_err("ends");
+        assert_eq!(error.kind, kind, "{error}");
+        assert_eq!(engine.take_printed(), printed.as_bytes());
+        assert!(engine.take_printed().is_empty());
+    }
+}
+
 fn fatbin(entries: &[(u16, u32, u64, &[u8])]) -> Vec<u8> {
     let mut all = Vec::new();
     for &(kind, arch, flags, image) in entries {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use crate::around::{Around, BARRIERS, Barrier, Found};
 use crate::code::{Action, Flow, Reduction};
 use crate::fault::{Cause, Failure, Fault};
-use crate::grid::{Grid, Statistics};
+use crate::grid::{Grid, PRINTED_MAX, Statistics};
 use crate::lockstep;
 use crate::program::Program;
 use crate::state::State;
@@ -32,6 +32,8 @@ pub(crate) struct Runner {
     /// registers, none of another launch sees.
     launch: u64,
     pub(crate) statistics: Statistics,
+    /// What kernels have printed, up to [`PRINTED_MAX`].
+    pub(crate) printed: Vec<u8>,
 }
 
 impl Runner {
@@ -47,6 +49,8 @@ impl Runner {
         for warp in &mut self.warps[..self.active] {
             self.statistics.instructions += warp.state.identity.clock;
             self.statistics.lane_instructions += std::mem::take(&mut warp.lane_instructions);
+            self.printed.append(&mut warp.printed);
+            self.printed.truncate(PRINTED_MAX);
         }
         result.map_err(|(failure, warp, at)| {
             let identity = &self.warps[warp].state.identity;

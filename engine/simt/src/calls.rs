@@ -5,8 +5,10 @@
 use crate::around::Around;
 use crate::execution::CODE_WINDOW;
 use crate::fault::{Cause, Failure};
+use crate::grid::PRINTED_MAX;
 use crate::layout::{LOCAL_MAX, REGISTERS_MAX};
-use crate::program::{Body, Builtin, Passed, Program};
+use crate::print::{print, string};
+use crate::program::{Body, Builtin, Call, Passed, Program};
 use crate::state::Base;
 use crate::value::{LANES, lanes};
 use crate::warp::{Frame, Group, Warp};
@@ -22,7 +24,7 @@ impl Warp {
     pub(crate) fn call(
         &mut self,
         group: &mut Group,
-        around: &Around<'_, '_>,
+        around: &mut Around<'_, '_>,
         mask: u32,
     ) -> Result<(), Failure> {
         let program = around.program;
@@ -45,19 +47,13 @@ impl Warp {
             .ok()
             .and_then(|f| program.bodies.get(f));
         let body = body.ok_or(fail(Cause::Call(target)))?;
-        if body.builtin == Some(Builtin::AssertFail) {
-            return Err(fail(Cause::Assertion));
-        }
         let fits = body.parameters.len() == call.arguments.len()
             && body.returns.len() == call.results.len()
             && !body.entry;
         let start = match (body.start, body.builtin) {
             (Some(start), None) if fits => start,
-            (_, Some(_)) => {
-                for result in &call.results {
-                    let minus_one = u64::from(u32::MAX);
-                    self.set_passed(*result, [minus_one; LANES], same);
-                }
+            (_, Some(builtin)) => {
+                self.builtin(builtin, call, around, same)?;
                 self.leave(group, same, at + 1);
                 group.at += 1;
                 return Ok(());
@@ -108,6 +104,63 @@ impl Warp {
         group.at = start;
         self.state.base = base;
         Ok(())
+    }
+
+    /// What the machine's own functions do: they print, and end the kernel.
+    fn builtin(
+        &mut self,
+        builtin: Builtin,
+        call: &Call,
+        around: &mut Around<'_, '_>,
+        mask: u32,
+    ) -> Result<(), Failure> {
+        let given: Vec<_> = call.arguments.iter().map(|a| self.passed(*a)).collect();
+        let argument = |index: usize, lane: usize| given.get(index).map_or(0, |all| all[lane]);
+        let mut printed = std::mem::take(&mut self.printed);
+        let execution = around.execution(self);
+        let mut counts = [0u64; LANES];
+        for lane in lanes(mask) {
+            if builtin == Builtin::AssertFail {
+                // Where they are nowhere, the assertion has failed all the same.
+                let text =
+                    |index| string(&execution, lane, argument(index, lane)).unwrap_or_default();
+                let parts = [text(1), text(3), text(0)];
+                let [file, function, message] =
+                    parts.map(|p| String::from_utf8_lossy(&p).into_owned());
+                let line = argument(2, lane) as u32;
+                let text = format!("{file}:{line}: {function}: assertion `{message}` failed\n");
+                printed.extend(text.into_bytes());
+                self.printed = printed;
+                let cause = Cause::Assertion;
+                return Err(Failure { cause, lane });
+            }
+            if printed.len() < PRINTED_MAX {
+                let [format, arguments] = [0, 1].map(|index| argument(index, lane));
+                let count = print(&execution, lane, format, arguments, &mut printed)?;
+                counts[lane] = u64::from(count);
+            }
+        }
+        self.printed = printed;
+        for result in &call.results {
+            self.set_passed(*result, counts, mask);
+        }
+        Ok(())
+    }
+
+    /// What each lane hands over, its first 8 bytes.
+    fn passed(&self, from: Passed) -> [u64; LANES] {
+        match from {
+            Passed::Value(operand, _) => self.state.read(operand),
+            Passed::Memory(slot) => {
+                let (at, size) = (self.state.base.local + slot.offset, slot.size.min(8));
+                std::array::from_fn(|lane| {
+                    let mut bytes = [0; 8];
+                    let from = &self.local[lane][at as usize..][..size as usize];
+                    bytes[..size as usize].copy_from_slice(from);
+                    u64::from_le_bytes(bytes)
+                })
+            }
+        }
     }
 
     /// Makes room for a function's registers and local memory.

@@ -360,6 +360,17 @@ impl<'a> Execution<'a> {
         Ok(())
     }
 
+    /// `size` bytes at a generic address, which the machine itself reads.
+    pub(crate) fn fetch(&self, address: u64, size: u8, lane: usize) -> Result<u64, Failure> {
+        let place = self.place(Space::Generic, address, u64::from(size), lane, None)?;
+        Ok(match place {
+            Place::Global(from, offset) => from.load(offset, size),
+            Place::Shared(at) => bytes(self.shared, at, size),
+            Place::Local(at) => bytes(&self.local[lane], at, size),
+            Place::Parameter(at) => bytes(self.parameters, at, size),
+        })
+    }
+
     fn read_only(&self, at: usize, size: u64, lane: usize) -> Failure {
         let (address, length) = (at as u64, self.parameters.len() as u64);
         let cause = Cause::Parameter {

@@ -8,6 +8,10 @@ use vgpu_device_memory::View;
 use crate::fault::Fault;
 use crate::program::{Kernel, Program};
 
+/// The most bytes that a launch prints; what is above is lost.
+/// Source: CUDA driver API, `CU_LIMIT_PRINTF_FIFO_SIZE`, whose default it is.
+pub(crate) const PRINTED_MAX: usize = 1 << 20;
+
 /// What was executed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Statistics {
@@ -37,6 +41,7 @@ pub(crate) struct Grid {
     /// How many blocks go side by side.
     pub(crate) at_once: u64,
     pub(crate) failed: AtomicBool,
+    pub(crate) printed: Mutex<Vec<u8>>,
     pub(crate) result: Mutex<(Statistics, Option<(u64, Fault)>)>,
 }
 

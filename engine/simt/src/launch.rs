@@ -61,6 +61,7 @@ pub struct Executor {
     stop: Arc<AtomicBool>,
     instructions_max: u64,
     launches: u64,
+    printed: Vec<u8>,
 }
 
 impl Executor {
@@ -77,6 +78,7 @@ impl Executor {
             stop: Arc::default(),
             instructions_max,
             launches: 0,
+            printed: Vec::new(),
         }
     }
 
@@ -84,6 +86,12 @@ impl Executor {
     #[must_use]
     pub fn stop(&self) -> Arc<AtomicBool> {
         self.stop.clone()
+    }
+
+    /// What the last launch printed by `vprintf`, a megabyte at most, and the
+    /// assertions of it that failed. Of each block it is in order.
+    pub fn take_printed(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.printed)
     }
 
     /// Executes one kernel to its end.
@@ -109,6 +117,8 @@ impl Executor {
         grid.at_once = fit.min(blocks / threads).max(1);
         let grid = Arc::new(grid);
         self.pool.run(&grid, helpers, &mut self.runner);
+        let mut printed = grid.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.printed = std::mem::take(&mut printed);
         let mut result = grid.result.lock().unwrap_or_else(PoisonError::into_inner);
         match result.1.take() {
             Some((_, fault)) => Err(fault.into()),
@@ -162,6 +172,7 @@ impl Executor {
             next: AtomicU64::new(0),
             at_once: 1,
             failed: AtomicBool::new(false),
+            printed: Mutex::default(),
             result: Mutex::default(),
         })
     }

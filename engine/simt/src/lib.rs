@@ -55,6 +55,7 @@
 )]
 
 mod access;
+mod arguments;
 mod around;
 mod block;
 mod calls;
@@ -72,6 +73,7 @@ mod layout;
 mod load;
 mod lockstep;
 mod pool;
+mod print;
 mod program;
 mod round;
 mod state;

@@ -68,9 +68,9 @@ pub(crate) struct Slot {
 /// Functions that the machine brings along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Builtin {
-    /// Ends the kernel.
+    /// Prints what failed, and ends the kernel.
     AssertFail,
-    /// Prints nothing, and says so by a negative count.
+    /// Prints, and gives how many arguments it took.
     Print,
 }
 

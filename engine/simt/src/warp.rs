@@ -78,6 +78,8 @@ pub(crate) struct Warp {
     /// Which of the blocks that go side by side it is of.
     pub(crate) slot: usize,
     pub(crate) lane_instructions: u64,
+    /// What its lanes have printed.
+    pub(crate) printed: Vec<u8>,
 }
 
 /// Why a group stopped.

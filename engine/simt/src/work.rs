@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use crate::block::Runner;
 use crate::fault::{Cause, Fault};
-use crate::grid::Grid;
+use crate::grid::{Grid, PRINTED_MAX};
 
 impl Grid {
     /// Executes blocks until none is left, or one has failed.
@@ -29,6 +29,11 @@ impl Grid {
             if self.stop.load(Relaxed) && blocks.end < count {
                 self.stopped(index);
             }
+        }
+        if !runner.printed.is_empty() {
+            let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+            printed.append(&mut runner.printed);
+            printed.truncate(PRINTED_MAX);
         }
         let done = std::mem::take(&mut runner.statistics);
         let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);

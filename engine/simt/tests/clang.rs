@@ -84,7 +84,7 @@ fn votes_and_locks() {
     assert!(got[expected.len()..].iter().all(|x| *x == 0));
 
     let buffers = [vec![0], vec![0]];
-    assert_eq!(run("locked", [3, 96], &buffers, 1), [3 * 96 * 97 / 2]);
+    assert_eq!(run("locked", [2, 40], &buffers, 1), [40 * 41]);
 }
 
 #[test]
@@ -239,4 +239,41 @@ fn a_product_of_a_warp() {
             assert_eq!(f32::from_bits(*got), sum + 1.0 + i as f32, "lane {lane}");
         }
     }
+}
+
+/// What C's `printf` gives for the same, and the order of lanes and warps.
+#[test]
+fn prints_and_assertions() {
+    let mut device = Device::with(TEXT, 1, u64::MAX);
+    let to = device.buffer(&[0; 4]);
+    device
+        .launch("prints", 1, 2, &to.to_le_bytes())
+        .expect("runs");
+    let lines = [
+        "lane 0: -7 4294967289 fffffff9 0XAB 017 c text% ",
+        "[   42] [42   ] [00042] [+42] [ 42] [  042]",
+        "1.500000 [  2.25] 1.234568e+10 1e-05 0.0001 100000 1e+06 -inf nan",
+        "123456789012 0xffffffffffffffff [abc] [   x]",
+    ];
+    // Both lanes come to each call together.
+    let twice = |line: &&str| format!("{line}\n{}\n", line.replace("lane 0", "lane 1"));
+    let expected: String = lines.iter().map(twice).collect();
+    let printed = String::from_utf8(device.printed()).expect("text");
+    assert_eq!(printed, expected);
+    assert_eq!(device.words(to, 1), [8]);
+
+    device
+        .launch("asserts", 1, 1, &1u32.to_le_bytes())
+        .expect("runs");
+    let error = device
+        .launch("asserts", 1, 40, &0u32.to_le_bytes())
+        .expect_err("fails");
+    assert!(
+        error
+            .to_string()
+            .starts_with("assertion failed; kernel asserts"),
+        "{error}"
+    );
+    let text = String::from_utf8(device.printed()).expect("text");
+    assert_eq!(text, "more.cu:7: asserts: assertion `n > 0` failed\n");
 }

@@ -36,7 +36,11 @@ fn edges(ty: Ty) -> Vec<u64> {
                 }
             }
         }
-        (Kind::Float, 32, _) => oracle::singles(),
+        // Also halfway between two that have 7 or 10 bits behind the point.
+        (Kind::Float, 32, _) => {
+            let ties = [0x3f80_8000, 0x3f81_8000, 0x3f80_1000, 0xbf80_3000];
+            [oracle::singles(), ties.to_vec()].concat()
+        }
         (Kind::Float, ..) => oracle::doubles(),
         (_, 64, _) => oracle::LONGS.to_vec(),
         (_, bits, _) => {

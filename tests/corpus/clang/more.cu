@@ -148,3 +148,19 @@ kernel tensor(const u32 *a, const u32 *b, float *o) {
                : "r"(a[tid * 4]), "r"(a[tid * 4 + 1]), "r"(a[tid * 4 + 2]), "r"(a[tid * 4 + 3]), "r"(b[tid * 2]), "r"(b[tid * 2 + 1]));
   for (int i = 0; i < 4; i++) o[tid * 4 + i] = d[i];
 }
+
+extern "C" __device__ int printf(const char *, ...);
+extern "C" __device__ void __assertfail(const char *, const char *, u32, const char *, u64);
+
+kernel prints(u32 *o) {
+  int count = printf("lane %d: %d %u %x %#X %#o %c %s%% \n", tid, -7, -7, -7, 0xab, 15, 'c', "text");
+  printf("[%5d] [%-5d] [%05d] [%+d] [% d] [%5.3d]\n", 42, 42, 42, 42, 42, 42);
+  double inf = __builtin_inf();
+  printf("%f [%6.2f] %e %g %g %g %g %f %f\n", 1.5, 2.25, 12345678901.0, 1e-5, 1e-4, 1e5, 1e6, -inf, __builtin_nan(""));
+  printf("%lld %p [%.3s] [%*s]\n", 123456789012ll, (void *)-1ll, "abcdef", 4, "x");
+  o[0] = count;
+}
+
+kernel asserts(int n) {
+  if (n <= 0) __assertfail("n > 0", "more.cu", 7, "asserts", 1);
+}

@@ -350,7 +350,7 @@ impl State {
         self.fault = Some(match failed {
             Cause::Global(_) => 700,
             Cause::Stopped(_) => 702,
-            Cause::Trap => 715,
+            Cause::Trap => 719,
             _ => 719,
         });
         Ok(())

@@ -70,6 +70,11 @@ impl Device {
             .launch(&self.program, &self.memory.view(), &launch)
     }
 
+    /// What the last launch printed.
+    pub(crate) fn printed(&mut self) -> Vec<u8> {
+        self.executor.take_printed()
+    }
+
     pub(crate) fn bytes(&self, address: u64, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
         self.memory.read(address, &mut bytes).expect("read");
