@@ -294,3 +294,44 @@ impl fmt::Display for Report {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(ns: f64, ratio: f64, difference: f64) -> Report {
+        let median = |value: f64| Median::of(&[value; 12]).unwrap();
+        Report {
+            lane_instructions_per_ns: 1000.0 / ns,
+            least: LEAST,
+            slower_at_most: SLOWER,
+            kernels: vec![Kernel {
+                name: "opencl/sum".into(),
+                lane_instructions: 1000.0,
+                ns: median(ns),
+                peer: Some(Peer {
+                    ns: median(ns / ratio),
+                    ratio: median(ratio),
+                    difference,
+                }),
+            }],
+            peer: String::new(),
+            conditions: serde_json::from_value(
+                serde_json::json!({"machine": "", "versions": {}, "command": ""}),
+            )
+            .unwrap(),
+        }
+    }
+
+    #[test]
+    fn each_bound_can_be_broken() {
+        let error = |report: Report| report.ensure_bounds().unwrap_err().to_string();
+        assert!(report(1000.0, 5.0, 0.0).ensure_bounds().is_ok());
+        let slow = error(report(4000.0, 5.0, 0.0));
+        assert_eq!(slow, "0.25 G lane-instructions in a second, not 0.5");
+        let slower = error(report(1000.0, 12.0, 0.0));
+        assert_eq!(slower, "opencl/sum takes 12.0 times as long as on pocl");
+        let other = error(report(1000.0, 5.0, 0.01));
+        assert_eq!(other, "pocl has other values of opencl/sum: 1e-2");
+    }
+}
