@@ -19,12 +19,3 @@ impl std::fmt::Debug for Form {
         write!(f, "{} ({})", self.syntax, self.section)
     }
 }
-
-impl Form {
-    /// Every list of words that it takes, joined by dots; without those that
-    /// change nothing.
-    #[must_use]
-    pub fn spellings(&'static self) -> Vec<String> {
-        crate::table::spelled(self)
-    }
-}

@@ -210,6 +210,15 @@ fn shape(text: &str) -> (Shape, bool) {
     (shape, optional)
 }
 
+impl Form {
+    /// Every list of words that it takes, joined by dots; without those that
+    /// change nothing.
+    #[must_use]
+    pub fn spellings(&'static self) -> Vec<String> {
+        spelled(self)
+    }
+}
+
 /// Every list of words that a row takes, joined by dots; without those that
 /// change nothing.
 pub(crate) fn spelled(form: &'static Form) -> Vec<String> {
