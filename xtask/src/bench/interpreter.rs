@@ -141,7 +141,7 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
             .arg(checkout().join("tests/corpus/opencl/kernels.cl"));
         let mut peer = Measuring::start(&mut script)?;
         let said = peer.line().context("pocl does not start")?;
-        let mut differences = Vec::new();
+        let mut differences: Vec<(String, f64)> = Vec::new();
         loop {
             let line = peer.line().context("pocl fails")?;
             match line.split_once(' ') {
@@ -154,8 +154,11 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
             step.say(name);
             let short = name.strip_prefix("opencl/");
             let difference = differences.iter().find(|(n, _)| Some(n.as_str()) == short);
-            let peer = difference.map(|(name, difference)| (&mut peer, name.as_str(), *difference));
-            kernels.push(Kernel::measure(name, options.runs, &mut ours, peer)?);
+            let mut measure = |peer| Kernel::measure(name, options.runs, &mut ours, peer);
+            kernels.push(match difference {
+                Some((name, difference)) => measure(Some((&mut peer, name, *difference)))?,
+                None => measure(None)?,
+            });
         }
         Report::new(kernels, said)
     })?;
