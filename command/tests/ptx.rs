@@ -43,9 +43,9 @@ fn each_error_has_line_form_and_mend() {
     let [first, mend, second, other_mend] = &lines[..] else {
         panic!("{said}");
     };
-    assert_eq!(first, "F:6:1: unknown form `mma.sync.aligned`");
+    assert_eq!(first, "F:6:1: unknown form `wmma.sync.aligned`");
     assert!(
-        mend.starts_with("  mend: the engine knows no form of mma"),
+        mend.starts_with("  mend: the engine knows no form of wmma"),
         "{mend}"
     );
     assert_eq!(second, "F:7:1: `add.s32`: operand 3: missing");
@@ -68,7 +68,7 @@ fn each_error_has_line_form_and_mend() {
     assert_eq!(output.status.code(), Some(1));
     let all: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(all[0]["errors"][0]["line"], 6);
-    assert_eq!(all[0]["errors"][0]["form"], "mma.sync.aligned");
+    assert_eq!(all[0]["errors"][0]["form"], "wmma.sync.aligned");
     assert_eq!(all[0]["errors"].as_array().unwrap().len(), 2);
     for (n, cause) in [(1, "machine code"), (2, "NVIDIA's compiler")] {
         let error = &all[n]["errors"][0];
