@@ -237,7 +237,7 @@ fn blocks_side_by_side_do_not_meet() {
                 .expect("runs");
             assert_eq!(done.blocks, u64::from(blocks));
             for (index, got) in (0..).zip(device.words(out, count)) {
-                let expected = index / threads * 100 + (index % threads ^ 1);
+                let expected = index / threads * 100 + ((index % threads) ^ 1);
                 assert_eq!(got, expected, "{index} of {blocks} x {threads}");
             }
         }
