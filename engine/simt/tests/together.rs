@@ -74,22 +74,30 @@ fn the_clock_counts_instructions() {
 
 #[test]
 fn who_fails_among_warps_that_go_together_is_named() {
-    let body = "
-        ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; setp.ge.u32 %p1, %r1, 170;
-        selp.b32 %r2, 4096, 0, %p1; cvt.u64.u32 %rd2, %r2; add.u64 %rd1, %rd1, %rd2;
-        st.global.u32 [%rd1], %r1; ret;";
-    let mut device = Device::new(&kernel(".param .u64 out", body));
-    let out = device.buffer(&[0; 1024]);
-    let failed = device.launch("test", 1, 256, &out.to_le_bytes());
-    let Err(LaunchError::Fault(fault)) = failed else {
-        panic!("{failed:?}");
-    };
-    assert_eq!(
-        (fault.thread, fault.block),
-        ([170, 0, 0], [0; 3]),
-        "{fault}"
-    );
-    assert!(matches!(fault.cause, Cause::Global(_)), "{fault}");
+    let accesses = [
+        "st.global.u32 [%rd1], %r1;",
+        "ld.global.u32 %r3, [%rd1];",
+        "red.global.add.u32 [%rd1], %r1;",
+    ];
+    for access in accesses {
+        let body = format!(
+            "ld.param.u64 %rd1, [out]; mov.u32 %r1, %tid.x; setp.ge.u32 %p1, %r1, 170;
+            selp.b32 %r2, 4096, 0, %p1; cvt.u64.u32 %rd2, %r2; add.u64 %rd1, %rd1, %rd2;
+            {access} ret;"
+        );
+        let mut device = Device::new(&kernel(".param .u64 out", &body));
+        let out = device.buffer(&[0; 1024]);
+        let failed = device.launch("test", 1, 256, &out.to_le_bytes());
+        let Err(LaunchError::Fault(fault)) = failed else {
+            panic!("{failed:?}");
+        };
+        assert_eq!(
+            (fault.thread, fault.block),
+            ([170, 0, 0], [0; 3]),
+            "{fault}"
+        );
+        assert!(matches!(fault.cause, Cause::Global(_)), "{fault}");
+    }
 }
 
 /// Loads and stores at `offset + step * f(lane)`, in global and shared memory.
