@@ -8,9 +8,9 @@ use std::thread;
 use vgpu_cuda_wire::CUresult;
 
 use crate::Done;
+use crate::connection::Connection;
 use crate::lock::lock;
 use crate::pointers::{HostFunction, StreamFunction};
-use crate::session::session;
 
 /// A function that is to be called.
 #[derive(Clone, Copy, Debug)]
@@ -37,20 +37,27 @@ pub(crate) struct Callbacks {
 impl Callbacks {
     /// Has a function called when all work that was sent before is done; what is sent later waits
     /// until it has returned.
-    pub(crate) fn submit(&self, callback: Callback) -> Done {
-        self.start()?;
-        let client = session()?.connection.client();
+    pub(crate) fn submit(
+        &'static self,
+        connection: &'static Connection,
+        callback: Callback,
+    ) -> Done {
+        self.start(connection)?;
         let mut last = lock(&self.last);
         let point = *last + 1;
-        client.hold(point)?;
+        connection.client().hold(point)?;
         *last = point;
         self.add(Some(point), callback);
         Ok(())
     }
 
     /// Has a function called soon.
-    pub(crate) fn end(&self, function: HostFunction) -> Done {
-        self.start()?;
+    pub(crate) fn end(
+        &'static self,
+        connection: &'static Connection,
+        function: HostFunction,
+    ) -> Done {
+        self.start(connection)?;
         self.add(None, Callback::End(function));
         Ok(())
     }
@@ -65,15 +72,11 @@ impl Callbacks {
         *lock(&self.thread) == Some(thread::current().id())
     }
 
-    fn start(&self) -> Done {
+    fn start(&'static self, connection: &'static Connection) -> Done {
         let mut started = lock(&self.thread);
         if started.is_none() {
             let name = thread::Builder::new().name("vgpu callbacks".into());
-            let thread = name.spawn(|| {
-                if let Ok(session) = session() {
-                    session.callbacks.run();
-                }
-            });
+            let thread = name.spawn(|| self.run(connection));
             let thread = thread.map_err(|_| CUresult::CUDA_ERROR_OUT_OF_MEMORY)?;
             *started = Some(thread.thread().id());
         }
@@ -93,13 +96,9 @@ impl Callbacks {
         }
     }
 
-    fn run(&self) {
+    fn run(&self, connection: &Connection) {
         loop {
             let (point, callback) = self.next();
-            let Ok(session) = session() else {
-                return;
-            };
-            let connection = &session.connection;
             let reached = match point {
                 Some(point) => connection.reach(point),
                 None => Ok(()),

@@ -12,11 +12,12 @@ use std::sync::{Arc, Mutex};
 use vgpu_cuda_wire::{CUevent, CUgraph, CUresult, CUstream};
 
 use crate::Done;
-use crate::graphs::Graph;
-use crate::handles::mint;
+use crate::contexts::Stream;
+use crate::graphs::{Graph, Graphs};
+use crate::handles::{Table, mint};
 use crate::lock::lock;
-use crate::session::Session;
 use crate::work::Work;
+use crate::worker::Worker;
 
 /// `CUstreamCaptureMode`.
 const GLOBAL: u32 = 0;
@@ -162,7 +163,7 @@ impl Captures {
     /// Begins to capture a stream, into a new graph or one that there is.
     pub(crate) fn begin(
         &self,
-        session: &Session,
+        graphs: &Graphs,
         stream: CUstream,
         mode: u32,
         into: Option<(CUgraph, Vec<usize>)>,
@@ -176,7 +177,7 @@ impl Captures {
             }
             let (graph, last) = into.unwrap_or_else(|| {
                 let graph = Arc::new(Mutex::new(Graph::default()));
-                (session.graphs.graphs.add(graph), Vec::new())
+                (graphs.graphs.add(graph), Vec::new())
             });
             let id = mint().addr() as u64;
             let origin = key(stream);
@@ -194,7 +195,12 @@ impl Captures {
     }
 
     /// Ends the capture that began with a stream; gives its graph.
-    pub(crate) fn end(&self, session: &Session, stream: CUstream) -> Result<CUgraph, CUresult> {
+    pub(crate) fn end(
+        &self,
+        worker: &'static Worker,
+        graphs: &Graphs,
+        stream: CUstream,
+    ) -> Result<CUgraph, CUresult> {
         self.with(|state| {
             let (id, capture) = state.of(stream).ok_or(NONE)?;
             let capture = capture.clone();
@@ -205,10 +211,10 @@ impl Captures {
                 return Err(CUresult::CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
             }
             let graph = ptr::without_provenance_mut(capture.graph);
-            let joined = capture.broken || Self::joined(session, state, id, &capture)?;
+            let joined = capture.broken || Self::joined(graphs, state, id, &capture)?;
             state.end(id);
             if capture.broken || !joined {
-                let _ = session.graphs.destroy(session, graph);
+                let _ = graphs.destroy(worker, graph);
             }
             match (capture.broken, joined) {
                 (true, _) => Err(INVALIDATED),
@@ -220,14 +226,12 @@ impl Captures {
 
     /// Whether all that other streams captured comes before the origin's last nodes.
     fn joined(
-        session: &Session,
+        graphs: &Graphs,
         state: &State,
         id: u64,
         capture: &Capture,
     ) -> Result<bool, CUresult> {
-        let graph = session
-            .graphs
-            .get(ptr::without_provenance_mut(capture.graph))?;
+        let graph = graphs.get(ptr::without_provenance_mut(capture.graph))?;
         let origin = state.streams.get(&capture.origin).ok_or(NONE)?;
         let before = lock(&graph).with_ancestors(&origin.last);
         let others = state.streams.values().filter(|other| other.capture == id);
@@ -238,20 +242,21 @@ impl Captures {
     /// Takes work of a stream that captures; `None` where it does not, and the work is to be done.
     pub(crate) fn take(
         &self,
-        session: &Session,
+        graphs: &Graphs,
+        streams: &Table<Stream>,
         stream: CUstream,
         work: impl FnOnce() -> Result<Work, CUresult>,
     ) -> Result<Option<usize>, CUresult> {
         self.with(|state| {
             let Some((id, capture)) = state.of(stream) else {
-                return implicit(session, state, stream).map(|()| None);
+                return implicit(streams, state, stream).map(|()| None);
             };
             if capture.broken {
                 return Err(INVALIDATED);
             }
             let graph = ptr::without_provenance_mut(capture.graph);
             let member = state.streams.get_mut(&key(stream)).ok_or(NONE)?;
-            match work().and_then(|work| session.graphs.add(graph, &member.last, work)) {
+            match work().and_then(|work| graphs.add(graph, &member.last, work)) {
                 Ok(node) => {
                     member.last = vec![node];
                     Ok(Some(node))
@@ -267,7 +272,7 @@ impl Captures {
     /// Records an event; gives whether that was part of a capture.
     pub(crate) fn record(
         &self,
-        session: &Session,
+        streams: &Table<Stream>,
         event: CUevent,
         stream: CUstream,
     ) -> Result<bool, CUresult> {
@@ -279,7 +284,7 @@ impl Captures {
                 Ok(true)
             }
             None => {
-                implicit(session, state, stream)?;
+                implicit(streams, state, stream)?;
                 state.events.remove(&event.addr());
                 Ok(false)
             }
@@ -289,7 +294,7 @@ impl Captures {
     /// Has a stream wait for an event; gives whether that was part of a capture.
     pub(crate) fn wait(
         &self,
-        session: &Session,
+        streams: &Table<Stream>,
         stream: CUstream,
         event: CUevent,
     ) -> Result<bool, CUresult> {
@@ -298,7 +303,7 @@ impl Captures {
             let own = state.of(stream).map(|(id, capture)| (id, capture.broken));
             match (recorded, own) {
                 (_, Some((_, true))) => Err(INVALIDATED),
-                (None, None) => implicit(session, state, stream).map(|()| false),
+                (None, None) => implicit(streams, state, stream).map(|()| false),
                 (None, Some((id, _))) => {
                     state.break_one(id);
                     Err(CUresult::CUDA_ERROR_STREAM_CAPTURE_ISOLATION)
@@ -449,11 +454,10 @@ impl Captures {
 }
 
 /// Refuses work of the legacy stream that streams which capture would have to wait for.
-fn implicit(session: &Session, state: &mut State, stream: CUstream) -> Done {
+fn implicit(streams: &Table<Stream>, state: &mut State, stream: CUstream) -> Done {
     if stream.addr() >= PER_THREAD {
         return Ok(());
     }
-    let streams = &session.contexts.streams;
     let waits = |stream: usize| {
         let handle = ptr::without_provenance_mut(stream);
         // A flag says that a stream does not; that of a thread does.

@@ -11,8 +11,8 @@ use crate::Done;
 use crate::handles::{Table, mint};
 use crate::lock::lock;
 use crate::objects::Objects;
-use crate::session::Session;
 use crate::work::Work;
+use crate::worker::Worker;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -182,7 +182,7 @@ impl Graphs {
     }
 
     /// Takes a node off its graph, and what depended on it.
-    pub(crate) fn remove(&self, session: &Session, node: CUgraphNode) -> Done {
+    pub(crate) fn remove(&self, worker: &'static Worker, node: CUgraphNode) -> Done {
         let (_, graph) = self.owner(node)?;
         let removed = {
             let mut graph = lock(&graph);
@@ -194,20 +194,20 @@ impl Graphs {
         };
         lock(&self.owners).remove(&node.addr());
         match removed.work {
-            Work::Graph(child) => self.end(session, ptr::without_provenance_mut(child)),
+            Work::Graph(child) => self.end(worker, ptr::without_provenance_mut(child)),
             _ => Ok(()),
         }
     }
 
     /// Ends a graph that the program has.
-    pub(crate) fn destroy(&self, session: &Session, graph: CUgraph) -> Done {
+    pub(crate) fn destroy(&self, worker: &'static Worker, graph: CUgraph) -> Done {
         if self.now(graph)?.child {
             return Err(INVALID);
         }
-        self.end(session, graph)
+        self.end(worker, graph)
     }
 
-    fn end(&self, session: &Session, graph: CUgraph) -> Done {
+    fn end(&self, worker: &'static Worker, graph: CUgraph) -> Done {
         let removed = self.graphs.remove(graph).map_err(|_| INVALID)?;
         let removed = lock(&removed).clone();
         {
@@ -218,10 +218,10 @@ impl Graphs {
         }
         for node in removed.nodes.values() {
             if let Work::Graph(child) = node.work {
-                self.end(session, ptr::without_provenance_mut(child))?;
+                self.end(worker, ptr::without_provenance_mut(child))?;
             }
         }
-        self.objects.release_all(session, &removed.objects)
+        self.objects.release_all(worker, &removed.objects)
     }
 
     /// A graph of the same nodes, with handles of their own.

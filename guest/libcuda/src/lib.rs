@@ -24,6 +24,7 @@ mod session;
 mod trace;
 mod transfers;
 mod work;
+mod worker;
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

@@ -4,16 +4,35 @@
 //! half is where the engine allocates. An engine maps memory when kernels may reach it.
 
 use std::collections::BTreeMap;
+use std::ffi::c_uint;
 use std::sync::Mutex;
 
-use vgpu_cuda_wire::{CUmemAllocationProp, CUresult};
+use vgpu_cuda_wire::{CUmemAllocationProp, CUmemLocation, CUresult};
 
 use crate::Done;
 use crate::allocations::{Device, Kind};
 use crate::lock::lock;
-use crate::session::Session;
+use crate::worker::Worker;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
+
+/// `CU_MEM_ALLOCATION_TYPE_PINNED`, and `CU_MEM_LOCATION_TYPE_DEVICE`.
+pub(crate) const PINNED: c_uint = 1;
+pub(crate) const DEVICE: c_uint = 1;
+
+/// What memory of the device is.
+pub(crate) fn device_memory(flags: [u8; 8]) -> CUmemAllocationProp {
+    CUmemAllocationProp {
+        kind: PINNED,
+        handles: 0,
+        location: CUmemLocation {
+            kind: DEVICE,
+            id: 0,
+        },
+        security: std::ptr::null_mut(),
+        flags,
+    }
+}
 
 /// What sizes and addresses are multiples of.
 pub(crate) const GRANULE: u64 = 2 << 20;
@@ -87,20 +106,20 @@ impl State {
     }
 
     /// Ends memory that neither a handle nor a mapping has any more.
-    fn forget(&mut self, session: &Session, number: u64) -> Done {
+    fn forget(&mut self, worker: &Worker, number: u64) -> Done {
         let unused = |memory: &&Memory| memory.handles == 0 && memory.mapped.is_none();
         match self.memories.get(&number).filter(unused) {
             None => Ok(()),
             Some(_) => {
                 self.memories.remove(&number);
-                session.connection.client().memory_destroy(number)
+                worker.connection.client().memory_destroy(number)
             }
         }
     }
 
-    fn set_access(&mut self, session: &Session, address: u64, access: bool) -> Done {
+    fn set_access(&mut self, worker: &Worker, address: u64, access: bool) -> Done {
         let mapping = self.mappings.get_mut(&address).ok_or(INVALID)?;
-        let client = session.connection.client();
+        let client = worker.connection.client();
         match (mapping.access, access) {
             (false, true) => {
                 client.memory_map(mapping.memory, address)?;
@@ -110,11 +129,11 @@ impl State {
                     pool: 0,
                     kind: Kind::Mapping,
                 };
-                session.allocations.add(address, allocation);
+                worker.allocations.add(address, allocation);
             }
             (true, false) => {
                 client.memory_unmap(address)?;
-                session.allocations.remove_mapping(address);
+                worker.allocations.remove_mapping(address);
             }
             _ => {}
         }
@@ -177,13 +196,13 @@ impl Mappings {
     /// Makes memory; gives its handle.
     pub(crate) fn create(
         &self,
-        session: &Session,
+        worker: &Worker,
         size: usize,
         flags: [u8; 8],
     ) -> Result<u64, CUresult> {
         whole(0, size)?;
         let size = size as u64;
-        let number = session.connection.client().memory_create(size)?;
+        let number = worker.connection.client().memory_create(size)?;
         let memory = Memory {
             size,
             flags,
@@ -195,11 +214,11 @@ impl Mappings {
     }
 
     /// Ends a handle. Memory that is mapped stays until it is not.
-    pub(crate) fn release(&self, session: &Session, handle: u64) -> Done {
+    pub(crate) fn release(&self, worker: &Worker, handle: u64) -> Done {
         let mut state = lock(&self.0);
         let memory = state.memories.get_mut(&handle).ok_or(INVALID)?;
         memory.handles = memory.handles.checked_sub(1).ok_or(INVALID)?;
-        state.forget(session, handle)
+        state.forget(worker, handle)
     }
 
     /// The handle of the memory that is mapped at an address; one handle more.
@@ -218,7 +237,7 @@ impl Mappings {
         let state = lock(&self.0);
         let memory = state.memories.get(&handle);
         let memory = memory.filter(|memory| memory.handles > 0).ok_or(INVALID)?;
-        Ok(super::calls::device_memory(memory.flags))
+        Ok(device_memory(memory.flags))
     }
 
     /// Maps memory. Kernels reach it when they are allowed to.
@@ -251,24 +270,24 @@ impl Mappings {
     }
 
     /// Ends all mappings of a range.
-    pub(crate) fn unmap(&self, session: &Session, address: u64, size: usize) -> Done {
+    pub(crate) fn unmap(&self, worker: &Worker, address: u64, size: usize) -> Done {
         let mut state = lock(&self.0);
         for (start, mapping) in state.of(address, size)? {
-            state.set_access(session, start, false)?;
+            state.set_access(worker, start, false)?;
             state.mappings.remove(&start);
             if let Some(memory) = state.memories.get_mut(&mapping.memory) {
                 memory.mapped = None;
             }
-            state.forget(session, mapping.memory)?;
+            state.forget(worker, mapping.memory)?;
         }
         Ok(())
     }
 
     /// Allows kernels and copies to read and write all of a range, or not to.
-    pub(crate) fn allow(&self, session: &Session, address: u64, size: usize, access: bool) -> Done {
+    pub(crate) fn allow(&self, worker: &Worker, address: u64, size: usize, access: bool) -> Done {
         let mut state = lock(&self.0);
         let mut mappings = state.of(address, size)?.into_iter();
-        mappings.try_for_each(|(start, _)| state.set_access(session, start, access))
+        mappings.try_for_each(|(start, _)| state.set_access(worker, start, access))
     }
 
     /// Whether kernels may reach what is mapped at an address.

@@ -8,7 +8,7 @@ use vgpu_cuda_wire::{CUresult, CUuserObject};
 use crate::Done;
 use crate::handles::Table;
 use crate::pointers::HostFunction;
-use crate::session::Session;
+use crate::worker::Worker;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -38,7 +38,12 @@ impl Objects {
     }
 
     /// References less; with the last one the object ends.
-    pub(crate) fn release(&self, session: &Session, object: CUuserObject, count: u32) -> Done {
+    pub(crate) fn release(
+        &self,
+        worker: &'static Worker,
+        object: CUuserObject,
+        count: u32,
+    ) -> Done {
         let less = |object: &mut Object| {
             let left = object.count.checked_sub(u64::from(count)).ok_or(INVALID)?;
             object.count = left;
@@ -49,13 +54,17 @@ impl Objects {
             return Ok(());
         }
         let ended = self.0.remove(object).map_err(|_| INVALID)?;
-        session.callbacks.end(ended.end)
+        worker.callbacks.end(&worker.connection, ended.end)
     }
 
     /// References that a graph had.
-    pub(crate) fn release_all(&self, session: &Session, objects: &BTreeMap<usize, u32>) -> Done {
+    pub(crate) fn release_all(
+        &self,
+        worker: &'static Worker,
+        objects: &BTreeMap<usize, u32>,
+    ) -> Done {
         objects.iter().try_for_each(|(object, count)| {
-            self.release(session, ptr::without_provenance_mut(*object), *count)
+            self.release(worker, ptr::without_provenance_mut(*object), *count)
         })
     }
 }

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use vgpu_cuda_wire::{CUcontext, CUresult};
 use vgpu_transport::Transport;
-use vgpu_window::Window;
 
 use crate::Done;
 use crate::allocations::Allocations;
@@ -16,9 +15,9 @@ use crate::contexts::Contexts;
 use crate::graphs::Graphs;
 use crate::mappings::Mappings;
 use crate::modules::{Module, Modules};
-use crate::pointers::{ForkMark, Host};
+use crate::pointers::ForkMark;
 use crate::pools::Pools;
-use crate::transfers::Place;
+use crate::worker::Worker;
 
 static SESSION_OF_PROCESS: OnceLock<Result<Session, CUresult>> = OnceLock::new();
 static MARK: ForkMark = ForkMark::new();
@@ -26,15 +25,13 @@ static MARK: ForkMark = ForkMark::new();
 /// A session with the worker.
 #[derive(Debug)]
 pub(crate) struct Session {
-    pub(crate) connection: Connection,
-    pub(crate) allocations: Allocations<Window>,
+    pub(crate) worker: Worker,
     pub(crate) contexts: Contexts,
     pub(crate) modules: Modules,
     pub(crate) graphs: Graphs,
     pub(crate) pools: Pools,
     pub(crate) mappings: Mappings,
     pub(crate) captures: Captures,
-    pub(crate) callbacks: Callbacks,
 }
 
 /// Opens the process's session, where it has none.
@@ -71,9 +68,11 @@ impl Session {
         Ok(Self {
             mappings: Mappings::new(first, last),
             captures: Captures::default(),
-            callbacks: Callbacks::default(),
-            connection,
-            allocations: Allocations::default(),
+            worker: Worker {
+                connection,
+                allocations: Allocations::default(),
+                callbacks: Callbacks::default(),
+            },
             contexts: Contexts::default(),
             modules: Modules::default(),
             graphs: Graphs::default(),
@@ -81,27 +80,15 @@ impl Session {
         })
     }
 
-    /// What an address is that may be the device's or the program's.
-    pub(crate) fn place(&self, address: u64) -> Place {
-        let reserved = self.connection.addresses();
-        let known = reserved
-            .iter()
-            .any(|(first, last)| (first..last).contains(&&address));
-        match known || self.allocations.find(address).is_ok() {
-            true => Place::Device(address),
-            false => Place::Host(Host::unified(address)),
-        }
-    }
-
     /// Unloads a module that was taken off.
     pub(crate) fn unload(&self, module: &Module) -> Done {
-        self.allocations.remove_variables(module);
-        self.connection.client().module_unload(module.number)
+        self.worker.allocations.remove_variables(module);
+        self.worker.connection.client().module_unload(module.number)
     }
 
     /// Ends all that belongs to a context. Gives the first error, and goes on.
     pub(crate) fn clear(&self, context: CUcontext) -> Done {
-        let (client, context) = (self.connection.client(), context.addr());
+        let (client, context) = (self.worker.connection.client(), context.addr());
         let mut first = Ok(());
         let mut note = |done: Done| first = first.and(done);
         for module in self.modules.drain(context) {
@@ -117,17 +104,17 @@ impl Session {
         {
             note(client.stream_destroy(stream.addr() as u64));
         }
-        for (address, allocation) in self.allocations.remove_of(context) {
+        for (address, allocation) in self.worker.allocations.remove_of(context) {
             self.pools.give(&allocation);
             note(client.memory_free(address));
         }
-        let regions = self.allocations.unpin_of(context);
+        let regions = self.worker.allocations.unpin_of(context);
         if !regions.is_empty() {
             // The worker has done what names a region when it answers.
             note(client.synchronize());
         }
         for region in regions {
-            let removed = self.connection.transport().remove_region(region.id);
+            let removed = self.worker.connection.transport().remove_region(region.id);
             note(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));
         }
         first

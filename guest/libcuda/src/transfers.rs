@@ -4,7 +4,7 @@ use vgpu_cuda_wire::CUresult;
 
 use crate::Done;
 use crate::pointers::{CopyCall, CopyEnd, Host};
-use crate::session::Session;
+use crate::worker::{Place, Worker};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -17,48 +17,26 @@ pub(crate) const UNIFIED: u32 = 4;
 /// Bytes that rows of device memory are fetched in at a time.
 const BATCH: usize = 256 << 10;
 
-/// Where bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Device(u64),
-    Host(Host),
-}
-
-impl Place {
-    fn offset(self, bytes: usize) -> Self {
-        match self {
-            Self::Device(start) => Self::Device(start.wrapping_add(bytes as u64)),
-            Self::Host(start) => Self::Host(start.offset(bytes)),
-        }
-    }
-}
-
 /// Copies bytes that follow each other. Ranges of device memory are checked first, so that nothing
 /// is done where one is wrong.
-pub(crate) fn transfer(
-    session: &Session,
-    stream: u64,
-    to: Place,
-    from: Place,
-    size: usize,
-) -> Done {
+pub(crate) fn transfer(worker: &Worker, stream: u64, to: Place, from: Place, size: usize) -> Done {
     match (to, from) {
-        (Place::Device(to), Place::Host(from)) => upload(session, stream, to, from, size),
-        (Place::Host(to), Place::Device(from)) => download(session, stream, to, from, size),
-        (Place::Device(to), Place::Device(from)) => inside(session, stream, to, from, size),
+        (Place::Device(to), Place::Host(from)) => upload(worker, stream, to, from, size),
+        (Place::Host(to), Place::Device(from)) => download(worker, stream, to, from, size),
+        (Place::Device(to), Place::Device(from)) => inside(worker, stream, to, from, size),
         (Place::Host(to), Place::Host(from)) => {
-            session.connection.client().synchronize()?;
+            worker.connection.client().synchronize()?;
             from.copy_to(to, size)
         }
     }
 }
 
-fn upload(session: &Session, stream: u64, to: u64, from: Host, size: usize) -> Done {
-    let Session {
+fn upload(worker: &Worker, stream: u64, to: u64, from: Host, size: usize) -> Done {
+    let Worker {
         allocations,
         connection,
         ..
-    } = session;
+    } = worker;
     let pinned = allocations.pinned(from.address(), size);
     for (offset, length) in allocations.pieces(to, size)? {
         let to = to + offset as u64;
@@ -74,12 +52,12 @@ fn upload(session: &Session, stream: u64, to: u64, from: Host, size: usize) -> D
     Ok(())
 }
 
-fn download(session: &Session, stream: u64, to: Host, from: u64, size: usize) -> Done {
-    let Session {
+fn download(worker: &Worker, stream: u64, to: Host, from: u64, size: usize) -> Done {
+    let Worker {
         allocations,
         connection,
         ..
-    } = session;
+    } = worker;
     let pinned = allocations.pinned(to.address(), size);
     for (offset, length) in allocations.pieces(from, size)? {
         let from = from + offset as u64;
@@ -95,9 +73,9 @@ fn download(session: &Session, stream: u64, to: Host, from: u64, size: usize) ->
     Ok(())
 }
 
-fn inside(session: &Session, stream: u64, to: u64, from: u64, size: usize) -> Done {
+fn inside(worker: &Worker, stream: u64, to: u64, from: u64, size: usize) -> Done {
     let ends = |address| -> Result<Vec<usize>, CUresult> {
-        let pieces = session.allocations.pieces(address, size)?;
+        let pieces = worker.allocations.pieces(address, size)?;
         Ok(pieces
             .iter()
             .map(|(offset, length)| offset + length)
@@ -109,7 +87,7 @@ fn inside(session: &Session, stream: u64, to: u64, from: u64, size: usize) -> Do
     let mut start = 0;
     for end in cuts {
         let (length, offset) = ((end - start) as u64, start as u64);
-        let client = session.connection.client();
+        let client = worker.connection.client();
         client.copy(to + offset, from + offset, length, stream)?;
         start = end;
     }
@@ -134,9 +112,9 @@ pub(crate) struct Copy {
 
 impl Copy {
     /// Checks a copy: its shape, and that what is the device's lies in memory that there is.
-    pub(crate) fn new(session: &Session, call: CopyCall) -> Result<Self, CUresult> {
+    pub(crate) fn new(worker: &Worker, call: CopyCall) -> Result<Self, CUresult> {
         let empty = [call.width, call.rows, call.slices].contains(&0);
-        let side = |end: &CopyEnd| side(session, &call, end, empty);
+        let side = |end: &CopyEnd| side(worker, &call, end, empty);
         Ok(Self {
             to: side(&call.to)?,
             from: side(&call.from)?,
@@ -146,7 +124,7 @@ impl Copy {
 
     /// A copy of bytes that follow each other.
     pub(crate) fn row(
-        session: &Session,
+        worker: &Worker,
         to: Place,
         from: Place,
         width: usize,
@@ -162,7 +140,7 @@ impl Copy {
             rows: 1,
             slices: 1,
         };
-        Self::new(session, call)
+        Self::new(worker, call)
     }
 
     /// As it was asked for.
@@ -170,7 +148,7 @@ impl Copy {
         &self.call
     }
 
-    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
+    pub(crate) fn send(&self, worker: &Worker, stream: u64) -> Done {
         let CopyCall {
             width,
             rows,
@@ -183,18 +161,18 @@ impl Copy {
         let packed = |side: &Side| side.row == width && (side.slice == width * rows || slices == 1);
         if rows * slices == 1 || packed(&self.to) && packed(&self.from) {
             let size = width * rows * slices;
-            return transfer(session, stream, self.to.start, self.from.start, size);
+            return transfer(worker, stream, self.to.start, self.from.start, size);
         }
         for slice in 0..slices {
             let place = |side: &Side| side.start.offset(slice * side.slice);
             let (to, from) = (place(&self.to), place(&self.from));
             match (to, from) {
-                (Place::Host(to), Place::Device(from)) => self.fetch(session, stream, to, from)?,
+                (Place::Host(to), Place::Device(from)) => self.fetch(worker, stream, to, from)?,
                 _ => {
                     for row in 0..rows {
                         let place = |start: Place, side: &Side| start.offset(row * side.row);
                         let (to, from) = (place(to, &self.to), place(from, &self.from));
-                        transfer(session, stream, to, from, width)?;
+                        transfer(worker, stream, to, from, width)?;
                     }
                 }
             }
@@ -203,7 +181,7 @@ impl Copy {
     }
 
     /// Fetches the rows of a slice, many at a time, as each fetch is waited for.
-    fn fetch(&self, session: &Session, stream: u64, to: Host, from: u64) -> Done {
+    fn fetch(&self, worker: &Worker, stream: u64, to: Host, from: u64) -> Done {
         let (width, rows) = (self.call.width, self.call.rows);
         let pitch = self.from.row;
         let at_once = (BATCH / pitch).max(1);
@@ -212,11 +190,11 @@ impl Copy {
             let count = at_once.min(rows - first);
             let mut bytes = vec![0; (count - 1) * pitch + width];
             let from = from + (first * pitch) as u64;
-            let pieces = session.allocations.pieces(from, bytes.len())?;
+            let pieces = worker.allocations.pieces(from, bytes.len())?;
             for (offset, length) in pieces {
                 let into = &mut bytes[offset..offset + length];
                 let from = from + offset as u64;
-                session.connection.download(from, stream, into)?;
+                worker.connection.download(from, stream, into)?;
             }
             for (row, bytes) in bytes.chunks(pitch).enumerate() {
                 let to = to.offset((first + row) * self.to.row);
@@ -228,7 +206,7 @@ impl Copy {
     }
 }
 
-fn side(session: &Session, call: &CopyCall, end: &CopyEnd, empty: bool) -> Result<Side, CUresult> {
+fn side(worker: &Worker, call: &CopyCall, end: &CopyEnd, empty: bool) -> Result<Side, CUresult> {
     let multiple = |count: usize, size: usize| count.checked_mul(size).ok_or(INVALID);
     // What is not said is as little as there can be.
     let least = |said: usize, least: usize| if said == 0 { least } else { said };
@@ -246,7 +224,7 @@ fn side(session: &Session, call: &CopyCall, end: &CopyEnd, empty: bool) -> Resul
         HOST => Place::Host(end.host),
         DEVICE => Place::Device(end.device),
         // A program's own memory may be anywhere.
-        UNIFIED => session.place(end.device),
+        UNIFIED => worker.place(end.device),
         ARRAY => return Err(crate::unsupported("a copy of an array")),
         _ => return Err(INVALID),
     };
@@ -262,7 +240,7 @@ fn side(session: &Session, call: &CopyCall, end: &CopyEnd, empty: bool) -> Resul
     match start {
         Place::Device(start) => {
             let start = start.checked_add(offset as u64).ok_or(INVALID)?;
-            session.allocations.check(start, length)?;
+            worker.allocations.check(start, length)?;
         }
         Place::Host(host) if host.address() == 0 => return Err(INVALID),
         Place::Host(_) => {}
@@ -290,7 +268,7 @@ pub(crate) struct Fill {
 
 impl Fill {
     /// Checks that all rows are in memory that there is, at places that elements may be at.
-    pub(crate) fn check(&self, session: &Session) -> Done {
+    pub(crate) fn check(&self, worker: &Worker) -> Done {
         let element = usize::from(self.element);
         if ![1, 2, 4].contains(&element) {
             return Err(INVALID);
@@ -305,12 +283,12 @@ impl Fill {
         let behind = (self.rows - 1).checked_mul(self.pitch);
         let length = behind.and_then(|behind| behind.checked_add(width));
         match aligned {
-            true => session.allocations.check(self.to, length.ok_or(INVALID)?),
+            true => worker.allocations.check(self.to, length.ok_or(INVALID)?),
             false => Err(INVALID),
         }
     }
 
-    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
+    pub(crate) fn send(&self, worker: &Worker, stream: u64) -> Done {
         let element = usize::from(self.element);
         let width = self.width * element;
         let (rows, width) = match self.pitch == width {
@@ -319,10 +297,10 @@ impl Fill {
         };
         for row in 0..rows {
             let to = self.to + (row * self.pitch) as u64;
-            for (offset, length) in session.allocations.pieces(to, width)? {
+            for (offset, length) in worker.allocations.pieces(to, width)? {
                 let count = (length / element) as u64;
                 let to = to + offset as u64;
-                let client = session.connection.client();
+                let client = worker.connection.client();
                 client.fill(to, self.value, self.element, count, stream)?;
             }
         }

@@ -9,8 +9,8 @@ use crate::Done;
 use crate::callbacks::Callback;
 use crate::launch::Launch;
 use crate::pointers::HostFunction;
-use crate::session::Session;
 use crate::transfers::{Copy, Fill};
+use crate::worker::Worker;
 
 /// Something that a stream does, or a graph's node.
 #[derive(Clone, Debug)]
@@ -51,16 +51,18 @@ impl Work {
     }
 
     /// Sends it to a stream.
-    pub(crate) fn send(&self, session: &Session, stream: u64) -> Done {
-        let client = session.connection.client();
+    pub(crate) fn send(&self, worker: &'static Worker, stream: u64) -> Done {
+        let client = worker.connection.client();
         match self {
             Self::Kernel(kernel) => {
                 let block = kernel.parameters.block();
-                kernel.launch.send(&session.connection, stream, block)
+                kernel.launch.send(&worker.connection, stream, block)
             }
-            Self::Copy(copy) => copy.send(session, stream),
-            Self::Fill(fill) => fill.send(session, stream),
-            Self::Host(function) => session.callbacks.submit(Callback::Host(*function)),
+            Self::Copy(copy) => copy.send(worker, stream),
+            Self::Fill(fill) => fill.send(worker, stream),
+            Self::Host(function) => worker
+                .callbacks
+                .submit(&worker.connection, Callback::Host(*function)),
             Self::Wait(event) => client.stream_wait(stream, *event as u64),
             Self::Record(event) => client.event_record(*event as u64, stream),
             // A graph that is launched has the nodes of those in it.

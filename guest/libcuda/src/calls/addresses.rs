@@ -26,12 +26,12 @@ pub(crate) fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: c_u
         return Err(CUresult::CUDA_ERROR_NOT_PERMITTED);
     }
     let (start, context) = (pointer.addr(), current().addr());
-    let allocations = &session.allocations;
+    let allocations = &session.worker.allocations;
     allocations.pin(start, size, context, flags, None)
 }
 
 pub(crate) fn cuMemHostUnregister(pointer: *mut c_void) -> Done {
-    in_context()?.allocations.unregister(pointer.addr())
+    in_context()?.worker.allocations.unregister(pointer.addr())
 }
 
 /// Kernels reach no memory of the program, which an attribute of the device says.
@@ -41,7 +41,13 @@ pub(crate) fn cuMemHostGetDevicePointer_v2(
     flags: c_uint,
 ) -> Done {
     let session = in_context()?;
-    if flags != 0 || session.allocations.pinned_at(pointer.addr()).is_none() {
+    if flags != 0
+        || session
+            .worker
+            .allocations
+            .pinned_at(pointer.addr())
+            .is_none()
+    {
         return Err(INVALID);
     }
     Err(crate::unsupported(
@@ -50,7 +56,7 @@ pub(crate) fn cuMemHostGetDevicePointer_v2(
 }
 
 pub(crate) fn cuMemHostGetFlags(flags: &mut c_uint, pointer: *mut c_void) -> Done {
-    let found = in_context()?.allocations.pinned_at(pointer.addr());
+    let found = in_context()?.worker.allocations.pinned_at(pointer.addr());
     *flags = found.ok_or(INVALID)?.2;
     Ok(())
 }
@@ -62,12 +68,12 @@ enum Found {
     Host(usize, usize),
 }
 
-fn find(session: &Session, address: u64) -> Option<Found> {
-    if let Ok((start, device)) = session.allocations.find(address) {
+fn find(session: &'static Session, address: u64) -> Option<Found> {
+    if let Ok((start, device)) = session.worker.allocations.find(address) {
         return Some(Found::Device(start, device));
     }
     let host = usize::try_from(address).ok()?;
-    let (start, size, _) = session.allocations.pinned_at(host)?;
+    let (start, size, _) = session.worker.allocations.pinned_at(host)?;
     Some(Found::Host(start, size))
 }
 
@@ -187,7 +193,7 @@ pub(crate) fn cuPointerSetAttribute(
 ) -> Done {
     const SYNC_MEMOPS: u32 = 6;
     let session = in_context()?;
-    let found = session.allocations.find(pointer)?.1;
+    let found = session.worker.allocations.find(pointer)?.1;
     match attribute {
         SYNC_MEMOPS if !value.is_null() && found.kind == Kind::Allocation => Ok(()),
         _ => Err(INVALID),

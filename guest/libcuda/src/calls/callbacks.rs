@@ -34,7 +34,10 @@ pub(crate) fn cuStreamAddCallback(
     }
     let function = StreamFunction::new(function, of, data)?;
     session.captures.refuse(of)?;
-    session.callbacks.submit(Callback::Stream(function))
+    let worker = &session.worker;
+    worker
+        .callbacks
+        .submit(&worker.connection, Callback::Stream(function))
 }
 
 pub(crate) fn cuUserObjectCreate(
@@ -70,7 +73,10 @@ pub(crate) fn cuUserObjectRetain(object: CUuserObject, count: c_uint) -> Done {
 pub(crate) fn cuUserObjectRelease(object: CUuserObject, count: c_uint) -> Done {
     let session = session()?;
     check_count(count)?;
-    session.graphs.objects.release(session, object, count)
+    session
+        .graphs
+        .objects
+        .release(&session.worker, object, count)
 }
 
 pub(crate) fn cuGraphRetainUserObject(
@@ -109,5 +115,8 @@ pub(crate) fn cuGraphReleaseUserObject(
         *held = held.checked_sub(count).ok_or(INVALID)?;
         graph.objects.retain(|_, held| *held > 0);
     }
-    session.graphs.objects.release(session, object, count)
+    session
+        .graphs
+        .objects
+        .release(&session.worker, object, count)
 }

@@ -34,7 +34,7 @@ pub(crate) fn cuStreamBeginCapture_v2(of: CUstream, mode: CUstreamCaptureMode) -
     let session = in_context()?;
     stream(session, of)?;
     check_mode(mode)?;
-    session.captures.begin(session, of, mode, None)
+    session.captures.begin(&session.graphs, of, mode, None)
 }
 
 /// What is captured comes after nodes that the graph has.
@@ -52,7 +52,7 @@ pub(crate) fn cuStreamBeginCaptureToGraph(
     let last = nodes(graph, dependencies)?;
     session
         .captures
-        .begin(session, of, mode, Some((graph, last)))
+        .begin(&session.graphs, of, mode, Some((graph, last)))
 }
 
 /// Nodes, all of which a graph has.
@@ -70,7 +70,7 @@ pub(crate) fn cuStreamEndCapture(of: CUstream, graph: &mut CUgraph) -> Done {
     let session = in_context()?;
     stream(session, of)?;
     *graph = ptr::null_mut();
-    *graph = session.captures.end(session, of)?;
+    *graph = session.captures.end(&session.worker, &session.graphs, of)?;
     Ok(())
 }
 

@@ -197,7 +197,7 @@ pub(crate) fn cuCtxGetDevice_v2(device: &mut CUdevice, context: CUcontext) -> Do
 pub(crate) fn cuCtxSynchronize() -> Done {
     let session = in_context()?;
     session.captures.refuse_unsafe()?;
-    session.connection.client().synchronize()
+    session.worker.connection.client().synchronize()
 }
 
 pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
@@ -207,7 +207,7 @@ pub(crate) fn cuCtxSynchronize_v2(context: CUcontext) -> Done {
     let session = session()?;
     session.contexts.check(context)?;
     session.captures.refuse_unsafe()?;
-    session.connection.client().synchronize()
+    session.worker.connection.client().synchronize()
 }
 
 /// There is one priority.

@@ -9,8 +9,9 @@ use vgpu_cuda_wire::{CUcontext, CUdeviceptr, CUmemcpyAttributes, CUresult, CUstr
 use super::current::{in_context, run, stream};
 use crate::Done;
 use crate::pointers::Host;
-use crate::transfers::{Copy, Fill, Place, transfer};
+use crate::transfers::{Copy, Fill, transfer};
 use crate::work::Work;
+use crate::worker::Place;
 
 /// Copies in a stream.
 #[inline]
@@ -19,10 +20,15 @@ fn copy(to: Place, from: Place, size: usize, of: CUstream) -> Done {
     let number = stream(session, of)?;
     if session.captures.any() {
         return run(session, of, || {
-            Ok(Work::Copy(Box::new(Copy::row(session, to, from, size)?)))
+            Ok(Work::Copy(Box::new(Copy::row(
+                &session.worker,
+                to,
+                from,
+                size,
+            )?)))
         });
     }
-    transfer(session, number, to, from, size)
+    transfer(&session.worker, number, to, from, size)
 }
 
 pub(crate) fn cuMemcpyHtoD_v2(to: CUdeviceptr, from: Host, size: usize) -> Done {
@@ -71,7 +77,12 @@ pub(crate) fn cuMemcpy(to: CUdeviceptr, from: CUdeviceptr, size: usize) -> Done 
 /// An address alone says whether it is the device's or the program's.
 pub(crate) fn cuMemcpyAsync(to: CUdeviceptr, from: CUdeviceptr, size: usize, of: CUstream) -> Done {
     let session = in_context()?;
-    copy(session.place(to), session.place(from), size, of)
+    copy(
+        session.worker.place(to),
+        session.worker.place(from),
+        size,
+        of,
+    )
 }
 
 pub(crate) fn cuMemcpyPeer(
@@ -154,7 +165,7 @@ pub(crate) fn cuMemcpyBatchAsync_v2(
 pub(super) fn fill(fill: Fill, of: CUstream) -> Done {
     let session = in_context()?;
     run(session, of, || {
-        fill.check(session)?;
+        fill.check(&session.worker)?;
         Ok(Work::Fill(fill))
     })
 }

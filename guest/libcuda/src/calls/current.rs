@@ -18,8 +18,8 @@ pub(super) fn in_context() -> Result<&'static Session, CUresult> {
 
 /// Why a call is refused: a callback may make none, and has no context.
 #[cold]
-fn without_context(session: &Session, error: CUresult) -> CUresult {
-    match session.callbacks.is_own_thread() {
+fn without_context(session: &'static Session, error: CUresult) -> CUresult {
+    match session.worker.callbacks.is_own_thread() {
         true => CUresult::CUDA_ERROR_NOT_PERMITTED,
         false => error,
     }
@@ -27,7 +27,7 @@ fn without_context(session: &Session, error: CUresult) -> CUresult {
 
 /// Refuses a callback that would make a context its own.
 pub(super) fn not_in_callback() -> Done {
-    match session()?.callbacks.is_own_thread() {
+    match session()?.worker.callbacks.is_own_thread() {
         true => Err(CUresult::CUDA_ERROR_NOT_PERMITTED),
         false => Ok(()),
     }
@@ -35,7 +35,7 @@ pub(super) fn not_in_callback() -> Done {
 
 /// The number of a stream: 0 to 2 are default streams.
 #[inline]
-pub(super) fn stream(session: &Session, stream: CUstream) -> Result<u64, CUresult> {
+pub(super) fn stream(session: &'static Session, stream: CUstream) -> Result<u64, CUresult> {
     match stream.addr() {
         default @ 0..=2 => Ok(default as u64),
         _ => session.contexts.stream(stream),
@@ -44,7 +44,7 @@ pub(super) fn stream(session: &Session, stream: CUstream) -> Result<u64, CUresul
 
 /// Does a stream's work, or adds it to the graph that the stream captures.
 pub(super) fn run(
-    session: &Session,
+    session: &'static Session,
     of: CUstream,
     work: impl FnOnce() -> Result<Work, CUresult>,
 ) -> Done {
@@ -54,8 +54,13 @@ pub(super) fn run(
         work.take()
             .map_or(Err(CUresult::CUDA_ERROR_UNKNOWN), |make| make())
     };
-    if session.captures.any() && session.captures.take(session, of, &mut make)?.is_some() {
+    if session.captures.any()
+        && session
+            .captures
+            .take(&session.graphs, &session.contexts.streams, of, &mut make)?
+            .is_some()
+    {
         return Ok(());
     }
-    make()?.send(session, number)
+    make()?.send(&session.worker, number)
 }

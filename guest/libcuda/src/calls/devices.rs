@@ -36,7 +36,7 @@ pub(crate) fn cuDeviceGetCount(count: &mut c_int) -> Done {
 }
 
 pub(crate) fn cuDeviceGetName(name: &mut [u8], _length: c_int, device: CUdevice) -> Done {
-    let own = &on(device)?.connection.hello().name;
+    let own = &on(device)?.worker.connection.hello().name;
     let length = own.iter().position(|&byte| byte == 0).unwrap_or(own.len());
     let Some((last, room)) = name.split_last_mut() else {
         return Err(INVALID);
@@ -49,7 +49,7 @@ pub(crate) fn cuDeviceGetName(name: &mut [u8], _length: c_int, device: CUdevice)
 }
 
 pub(crate) fn cuDeviceGetUuid(uuid: &mut CUuuid, device: CUdevice) -> Done {
-    uuid.bytes = on(device)?.connection.hello().uuid;
+    uuid.bytes = on(device)?.worker.connection.hello().uuid;
     Ok(())
 }
 
@@ -58,7 +58,7 @@ pub(crate) fn cuDeviceGetUuid_v2(uuid: &mut CUuuid, device: CUdevice) -> Done {
 }
 
 pub(crate) fn cuDeviceTotalMem_v2(bytes: &mut usize, device: CUdevice) -> Done {
-    let memory = on(device)?.connection.hello().memory;
+    let memory = on(device)?.worker.connection.hello().memory;
     *bytes = usize::try_from(memory).unwrap_or(usize::MAX);
     Ok(())
 }
@@ -68,7 +68,7 @@ pub(crate) fn cuDeviceGetAttribute(
     attribute: CUdevice_attribute,
     device: CUdevice,
 ) -> Done {
-    let attributes = &on(device)?.connection.hello().attributes;
+    let attributes = &on(device)?.worker.connection.hello().attributes;
     let attribute = attributes.get(attribute as usize).filter(|_| attribute > 0);
     *value = *attribute.ok_or(INVALID)?;
     Ok(())

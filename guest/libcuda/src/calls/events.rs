@@ -32,7 +32,11 @@ pub(crate) fn cuEventCreate(event: &mut CUevent, flags: c_uint) -> Done {
     };
     let events = &session.contexts.events;
     *event = events.create(new, limits::EVENTS, |number| {
-        session.connection.client().event_create(number, flags)
+        session
+            .worker
+            .connection
+            .client()
+            .event_create(number, flags)
     })?;
     Ok(())
 }
@@ -42,6 +46,7 @@ pub(crate) fn cuEventDestroy_v2(event: CUevent) -> Done {
     session.contexts.events.remove(event)?;
     session.captures.forget_event(event);
     session
+        .worker
         .connection
         .client()
         .event_destroy(event.addr() as u64)
@@ -51,10 +56,18 @@ pub(crate) fn cuEventRecord(event: CUevent, of: CUstream) -> Done {
     let session = in_context()?;
     let number = session.contexts.events.number(event)?;
     let stream = stream(session, of)?;
-    if session.captures.any_event() && session.captures.record(session, event, of)? {
+    if session.captures.any_event()
+        && session
+            .captures
+            .record(&session.contexts.streams, event, of)?
+    {
         return Ok(());
     }
-    session.connection.client().event_record(number, stream)
+    session
+        .worker
+        .connection
+        .client()
+        .event_record(number, stream)
 }
 
 pub(crate) fn cuEventRecordWithFlags(event: CUevent, of: CUstream, flags: c_uint) -> Done {
@@ -76,7 +89,7 @@ pub(crate) fn cuEventQuery(event: CUevent) -> Done {
     let number = session.contexts.events.number(event)?;
     session.captures.refuse_event(event)?;
     session.captures.refuse_unsafe()?;
-    ready(session.connection.client().event_query(number)?)
+    ready(session.worker.connection.client().event_query(number)?)
 }
 
 pub(crate) fn cuEventSynchronize(event: CUevent) -> Done {
@@ -84,7 +97,7 @@ pub(crate) fn cuEventSynchronize(event: CUevent) -> Done {
     let number = session.contexts.events.number(event)?;
     session.captures.refuse_event(event)?;
     session.captures.refuse_unsafe()?;
-    session.connection.client().event_synchronize(number)
+    session.worker.connection.client().event_synchronize(number)
 }
 
 pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CUevent) -> Done {
@@ -96,7 +109,11 @@ pub(crate) fn cuEventElapsedTime(milliseconds: &mut f32, start: CUevent, end: CU
         session.captures.refuse_event(event)?;
     }
     let (start, end) = (start.addr() as u64, end.addr() as u64);
-    let nanoseconds = session.connection.client().event_elapsed(start, end)?;
+    let nanoseconds = session
+        .worker
+        .connection
+        .client()
+        .event_elapsed(start, end)?;
     *milliseconds = (nanoseconds as f64 / 1e6) as f32;
     Ok(())
 }

@@ -79,7 +79,10 @@ pub(crate) fn cuGraphExecDestroy(executable: CUgraphExec) -> Done {
     let session = session()?;
     let removed = session.graphs.executables.remove(executable)?;
     let objects = std::mem::take(&mut lock(&removed).objects);
-    session.graphs.objects.release_all(session, &objects)
+    session
+        .graphs
+        .objects
+        .release_all(&session.worker, &objects)
 }
 
 pub(crate) fn cuGraphExecGetFlags(executable: CUgraphExec, flags: &mut u64) -> Done {
@@ -100,11 +103,11 @@ pub(crate) fn cuGraphLaunch(executable: CUgraphExec, of: CUstream) -> Done {
     let number = stream(session, of)?;
     let executable = session.graphs.executables.get(executable)?;
     session.captures.refuse(of)?;
-    session.connection.fault()?;
+    session.worker.connection.fault()?;
     let executable = lock(&executable);
     let enabled = executable.steps.iter().filter(|step| step.enabled);
     let mut work = enabled.map(|step| &step.work);
-    work.try_for_each(|work| work.send(session, number))
+    work.try_for_each(|work| work.send(&session.worker, number))
 }
 
 /// Changes a step of an executable graph, by the node that it is of.
@@ -123,7 +126,7 @@ fn change(
 fn set(
     executable: CUgraphExec,
     node: CUgraphNode,
-    to: impl FnOnce(&Session) -> Result<Work, CUresult>,
+    to: impl FnOnce(&'static Session) -> Result<Work, CUresult>,
 ) -> Done {
     let session = session()?;
     let executable = session.graphs.executables.get(executable)?;

@@ -25,7 +25,7 @@ pub(crate) fn cuGraphCreate(graph: &mut CUgraph, flags: c_uint) -> Done {
 
 pub(crate) fn cuGraphDestroy(graph: CUgraph) -> Done {
     let session = session()?;
-    session.graphs.destroy(session, graph)
+    session.graphs.destroy(&session.worker, graph)
 }
 
 pub(crate) fn cuGraphClone(clone: &mut CUgraph, graph: CUgraph) -> Done {

@@ -64,6 +64,7 @@ pub(crate) fn cuFuncSetAttribute(
     match attribute {
         SHARED_LIMIT => {
             let [optin] = session
+                .worker
                 .connection
                 .attributes(Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
             let most = optin.saturating_sub(function.about.shared_size);
@@ -115,12 +116,12 @@ pub(crate) fn cuFuncGetParamInfo(
 }
 
 #[inline(always)]
-fn launch(session: &Session, function: CUfunction, call: KernelCall, of: CUstream) -> Done {
+fn launch(session: &'static Session, function: CUfunction, call: KernelCall, of: CUstream) -> Done {
     let stream = stream(session, of)?;
     if session.captures.any() {
         return captured(session, function, call, of);
     }
-    let connection = &session.connection;
+    let connection = &session.worker.connection;
     let launched = session.modules.launched(function)?;
     let mut room = Room::new();
     let (launch, parameters) = Launch::new(connection, &launched.function, call, &mut room)?;
@@ -131,7 +132,12 @@ fn launch(session: &Session, function: CUfunction, call: KernelCall, of: CUstrea
 
 /// A launch while streams capture.
 #[cold]
-fn captured(session: &Session, function: CUfunction, call: KernelCall, of: CUstream) -> Done {
+fn captured(
+    session: &'static Session,
+    function: CUfunction,
+    call: KernelCall,
+    of: CUstream,
+) -> Done {
     run(session, of, || {
         kernel(session, &KernelNode { function, call })
     })

@@ -26,7 +26,7 @@ pub(crate) fn cuLinkCreate_v2(
     };
     let links = &session.modules.links;
     *link = links.create(Arc::new(state), limits::LINKS, |number| {
-        session.connection.client().link_create(number)
+        session.worker.connection.client().link_create(number)
     })?;
     Ok(())
 }
@@ -40,10 +40,12 @@ fn add(link: CUlinkState, kind: CUjitInputType, image: &[u8], name: &CStr) -> Do
     if kind >= KINDS || image.is_empty() || state.image.get().is_some() {
         return Err(INVALID);
     }
-    let added = session
-        .connection
-        .link_add(link.addr() as u64, kind, image, name.to_bytes());
-    session.connection.tell(&state.logs, added)
+    let added =
+        session
+            .worker
+            .connection
+            .link_add(link.addr() as u64, kind, image, name.to_bytes());
+    session.worker.connection.tell(&state.logs, added)
 }
 
 pub(crate) fn cuLinkAddData_v2(
@@ -80,8 +82,8 @@ pub(crate) fn cuLinkComplete(
     let session = in_context()?;
     let state = session.modules.links.get(link)?;
     if state.image.get().is_none() {
-        let linked = session.connection.link_complete(link.addr() as u64);
-        let mut linked = session.connection.tell(&state.logs, linked)?;
+        let linked = session.worker.connection.link_complete(link.addr() as u64);
+        let mut linked = session.worker.connection.tell(&state.logs, linked)?;
         // Text for `cuModuleLoadData` ends so.
         linked.push(0);
         let _ = state.image.set(linked);
@@ -97,5 +99,9 @@ pub(crate) fn cuLinkComplete(
 pub(crate) fn cuLinkDestroy(link: CUlinkState) -> Done {
     let session = in_context()?;
     session.modules.links.remove(link)?;
-    session.connection.client().link_destroy(link.addr() as u64)
+    session
+        .worker
+        .connection
+        .client()
+        .link_destroy(link.addr() as u64)
 }

@@ -1,6 +1,6 @@
 //! Memory and addresses apart (virtual memory management).
 
-use std::ffi::{c_uint, c_ulonglong, c_void};
+use std::ffi::{c_ulonglong, c_void};
 
 use vgpu_cuda_wire::{
     CUdeviceptr, CUmemAccessDesc, CUmemAllocationGranularity_flags, CUmemAllocationProp,
@@ -9,28 +9,10 @@ use vgpu_cuda_wire::{
 
 use super::devices::on;
 use crate::Done;
-use crate::mappings::GRANULE;
+use crate::mappings::{DEVICE, GRANULE, PINNED};
 use crate::session::{Session, session};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
-
-/// `CU_MEM_ALLOCATION_TYPE_PINNED`, and `CU_MEM_LOCATION_TYPE_DEVICE`.
-const PINNED: c_uint = 1;
-pub(super) const DEVICE: c_uint = 1;
-
-/// What memory of the device is.
-pub(crate) fn device_memory(flags: [u8; 8]) -> CUmemAllocationProp {
-    CUmemAllocationProp {
-        kind: PINNED,
-        handles: 0,
-        location: CUmemLocation {
-            kind: DEVICE,
-            id: 0,
-        },
-        security: std::ptr::null_mut(),
-        flags,
-    }
-}
 
 /// Checks what memory is to be: on the device, and for this process alone.
 fn check(properties: &CUmemAllocationProp) -> Result<&'static Session, CUresult> {
@@ -90,13 +72,15 @@ pub(crate) fn cuMemCreate(
     if flags != 0 {
         return Err(INVALID);
     }
-    *handle = session.mappings.create(session, size, properties.flags)?;
+    *handle = session
+        .mappings
+        .create(&session.worker, size, properties.flags)?;
     Ok(())
 }
 
 pub(crate) fn cuMemRelease(handle: CUmemGenericAllocationHandle) -> Done {
     let session = session()?;
-    session.mappings.release(session, handle)
+    session.mappings.release(&session.worker, handle)
 }
 
 pub(crate) fn cuMemMap(
@@ -116,7 +100,7 @@ pub(crate) fn cuMemMap(
 
 pub(crate) fn cuMemUnmap(pointer: CUdeviceptr, size: usize) -> Done {
     let session = session()?;
-    session.mappings.unmap(session, pointer, size)
+    session.mappings.unmap(&session.worker, pointer, size)
 }
 
 /// Whether memory may be read and written, or not: there is no memory that is only read.
@@ -148,7 +132,9 @@ pub(crate) fn cuMemSetAccess(
     }
     for description in descriptions {
         let access = access(description)?;
-        session.mappings.allow(session, pointer, size, access)?;
+        session
+            .mappings
+            .allow(&session.worker, pointer, size, access)?;
     }
     Ok(())
 }

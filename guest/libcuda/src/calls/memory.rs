@@ -17,7 +17,7 @@ const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
 /// Device memory for the current context, from a pool or none.
 pub(super) fn allocate(
-    session: &Session,
+    session: &'static Session,
     size: usize,
     pool: CUmemoryPool,
 ) -> Result<u64, CUresult> {
@@ -30,9 +30,13 @@ pub(super) fn allocate(
     if !pool.is_null() {
         session.pools.take(pool, allocation.size)?;
     }
-    let allocated = session.connection.client().memory_allocate(allocation.size);
+    let allocated = session
+        .worker
+        .connection
+        .client()
+        .memory_allocate(allocation.size);
     match allocated {
-        Ok(address) => session.allocations.add(address, allocation),
+        Ok(address) => session.worker.allocations.add(address, allocation),
         Err(_) => session.pools.give(&allocation),
     }
     allocated
@@ -71,12 +75,14 @@ pub(crate) fn cuMemFree_v2(pointer: CUdeviceptr) -> Done {
     if pointer == 0 {
         return Ok(());
     }
-    session.pools.give(&session.allocations.remove(pointer)?);
-    session.connection.client().memory_free(pointer)
+    session
+        .pools
+        .give(&session.worker.allocations.remove(pointer)?);
+    session.worker.connection.client().memory_free(pointer)
 }
 
 pub(crate) fn cuMemGetInfo_v2(free: Option<&mut usize>, total: Option<&mut usize>) -> Done {
-    let (now, all) = in_context()?.connection.client().memory_info()?;
+    let (now, all) = in_context()?.worker.connection.client().memory_info()?;
     for (place, value) in [(free, now), (total, all)] {
         if let Some(place) = place {
             *place = usize::try_from(value).unwrap_or(usize::MAX);
@@ -90,7 +96,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     // is the second, which an attribute of the device says.
     const ALL: c_uint = 7;
     let session = in_context()?;
-    session.connection.fault()?;
+    session.worker.connection.fault()?;
     session.captures.refuse_unsafe()?;
     if flags & !ALL != 0 {
         return Err(INVALID);
@@ -99,6 +105,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
         .checked_next_multiple_of(4096)
         .filter(|&whole| whole > 0);
     let added = session
+        .worker
         .connection
         .transport()
         .add_region(whole.ok_or(INVALID)?);
@@ -109,7 +116,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     let start = region.memory.words().as_ptr();
     *pointer = start.cast_mut().cast();
     let (start, context) = (start.expose_provenance(), current().addr());
-    let allocations = &session.allocations;
+    let allocations = &session.worker.allocations;
     allocations.pin(start, size, context, flags, Some(region))
 }
 
@@ -119,10 +126,14 @@ pub(crate) fn cuMemAllocHost_v2(pointer: &mut *mut c_void, size: usize) -> Done 
 
 pub(crate) fn cuMemFreeHost(pointer: *mut c_void) -> Done {
     let session = in_context()?;
-    let region = session.allocations.unpin(pointer.addr())?;
+    let region = session.worker.allocations.unpin(pointer.addr())?;
     // The worker has done what names the region when it answers, be it that another call's error comes with the answer.
-    let done = session.connection.client().synchronize();
-    let removed = session.connection.transport().remove_region(region.id);
+    let done = session.worker.connection.client().synchronize();
+    let removed = session
+        .worker
+        .connection
+        .transport()
+        .remove_region(region.id);
     done.and(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE))
 }
 
@@ -131,7 +142,7 @@ pub(crate) fn cuMemGetAddressRange_v2(
     size: Option<&mut usize>,
     pointer: CUdeviceptr,
 ) -> Done {
-    let found = in_context()?.allocations.find(pointer);
+    let found = in_context()?.worker.allocations.find(pointer);
     let (start, allocation) = found.map_err(|_| CUresult::CUDA_ERROR_NOT_FOUND)?;
     if let Some(base) = base {
         *base = start;

@@ -27,11 +27,13 @@ fn load(
 ) -> Result<CUmodule, CUresult> {
     let session = session()?;
     let logs = Logs::new(options, values);
-    let loaded = session.modules.load(&session.connection, image, context);
-    let module = session.connection.tell(&logs, loaded)?;
+    let loaded = session
+        .modules
+        .load(&session.worker.connection, image, context);
+    let module = session.worker.connection.tell(&logs, loaded)?;
     // What copies reach beside what was allocated.
     let variables = session.modules.modules.get(module)?;
-    session.allocations.add_variables(&variables);
+    session.worker.allocations.add_variables(&variables);
     Ok(module)
 }
 

@@ -18,10 +18,10 @@ use crate::work::{Kernel, Parameters, Work};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
-pub(super) fn kernel(session: &Session, node: &KernelNode) -> Result<Work, CUresult> {
+pub(super) fn kernel(session: &'static Session, node: &KernelNode) -> Result<Work, CUresult> {
     let function = session.modules.functions.get(node.function)?;
     let mut room = Room::new();
-    let (launch, block) = Launch::new(&session.connection, &function, node.call, &mut room)?;
+    let (launch, block) = Launch::new(&session.worker.connection, &function, node.call, &mut room)?;
     Ok(Work::Kernel(Kernel {
         function: node.function.addr(),
         launch,
@@ -30,14 +30,17 @@ pub(super) fn kernel(session: &Session, node: &KernelNode) -> Result<Work, CUres
 }
 
 /// A copy, which is of something.
-pub(super) fn copy(session: &Session, call: CopyCall) -> Result<Work, CUresult> {
+pub(super) fn copy(session: &'static Session, call: CopyCall) -> Result<Work, CUresult> {
     if [call.width, call.rows, call.slices].contains(&0) {
         return Err(INVALID);
     }
-    Ok(Work::Copy(Box::new(Copy::new(session, call)?)))
+    Ok(Work::Copy(Box::new(Copy::new(&session.worker, call)?)))
 }
 
-pub(super) fn fill(session: &Session, node: &CUDA_MEMSET_NODE_PARAMS) -> Result<Work, CUresult> {
+pub(super) fn fill(
+    session: &'static Session,
+    node: &CUDA_MEMSET_NODE_PARAMS,
+) -> Result<Work, CUresult> {
     let fill = Fill {
         to: node.destination,
         pitch: node.pitch,
@@ -49,7 +52,7 @@ pub(super) fn fill(session: &Session, node: &CUDA_MEMSET_NODE_PARAMS) -> Result<
     if node.width == 0 || node.height == 0 {
         return Err(INVALID);
     }
-    fill.check(session)?;
+    fill.check(&session.worker)?;
     Ok(Work::Fill(fill))
 }
 
@@ -58,18 +61,18 @@ pub(super) fn host(node: &CUDA_HOST_NODE_PARAMS) -> Result<Work, CUresult> {
 }
 
 /// A graph as a node of another: a copy of it.
-pub(super) fn child(session: &Session, graph: CUgraph) -> Result<Work, CUresult> {
+pub(super) fn child(session: &'static Session, graph: CUgraph) -> Result<Work, CUresult> {
     let graph = session.graphs.now(graph)?;
     Ok(Work::Graph(session.graphs.copy(&graph, true)?.addr()))
 }
 
-pub(super) fn event(session: &Session, event: CUevent) -> Result<usize, CUresult> {
+pub(super) fn event(session: &'static Session, event: CUevent) -> Result<usize, CUresult> {
     session.contexts.events.get(event)?;
     Ok(event.addr())
 }
 
 /// Work of a node of any kind.
-pub(super) fn any(session: &Session, node: &NodeCall) -> Result<Work, CUresult> {
+pub(super) fn any(session: &'static Session, node: &NodeCall) -> Result<Work, CUresult> {
     match node {
         NodeCall::Kernel(node) => kernel(session, node),
         NodeCall::Copy(call) => copy(session, *call),
@@ -88,7 +91,7 @@ fn add(
     node: &mut CUgraphNode,
     graph: CUgraph,
     dependencies: &[CUgraphNode],
-    work: impl FnOnce(&Session) -> Result<Work, CUresult>,
+    work: impl FnOnce(&'static Session) -> Result<Work, CUresult>,
 ) -> Done {
     let session = session()?;
     session.graphs.get(graph)?;
@@ -378,5 +381,5 @@ pub(crate) fn cuGraphNodeSetParams(node: CUgraphNode, parameters: NodeCall) -> D
 
 pub(crate) fn cuGraphDestroyNode(node: CUgraphNode) -> Done {
     let session = session()?;
-    session.graphs.remove(session, node)
+    session.graphs.remove(&session.worker, node)
 }

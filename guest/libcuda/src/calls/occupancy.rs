@@ -25,8 +25,8 @@ struct Multiprocessor {
     shared: u32,
 }
 
-fn multiprocessor(session: &Session) -> Multiprocessor {
-    let one = |attribute| session.connection.attributes::<1>(attribute)[0];
+fn multiprocessor(session: &'static Session) -> Multiprocessor {
+    let one = |attribute| session.worker.connection.attributes::<1>(attribute)[0];
     Multiprocessor {
         warp: one(Attribute::WARP_SIZE).max(1),
         threads: one(Attribute::MAX_THREADS_PER_MULTIPROCESSOR),
@@ -131,6 +131,7 @@ pub(crate) fn cuOccupancyMaxPotentialBlockSizeWithFlags(
         threads = (threads - 1) / of.warp * of.warp;
     }
     let [processors] = session
+        .worker
         .connection
         .attributes(Attribute::MULTIPROCESSOR_COUNT);
     *grid = best.2.saturating_mul(processors).cast_signed();
@@ -154,6 +155,7 @@ pub(crate) fn cuOccupancyAvailableDynamicSMemPerBlock(
         return Err(INVALID);
     }
     let [optin] = session
+        .worker
         .connection
         .attributes(Attribute::MAX_SHARED_MEMORY_PER_BLOCK_OPTIN);
     let each = (of.shared / count).min(optin);

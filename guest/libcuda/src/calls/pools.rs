@@ -8,10 +8,11 @@ use vgpu_cuda_wire::{
 
 use super::current::{in_context, stream};
 use super::devices::on;
-use super::mappings::{DEVICE, access};
+use super::mappings::access;
 use super::memory::{allocate, cuMemFree_v2};
 use crate::Done;
 use crate::lock::lock;
+use crate::mappings::DEVICE;
 use crate::pointers::Untyped;
 use crate::session::{Session, session};
 
@@ -206,7 +207,7 @@ fn pinned(
 }
 
 /// A graph that allocates is none here.
-fn not_captured(session: &Session, of: CUstream) -> Done {
+fn not_captured(session: &'static Session, of: CUstream) -> Done {
     let refused = session.captures.refuse(of);
     refused.map_err(|_| crate::unsupported("memory that a graph allocates"))
 }

@@ -15,7 +15,7 @@ use crate::work::Work;
 fn copy(call: CopyCall, of: CUstream) -> Done {
     let session = in_context()?;
     run(session, of, || {
-        Ok(Work::Copy(Box::new(Copy::new(session, call)?)))
+        Ok(Work::Copy(Box::new(Copy::new(&session.worker, call)?)))
     })
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn cuIpcOpenEventHandle(_event: &mut CUevent, _handle: CUipcEventHand
 }
 
 pub(crate) fn cuIpcGetMemHandle(_handle: &mut CUipcMemHandle, pointer: CUdeviceptr) -> Done {
-    in_context()?.allocations.find(pointer)?;
+    in_context()?.worker.allocations.find(pointer)?;
     Err(crate::unsupported("memory for other processes"))
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn cuMemGetHandleForAddressRange(
     _kind: CUmemRangeHandleType,
     _flags: c_ulonglong,
 ) -> Done {
-    in_context()?.allocations.check(pointer, size)?;
+    in_context()?.worker.allocations.check(pointer, size)?;
     Err(crate::unsupported("memory for other devices"))
 }
 

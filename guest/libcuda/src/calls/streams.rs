@@ -44,7 +44,7 @@ pub(crate) fn cuStreamCreateWithPriority(
     };
     let streams = &session.contexts.streams;
     *stream = streams.create(new, limits::STREAMS, |number| {
-        let client = session.connection.client();
+        let client = session.worker.connection.client();
         client.stream_create(number, flags, priority)
     })?;
     Ok(())
@@ -56,6 +56,7 @@ pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
     session.contexts.forget_attributes(stream);
     session.captures.forget_stream(stream);
     session
+        .worker
         .connection
         .client()
         .stream_destroy(stream.addr() as u64)
@@ -65,7 +66,11 @@ pub(crate) fn cuStreamSynchronize(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
     session.captures.refuse(of)?;
-    session.connection.client().stream_synchronize(number)
+    session
+        .worker
+        .connection
+        .client()
+        .stream_synchronize(number)
 }
 
 pub(crate) fn cuStreamQuery(of: CUstream) -> Done {
@@ -73,7 +78,7 @@ pub(crate) fn cuStreamQuery(of: CUstream) -> Done {
     let number = stream(session, of)?;
     session.captures.refuse(of)?;
     session.captures.refuse_unsafe()?;
-    ready(session.connection.client().stream_query(number)?)
+    ready(session.worker.connection.client().stream_query(number)?)
 }
 
 /// In a stream that captures, an event that was recorded there is an edge of the graph; a flag says
@@ -89,10 +94,18 @@ pub(crate) fn cuStreamWaitEvent(of: CUstream, event: CUevent, flags: c_uint) -> 
     if flags == OUTSIDE {
         return run(session, of, || Ok(Work::Wait(event.addr())));
     }
-    if session.captures.any_event() && session.captures.wait(session, of, event)? {
+    if session.captures.any_event()
+        && session
+            .captures
+            .wait(&session.contexts.streams, of, event)?
+    {
         return Ok(());
     }
-    session.connection.client().stream_wait(stream, number)
+    session
+        .worker
+        .connection
+        .client()
+        .stream_wait(stream, number)
 }
 
 pub(crate) fn cuStreamGetDevice(of: CUstream, device: &mut CUdevice) -> Done {

@@ -32,7 +32,7 @@ fn write(of: CUstream, to: CUdeviceptr, value: u64, width: Width, flags: c_uint)
     if flags & !NO_BARRIER != 0 || !to.is_multiple_of(width as u64) {
         return Err(INVALID);
     }
-    session.allocations.check(to, width as usize)?;
+    session.worker.allocations.check(to, width as usize)?;
     match width {
         Width::Four => run(session, of, || {
             Ok(Work::Fill(Fill {
@@ -46,7 +46,7 @@ fn write(of: CUstream, to: CUdeviceptr, value: u64, width: Width, flags: c_uint)
         }),
         Width::Eight => {
             session.captures.refuse(of)?;
-            let client = session.connection.client();
+            let client = session.worker.connection.client();
             client.write(to, number, &value.to_le_bytes())
         }
     }
@@ -62,11 +62,11 @@ fn wait(of: CUstream, from: CUdeviceptr, value: u64, width: Width, flags: c_uint
     if flags & !(CONDITION | FLUSH) != 0 || !from.is_multiple_of(width as u64) {
         return Err(INVALID);
     }
-    session.allocations.check(from, width as usize)?;
+    session.worker.allocations.check(from, width as usize)?;
     session.captures.refuse(of)?;
     let mut bytes = [0; 8];
     let read = &mut bytes[..width as usize];
-    session.connection.download(from, number, read)?;
+    session.worker.connection.download(from, number, read)?;
     let found = u64::from_le_bytes(bytes);
     let bits = 8 * width as u32;
     let mask = u64::MAX >> (64 - bits);

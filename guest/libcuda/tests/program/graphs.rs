@@ -3,49 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use super::kernels::{Adder, COUNT, Pointers};
-use super::library::{in_context, pattern};
-
-/// `CUDA_KERNEL_NODE_PARAMS` of its first version.
-#[repr(C)]
-pub(crate) struct Node {
-    function: *mut c_void,
-    sizes: [u32; 7],
-    parameters: Pointers,
-    extra: Pointers,
-}
-
-/// A node of a kernel as [`Adder`] launches it.
-pub(crate) fn node(function: *mut c_void, parameters: Pointers) -> Node {
-    Node {
-        function,
-        sizes: [COUNT.div_ceil(128), 1, 1, 128, 1, 1, 0],
-        parameters,
-        extra: std::ptr::null_mut(),
-    }
-}
-
-/// An executable graph of kernels.
-pub(crate) fn executable(cuda: &libloading::Library, nodes: &[Node]) -> *mut c_void {
-    let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
-    assert_eq!(
-        call!(cu!(cuda, cuGraphCreate(Pointers, u32)), &mut graph, 0),
-        0
-    );
-    let add = cu!(
-        cuda,
-        cuGraphAddKernelNode(Pointers, *mut c_void, *const c_void, usize, *const Node)
-    );
-    for node in nodes {
-        let mut added = std::ptr::null_mut();
-        assert_eq!(call!(add, &mut added, graph, std::ptr::null(), 0, node), 0);
-    }
-    let make = cu!(
-        cuda,
-        cuGraphInstantiateWithFlags(Pointers, *mut c_void, u64)
-    );
-    assert_eq!(call!(make, &mut executable, graph, 0), 0);
-    executable
-}
+use super::library::{Node, in_context, node, pattern};
 
 pub(crate) fn graph() {
     let adder = Adder::new();
@@ -62,7 +20,7 @@ pub(crate) fn graph() {
         (&raw mut count).cast(),
     ];
     let null: Pointers = std::ptr::null_mut();
-    let node_of = |parameters| node(adder.function, parameters);
+    let node_of = |parameters| node(adder.function, COUNT.div_ceil(128), parameters);
     let node = node_of(parameters.as_mut_ptr());
     let add = cu!(
         cuda,

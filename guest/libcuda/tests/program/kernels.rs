@@ -2,8 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 
-use super::graphs;
-use super::library::{in_context, launch};
+use super::library::{executable, in_context, launch, node};
 
 /// Adds `count` floats of two arrays into the first.
 pub(crate) const ADD: &std::ffi::CStr = c"
@@ -119,8 +118,8 @@ impl Adder {
             (&raw mut pointer).cast(),
             (&raw mut count).cast::<u32>().cast(),
         ];
-        let node = graphs::node(function, parameters.as_mut_ptr());
-        let stale = graphs::executable(cuda, &[node]);
+        let node = node(function, COUNT.div_ceil(128), parameters.as_mut_ptr());
+        let stale = executable(cuda, &[node]);
         assert_eq!(call!(unload, module), 0);
         stale
     }
@@ -311,7 +310,7 @@ pub(crate) fn attributes() {
 
 pub(crate) fn fault() {
     let adder = Adder::new();
-    let empty = graphs::executable(&adder.cuda, &[]);
+    let empty = executable(&adder.cuda, &[]);
     let (mut into, mut from, mut count) = (adder.into, 0x10_u64, COUNT);
     let mut parameters: [*mut c_void; 3] = [
         (&raw mut into).cast(),

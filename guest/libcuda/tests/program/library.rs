@@ -86,6 +86,52 @@ pub(crate) fn launch(
     )
 }
 
+/// `CUDA_KERNEL_NODE_PARAMS` of its first version.
+#[repr(C)]
+pub(crate) struct Node {
+    pub(crate) function: *mut c_void,
+    pub(crate) sizes: [u32; 7],
+    pub(crate) parameters: *mut *mut c_void,
+    pub(crate) extra: *mut *mut c_void,
+}
+
+/// A node of a kernel with blocks of 128 threads.
+pub(crate) fn node(function: *mut c_void, blocks: u32, parameters: *mut *mut c_void) -> Node {
+    Node {
+        function,
+        sizes: [blocks, 1, 1, 128, 1, 1, 0],
+        parameters,
+        extra: std::ptr::null_mut(),
+    }
+}
+
+/// An executable graph of kernels.
+pub(crate) fn executable(cuda: &libloading::Library, nodes: &[Node]) -> *mut c_void {
+    let (mut graph, mut executable) = (std::ptr::null_mut(), std::ptr::null_mut());
+    assert_eq!(
+        call!(
+            cu!(cuda, cuGraphCreate(*mut *mut c_void, u32)),
+            &mut graph,
+            0
+        ),
+        0
+    );
+    let add = cu!(
+        cuda,
+        cuGraphAddKernelNode(*mut *mut c_void, *mut c_void, *const c_void, usize, *const Node)
+    );
+    for node in nodes {
+        let mut added = std::ptr::null_mut();
+        assert_eq!(call!(add, &mut added, graph, std::ptr::null(), 0, node), 0);
+    }
+    let make = cu!(
+        cuda,
+        cuGraphInstantiateWithFlags(*mut *mut c_void, *mut c_void, u64)
+    );
+    assert_eq!(call!(make, &mut executable, graph, 0), 0);
+    executable
+}
+
 /// Bytes that differ from each other.
 pub(crate) fn pattern(size: usize) -> Vec<u8> {
     (0..size).map(|n| (n * 31 + n / 251) as u8).collect()
