@@ -150,9 +150,44 @@ where
 }
 }
 
-versions! {
-/// The lanes of each warp where `f(a, b)` holds.
-pub(crate) fn test2<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
+/// How a comparison is compiled.
+pub(crate) trait Compiled {
+    /// The lanes of each warp where `f(a, b)` holds.
+    fn test2<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
+    where
+        A: Value,
+        F: Fn(A, A) -> bool;
+}
+
+/// For each generation of processors: what kernels are full of.
+pub(crate) struct ForEach;
+/// Once, as it takes long to compile: the others.
+pub(crate) struct Once;
+
+impl Compiled for ForEach {
+    #[inline(always)]
+    fn test2<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
+    where
+        A: Value,
+        F: Fn(A, A) -> bool,
+    {
+        test2_for_each(warps, a, b, holds, f);
+    }
+}
+
+impl Compiled for Once {
+    #[inline(always)]
+    fn test2<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
+    where
+        A: Value,
+        F: Fn(A, A) -> bool,
+    {
+        test2(warps, a, b, holds, f);
+    }
+}
+
+#[inline(always)]
+fn test2<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
 where
     A: Value,
     F: Fn(A, A) -> bool,
@@ -166,6 +201,15 @@ where
         }
         *holds = result;
     }
+}
+
+versions! {
+fn test2_for_each<A, F>(warps: &[Warp], a: Operand, b: Operand, holds: &mut [u32], f: F)
+where
+    A: Value,
+    F: Fn(A, A) -> bool,
+{
+    test2(warps, a, b, holds, f);
 }
 }
 

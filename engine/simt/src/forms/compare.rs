@@ -10,7 +10,7 @@ use crate::round::flush;
 use crate::state::State;
 use crate::value::{Lane, Value};
 use crate::warp::Warp;
-use crate::wide;
+use crate::wide::{self, Compiled, ForEach, Once};
 use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
@@ -113,12 +113,12 @@ impl Value for FlushedHalf {
 type Test = fn(&[Warp], &Instruction, &mut [u32]);
 
 /// The test of operands `FIRST` and the next.
-fn test<T: Value + PartialOrd, const FIRST: usize>(operation: &str) -> Option<Test> {
+fn test<T: Value + PartialOrd, C: Compiled, const FIRST: usize>(operation: &str) -> Option<Test> {
     macro_rules! test {
         (|$a:ident, $b:ident| $f:expr) => {
             |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
                 let (a, b) = (i.operands[FIRST], i.operands[FIRST + 1]);
-                wide::test2::<T, _>(w, a, b, holds, |$a, $b| $f);
+                C::test2::<T, _>(w, a, b, holds, |$a, $b| $f);
             }
         };
     }
@@ -149,22 +149,23 @@ fn test<T: Value + PartialOrd, const FIRST: usize>(operation: &str) -> Option<Te
     })
 }
 
-fn typed<const FIRST: usize>(w: &Words<'_>, ty: Type) -> Option<Test> {
+/// `C` is for the types that most kernels compare.
+fn typed<C: Compiled, const FIRST: usize>(w: &Words<'_>, ty: Type) -> Option<Test> {
     let operation = w.word(1);
     match ty {
-        Type::F32 if w.has("ftz") => test::<Flushed, FIRST>(operation),
-        Type::F32 => test::<f32, FIRST>(operation),
-        Type::F64 => test::<f64, FIRST>(operation),
-        Type::F16 if w.has("ftz") => test::<FlushedHalf, FIRST>(operation),
-        Type::F16 => test::<f16, FIRST>(operation),
-        Type::Bf16 => test::<bf16, FIRST>(operation),
-        Type::S16 => test::<i16, FIRST>(operation),
-        Type::S32 => test::<i32, FIRST>(operation),
-        Type::S64 => test::<i64, FIRST>(operation),
+        Type::F32 if w.has("ftz") => test::<Flushed, Once, FIRST>(operation),
+        Type::F32 => test::<f32, C, FIRST>(operation),
+        Type::F64 => test::<f64, Once, FIRST>(operation),
+        Type::F16 if w.has("ftz") => test::<FlushedHalf, Once, FIRST>(operation),
+        Type::F16 => test::<f16, Once, FIRST>(operation),
+        Type::Bf16 => test::<bf16, Once, FIRST>(operation),
+        Type::S16 => test::<i16, Once, FIRST>(operation),
+        Type::S32 => test::<i32, C, FIRST>(operation),
+        Type::S64 => test::<i64, C, FIRST>(operation),
         _ => match ty.size() {
-            2 => test::<u16, FIRST>(operation),
-            4 => test::<u32, FIRST>(operation),
-            _ => test::<u64, FIRST>(operation),
+            2 => test::<u16, Once, FIRST>(operation),
+            4 => test::<u32, C, FIRST>(operation),
+            _ => test::<u64, C, FIRST>(operation),
         },
     }
 }
@@ -182,7 +183,7 @@ fn combined(s: &State, i: &Instruction, result: u32) -> u32 {
 
 fn setp(w: &Words<'_>) -> Option<Action> {
     Some(Action::Tests(
-        typed::<2>(w, w.ty())?,
+        typed::<ForEach, 2>(w, w.ty())?,
         |s, i, result, mask| {
             let [p, q, ..] = *i.operands else { return };
             let (holds, fails) = (combined(s, i, result), combined(s, i, !result));
@@ -202,7 +203,7 @@ fn set(w: &Words<'_>) -> Option<Action> {
         Type::F32 => |s, i, result, mask| write(s, i, result, mask, 1f32.to_bits()),
         _ => |s, i, result, mask| write(s, i, result, mask, u32::MAX),
     };
-    Some(Action::Tests(typed::<1>(w, w.second())?, finish))
+    Some(Action::Tests(typed::<Once, 1>(w, w.second())?, finish))
 }
 
 /// `d = lane of choice ? a : b`.
@@ -231,7 +232,7 @@ fn slct(w: &Words<'_>) -> Option<Action> {
         ($ty:ty) => {
             |w, i, holds| {
                 let (c, zero) = (i.operands[3], Operand::Bits(0));
-                wide::test2::<$ty, _>(w, c, zero, holds, |c, zero| c >= zero);
+                Once::test2::<$ty, _>(w, c, zero, holds, |c, zero| c >= zero);
             }
         };
     }
@@ -253,11 +254,11 @@ fn testp(w: &Words<'_>) -> Option<Action> {
             match w.ty() {
                 Type::F32 => |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
                     let a = i.operands[1];
-                    wide::test2::<f32, _>(w, a, Operand::Bits(0), holds, |a, _| f32::$f(a));
+                    Once::test2::<f32, _>(w, a, Operand::Bits(0), holds, |a, _| f32::$f(a));
                 },
                 _ => |w: &[Warp], i: &Instruction, holds: &mut [u32]| {
                     let a = i.operands[1];
-                    wide::test2::<f64, _>(w, a, Operand::Bits(0), holds, |a, _| f64::$f(a));
+                    Once::test2::<f64, _>(w, a, Operand::Bits(0), holds, |a, _| f64::$f(a));
                 },
             }
         };
