@@ -7,17 +7,12 @@
 use crate::around::Around;
 use crate::execution::bytes;
 use crate::fault::Failure;
+use crate::halves::{ALL, HALF, Pattern, addresses, in_halves, index, pattern};
 use crate::instruction::{Instruction, Operand, Space};
-use crate::state::State;
 use crate::value::{LANES, extend};
 use crate::vectors;
 use crate::warp::Warp;
 use crate::wide::versions;
-
-/// Lanes that are looked at together.
-pub(crate) const HALF: usize = LANES / 2;
-/// All of them.
-pub(crate) const ALL: u32 = u32::MAX >> HALF;
 
 versions! {
 /// Loads for the lanes of each warp's mask.
@@ -63,71 +58,6 @@ pub(crate) fn store<'a, 'm>(
     }
     Ok(())
 }
-}
-
-/// How half a warp's addresses lie to each other.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pattern {
-    Same,
-    SideBySide,
-    Other,
-}
-
-/// The addresses of half a warp.
-#[inline(always)]
-pub(crate) fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
-    let mut to = [0; HALF];
-    match i.operands[i.operands.len() - 1] {
-        Operand::Wide(index) => {
-            let row = &state.wide_at(index)[half * HALF..][..HALF];
-            for lane in 0..HALF {
-                to[lane] = row[lane].wrapping_add_signed(i.offset);
-            }
-        }
-        Operand::Narrow(index) => {
-            let row = &state.narrow_at(index)[half * HALF..][..HALF];
-            for lane in 0..HALF {
-                to[lane] = u64::from(row[lane]).wrapping_add_signed(i.offset);
-            }
-        }
-        _ => {}
-    }
-    to
-}
-
-#[inline(always)]
-pub(crate) fn pattern(addresses: &[u64; HALF], step: u64) -> Pattern {
-    let first = addresses[0];
-    // The last one says what it can be, and the others whether it is.
-    let (found, step) = match addresses[HALF - 1].wrapping_sub(first) {
-        0 => (Pattern::Same, 0),
-        length if length == step * (HALF as u64 - 1) => (Pattern::SideBySide, step),
-        _ => return Pattern::Other,
-    };
-    let mut apart = 0;
-    for (lane, address) in addresses.iter().enumerate() {
-        apart |= address ^ first.wrapping_add(step * lane as u64);
-    }
-    match apart {
-        0 => found,
-        _ => Pattern::Other,
-    }
-}
-
-/// Whether a mask has all or none of each half.
-#[inline(always)]
-fn in_halves(mask: u32) -> bool {
-    let part = |half: usize| mask >> (half * HALF) & ALL;
-    [0, 1]
-        .into_iter()
-        .all(|half| part(half) == 0 || part(half) == ALL)
-}
-
-/// The word of shared memory at `address`, a multiple of 4, as an index.
-#[inline(always)]
-pub(crate) fn index(address: u64) -> Option<usize> {
-    let address = address as u32;
-    (address & 3 == 0).then_some(address as usize >> 2)
 }
 
 /// Words of 32 bits for lanes of whole halves; false where they are to be

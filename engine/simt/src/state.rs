@@ -1,7 +1,7 @@
 //! The registers of one warp, and how an instruction reads and writes them.
 
 use crate::instruction::{Instruction, Operand, Special};
-use crate::value::{LANES, Lane, Value, lanes};
+use crate::value::{LANES, Lane, Rows, Value, lanes};
 
 /// Below so many lanes, one after the other is faster than all at once.
 const SPARSE: u32 = 8;
@@ -48,17 +48,29 @@ pub(crate) struct State {
     pub(crate) identity: Identity,
 }
 
-impl State {
+impl Rows for State {
     #[inline(always)]
-    pub(crate) fn narrow_at(&self, index: u32) -> &[u32; LANES] {
+    fn narrow_at(&self, index: u32) -> &[u32; LANES] {
         &self.narrow[(self.base.narrow + index) as usize]
     }
 
     #[inline(always)]
-    pub(crate) fn wide_at(&self, index: u32) -> &[u64; LANES] {
+    fn narrow_at_mut(&mut self, index: u32) -> &mut [u32; LANES] {
+        &mut self.narrow[(self.base.narrow + index) as usize]
+    }
+
+    #[inline(always)]
+    fn wide_at(&self, index: u32) -> &[u64; LANES] {
         &self.wide[(self.base.wide + index) as usize]
     }
 
+    #[inline(always)]
+    fn wide_at_mut(&mut self, index: u32) -> &mut [u64; LANES] {
+        &mut self.wide[(self.base.wide + index) as usize]
+    }
+}
+
+impl State {
     /// The lanes of a predicate.
     #[inline(always)]
     pub(crate) fn predicate(&self, operand: Operand) -> u32 {
@@ -134,7 +146,7 @@ impl State {
         let mask = mask | !self.alive;
         match operand {
             Operand::Narrow(index) => {
-                let to = &mut self.narrow[(self.base.narrow + index) as usize];
+                let to = self.narrow_at_mut(index);
                 if mask == u32::MAX {
                     *to = each(values, L::narrow);
                 } else {
@@ -142,7 +154,7 @@ impl State {
                 }
             }
             Operand::Wide(index) => {
-                let to = &mut self.wide[(self.base.wide + index) as usize];
+                let to = self.wide_at_mut(index);
                 if mask == u32::MAX {
                     *to = each(values, L::wide);
                 } else {

@@ -4,10 +4,17 @@ use half::{bf16, f16};
 use vgpu_ptx::Type;
 
 use crate::instruction::Operand;
-use crate::state::State;
 
 /// Lanes of a warp.
 pub(crate) const LANES: usize = 32;
+
+/// Registers, by their number in the function that runs.
+pub(crate) trait Rows {
+    fn narrow_at(&self, index: u32) -> &[u32; LANES];
+    fn narrow_at_mut(&mut self, index: u32) -> &mut [u32; LANES];
+    fn wide_at(&self, index: u32) -> &[u64; LANES];
+    fn wide_at_mut(&mut self, index: u32) -> &mut [u64; LANES];
+}
 
 /// The bits of one lane of a register.
 pub(crate) trait Lane: Copy + Default + PartialEq {
@@ -17,8 +24,8 @@ pub(crate) trait Lane: Copy + Default + PartialEq {
     fn wide(self) -> u64;
     /// The register that an operand is, where it is one of this width.
     fn register(operand: Operand) -> Option<u32>;
-    fn row(state: &State, index: u32) -> &[Self; LANES];
-    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES];
+    fn row<R: Rows>(rows: &R, index: u32) -> &[Self; LANES];
+    fn row_mut<R: Rows>(rows: &mut R, index: u32) -> &mut [Self; LANES];
 }
 
 impl Lane for u32 {
@@ -30,12 +37,12 @@ impl Lane for u32 {
         }
     }
     #[inline(always)]
-    fn row(state: &State, index: u32) -> &[Self; LANES] {
-        state.narrow_at(index)
+    fn row<R: Rows>(rows: &R, index: u32) -> &[Self; LANES] {
+        rows.narrow_at(index)
     }
     #[inline(always)]
-    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES] {
-        &mut state.narrow[(state.base.narrow + index) as usize]
+    fn row_mut<R: Rows>(rows: &mut R, index: u32) -> &mut [Self; LANES] {
+        rows.narrow_at_mut(index)
     }
     #[inline(always)]
     fn of_narrow(bits: u32) -> Self {
@@ -65,12 +72,12 @@ impl Lane for u64 {
         }
     }
     #[inline(always)]
-    fn row(state: &State, index: u32) -> &[Self; LANES] {
-        state.wide_at(index)
+    fn row<R: Rows>(rows: &R, index: u32) -> &[Self; LANES] {
+        rows.wide_at(index)
     }
     #[inline(always)]
-    fn row_mut(state: &mut State, index: u32) -> &mut [Self; LANES] {
-        &mut state.wide[(state.base.wide + index) as usize]
+    fn row_mut<R: Rows>(rows: &mut R, index: u32) -> &mut [Self; LANES] {
+        rows.wide_at_mut(index)
     }
     #[inline(always)]
     fn of_narrow(bits: u32) -> Self {

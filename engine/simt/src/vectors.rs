@@ -1,7 +1,7 @@
 //! `.v2` and `.v4` of lanes that lie side by side: what they have is one piece.
 
-use crate::access::{ALL, HALF, Pattern, addresses, index, pattern};
 use crate::around::Around;
+use crate::halves::{ALL, HALF, Pattern, addresses, index, pattern};
 use crate::instruction::{Instruction, Operand, Space};
 use crate::value::LANES;
 use crate::warp::Warp;
