@@ -31,7 +31,7 @@ fn each_error_has_line_form_and_mend() {
         fs::write(&path, content).unwrap();
         path
     };
-    let body = ".visible .entry k() {\n.reg .b32 %r<9>;\nmma.sync.aligned %r1, %r2;\nadd.s32 %r1, %r2;\nret;\n}";
+    let body = ".visible .entry k() {\n.reg .b32 %r<9>;\nwmma.sync.aligned %r1, %r2;\nadd.s32 %r1, %r2;\nret;\n}";
     let two = write("two.ptx", &format!("{HEAD}{body}"));
     let output = vgpu().args(["ptx", "check"]).arg(&two).output().unwrap();
     let said = text(&output.stdout);
