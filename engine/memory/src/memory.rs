@@ -292,12 +292,13 @@ impl Memory {
     /// # Errors
     ///
     /// There is none of that number, or it is mapped; or the addresses are in use, or not for
-    /// mappings.
+    /// mappings, or begin at no multiple of 512: kernels' accesses are aligned within allocations.
     pub fn map(&mut self, number: u64, base: u64) -> Result<(), AccessError> {
         let size = self.unmapped.get(&number).ok_or(nowhere(base))?.size();
         let (first, last) = self.mappable;
         let end = base.checked_add(size).filter(|end| *end <= last);
-        let end = end.filter(|_| base >= first).ok_or(nowhere(base))?;
+        let fits = base >= first && base.is_multiple_of(GRANULE);
+        let end = end.filter(|_| fits).ok_or(nowhere(base))?;
         let below = self.allocations.range(..end).next_back();
         if below.is_some_and(|(start, other)| start.saturating_add(other.size()) > base) {
             return Err(nowhere(base));
@@ -527,11 +528,12 @@ mod tests {
         let other = memory.create(0x4000).unwrap();
         assert_eq!(memory.free_bytes(), whole - 0x8000);
         assert!(memory.map(number, 0x1000).is_err(), "not for mappings");
-        assert!(memory.map(number, 0x80_0000 - 0x3fff).is_err(), "its end");
+        assert!(memory.map(number, 0x80_0000 - 0x3e00).is_err(), "its end");
+        assert!(memory.map(number, 0x20_0004).is_err(), "not aligned");
         assert!(memory.map(number, u64::MAX).is_err());
         memory.map(number, 0x20_0000).unwrap();
         assert!(memory.map(number, 0x40_0000).is_err(), "twice");
-        for taken in [0x20_0000, 0x20_3fff, 0x1f_c001] {
+        for taken in [0x20_0000, 0x20_3e00, 0x1f_c200] {
             assert!(memory.map(other, taken).is_err(), "{taken:#x}");
         }
         memory.map(other, 0x20_4000).unwrap();

@@ -6,6 +6,7 @@
 
 use crate::execution::Execution;
 use crate::fault::Failure;
+use crate::grid::PRINTED_MAX;
 
 /// The longest format, and the longest string that it is given, in bytes.
 const STRING_MAX: usize = 4096;
@@ -72,7 +73,10 @@ pub(crate) fn print(
     };
     let mut rest = format.as_slice();
     let mut count = 0;
-    while let Some((first, after)) = rest.split_first() {
+    // A format can ask for more than a thousand times its length.
+    while let Some((first, after)) = rest.split_first()
+        && to.len() < PRINTED_MAX
+    {
         rest = after;
         if *first != b'%' {
             to.push(*first);

@@ -280,12 +280,8 @@ impl Warp {
                             (group.at, group.lanes) = first;
                             horizon = self.horizon(group, in_order);
                         }
-                        if i.target <= at {
-                            rounds = rounds.wrapping_add(1);
-                            let ready = |g: &Group| g.status == Status::Ready;
-                            if rounds.is_multiple_of(PATIENCE) && self.groups.iter().any(ready) {
-                                return Ok(Stop::Switch);
-                            }
+                        if i.target <= at && self.waits_long(&mut rounds) {
+                            return Ok(Stop::Switch);
                         }
                     }
                     Flow::Choose => {
@@ -297,12 +293,8 @@ impl Warp {
                         let target = self.choose(group, program, i).map_err(place)?;
                         group.at = target;
                         horizon = self.horizon(group, in_order);
-                        if target <= at {
-                            rounds = rounds.wrapping_add(1);
-                            let ready = |g: &Group| g.status == Status::Ready;
-                            if rounds.is_multiple_of(PATIENCE) && self.groups.iter().any(ready) {
-                                return Ok(Stop::Switch);
-                            }
+                        if target <= at && self.waits_long(&mut rounds) {
+                            return Ok(Stop::Switch);
                         }
                     }
                     Flow::Call => {
@@ -363,6 +355,13 @@ impl Warp {
                 },
             }
         }
+    }
+
+    /// Whether others have been ready for as many rounds of a loop as they wait at most.
+    fn waits_long(&self, rounds: &mut u32) -> bool {
+        *rounds = rounds.wrapping_add(1);
+        let ready = |g: &Group| g.status == Status::Ready;
+        rounds.is_multiple_of(PATIENCE) && self.groups.iter().any(ready)
     }
 
     /// Where the first lane of `group` goes by its number. Those with another

@@ -132,14 +132,22 @@ fn a_program_finds_its_users_daemon_and_trusts_no_other() {
     let who = format!("user 0 (process {own}) listens in place of this user's vgpud, at @{name}");
     assert!(said.contains(&who), "{said}");
     assert_eq!(squatter.join().unwrap(), 0, "it was sent something");
+    // Nor does it wait for one that takes nobody in.
+    let _full = seqpacket::full(&name);
+    let said = refused(installed.program().uid(ANOTHER).gid(ANOTHER));
+    assert!(
+        said.contains(&format!("no vgpu daemon at @{name}: ")),
+        "{said}"
+    );
 }
 
 /// Sockets as the daemon's, which the standard library has not.
 mod seqpacket {
     use std::os::fd::OwnedFd;
 
+    use rustix::io::Errno;
     use rustix::net::{
-        AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind,
+        AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, accept, bind, connect,
         listen as begin, recv, socket_with,
     };
 
@@ -150,6 +158,24 @@ mod seqpacket {
         bind(&socket, &name).unwrap();
         begin(&socket, 8).unwrap();
         socket
+    }
+
+    /// A listener that nobody more can come to, and who waits there.
+    pub(super) fn full(name: &str) -> Vec<OwnedFd> {
+        let mut sockets = vec![listen(name)];
+        let name = SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap();
+        loop {
+            let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let socket = socket_with(family, kind, flags, None).unwrap();
+            match connect(&socket, &name) {
+                Ok(()) => sockets.push(socket),
+                Err(error) => {
+                    assert_eq!(error, Errno::AGAIN);
+                    return sockets;
+                }
+            }
+        }
     }
 
     /// Bytes of the first message of who came, which has ended.

@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
+use rustix::net::sockopt;
 use vgpu_ring::layout::{SESSION, SESSION_ABI};
 use vgpu_ring::{Park, Wake};
 use vgpu_window::Window;
@@ -43,9 +43,7 @@ impl Local {
     /// Nobody listens there, or it is no daemon of the same user and version.
     /// Nothing was sent to another user's process.
     pub fn open(name: Name) -> Result<Self, Error> {
-        let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        connect(&socket, &name.address()?).map_err(|cause| name.no_daemon(cause))?;
+        let socket = name.connect()?;
         same_user(&socket, name)?;
         let hello = Message {
             id: SESSION_ABI,

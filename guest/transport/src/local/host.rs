@@ -4,8 +4,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
 use rustix::net::{
-    AddressFamily, SocketFlags, SocketType, accept_with, bind, connect, listen, socket_with,
-    sockopt,
+    AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with, sockopt,
 };
 use vgpu_ring::Park;
 use vgpu_ring::layout::SESSION_ABI;
@@ -82,9 +81,7 @@ impl Listener {
 
 /// Who listens under a name; `None` where that cannot be seen any more.
 fn held(name: Name) -> Option<Error> {
-    let flags = SocketFlags::CLOEXEC;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).ok()?;
-    connect(&socket, &name.address().ok()?).ok()?;
+    let socket = name.connect().ok()?;
     let process = sockopt::socket_peercred(&socket).ok()?.pid.as_raw_pid();
     let stranger = same_user(&socket, name).err();
     Some(stranger.unwrap_or(Error::Runs { process }))

@@ -1,10 +1,13 @@
 //! A daemon's socket, by its name.
 
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::str::FromStr;
+use std::time::Duration;
 
 use rustix::io::Errno;
-use rustix::net::SocketAddrUnix;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 use crate::Error;
 
@@ -12,6 +15,10 @@ use crate::Error;
 pub const VARIABLE: &str = "VGPU_LOCAL";
 /// Its value where a process is to find no daemon at all.
 pub const NONE: &str = "none";
+
+/// How long a program waits for a place with its user's daemon. Whoever listens there in its stead
+/// and takes nobody in would else hold all programs up.
+const PLACE: Duration = Duration::from_secs(5);
 
 /// The name of a daemon's socket, in the abstract namespace: it goes with the
 /// process that listens, however that ends.
@@ -72,14 +79,33 @@ impl Name {
         Ok(SocketAddrUnix::new_abstract_name(name.as_bytes())?)
     }
 
-    /// Nobody listens there.
-    pub(super) fn no_daemon(self, cause: Errno) -> Error {
+    /// A socket that is connected to who listens there.
+    pub(super) fn connect(self) -> Result<OwnedFd, Error> {
+        let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
+        let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+        // A connection waits in its place, and a sender's limit is that of the place too.
+        let limit = |most| set_socket_timeout(&socket, Timeout::Send, most);
+        match self.0 {
+            Kind::Random(_) => {}
+            Kind::User(_) => limit(Some(PLACE))?,
+        }
+        connect(&socket, &self.address()?).map_err(|cause| self.no_daemon(cause))?;
+        limit(None)?;
+        Ok(socket)
+    }
+
+    /// Nobody listens there, or takes anybody in.
+    fn no_daemon(self, cause: Errno) -> Error {
         match self.0 {
             Kind::Random(_) => Error::NoDaemon {
                 name: format!("${VARIABLE}"),
                 cause,
             },
-            Kind::User(_) => Error::NotSet { variable: VARIABLE },
+            Kind::User(_) if cause == Errno::CONNREFUSED => Error::NotSet { variable: VARIABLE },
+            Kind::User(_) => Error::NoDaemon {
+                name: format!("@vgpu-{self}"),
+                cause,
+            },
         }
     }
 
