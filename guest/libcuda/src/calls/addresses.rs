@@ -77,6 +77,25 @@ fn find(session: &'static Session, address: u64) -> Option<Found> {
     Some(Found::Host(start, size))
 }
 
+// The values of CUpointer_attribute.
+const CONTEXT: u32 = 1;
+const MEMORY_TYPE: u32 = 2;
+const DEVICE_POINTER: u32 = 3;
+const HOST_POINTER: u32 = 4;
+const SYNC_MEMOPS: u32 = 6;
+const BUFFER_ID: u32 = 7;
+const IS_MANAGED: u32 = 8;
+const DEVICE_ORDINAL: u32 = 9;
+const FOR_OTHERS: u32 = 10;
+const RANGE_START: u32 = 11;
+const RANGE_SIZE: u32 = 12;
+const MAPPED: u32 = 13;
+const HANDLE_TYPES: u32 = 14;
+const FOR_DEVICES: u32 = 15;
+const ACCESS: u32 = 16;
+const POOL: u32 = 17;
+const LAST: u32 = 21;
+
 /// An attribute's value, by its type.
 enum Value {
     Address(u64),
@@ -90,22 +109,6 @@ fn attribute(
     attribute: CUpointer_attribute,
     address: u64,
 ) -> Result<Value, CUresult> {
-    const CONTEXT: u32 = 1;
-    const MEMORY_TYPE: u32 = 2;
-    const DEVICE_POINTER: u32 = 3;
-    const HOST_POINTER: u32 = 4;
-    const SYNC_MEMOPS: u32 = 6;
-    const BUFFER_ID: u32 = 7;
-    const IS_MANAGED: u32 = 8;
-    const DEVICE_ORDINAL: u32 = 9;
-    const FOR_OTHERS: u32 = 10;
-    const RANGE_START: u32 = 11;
-    const RANGE_SIZE: u32 = 12;
-    const MAPPED: u32 = 13;
-    const HANDLE_TYPES: u32 = 14;
-    const FOR_DEVICES: u32 = 15;
-    const ACCESS: u32 = 16;
-    const POOL: u32 = 17;
     const READ_WRITE: u32 = 3;
     Ok(match (attribute, found) {
         (CONTEXT, Found::Device(_, device)) => Value::Address(device.context as u64),
@@ -159,10 +162,7 @@ pub(crate) fn cuPointerGetAttributes(
     data: &[*mut c_void],
     pointer: CUdeviceptr,
 ) -> Done {
-    const IS_MANAGED: u32 = 8;
-    const DEVICE_ORDINAL: u32 = 9;
     const NO_DEVICE: i32 = -2;
-    const LAST: u32 = 21;
     let session = in_context()?;
     let found = find(session, pointer);
     for (wanted, data) in wanted.iter().zip(data) {
@@ -176,9 +176,8 @@ pub(crate) fn cuPointerGetAttributes(
         match (value, *wanted) {
             (Some(Ok(value)), _) => put(data, &value),
             (_, DEVICE_ORDINAL) => data.put(NO_DEVICE),
-            (_, 2) => data.put::<c_uint>(0),
-            (_, 6 | IS_MANAGED | 10 | 13 | 15) => data.put(0_u8),
-            (_, 16) => data.put::<c_uint>(0),
+            (_, MEMORY_TYPE | ACCESS) => data.put::<c_uint>(0),
+            (_, SYNC_MEMOPS | IS_MANAGED | FOR_OTHERS | MAPPED | FOR_DEVICES) => data.put(0_u8),
             _ => data.put(0_u64),
         }
     }
@@ -191,7 +190,6 @@ pub(crate) fn cuPointerSetAttribute(
     attribute: CUpointer_attribute,
     pointer: CUdeviceptr,
 ) -> Done {
-    const SYNC_MEMOPS: u32 = 6;
     let session = in_context()?;
     let found = session.worker.allocations.find(pointer)?.1;
     match attribute {

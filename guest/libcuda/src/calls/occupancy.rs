@@ -31,7 +31,7 @@ fn multiprocessor(session: &'static Session) -> Multiprocessor {
         warp: one(Attribute::WARP_SIZE).max(1),
         threads: one(Attribute::MAX_THREADS_PER_MULTIPROCESSOR),
         blocks: one(Attribute::MAX_BLOCKS_PER_MULTIPROCESSOR),
-        registers: one(Attribute::MAX_REGISTERS_PER_BLOCK),
+        registers: one(Attribute::MAX_REGISTERS_PER_MULTIPROCESSOR),
         shared: one(Attribute::MAX_SHARED_MEMORY_PER_MULTIPROCESSOR),
     }
 }

@@ -12,7 +12,7 @@ use super::mappings::access;
 use super::memory::{allocate, cuMemFree_v2};
 use crate::Done;
 use crate::lock::lock;
-use crate::mappings::DEVICE;
+use crate::mappings::{DEVICE, PINNED};
 use crate::pointers::Untyped;
 use crate::session::{Session, session};
 
@@ -33,9 +33,6 @@ pub(crate) fn cuDeviceSetMemPool(device: CUdevice, pool: CUmemoryPool) -> Done {
 }
 
 pub(crate) fn cuMemPoolCreate(pool: &mut CUmemoryPool, properties: &CUmemPoolProps) -> Done {
-    // CU_MEM_ALLOCATION_TYPE_PINNED, CU_MEM_LOCATION_TYPE_DEVICE.
-    const PINNED: u32 = 1;
-    const DEVICE: u32 = 1;
     let session = session()?;
     if (properties.kind, properties.location) != (PINNED, DEVICE) {
         return Err(INVALID);
@@ -198,7 +195,6 @@ fn pinned(
     location: &CUmemLocation,
     kind: CUmemAllocationType,
 ) -> Result<&'static Session, CUresult> {
-    const PINNED: u32 = 1;
     let session = on_device(location)?;
     match kind {
         PINNED => Ok(session),
