@@ -1,5 +1,5 @@
 #!/bin/sh
-# units.sh: run by the systemd of a Debian that has just booted. Tries the units of the .deb beside this, and XCP-ng's.
+# units.sh: run by the systemd of a Debian that has just booted. Tries the units of the .debs beside this, and XCP-ng's.
 exec >/dev/console 2>&1
 set -eu
 cd /tests
@@ -79,4 +79,38 @@ esac
 dpkg --purge vgpu-stub
 [ "$(property two NeedDaemonReload)" = no ] || fail "systemd was not told"
 [ "$(process two)" = "$served" ] && [ -e "/proc/$served" ] || fail "a VM has lost its device"
+
+# vgpud, by the manager of a user: all programs of that user have a device, and no others.
+dpkg --install vgpu-guest.deb vgpu-host.deb
+useradd --create-home cuda
+runtime=/run/user/$(id -u cuda)
+install --directory --owner cuda --group cuda --mode 700 "$runtime"
+systemd-run --quiet --unit managed --uid cuda --property Delegate=yes --property Type=notify --property KillMode=mixed \
+    --setenv XDG_RUNTIME_DIR="$runtime" --setenv HOME=/home/cuda /lib/systemd/systemd --user
+as_cuda() {
+    setpriv --reuid cuda --regid cuda --clear-groups env XDG_RUNTIME_DIR="$runtime" HOME=/home/cuda "$@"
+}
+vgpud() { as_cuda systemctl --user show --property "$1" --value vgpud; }
+adds() { "$@" ./cuda-add >said 2>&1 && grep -q 'sums are right on vgpu CPU engine' said; }
+complaints=$(as_cuda systemd-analyze verify --user /usr/lib/systemd/user/vgpud.service 2>&1) || :
+[ -z "$complaints" ] || fail "systemd says: $complaints"
+adds as_cuda && fail "there is a device without vgpud"
+as_cuda systemctl --user enable --now vgpud || fail "vgpud does not start"
+adds as_cuda || fail "a program has no device: $(cat said)"
+adds env && fail "another user's program has a device"
+died=$(vgpud MainPID)
+kill -9 "$died"
+for _second in 1 2 3 4 5 6 7 8 9; do
+    sleep 1
+    ! adds as_cuda || break
+done
+adds as_cuda && [ "$(vgpud MainPID)" != "$died" ] || fail "vgpud is not started again: $(cat said)"
+as_cuda systemctl --user stop vgpud && [ "$(vgpud Result)" = success ] || fail "vgpud does not end in order"
+adds as_cuda && fail "there is a device after vgpud"
+as_cuda mkdir -p /home/cuda/.config/vgpu
+echo 'VGPUD_OPTIONS=--engine gpu' >/home/cuda/.config/vgpu/vgpud.conf
+as_cuda systemctl --user start vgpud && fail "vgpud starts with a bad option"
+[ "$(vgpud NRestarts)" = 0 ] || fail "a bad option is tried again"
+systemctl stop managed
+dpkg --purge vgpu-guest vgpu-host
 echo "units: all is well"
