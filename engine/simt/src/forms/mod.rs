@@ -102,7 +102,8 @@ mod transcendental;
 use crate::form::Form;
 pub(crate) use convert::general as convert_general;
 
-pub(crate) const TABLES: [&[Form]; 14] = [
+/// Not a constant: who names one in another crate has all its functions compiled there once more.
+pub(crate) static TABLES: [&[Form]; 14] = [
     integer::FORMS,
     carry::FORMS,
     float::FORMS,
