@@ -1,15 +1,8 @@
 //! The messages on a session's socket: all of one shape, some with descriptors.
 
-use std::io::{IoSlice, IoSliceMut};
-use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::io::Errno;
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
-};
-use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::{Error, Lost};
 
@@ -28,7 +21,7 @@ pub(super) mod kind {
 }
 
 /// The most descriptors that come with a message.
-pub(super) const DESCRIPTORS: usize = 3;
+const DESCRIPTORS: usize = 3;
 
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout,
@@ -58,51 +51,22 @@ impl Message {
         socket: impl AsFd,
         descriptors: &[BorrowedFd<'_>],
     ) -> Result<(), Error> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
-        if !descriptors.is_empty() {
-            control.push(SendAncillaryMessage::ScmRights(descriptors));
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        match sendmsg(
-            socket,
-            &[IoSlice::new(self.as_bytes())],
-            &mut control,
-            flags,
-        ) {
-            Ok(_) => Ok(()),
-            Err(Errno::PIPE | Errno::CONNRESET) => Err(Lost.into()),
-            Err(error) => Err(error.into()),
-        }
+        Ok(vgpu_packet::send(socket, self, descriptors)?)
     }
 
-    /// Waits for one. Its descriptors are closed where they are too many.
+    /// Waits for one.
     pub(super) fn receive(socket: impl AsFd) -> Result<(Self, Vec<OwnedFd>), Error> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(DESCRIPTORS))];
-        let mut control = RecvAncillaryBuffer::new(&mut space);
-        let mut message = Self::new_zeroed();
-        let received = rustix::io::retry_on_intr(|| {
-            let mut into = [IoSliceMut::new(message.as_mut_bytes())];
-            recvmsg(&socket, &mut into, &mut control, RecvFlags::CMSG_CLOEXEC)
-        });
-        let received = match received {
-            Ok(received) => received,
-            Err(Errno::CONNRESET) => return Err(Lost.into()),
-            Err(error) => return Err(error.into()),
-        };
-        let mut descriptors = Vec::new();
-        for part in control.drain() {
-            if let RecvAncillaryMessage::ScmRights(some) = part {
-                descriptors.extend(some);
-            }
+        Ok(vgpu_packet::receive(socket, DESCRIPTORS)?)
+    }
+}
+
+impl From<vgpu_packet::Error> for Error {
+    fn from(error: vgpu_packet::Error) -> Self {
+        match error {
+            vgpu_packet::Error::Gone => Lost.into(),
+            vgpu_packet::Error::Size => Self::Protocol("of a wrong size"),
+            vgpu_packet::Error::Descriptors => Self::Protocol("with too many descriptors"),
+            vgpu_packet::Error::System(errno) => errno.into(),
         }
-        if received.bytes == 0 {
-            return Err(Lost.into());
-        }
-        let cut = ReturnFlags::TRUNC | ReturnFlags::CTRUNC;
-        if received.bytes != size_of::<Self>() || received.flags.intersects(cut) {
-            return Err(Error::Protocol("of a wrong size"));
-        }
-        Ok((message, descriptors))
     }
 }
