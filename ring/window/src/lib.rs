@@ -4,6 +4,8 @@
 //! `&[AtomicU64]`, so a value that the other process changes is a value that
 //! may be anything, and nothing worse.
 
+mod assemble;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
@@ -13,6 +15,8 @@ use std::sync::atomic::AtomicU64;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use vgpu_ring::Memory;
+
+pub use assemble::Piece;
 
 /// Why memory cannot be shared.
 #[derive(Debug, thiserror::Error)]
@@ -31,9 +35,27 @@ pub enum Error {
         /// What was expected.
         wanted: usize,
     },
+    /// A file is none that lies in memory alone.
+    #[error("file {file} is no memory file")]
+    NotMemory {
+        /// Its place among the files.
+        file: usize,
+    },
+    /// A piece is empty, not of whole pages, or not in its file.
+    #[error("piece {piece} is not in its file")]
+    Piece {
+        /// Its place among the pieces.
+        piece: usize,
+    },
+    /// The pieces are not so long together, or there is none.
+    #[error("pieces of memory that are not {wanted} bytes together")]
+    Length {
+        /// What was stated.
+        wanted: u64,
+    },
 }
 
-/// A mapping of a sealed memory file. Clones are the same mapping.
+/// A mapping of memory files. Clones are the same mapping.
 #[derive(Clone)]
 pub struct Window {
     mapping: Arc<Mapping>,
@@ -93,17 +115,34 @@ impl Window {
                 0,
             )
         }?;
-        // A child of this process has no part in the session.
-        // SAFETY: the range was mapped just now.
-        let kept = unsafe { rustix::mm::madvise(base, len, Advice::LinuxDontFork) };
-        debug_assert!(kept.is_ok());
         let base = NonNull::new(base.cast()).ok_or(rustix::io::Errno::NOMEM)?;
-        Ok(Self {
-            mapping: Arc::new(Mapping {
-                base,
-                words: len / 8,
-            }),
-        })
+        // SAFETY: the range was mapped just now, and nothing else knows of it.
+        Ok(unsafe { Self::of(base, len) })
+    }
+
+    /// Takes a mapping of `len` bytes.
+    ///
+    /// # Safety
+    /// All of the range is mapped for reading and writing, from the start of a page on, and the caller gives it up.
+    #[allow(unsafe_code)]
+    unsafe fn of(base: NonNull<AtomicU64>, len: usize) -> Self {
+        // A child of this process has no part in the session.
+        // SAFETY: the range is mapped, by the caller's promise.
+        let kept = unsafe { rustix::mm::madvise(base.as_ptr().cast(), len, Advice::LinuxDontFork) };
+        debug_assert!(kept.is_ok());
+        let words = len / 8;
+        Self {
+            mapping: Arc::new(Mapping { base, words }),
+        }
+    }
+
+    /// Unmaps it, where this is its last clone.
+    ///
+    /// # Errors
+    /// There are others: it is as it was.
+    pub fn unmap(self) -> Result<(), Self> {
+        let last = Arc::try_unwrap(self.mapping).map(drop);
+        last.map_err(|mapping| Self { mapping })
     }
 
     /// Its length in bytes.
@@ -127,9 +166,9 @@ impl Memory for Window {
     #[inline]
     #[allow(unsafe_code)]
     fn words(&self) -> &[AtomicU64] {
-        // SAFETY: the mapping has that many words, is aligned to pages, was
-        // zeroed by the system, and lives as long as `self`. Any bits are a
-        // valid AtomicU64, which others may change.
+        // SAFETY: the mapping has that many words, is aligned to pages, and
+        // lives as long as `self`. Any bits are a valid AtomicU64, which others
+        // may change.
         unsafe { std::slice::from_raw_parts(self.mapping.base.as_ptr(), self.mapping.words) }
     }
 
