@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
-use vgpu_service::EngineKind;
+use vgpu_service::{Attachment, EngineKind};
 use vgpu_terminal::Failure;
 use vgpud::Daemon;
 
@@ -103,7 +103,7 @@ fn worker(arguments: &[OsString]) -> ExitCode {
     match (engine, daemon, socket) {
         // Not by returning: threads of the session may still run.
         (Some(engine), Some(daemon), Ok(socket)) => {
-            std::process::exit(engine.worker(socket, daemon))
+            std::process::exit(engine.worker(Attachment::Local, socket, daemon))
         }
         _ => ExitCode::FAILURE,
     }

@@ -16,6 +16,7 @@ extern crate alloc;
 #[cfg(target_endian = "big")]
 compile_error!("the slice is little-endian, and so is every supported machine");
 
+pub mod echo;
 pub mod guest;
 pub mod host;
 pub mod layout;

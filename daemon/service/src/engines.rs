@@ -7,22 +7,26 @@ use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config as DriverConfig, Device};
 use vgpu_installed::Machine;
 use vgpu_sandbox::Policy;
-use vgpu_worker::{DRIVER_POLICY, FilesKept, Options, POLICY, keep_driver_files, log, serve};
+use vgpu_worker::{
+    DRIVER_POLICY, FilesKept, Options, POLICY, Service, keep_driver_files, log, serve,
+    serve_channel,
+};
 
 use crate::cuda::{Cuda, MakeEngine};
+use crate::echo::Echo;
 
-/// What makes an engine, and what its process may do then.
+/// What does the work, and what its process may do then.
 struct Prepared {
-    make: MakeEngine,
+    service: Box<dyn Service>,
     policy: &'static Policy,
     files: Option<FilesKept>,
 }
 
 impl Prepared {
-    /// For an engine that opens nothing.
-    fn alone(make: MakeEngine) -> Self {
+    /// For a service that opens nothing.
+    fn alone(service: impl Service + 'static) -> Self {
         Self {
-            make,
+            service: Box::new(service),
             policy: &POLICY,
             files: None,
         }
@@ -42,7 +46,14 @@ pub struct EngineKind {
     prepare: fn() -> Result<Prepared, String>,
 }
 
-/// All kinds; the first is the default.
+/// What serves a virtual machine's channel beside [`ENGINES`], though it executes no CUDA: it proves the way there.
+pub const ECHO: EngineKind = EngineKind {
+    name: "echo",
+    about: "no CUDA: sends back what it gets, and hashes memory, for tests of the way to a guest",
+    prepare: || Ok(Prepared::alone(Echo)),
+};
+
+/// All kinds that execute CUDA; the first is the default.
 pub const ENGINES: [EngineKind; 3] = [
     EngineKind {
         name: "cpu",
@@ -67,19 +78,19 @@ const NULL_MEMORY: u64 = 4 << 30;
 
 fn cpu() -> Result<Prepared, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Prepared::alone(Box::new(move |addresses| {
+    Ok(Prepared::alone(Cuda::new(Box::new(move |addresses| {
         Ok(Box::new(CpuEngine::new(&Config {
             addresses,
             threads,
             ..Config::default()
         })))
-    })))
+    }))))
 }
 
 fn null() -> Result<Prepared, String> {
-    Ok(Prepared::alone(Box::new(|(first, last)| {
+    Ok(Prepared::alone(Cuda::new(Box::new(|(first, last)| {
         Ok(Box::new(NullEngine::new(NULL_MEMORY, first, last)))
-    })))
+    }))))
 }
 
 /// The driver of this machine. By its name the linker may find our own library,
@@ -100,25 +111,40 @@ fn nvidia(config: &DriverConfig) -> Result<Prepared, String> {
         format!("{error}\na worker with NVIDIA's driver needs it; use the CPU engine elsewhere")
     })?;
     let device = Device::open(config).map_err(|error| error.to_string())?;
+    let make: MakeEngine = Box::new(move |addresses| {
+        let engine = device.engine(addresses)?;
+        engine.remarks().iter().for_each(log);
+        Ok(Box::new(engine))
+    });
     Ok(Prepared {
-        make: Box::new(move |addresses| {
-            let engine = device.engine(addresses)?;
-            engine.remarks().iter().for_each(log);
-            Ok(Box::new(engine))
-        }),
+        service: Box::new(Cuda::new(make)),
         policy: &DRIVER_POLICY,
         files: Some(files),
     })
+}
+
+/// Whose commands a worker executes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attachment {
+    /// A program's on this machine.
+    Local,
+    /// Those of a channel of a virtual machine's guest.
+    Channel,
 }
 
 /// A worker with a driver that is elsewhere than [`ENGINES`] looks for it;
 /// otherwise as [`EngineKind::worker`].
 #[must_use]
 pub fn worker_with_driver(socket: OwnedFd, daemon: i32, config: &DriverConfig) -> i32 {
-    run(nvidia(config), socket, daemon)
+    run(nvidia(config), Attachment::Local, socket, daemon)
 }
 
-fn run(prepared: Result<Prepared, String>, socket: OwnedFd, daemon: i32) -> i32 {
+fn run(
+    prepared: Result<Prepared, String>,
+    attachment: Attachment,
+    socket: OwnedFd,
+    daemon: i32,
+) -> i32 {
     let prepared = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
@@ -132,7 +158,10 @@ fn run(prepared: Result<Prepared, String>, socket: OwnedFd, daemon: i32) -> i32 
         files: prepared.files,
         ..Options::default()
     };
-    let served = serve(socket, &options, Cuda::new(prepared.make));
+    let served = match attachment {
+        Attachment::Local => serve(socket, &options, prepared.service),
+        Attachment::Channel => serve_channel(socket, &options, prepared.service),
+    };
     if let Err(error) = &served {
         log(error);
     }
@@ -140,17 +169,17 @@ fn run(prepared: Result<Prepared, String>, socket: OwnedFd, daemon: i32) -> i32 
 }
 
 impl EngineKind {
-    /// The kind of a name.
+    /// The kind of a name, [`ECHO`] among them.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        ENGINES.iter().find(|kind| kind.name == name)
+        ENGINES.iter().chain([&ECHO]).find(|kind| kind.name == name)
     }
 
     /// A worker of a daemon, from its socket to its end; gives the process's
     /// status. `daemon` is the number of the process that started this one.
     #[must_use]
-    pub fn worker(&self, socket: OwnedFd, daemon: i32) -> i32 {
-        run((self.prepare)(), socket, daemon)
+    pub fn worker(&self, attachment: Attachment, socket: OwnedFd, daemon: i32) -> i32 {
+        run((self.prepare)(), attachment, socket, daemon)
     }
 }
 
@@ -160,8 +189,9 @@ mod tests {
 
     #[test]
     fn each_has_a_name_of_its_own() {
-        for kind in &ENGINES {
-            let named = ENGINES.iter().filter(|other| other.name == kind.name);
+        for kind in ENGINES.iter().chain([&ECHO]) {
+            let named = ENGINES.iter().chain([&ECHO]);
+            let named = named.filter(|other| other.name == kind.name);
             assert_eq!(named.count(), 1, "{}", kind.name);
         }
         assert!(EngineKind::named("cuda").is_none());

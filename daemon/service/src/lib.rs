@@ -6,6 +6,7 @@
 
 mod call;
 mod cuda;
+mod echo;
 mod engines;
 mod hello;
 mod serve;
@@ -13,10 +14,11 @@ mod serve;
 use std::os::fd::OwnedFd;
 
 pub use cuda::{Cuda, MakeEngine};
-pub use engines::{ENGINES, EngineKind, worker_with_driver};
+pub use echo::Echo;
+pub use engines::{Attachment, ECHO, ENGINES, EngineKind, worker_with_driver};
 
 /// A worker of a daemon, with the default engine: see [`EngineKind::worker`].
 #[must_use]
 pub fn worker(socket: OwnedFd, daemon: i32) -> i32 {
-    ENGINES[0].worker(socket, daemon)
+    ENGINES[0].worker(Attachment::Local, socket, daemon)
 }

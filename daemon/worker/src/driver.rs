@@ -134,7 +134,6 @@ const SYSTEM: &[Call] = &[
     Call::any(libc::SYS_access),
     Call::any(libc::SYS_readlink),
     Call::any(libc::SYS_lseek),
-    Call::any(libc::SYS_pread64),
     Call::any(libc::SYS_getdents64),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_SETFD.cast_unsigned())),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_GETFL.cast_unsigned())),

@@ -17,6 +17,8 @@ pub(crate) const SESSION: &[Call] = &[
     Call::any(libc::SYS_fstat),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_ADD_SEALS.cast_unsigned())),
     Call::when(libc::SYS_fcntl, 1, Is(libc::F_GET_SEALS.cast_unsigned())),
+    // The list of a region's pieces, which others made and sealed.
+    Call::any(libc::SYS_pread64),
     // A thread that ends the process while another one does.
     Call::any(libc::SYS_pause),
 ];

@@ -1,22 +1,18 @@
-//! From a socket to a session's end.
+//! What serving a session comes down to, whoever its guest is.
 
-use std::os::fd::OwnedFd;
 use std::process;
-use std::sync::Arc;
 use std::thread;
 
 use rustix::io::Errno;
-use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::SESSION;
 use vgpu_ring::{Next, Record, Slice};
-use vgpu_transport::local::{self, Offer, Session};
-use vgpu_transport::{HostSpin, Lost};
+use vgpu_transport::{Guest, HostSpin, Lost};
 
-use crate::close::close;
-use crate::{Context, Fatal, Options, Regions, Request, Service, log};
+use crate::{Context, Fatal, Regions, Request, Service};
 
-/// Why a session ended, other than by its program.
+/// Why a session ended, other than by its guest.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The process that started this one is gone.
@@ -28,7 +24,10 @@ pub enum Error {
     /// The session could not be opened.
     #[error(transparent)]
     Transport(#[from] vgpu_transport::Error),
-    /// The program broke the protocol, or its service gave up.
+    /// The channel could not be opened.
+    #[error("channel not opened: {0}")]
+    Channel(String),
+    /// The guest broke the protocol, or its service gave up.
     #[error("session ended: {0}")]
     Fatal(#[from] Fatal),
     /// The system refused.
@@ -39,31 +38,32 @@ pub enum Error {
     Thread(#[from] std::io::Error),
 }
 
-/// Serves the session of the program behind a socket, until it ends. To be
-/// called while the process has one thread, beside those of a driver. The process is of no other use
-/// afterwards: it may do nothing that the policy does not allow.
-///
-/// `service` is made before the sandbox is in force, for what it has to load.
-///
-/// # Errors
-/// The session ended for another reason than its program's end.
-pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> Result<(), Error> {
-    if let Some(parent) = options.parent {
+/// Has this process end with the one that started it.
+pub(crate) fn end_with(parent: Option<Pid>) -> Result<(), Error> {
+    if let Some(parent) = parent {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if getppid() != Some(parent) {
             return Err(Error::Orphan);
         }
     }
-    let offer = Offer::new(options.slice_size)?;
-    let sandboxed = close(options)?;
-    let session = Arc::new(offer.open(socket, sandboxed)?);
-    let regions = Arc::new(Regions::new(options.regions));
-    thread::Builder::new().name("requests".into()).spawn({
-        let (session, regions) = (Arc::clone(&session), Arc::clone(&regions));
-        // The program's end ends everything, whatever a command is doing.
-        move || process::exit(i32::from(answer_requests(&session, &regions).is_err()))
-    })?;
-    match answer_commands(&session, &regions, &mut service) {
+    Ok(())
+}
+
+/// Answers requests on a thread of their own, until the guest has ended; the process then ends, whatever a command is
+/// doing. `answer` gives whether the guest broke no rule.
+pub(crate) fn answer_requests(answer: impl FnOnce() -> bool + Send + 'static) -> Result<(), Error> {
+    let thread = thread::Builder::new().name("requests".into());
+    thread.spawn(move || process::exit(i32::from(!answer())))?;
+    Ok(())
+}
+
+/// Answers the commands of a session, until its guest has ended.
+pub(crate) fn answer_commands(
+    guest: &Guest,
+    regions: &Regions,
+    service: &mut impl Service,
+) -> Result<(), Error> {
+    match answer(guest, regions, service) {
         Err(Stop::Lost(Lost)) => Ok(()),
         Err(Stop::Fatal(fatal)) => Err(fatal.into()),
         Ok(never) => match never {},
@@ -75,14 +75,14 @@ enum Stop {
     Fatal(Fatal),
 }
 
-fn answer_commands(
-    session: &Session,
+fn answer(
+    guest: &Guest,
     regions: &Regions,
     service: &mut impl Service,
 ) -> Result<std::convert::Infallible, Stop> {
-    let slice = Slice::new(session.slice().clone(), &SESSION);
+    let slice = Slice::new(guest.slice().clone(), &SESSION);
     let slice = slice.map_err(|error| Stop::Fatal(Fatal::protocol(&error)))?;
-    let mut host = Host::new(slice, session.interrupt().clone());
+    let mut host = Host::new(slice, guest.interrupt().clone());
     let mut record = Record::boxed();
     let mut spin = HostSpin::new();
     loop {
@@ -90,7 +90,7 @@ fn answer_commands(
         let handled = match next {
             Ok(Next::Empty) => {
                 spin.renew();
-                host.wait(session, &mut spin).map_err(Stop::Lost)?;
+                host.wait(guest, &mut spin).map_err(Stop::Lost)?;
                 continue;
             }
             Ok(Next::Record) => {
@@ -102,7 +102,7 @@ fn answer_commands(
                     answers: host.answers(),
                     slice: host.slice(),
                     regions,
-                    session,
+                    guest,
                 };
                 let handled = service.handle(request, &context);
                 handled.map_err(|mut fatal| {
@@ -116,37 +116,5 @@ fn answer_commands(
             host.answers().fault(fatal.status, record.header().seq);
             return Err(Stop::Fatal(fatal));
         }
-    }
-}
-
-/// Gives an error only where the program broke the protocol.
-fn answer_requests(session: &Session, regions: &Regions) -> Result<(), vgpu_transport::Error> {
-    loop {
-        let answered = match session.request() {
-            Ok(local::Request::Add(size)) => add(session, regions, size),
-            Ok(local::Request::Remove(id)) => session.done(regions.remove(id)),
-            Err(error) => Err(error),
-        };
-        match answered {
-            Ok(()) => {}
-            Err(vgpu_transport::Error::Lost(_)) => return Ok(()),
-            Err(error) => {
-                log::log(format_args!("session ended: {error}"));
-                return Err(error);
-            }
-        }
-    }
-}
-
-fn add(session: &Session, regions: &Regions, size: u64) -> Result<(), vgpu_transport::Error> {
-    let made = regions.admit(size).and_then(|size| {
-        session.region(size).map_err(|error| match error {
-            vgpu_transport::Error::System(errno) => errno,
-            _ => Errno::INVAL,
-        })
-    });
-    match made {
-        Ok((memory, window)) => session.added(regions.add(window), &memory),
-        Err(refused) => session.done(Err(refused)),
     }
 }

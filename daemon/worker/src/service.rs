@@ -4,8 +4,7 @@ use std::fmt;
 
 use vgpu_ring::host::Answerer;
 use vgpu_ring::{Header, NoRoom, Slice};
-use vgpu_transport::local::Session;
-use vgpu_transport::{Event, HostSpin, Lost};
+use vgpu_transport::{Guest, HostSpin, Interrupt, Lost};
 use vgpu_window::Window;
 
 use crate::Regions;
@@ -59,17 +58,23 @@ pub trait Service {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal>;
 }
 
+impl<S: Service + ?Sized> Service for Box<S> {
+    fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        (**self).handle(request, session)
+    }
+}
+
 /// What a service reaches of its session.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
     /// Answers calls, and sets the fault.
-    pub answers: &'a Answerer<Window, Event>,
+    pub answers: &'a Answerer<Window, Interrupt>,
     /// The slice, for its arena.
     pub slice: &'a Slice<Window>,
     /// The other regions.
     pub regions: &'a Regions,
-    /// What waits for the program.
-    pub session: &'a Session,
+    /// Who sends the commands.
+    pub guest: &'a Guest,
 }
 
 impl Context<'_> {
@@ -79,7 +84,7 @@ impl Context<'_> {
     /// # Errors
     /// The program has ended.
     pub fn hold(&self, point: u64) -> Result<(), Lost> {
-        self.answers.hold(point, self.session, &mut HostSpin::new())
+        self.answers.hold(point, self.guest, &mut HostSpin::new())
     }
 
     /// Answers a call; nothing happens where the command wants no answer.

@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod event;
+#[cfg(feature = "host")]
+mod guest;
 pub mod local;
 mod spin;
 
@@ -13,6 +15,8 @@ use std::fmt;
 use vgpu_ring::{Memory, Park, Wake};
 
 pub use event::Event;
+#[cfg(feature = "host")]
+pub use guest::{Guest, Interrupt};
 pub use spin::{HostSpin, SpinFor};
 
 /// The session is over: its worker ended, or the device is gone.

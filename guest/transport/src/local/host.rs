@@ -6,7 +6,6 @@ use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SocketFlags, SocketType, accept_with, bind, listen, socket_with, sockopt,
 };
-use vgpu_ring::Park;
 use vgpu_ring::layout::SESSION_ABI;
 use vgpu_sandbox::Sandboxed;
 use vgpu_window::Window;
@@ -14,7 +13,7 @@ use vgpu_window::Window;
 use super::guest::same_user;
 use super::message::{Message, kind};
 use super::name::Name;
-use crate::{Error, Event, Lost};
+use crate::{Error, Event, Guest, Interrupt};
 
 /// Where programs open sessions.
 #[derive(Debug)]
@@ -154,35 +153,25 @@ impl Offer {
             self.interrupt.as_fd(),
         ];
         welcome.send(&socket, &descriptors)?;
-        Ok(Session {
+        let interrupt = Interrupt::new(self.interrupt);
+        Ok(Session(Guest::new(
             socket,
-            slice: self.slice,
-            doorbell: self.doorbell,
-            interrupt: self.interrupt,
-        })
+            self.slice,
+            self.doorbell,
+            interrupt,
+        )))
     }
 }
 
 /// A worker's end of an open session.
 #[derive(Debug)]
-pub struct Session {
-    socket: OwnedFd,
-    slice: Window,
-    doorbell: Event,
-    interrupt: Event,
-}
+pub struct Session(Guest);
 
 impl Session {
-    /// The slice.
+    /// The program.
     #[must_use]
-    pub const fn slice(&self) -> &Window {
-        &self.slice
-    }
-
-    /// What wakes the program.
-    #[must_use]
-    pub const fn interrupt(&self) -> &Event {
-        &self.interrupt
+    pub const fn guest(&self) -> &Guest {
+        &self.0
     }
 
     /// Waits for the program's next request.
@@ -190,7 +179,7 @@ impl Session {
     /// # Errors
     /// The program has ended ([`Error::Lost`]), or sent what is no request.
     pub fn request(&self) -> Result<Request, Error> {
-        let (message, _) = Message::receive(&self.socket)?;
+        let (message, _) = Message::receive(self.0.peer())?;
         match message.kind {
             kind::ADD => Ok(Request::Add(message.size)),
             kind::REMOVE => Ok(Request::Remove(message.id)),
@@ -218,7 +207,7 @@ impl Session {
             id,
             ..Message::of(kind::DONE)
         };
-        message.send(&self.socket, &[memory.as_fd()])
+        message.send(self.0.peer(), &[memory.as_fd()])
     }
 
     /// Answers a request that was done, or refused.
@@ -230,20 +219,6 @@ impl Session {
             status: result.map_or_else(Errno::raw_os_error, |()| 0),
             ..Message::of(kind::DONE)
         };
-        message.send(&self.socket, &[])
-    }
-}
-
-impl Park for Session {
-    type Ticket = ();
-    type Lost = Lost;
-
-    fn ticket(&self) {}
-
-    fn park(&self, (): ()) -> Result<(), Lost> {
-        match self.doorbell.wait(&self.socket) {
-            true => Err(Lost),
-            false => Ok(()),
-        }
+        message.send(self.0.peer(), &[])
     }
 }
