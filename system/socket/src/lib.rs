@@ -21,5 +21,5 @@ pub use error::BindError;
 pub use line_error::LineError;
 pub use line_reader::LineReader;
 pub use line_stream::LineStream;
-pub use listener::Listener;
+pub use listener::{Listener, PacketListener};
 pub use socket_file::SocketFile;

@@ -47,6 +47,10 @@ impl Listener {
     /// A live server or another file has the path, or the system refuses it.
     /// Nothing is left behind then.
     pub fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
+        Self::bind_as(SocketType::STREAM, path, mode)
+    }
+
+    fn bind_as(kind: SocketType, path: &Path, mode: u32) -> Result<Self, BindError> {
         let at_path = |action| {
             move |error: Errno| BindError::System {
                 action,
@@ -63,13 +67,13 @@ impl Listener {
         let address = SocketAddrUnix::new(path).map_err(at_path("use the path"))?;
         let place = Place::of(path)?;
 
-        let socket = new_socket().map_err(at_path("make a socket for"))?;
+        let socket = new_socket(kind).map_err(at_path("make a socket for"))?;
         // The file takes its mode from the socket, less the umask.
         fs::fchmod(&socket, mode).map_err(at_path("set the mode of the socket for"))?;
 
         // Held to the end: before listen(), the socket looks like a stale one.
         let _lock = place.lock()?;
-        take(&place, path, &socket, &address)?;
+        take(kind, &place, path, &socket, &address)?;
         let (file, _) = place.stat().map_err(at_path("find the new socket"))?;
         let listener = Self {
             socket,
@@ -94,8 +98,12 @@ impl Listener {
     /// The process or the system has no descriptor or memory left. The
     /// connection still waits then.
     pub fn accept(&self) -> io::Result<Option<UnixStream>> {
+        Ok(self.accept_any()?.map(UnixStream::from))
+    }
+
+    fn accept_any(&self) -> io::Result<Option<OwnedFd>> {
         match retry_on_intr(|| net::accept_with(&self.socket, SocketFlags::CLOEXEC)) {
-            Ok(connection) => Ok(Some(connection.into())),
+            Ok(connection) => Ok(Some(connection)),
             Err(Errno::AGAIN | Errno::CONNABORTED) => Ok(None),
             // What Linux says once nobody waits after [`Self::stop_listening`].
             Err(Errno::INVAL) => Ok(None),
@@ -135,13 +143,51 @@ impl Drop for Listener {
     }
 }
 
-fn new_socket() -> Result<OwnedFd, Errno> {
+/// The same, of a socket of sequenced packets.
+#[derive(Debug)]
+pub struct PacketListener(Listener);
+
+impl PacketListener {
+    /// As [`Listener::bind`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Listener::bind`].
+    pub fn bind(path: &Path, mode: u32) -> Result<Self, BindError> {
+        Listener::bind_as(SocketType::SEQPACKET, path, mode).map(Self)
+    }
+
+    /// As [`Listener::accept`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`Listener::accept`].
+    pub fn accept(&self) -> io::Result<Option<OwnedFd>> {
+        self.0.accept_any()
+    }
+
+    /// The path, as it was given.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl AsFd for PacketListener {
+    /// Readable when a connection waits.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn new_socket(kind: SocketType) -> Result<OwnedFd, Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)
+    net::socket_with(AddressFamily::UNIX, kind, flags, None)
 }
 
 /// Binds `socket` to its place, from which a stale file is removed.
 fn take(
+    kind: SocketType,
     place: &Place,
     path: &Path,
     socket: &OwnedFd,
@@ -168,7 +214,7 @@ fn take(
             Err(Errno::NOENT) => continue,
             Err(error) => return Err(refused("look at", error)),
         }
-        match probe(address) {
+        match probe(kind, address) {
             // A full backlog, and a socket of another type, have an owner too.
             Ok(()) | Err(Errno::AGAIN | Errno::PROTOTYPE) => {
                 return Err(BindError::Live {
@@ -187,6 +233,6 @@ fn take(
 }
 
 /// Connects, to see whether somebody listens.
-fn probe(address: &SocketAddrUnix) -> Result<(), Errno> {
-    net::connect(new_socket()?, address)
+fn probe(kind: SocketType, address: &SocketAddrUnix) -> Result<(), Errno> {
+    net::connect(new_socket(kind)?, address)
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FileType, FlockOperation, Mode, mknodat};
 use rustix::io::{FdFlags, fcntl_getfd};
 use tempfile::TempDir;
-use vgpu_socket::{BindError, Listener};
+use vgpu_socket::{BindError, Listener, PacketListener};
 
 const MODE: u32 = 0o600;
 
@@ -316,5 +316,37 @@ fn of_servers_that_start_at_once_one_wins() {
         let _client = UnixStream::connect(&path).unwrap();
         assert!(winner.accept().unwrap().is_some(), "round {round}");
     }
+    assert!(!path.exists());
+}
+
+#[test]
+fn packets_have_the_path_as_safely() {
+    let (_folder, path) = folder();
+    make_stale(&path);
+    let listener = PacketListener::bind(&path, MODE).unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, MODE);
+    assert!(listener.accept().unwrap().is_none());
+    for other in [
+        PacketListener::bind(&path, MODE).map(drop),
+        Listener::bind(&path, MODE).map(drop),
+    ] {
+        assert!(matches!(other, Err(BindError::Live { .. })), "{other:?}");
+    }
+    // Who was looked at by another server has connected and gone; the next one is a client.
+    let _gone = listener.accept().unwrap().unwrap();
+    let (family, kind) = (
+        rustix::net::AddressFamily::UNIX,
+        rustix::net::SocketType::SEQPACKET,
+    );
+    let client = rustix::net::socket(family, kind, None).unwrap();
+    let address = rustix::net::SocketAddrUnix::new(&path).unwrap();
+    rustix::net::connect(&client, &address).unwrap();
+    let server = listener.accept().unwrap().unwrap();
+    rustix::io::write(&client, b"one").unwrap();
+    rustix::io::write(&client, b"two").unwrap();
+    let mut packet = [0; 8];
+    assert_eq!(rustix::io::read(&server, &mut packet), Ok(3), "not both");
+    assert_eq!(fcntl_getfd(&server).unwrap(), FdFlags::CLOEXEC);
+    drop(listener);
     assert!(!path.exists());
 }
