@@ -3,11 +3,12 @@
 use std::env;
 use std::ffi::OsString;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode, exit};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use vgpu_service::{ENGINES, EngineKind};
+use vgpu_service::{Attachment, ECHO, ENGINES, EngineKind};
 use vgpu_terminal::Failure;
 use vgpu_usage::misused;
 
@@ -35,6 +36,29 @@ SIGTERM and SIGINT end the daemon and these processes; programs then have no dev
 Exit code: 0 if it was asked to end; 2 if it could not begin: it runs already, or another user
 listens in its place.";
 
+const LINK_EXAMPLES: &str = "\
+Examples:
+  vgpud link --socket /run/user/1000/vgpu.sock               this user's machines
+  vgpud link --socket /run/vgpu/link --config /etc/vgpu/link.toml
+  vgpud link --socket /tmp/link --engine echo                to prove the way to a guest
+
+Without a configuration, emulators of this user may attach, for any machine. With one, those of the
+users that it names, each for its machines; root or this user owns it, and nobody else can write to it.
+It is read anew for each emulator that connects:
+
+  [[machine]]
+  uuid = \"1b4e28ba-2fa1-11d2-883f-0016d3cca427\"
+  uid = 64055           # the user of its emulator
+  channels = 16         # CUDA programs at a time: 64 unless it is said
+  memory-mib = 4096     # of the guest's memory that they share: 1024 unless it is said
+
+Each channel of a guest has a process that executes its work, and that ends with it, with its
+emulator, and with this daemon.
+
+SIGTERM and SIGINT end the daemon and these processes; guests are told that their channels are lost.
+
+Exit code: 0 if it was asked to end; 2 if it could not begin.";
+
 /// The host's end of CUDA programs: a process that executes the work of each.
 #[derive(Parser)]
 #[command(
@@ -52,7 +76,23 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Serve(ServeArgs),
+    Link(LinkArgs),
     Run(RunArgs),
+}
+
+/// Stand by for virtual machines, whose emulators attach at a socket
+#[derive(Args)]
+#[command(after_help = LINK_EXAMPLES)]
+struct LinkArgs {
+    /// Where emulators attach
+    #[arg(long, value_name = "PATH")]
+    socket: PathBuf,
+    /// Who may attach, and for what
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What executes the guests' work
+    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines([&ECHO]))]
+    engine: String,
 }
 
 /// Stand by for all programs of this user
@@ -60,7 +100,7 @@ enum Task {
 #[command(after_help = SERVE_EXAMPLES)]
 struct ServeArgs {
     /// What executes the programs' work
-    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines())]
+    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines([]))]
     engine: String,
 }
 
@@ -72,8 +112,9 @@ struct RunArgs {
     program: Vec<OsString>,
 }
 
-fn engines() -> PossibleValuesParser {
-    let values = ENGINES.iter();
+/// [`ENGINES`], and others.
+fn engines<const N: usize>(others: [&'static EngineKind; N]) -> PossibleValuesParser {
+    let values = ENGINES.iter().chain(others);
     let values = values.map(|engine| PossibleValue::new(engine.name).help(engine.about));
     PossibleValuesParser::new(values)
 }
@@ -85,18 +126,28 @@ pub fn command() -> clap::Command {
 }
 
 /// Its first argument where it starts itself as a worker: the engine's name and the daemon's number follow.
-const WORKER: &str = "worker";
+const WORKERS: [(&str, Attachment); 2] = [
+    ("worker", Attachment::Local),
+    ("channel", Attachment::Channel),
+];
 
 /// Does what the arguments of this process ask for.
 #[must_use]
 pub fn run() -> ExitCode {
     let mut words = env::args_os().skip(1);
-    if words.next().is_some_and(|word| word == WORKER) {
-        return worker(&words.collect::<Vec<_>>());
+    let first = words.next().unwrap_or_default();
+    if let Some((_, attachment)) = WORKERS.iter().find(|(word, _)| first == *word) {
+        return worker(*attachment, &words.collect::<Vec<_>>());
     }
     let done = match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            Task::Serve(args) => serve::serve(workers(&args.engine)).map(|()| ExitCode::SUCCESS),
+            Task::Serve(args) => {
+                serve::serve(workers(Attachment::Local, &args.engine)).map(|()| ExitCode::SUCCESS)
+            }
+            Task::Link(args) => {
+                let command = workers(Attachment::Channel, &args.engine);
+                serve::link(&args.socket, args.config, command).map(|()| ExitCode::SUCCESS)
+            }
             Task::Run(args) => one_program(&args.program),
         },
         Err(error) => Err(misused(&error)),
@@ -105,11 +156,14 @@ pub fn run() -> ExitCode {
 }
 
 /// The command that starts a worker: the same file, even where another was installed in its place.
-fn workers(engine: &str) -> Vec<OsString> {
-    vec!["/proc/self/exe".into(), WORKER.into(), engine.into()]
+fn workers(attachment: Attachment, engine: &str) -> Vec<OsString> {
+    let words = WORKERS.iter().filter(|(_, it)| *it == attachment);
+    let words = words.map(|(word, _)| *word).chain([engine]);
+    let own = OsString::from("/proc/self/exe");
+    [own].into_iter().chain(words.map(OsString::from)).collect()
 }
 
-fn worker(arguments: &[OsString]) -> ExitCode {
+fn worker(attachment: Attachment, arguments: &[OsString]) -> ExitCode {
     let [engine, daemon] = arguments else {
         return ExitCode::FAILURE;
     };
@@ -118,7 +172,7 @@ fn worker(arguments: &[OsString]) -> ExitCode {
     let socket = std::io::stdin().as_fd().try_clone_to_owned();
     match (engine, daemon, socket) {
         // Not by returning: threads of the session may still run.
-        (Some(engine), Some(daemon), Ok(socket)) => exit(engine.worker(socket, daemon)),
+        (Some(engine), Some(daemon), Ok(socket)) => exit(engine.worker(attachment, socket, daemon)),
         _ => ExitCode::FAILURE,
     }
 }
@@ -132,7 +186,8 @@ fn one_program(words: &[OsString]) -> Result<ExitCode, Failure> {
         let cause = format!("cannot start {}: {error}", name.display());
         Failure::new(cause, "name a program that is there").with_code(125)
     };
-    let mut daemon = Daemon::new(workers(ENGINES[0].name)).map_err(|error| failed(&error))?;
+    let mut daemon =
+        Daemon::new(workers(Attachment::Local, ENGINES[0].name)).map_err(|error| failed(&error))?;
     let status = program::run(&mut daemon, Command::new(name).args(arguments));
     let status = status.map_err(|error| failed(&error))?;
     Ok(ExitCode::from(program::code(status)))

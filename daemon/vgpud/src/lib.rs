@@ -1,13 +1,17 @@
 //! The daemon: a worker for each session, and nothing left after them.
 //!
-//! It accepts programs and starts a worker for each, which gets the program's
+//! [`Daemon`] serves the programs of its user, [`link::Link`] the virtual machines of emulators.
+//!
+//! A daemon accepts programs and starts a worker for each, which gets the program's
 //! socket. It reads no byte of a program's. Workers are not trusted: what they
 //! say is cut and cleaned before it is logged, and one that does not end with
 //! its program is killed.
 #![forbid(unsafe_code)]
 
 pub mod cli;
+pub mod link;
 mod log;
+mod process;
 pub mod program;
 mod serve;
 mod worker;

@@ -130,7 +130,7 @@ mod tests {
         let vgpu = pages(vgpu_command::command()).unwrap();
         assert_eq!(vgpu.len(), 10);
         let vgpud = pages(vgpud::cli::command()).unwrap();
-        assert_eq!(vgpud.len(), 2);
+        assert_eq!(vgpud.len(), 3);
         for (name, page) in stub.into_iter().chain(vgpu).chain(vgpud) {
             let page = String::from_utf8(page).unwrap();
             for section in ["SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"] {
