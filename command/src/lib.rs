@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod library;
+mod ping;
 mod program;
 mod ptx;
 mod run;
@@ -24,6 +25,7 @@ Examples:
   vgpu trace -- python3 train.py    and what it called, sent and waited for
   vgpu ptx check kernel.ptx         whether the processors' engine takes a kernel
   vgpu library status               whether programs find the device without vgpu run
+  vgpu ping                         in a guest: whether a virtual GPU's shared memory works
 
 Exit code: each command's help has its own.";
 
@@ -47,6 +49,7 @@ enum Command {
     Trace(trace::Args),
     Ptx(ptx::Args),
     Library(library::Args),
+    Ping(ping::Args),
 }
 
 /// Does what the arguments of this process ask for.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
             Command::Trace(args) => trace::run(args),
             Command::Ptx(args) => ptx::run(&args),
             Command::Library(args) => library::run(&args),
+            Command::Ping(args) => ping::run(&args),
         },
         Err(error) => Err(not_understood(&error, &first)),
     };

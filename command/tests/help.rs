@@ -22,7 +22,7 @@ fn commands() -> Vec<Vec<String>> {
 #[test]
 fn each_help_has_an_example_and_the_exit_codes() {
     let commands = commands();
-    assert_eq!(commands.len(), 10, "{commands:?}");
+    assert_eq!(commands.len(), 11, "{commands:?}");
     for words in commands {
         let output = vgpu().args(&words).arg("--help").output().unwrap();
         assert!(output.status.success(), "{words:?}");
@@ -69,6 +69,8 @@ fn a_wrong_call_tells_cause_and_mend() {
             2,
             "unexpected argument '--jsno' found",
         ),
+        (&["ping", "--region", "3M"], 2, "not a multiple of 2M"),
+        (&["ping", "--bytes", "1X"], 2, "not a size such as 512M"),
     ] {
         let (said, _) = refused(&vgpu().args(words).output().unwrap(), code);
         assert!(said.contains(cause), "{words:?}: {said}");

@@ -4,6 +4,7 @@
 //! `&[AtomicU64]`, so a value that the other process changes is a value that
 //! may be anything, and nothing worse.
 
+mod anonymous;
 mod assemble;
 
 use std::fmt;
@@ -55,6 +56,7 @@ pub enum Error {
     },
 }
 
+/// A mapping of a sealed memory file, or of memory in no file. Clones are the same mapping.
 /// A mapping of memory files. Clones are the same mapping.
 #[derive(Clone)]
 pub struct Window {
