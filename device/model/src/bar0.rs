@@ -1,119 +1,153 @@
-//! What stands behind BAR0: the registers and the data region.
+//! What stands behind BAR0: registers and data region, and on a device with features the feature block, doorbells and the
+//! table of interrupts.
 
-use vgpu_abi::bar0::{self, DATA, REGISTERS};
-use vgpu_pci::{Area, AreaKind, Areas, Refused, Written};
+use vgpu_abi::bar0::{self, DATA, DOORBELLS, FEATURE_BLOCK, MSIX_PENDING, MSIX_TABLE, REGISTERS};
+use vgpu_abi::features::driver;
+use vgpu_pci::{Area, AreaKind, Areas, Refused, Rule, Written};
 
-use crate::{Doorbell, Effects};
+use crate::features::{Features, FeaturesState};
+use crate::registers::{FeatureRegister, Register};
+use crate::storage::{PLAIN_SIZE, Storage};
+use crate::{Effects, FeaturesConfig, RestoreError};
 
-/// The registers of BAR0 in the order of their offsets: name in the code, offset, value at power-on, name for people, what a
-/// guest's write does.
-/// All lists of them come from here.
-macro_rules! registers {
-    ($($name:ident: $offset:ident = $initial:literal, $title:literal, $kind:ident;)*) => {
-        /// A register of BAR0, as the host side names it.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub enum Register {
-            $(#[doc = concat!("[`bar0::", stringify!($offset), "`]")] $name,)*
-        }
+/// Where the reserved registers of each block begin: they hold 0.
+const RESERVED: u64 = REGISTERS.start + 4 * Register::ALL.len() as u64;
+const RESERVED_FEATURES: u64 = FEATURE_BLOCK.start + 4 * FeatureRegister::ALL.len() as u64;
 
-        impl Register {
-            /// All registers in the order of their offsets.
-            pub const ALL: [Self; [$(bar0::$offset),*].len()] = [$(Self::$name),*];
+/// Bytes of all that one with features has.
+const PAGE: usize = bar0::END as usize;
 
-            /// Byte offset in BAR0.
-            #[must_use]
-            pub const fn offset(self) -> u64 {
-                match self { $(Self::$name => bar0::$offset,)* }
-            }
+const DATA_AREA: Area = Area::new(DATA, 1 | 2 | 4 | 8, AreaKind::Storage);
 
-            /// Its name in text, such as `Data Length`.
-            #[must_use]
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $title,)* }
-            }
+/// The areas of a device without features.
+static PLAIN: Areas<[Rule; PLAIN_SIZE / 4]> = {
+    let mut areas = [DATA_AREA; Register::ALL.len() + 2];
+    registers(&mut areas, false);
+    Areas::<[Rule; PLAIN_SIZE / 4]>::new(&areas)
+};
 
-            const fn initial(self) -> u32 {
-                match self { $(Self::$name => $initial,)* }
-            }
-
-            const fn kind(self) -> AreaKind {
-                match self { $(Self::$name => AreaKind::$kind,)* }
-            }
-        }
-    };
-}
-
-registers! {
-    Command: COMMAND = 0, "Command", Storage;
-    Status: STATUS = 0, "Status", ReadOnly;
-    DataOffset: DATA_OFFSET = 0, "Data Offset", Storage;
-    DataLength: DATA_LENGTH = 0, "Data Length", Storage;
-    RequestId: REQUEST_ID = 0, "Request ID", Storage;
-}
-
-/// All areas, in the order of their offsets and without a gap.
+/// The areas of one with features.
 #[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const AREAS: Areas<{ STORAGE / 4 }> = {
-    let mut areas = [Area::new(DATA, 1 | 2 | 4 | 8, AreaKind::Storage); Register::ALL.len() + 2];
+static FEATURED: Areas<[Rule; PAGE / 4]> = {
+    const PLAIN: usize = Register::ALL.len() + 2;
+    const FEATURES: usize = FeatureRegister::ALL.len();
+    const REST: [Area; 6] = [
+        Area::new(RESERVED_FEATURES..FEATURE_BLOCK.end, 4, AreaKind::ReadOnly),
+        Area::new(DOORBELLS, 4, AreaKind::Doorbell),
+        Area::new(MSIX_TABLE, 4 | 8, AreaKind::Storage),
+        Area::new(MSIX_TABLE.end..MSIX_PENDING.start, 4, AreaKind::ReadOnly),
+        Area::new(MSIX_PENDING, 4 | 8, AreaKind::ReadOnly),
+        Area::new(MSIX_PENDING.end..bar0::END, 4, AreaKind::ReadOnly),
+    ];
+    let mut areas = [DATA_AREA; PLAIN + FEATURES + REST.len()];
+    registers(&mut areas, true);
+    let mut index = 0;
+    while index < FEATURES {
+        let register = FeatureRegister::ALL[index];
+        areas[PLAIN + index] = area(register.offset(), register.kind());
+        index += 1;
+    }
+    index = 0;
+    while index < REST.len() {
+        areas[PLAIN + FEATURES + index] = REST[index];
+        index += 1;
+    }
+    Areas::<[Rule; PAGE / 4]>::new(&areas)
+};
+
+/// Puts the guide's registers at the beginning of `areas`. With features a write of the Command register is one to the mailbox.
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "the compiler evaluates it"
+)]
+const fn registers(areas: &mut [Area], features: bool) {
     let mut index = 0;
     while index < Register::ALL.len() {
         let register = Register::ALL[index];
-        let start = register.offset();
-        assert!(
-            !matches!(register.kind(), AreaKind::Doorbell),
-            "no attachment does anything about a doorbell yet"
-        );
-        areas[index] = Area::new(start..start + 4, 4, register.kind());
+        let kind = match register {
+            Register::Command if features => AreaKind::Control,
+            _ => register.kind(),
+        };
+        areas[index] = area(register.offset(), kind);
         index += 1;
     }
     areas[index] = Area::new(RESERVED..REGISTERS.end, 4, AreaKind::ReadOnly);
-    Areas::new(&areas)
-};
+}
 
-/// Where the reserved registers begin: they hold 0.
-const RESERVED: u64 = REGISTERS.start + 4 * Register::ALL.len() as u64;
+#[expect(clippy::arithmetic_side_effects, reason = "the compiler evaluates it")]
+const fn area(start: u64, kind: AreaKind) -> Area {
+    Area::new(start..start + 4, 4, kind)
+}
 
-/// Bytes that are backed by storage: registers and data region.
-pub(crate) const STORAGE: usize = DATA.end as usize;
-
-/// The storage at power-on.
-#[expect(clippy::indexing_slicing, reason = "the compiler evaluates it")]
-const POWER_ON: [u8; STORAGE] = {
-    let mut storage = [0; STORAGE];
-    let mut index = 0;
-    while index < Register::ALL.len() {
-        let register = Register::ALL[index];
-        let bytes = register.initial().to_le_bytes();
-        let mut byte = 0;
-        while byte < bytes.len() {
-            storage[register.offset() as usize + byte] = bytes[byte];
-            byte += 1;
-        }
-        index += 1;
-    }
-    storage
-};
-
-/// Registers and data region, little-endian as the guest sees them.
+/// Registers, data and what else there is, little-endian as the guest sees them.
 #[derive(Debug)]
 pub(crate) struct Bar0 {
-    storage: [u8; STORAGE],
+    areas: &'static Areas,
+    storage: Storage,
+    pub(crate) features: Option<Features>,
 }
 
 impl Bar0 {
     /// Power-on state.
-    pub(crate) const fn new() -> Self {
-        Self { storage: POWER_ON }
+    pub(crate) fn new(features: Option<&FeaturesConfig>) -> Self {
+        let features = features.copied().map(Features::new);
+        let mut bar0 = Self {
+            areas: match features {
+                Some(_) => &FEATURED,
+                None => &PLAIN,
+            },
+            storage: Storage::default(),
+            features,
+        };
+        bar0.power_on();
+        bar0
     }
 
-    /// Back to it.
-    pub(crate) fn reset(&mut self) {
-        *self = Self::new();
+    fn power_on(&mut self) {
+        self.storage = Storage::default();
+        for register in Register::ALL {
+            self.storage.set(register.offset(), register.initial());
+        }
+        if let Some(features) = &self.features {
+            features.power_on(&mut self.storage);
+        }
+    }
+
+    /// Back to it, but for what the host says: STATE and GENERATION.
+    pub(crate) fn reset(&mut self) -> Effects {
+        let effects = self.revoke();
+        self.power_on();
+        effects
+    }
+
+    /// Ends all use of the guest's memory, where a driver is there.
+    pub(crate) fn revoke(&mut self) -> Effects {
+        match &mut self.features {
+            Some(features) => features.revoke(&mut self.storage),
+            None => Effects::default(),
+        }
+    }
+
+    /// Whether a driver is present.
+    pub(crate) fn has_driver(&self) -> bool {
+        self.features.is_some() && self.storage.get(bar0::DRIVER) != driver::RESET
+    }
+
+    /// The guest lets the device reach its memory, or no longer: all of it is to be given up then.
+    pub(crate) fn set_bus_master(&mut self, on: bool) -> Option<u32> {
+        if let Some(features) = &mut self.features {
+            features.bus_master = on;
+        }
+        match on {
+            true => None,
+            false => self.revoke().revoke,
+        }
     }
 
     #[inline]
     pub(crate) fn read(&self, offset: u64, size: usize) -> Result<u64, Refused> {
-        AREAS.read(&self.storage, offset, size)
+        self.areas.read(self.storage.bytes(), offset, size)
     }
 
     #[inline]
@@ -123,51 +157,93 @@ impl Bar0 {
         size: usize,
         value: u64,
     ) -> Result<Effects, Refused> {
-        Ok(match AREAS.write(&mut self.storage, offset, size, value)? {
-            Written::Stored => Effects::default(),
-            Written::Doorbell(value) => Effects {
-                doorbell: Some(Doorbell { offset, value }),
-                ..Effects::default()
-            },
-        })
+        if let Some(features) = &self.features
+            && features.is_busy()
+            && offset < DATA.end
+        {
+            return Err(Refused);
+        }
+        let bytes = self.storage.bytes_mut();
+        match (
+            self.areas.write(bytes, offset, size, value)?,
+            &mut self.features,
+        ) {
+            (Written::Stored, _) => Ok(Effects::default()),
+            (Written::Doorbell(_), Some(features)) => features.ring(&self.storage, offset),
+            // They are 4 bytes.
+            (Written::Control(value), Some(features)) => {
+                features.control(&mut self.storage, offset, value as u32)
+            }
+            // A device without features has neither.
+            (Written::Doorbell(_) | Written::Control(_), None) => Err(Refused),
+        }
+    }
+
+    /// Has the features act on what the host says.
+    pub(crate) fn host(
+        &mut self,
+        act: impl FnOnce(&mut Features, &mut Storage) -> Effects,
+    ) -> Effects {
+        match &mut self.features {
+            Some(features) => act(features, &mut self.storage),
+            None => Effects::default(),
+        }
     }
 
     pub(crate) fn register(&self, register: Register) -> u32 {
-        let bytes = self.storage.get(register.offset() as usize..);
-        bytes
-            .and_then(|rest| rest.first_chunk())
-            .map_or(0, |bytes| u32::from_le_bytes(*bytes))
+        self.storage.get(register.offset())
     }
 
     /// The host's own write, which no access right holds back.
     pub(crate) fn set_register(&mut self, register: Register, value: u32) {
-        let bytes = self.storage.get_mut(register.offset() as usize..);
-        if let Some(bytes) = bytes.and_then(|rest| rest.first_chunk_mut()) {
-            *bytes = value.to_le_bytes();
-        }
+        self.storage.set(register.offset(), value);
     }
 
-    /// The bytes behind an access, and where they are in the storage.
+    /// The bytes of registers and data behind an access, and where they are there; of other accesses `None`.
     #[inline]
     pub(crate) fn behind(&self, offset: u64, size: usize) -> Option<(usize, &[u8])> {
-        let (at, _) = AREAS.place(offset, size).ok()?;
-        Some((at, self.storage.get(at..)?.get(..size)?))
+        let (at, kind) = self.areas.place(offset, size).ok()?;
+        let alone = !matches!(kind, AreaKind::Control | AreaKind::Doorbell);
+        Some((at, self.plain().get(at..)?.get(..size)?)).filter(|_| alone)
     }
 
-    pub(crate) const fn storage(&self) -> &[u8; STORAGE] {
-        &self.storage
+    /// Registers and data.
+    pub(crate) fn plain(&self) -> &[u8; PLAIN_SIZE] {
+        self.storage.plain()
     }
 
-    /// Whether saved storage is one that a device can have: its reserved
-    /// registers are 0.
-    pub(crate) fn accepts(saved: &[u8; STORAGE]) -> bool {
+    /// Whether saved registers and data are such as a device can have: the reserved registers are 0.
+    pub(crate) fn accepts(saved: &[u8; PLAIN_SIZE]) -> bool {
         saved
             .get(RESERVED as usize..REGISTERS.end as usize)
             .is_some_and(|reserved| reserved.iter().all(|&byte| byte == 0))
     }
 
-    /// Takes over saved storage that it accepts.
-    pub(crate) fn restore(&mut self, saved: &[u8; STORAGE]) {
-        self.storage = *saved;
+    /// Takes over saved registers and data that it accepts.
+    pub(crate) fn restore(&mut self, saved: &[u8; PLAIN_SIZE]) {
+        *self.storage.plain_mut() = *saved;
+    }
+
+    /// The saved form of the features, where there are some.
+    pub(crate) fn save_features(&self) -> Option<FeaturesState> {
+        self.features.as_ref().map(|it| it.save(&self.storage))
+    }
+
+    /// Whether a saved form, or that there is none, is one that this device can have.
+    pub(crate) fn accepts_features(
+        &self,
+        saved: Option<&FeaturesState>,
+    ) -> Result<(), RestoreError> {
+        let accepted = match (&self.features, saved) {
+            (None, None) => true,
+            (Some(features), Some(saved)) => features.accepts(saved),
+            _ => false,
+        };
+        accepted.then_some(()).ok_or(RestoreError::Features)
+    }
+
+    /// Takes it over.
+    pub(crate) fn restore_features(&mut self, saved: &FeaturesState) -> Effects {
+        self.host(|features, storage| features.restore(storage, saved))
     }
 }

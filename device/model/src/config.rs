@@ -5,6 +5,8 @@ use thiserror::Error;
 use vgpu_abi::{bar0, ids};
 use vgpu_pci::{BarSize, PciId};
 
+use crate::FeaturesConfig;
+
 /// Identity and BAR0 size of one device. The default is the device as its
 /// specification has it: 1af4:1111, revision 1, 4 KiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct DeviceConfig {
     pub revision: u8,
     /// Size of BAR0.
     pub bar0_size: Bar0Size,
+    /// What it offers beside the specified device; `None` is just that one.
+    pub features: Option<FeaturesConfig>,
 }
 
 impl Default for DeviceConfig {
@@ -34,6 +38,7 @@ impl Default for DeviceConfig {
             subsystem_id: id(ids::SUBSYSTEM_ID),
             revision: ids::REVISION,
             bar0_size: Bar0Size::try_from(u64::from(bar0::DEFAULT_SIZE)).unwrap(),
+            features: None,
         }
     }
 }
@@ -87,6 +92,7 @@ mod tests {
         assert_eq!(u16::from(config.subsystem_id), 0x1111);
         assert_eq!(config.revision, 1);
         assert_eq!(config.bar0_size.bytes(), 0x1000);
+        assert_eq!(config.features, None);
     }
 
     #[test]

@@ -1,16 +1,29 @@
 //! The PCI function as a whole.
 
 use vgpu_abi::{bar0, ids};
-use vgpu_pci::capability::{Express, PortType};
+use vgpu_pci::capability::{Express, Msix, PortType};
 use vgpu_pci::{Changes, Command, ConfigSpace, Header, MemoryBar, Refused};
 
-use crate::bar0::{Bar0, Register};
+use crate::bar0::Bar0;
 use crate::capabilities::Capabilities;
-use crate::state::{self, RestoreError, STATE_SIZE, STORAGE_OFFSET};
-use crate::{BarMapping, DeviceConfig, Effects};
+use crate::features::Features;
+use crate::state::{self, FEATURES_STATE_SIZE, RestoreError, STATE_SIZE, STORAGE_OFFSET};
+use crate::{DeviceConfig, Effects, HostState, Register};
 
 /// BAR0's index in the config space.
 const BAR0: u8 = bar0::INDEX as u8;
+
+/// Interrupts of a device with features.
+const MSIX: Msix = Msix::new(
+    bar0::VECTORS,
+    bar0::MSIX_TABLE.start as u32,
+    bar0::MSIX_PENDING.start as u32,
+);
+
+/// A driver is present: Status is the mailbox's alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a driver is present, and Status belongs to its mailbox")]
+pub struct MailboxInUse;
 
 /// One virtual GPU.
 ///
@@ -42,10 +55,11 @@ impl Device {
         }];
         let capabilities = Capabilities {
             express: port_type.into().map(Express::new),
+            msix: config.features.map(|_| MSIX),
         };
         Self {
             config: ConfigSpace::new(&header, &bars, capabilities),
-            bar0: Bar0::new(),
+            bar0: Bar0::new(config.features.as_ref()),
             bar0_size: config.bar0_size.bytes(),
         }
     }
@@ -97,9 +111,40 @@ impl Device {
     }
 
     /// The host's write of the Status register, which the guest can only read.
-    pub fn set_status(&mut self, status: u32) -> Effects {
+    ///
+    /// # Errors
+    ///
+    /// If a driver is present.
+    pub fn set_status(&mut self, status: u32) -> Result<Effects, MailboxInUse> {
+        if self.bar0.has_driver() {
+            return Err(MailboxInUse);
+        }
         self.bar0.set_register(Register::Status, status);
-        Effects::default()
+        Ok(Effects::default())
+    }
+
+    /// The host's answer to a [request](crate::Request), by its number: done, perhaps with a value, or failed by one of
+    /// [`vgpu_abi::mailbox::code`]. Nothing happens where nobody waits for it any more.
+    pub fn complete(&mut self, number: u32, result: Result<Option<u32>, u16>) -> Effects {
+        self.bar0
+            .host(|features, storage| features.complete(storage, number, result))
+    }
+
+    /// What the host says of itself, having done the [revocation](Effects::revoke) of this number, 0 where there was none. It
+    /// is not taken for ready where there was a later one.
+    pub fn set_host_state(&mut self, state: HostState, revoked: u32) -> Effects {
+        self.bar0
+            .host(|features, storage| features.set_state(storage, state, revoked))
+    }
+
+    /// Some of the guest's memory is gone that a channel had.
+    pub fn memory_lost(&mut self) -> Effects {
+        self.bar0.host(Features::memory_lost)
+    }
+
+    /// Tells the guest that a channel has lost its worker.
+    pub fn channel_lost(&mut self) -> Effects {
+        self.bar0.host(Features::channel_lost)
     }
 
     /// Whether the guest lets the function answer memory accesses (Command
@@ -121,21 +166,32 @@ impl Device {
         self.config.write_mask(offset, data);
     }
 
-    /// All guest-visible state, for migration and snapshots:
-    /// [`Self::state_size`] bytes, and zeros.
+    /// The guest-visible state that every device has, for migration and snapshots.
     #[must_use]
     pub fn save(&self) -> [u8; STATE_SIZE] {
-        state::encode(&self.config, self.bar0.storage(), self.bar0_size)
+        let features = self.bar0.features.is_some();
+        state::encode(&self.config, self.bar0.plain(), self.bar0_size, features)
     }
 
-    /// How many bytes of [`Self::save`] say something; always the same.
+    /// Bytes of the saved form that say something; always the same.
     #[must_use]
     pub fn state_size(&self) -> usize {
-        state::size(&self.config)
+        let features = self
+            .bar0
+            .features
+            .as_ref()
+            .map_or(0, |_| FEATURES_STATE_SIZE);
+        state::size(&self.config).saturating_add(features)
+    }
+
+    /// What follows it in the saved form of a device with features.
+    #[must_use]
+    pub fn save_features(&self) -> Option<[u8; FEATURES_STATE_SIZE]> {
+        self.bar0.save_features().map(state::features)
     }
 
     /// The part of [`Self::save`] that a guest's write to BAR0 can have changed: where it begins there in bytes, and what it
-    /// is now. `None` where the device takes no such access.
+    /// is now. `None` where the device takes no such access, or it can have changed more.
     #[inline]
     #[must_use]
     pub fn saved_access(&self, offset: u64, size: usize) -> Option<(usize, &[u8])> {
@@ -161,34 +217,44 @@ impl Device {
         if !Bar0::accepts(&saved.storage) {
             return Err(RestoreError::ReservedRegister);
         }
+        self.bar0.accepts_features(saved.features.as_ref())?;
         let changes = self.config.restore(&saved.config, saved.capabilities)?;
+        let mut effects = self.follow(changes);
         self.bar0.restore(&saved.storage);
-        Ok(self.follow(changes))
+        if let Some(features) = &saved.features {
+            let Effects {
+                interrupt, revoke, ..
+            } = self.bar0.restore_features(features);
+            effects.interrupt |= interrupt;
+            effects.revoke = effects.revoke.max(revoke);
+        }
+        Ok(effects)
     }
 
     /// Does what a change of config space asks of the rest of the device, and says what it asks of the host.
     fn follow(&mut self, changes: Changes) -> Effects {
-        let changes = match changes.function_level_reset {
+        let (changes, mut effects) = match changes.function_level_reset {
             true => {
-                self.bar0.reset();
+                let effects = self.bar0.reset();
                 // What asked for it may have moved or switched something itself.
-                changes.and(self.config.reset())
+                (changes.and(self.config.reset()), effects)
             }
-            false => changes,
+            false => (changes, Effects::default()),
         };
         let Changes {
             bar_mapping,
             bus_master,
-            function_level_reset: reset,
+            function_level_reset,
         } = changes;
-        Effects {
-            bar0: match bar_mapping {
-                true => self.config.bar_range(BAR0).into(),
-                false => BarMapping::Untouched,
-            },
-            bus_master: bus_master.then(|| self.config.command().contains(Command::BUS_MASTER)),
-            reset,
-            doorbell: None,
+        effects.reset = function_level_reset;
+        if bar_mapping {
+            effects.bar0 = self.config.bar_range(BAR0).into();
         }
+        if bus_master {
+            let on = self.config.command().contains(Command::BUS_MASTER);
+            effects.bus_master = Some(on);
+            effects.revoke = effects.revoke.max(self.bar0.set_bus_master(on));
+        }
+        effects
     }
 }

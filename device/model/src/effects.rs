@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::Request;
+
 /// What the host has to do after the device has changed.
 ///
 /// Every method that changes a [`Device`](crate::Device) returns it. An attachment takes it apart field by field, without
@@ -16,17 +18,15 @@ pub struct Effects {
     pub bus_master: Option<bool>,
     /// The device is back in its power-on state: the guest asked for a function level reset, or the machine was reset.
     pub reset: bool,
-    /// The guest rang.
-    pub doorbell: Option<Doorbell>,
-}
-
-/// A guest's write to an area of BAR0 that stores nothing ([`vgpu_pci::AreaKind::Doorbell`]).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Doorbell {
-    /// Byte offset in BAR0.
-    pub offset: u64,
-    /// What was written.
-    pub value: u64,
+    /// The guest rang for a channel of this number, which there may not be.
+    pub doorbell: Option<u16>,
+    /// The guest asks for something; [`Device::complete`](crate::Device::complete) answers.
+    pub request: Option<Request>,
+    /// Interrupt vector 0 is due.
+    pub interrupt: bool,
+    /// All that the host has of the guest's memory is to be given up, and what was asked for is of no interest any more.
+    /// [`Device::set_host_state`](crate::Device::set_host_state) says when that is done, by this number.
+    pub revoke: Option<u32>,
 }
 
 /// What has become of the addresses that a BAR decodes.

@@ -4,7 +4,8 @@
 //! capabilities hold something beside their registers it is version 2: that
 //! follows, in sections of which each has its length, so a capability that
 //! begins to hold something changes no version. What else changes gets a new
-//! number, and a decoder for the old ones; the magic never changes.
+//! number, and a decoder for the old ones; the magic never changes. Version 3
+//! is a device with features: theirs follow version 1, before any sections.
 
 use thiserror::Error;
 use vgpu_pci::capability::CapabilityList;
@@ -12,18 +13,18 @@ use vgpu_pci::{ConfigSpace, RestoreError as ConfigRestoreError, SIZE};
 use zerocopy::little_endian::U32;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
-use crate::bar0::STORAGE;
 use crate::capabilities::Capabilities;
+use crate::features::FeaturesState;
+use crate::storage::PLAIN_SIZE;
 
 const MAGIC: [u8; 8] = *b"vgpustub";
 const VERSION: u32 = 1;
 /// The version that capabilities with state make of it.
 const VERSION_WITH_CAPABILITIES: u32 = 2;
+/// The version of a device with features.
+const VERSION_WITH_FEATURES: u32 = 3;
 /// The newest that is read and written here.
-const NEWEST: u32 = match Capabilities::STATE_SIZE {
-    0 => VERSION,
-    _ => VERSION_WITH_CAPABILITIES,
-};
+const NEWEST: u32 = VERSION_WITH_FEATURES;
 
 /// Version 1, byte for byte, and the beginning of version 2.
 #[derive(FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -37,15 +38,18 @@ struct V1 {
 }
 
 const _: () = assert!(
-    STORAGE == 0x400,
+    PLAIN_SIZE == 0x400,
     "what BAR0 stores beyond version 1 takes a version of its own"
 );
 
 /// Size of the part that every device has, in bytes: all of version 1.
 const FIXED: usize = size_of::<V1>();
 
-/// The most bytes that a saved form has.
+/// Bytes of the saved form that every device has.
 pub const STATE_SIZE: usize = FIXED + Capabilities::STATE_SIZE;
+
+/// Bytes that follow them on a device with features.
+pub const FEATURES_STATE_SIZE: usize = size_of::<FeaturesState>();
 
 /// Where the storage of BAR0 begins in it.
 pub(crate) const STORAGE_OFFSET: usize = std::mem::offset_of!(V1, storage);
@@ -75,6 +79,9 @@ pub enum RestoreError {
     /// What capabilities hold is cut short, or no state of theirs.
     #[error("{0}; the state is damaged")]
     Capabilities(ConfigRestoreError),
+    /// One of the devices has features, or other ones.
+    #[error("the devices differ in features; give both the same")]
+    Features,
     /// A register holds a value that it cannot have.
     #[error("a reserved register of the saved device is not 0; the state is damaged")]
     ReservedRegister,
@@ -103,8 +110,9 @@ pub fn saved_config(bytes: &[u8]) -> Result<[u32; SIZE / 4], RestoreError> {
 /// What a saved state says, whatever its version was.
 pub(crate) struct Saved<'a> {
     pub(crate) config: [u32; SIZE / 4],
-    pub(crate) storage: [u8; STORAGE],
+    pub(crate) storage: [u8; PLAIN_SIZE],
     pub(crate) bar0_size: u32,
+    pub(crate) features: Option<FeaturesState>,
     /// What capabilities hold beside their registers, as config space takes it.
     pub(crate) capabilities: &'a [u8],
 }
@@ -117,10 +125,12 @@ pub(crate) fn size<C: CapabilityList>(config: &ConfigSpace<C>) -> usize {
 /// The saved form, and zeros; `N` is at least [`size`].
 pub(crate) fn encode<C: CapabilityList, const N: usize>(
     config: &ConfigSpace<C>,
-    storage: &[u8; STORAGE],
+    storage: &[u8; PLAIN_SIZE],
     bar0_size: u32,
+    features: bool,
 ) -> [u8; N] {
     let version = match config.capabilities_size() {
+        _ if features => VERSION_WITH_FEATURES,
         0 => VERSION,
         _ => VERSION_WITH_CAPABILITIES,
     };
@@ -149,12 +159,22 @@ fn each<T: Copy, U: Copy + Default + From<T>>(from: &[T; SIZE / 4]) -> [U; SIZE 
     into
 }
 
-/// Reads a saved form, which zeros may follow up to [`STATE_SIZE`].
-pub(crate) fn decode(bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
-    decode_up_to(NEWEST, bytes)
+/// The saved form of features.
+pub(crate) fn features(state: FeaturesState) -> [u8; FEATURES_STATE_SIZE] {
+    zerocopy::transmute!(state)
 }
 
-fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
+/// Reads a saved form, which zeros may follow up to [`STATE_SIZE`].
+#[expect(
+    clippy::absurd_extreme_comparisons,
+    reason = "it is 0 until a capability holds something"
+)]
+pub(crate) fn decode(bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
+    decode_of(Capabilities::STATE_SIZE > 0, bytes)
+}
+
+/// Of devices whose capabilities hold something beside their registers, or not.
+fn decode_of(with_capabilities: bool, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
     let format = RestoreError::Format(bytes.len());
     let (magic, rest) = <[u8; 8]>::read_from_prefix(bytes).map_err(|_| format)?;
     let (version, _) = U32::read_from_prefix(rest).map_err(|_| format)?;
@@ -162,10 +182,22 @@ fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
         return Err(format);
     }
     let version = version.get();
-    if !(VERSION..=newest).contains(&version) {
+    let known = match version {
+        VERSION | VERSION_WITH_FEATURES => true,
+        VERSION_WITH_CAPABILITIES => with_capabilities,
+        _ => false,
+    };
+    if !known {
         return Err(RestoreError::Version(version));
     }
     let (fixed, rest) = V1::read_from_prefix(bytes).map_err(|_| format)?;
+    let (features, rest) = match version {
+        VERSION_WITH_FEATURES => {
+            let (features, rest) = FeaturesState::read_from_prefix(rest).map_err(|_| format)?;
+            (Some(features), rest)
+        }
+        _ => (None, rest),
+    };
     let padding = rest.len() == Capabilities::STATE_SIZE && rest.iter().all(|byte| *byte == 0);
     if version == VERSION && !rest.is_empty() && !padding {
         return Err(format);
@@ -174,6 +206,7 @@ fn decode_up_to(newest: u32, bytes: &[u8]) -> Result<Saved<'_>, RestoreError> {
         config: each(&fixed.config),
         storage: fixed.storage,
         bar0_size: fixed.bar0_size.get(),
+        features,
         capabilities: rest,
     })
 }
@@ -242,13 +275,13 @@ mod tests {
             subsystem_id: id,
         };
         let config = ConfigSpace::new(&header, &[], Stateful);
-        let state: [u8; FIXED + 8] = encode(&config, &[3; STORAGE], 4096);
+        let state: [u8; FIXED + 8] = encode(&config, &[3; PLAIN_SIZE], 4096, false);
         assert_eq!(size(&config), FIXED + 6);
         assert_eq!(state[8..12], [2, 0, 0, 0]);
         assert_eq!(state[FIXED..], [0x40, 0x09, 2, 0, 7, 8, 0, 0]);
-        let saved = decode_up_to(2, &state).unwrap();
+        let saved = decode_of(true, &state).unwrap();
         assert_eq!(saved.capabilities, &state[FIXED..]);
-        assert_eq!(saved.storage, [3; STORAGE]);
+        assert_eq!(saved.storage, [3; PLAIN_SIZE]);
         assert_eq!(saved.config, config.save());
         // Who has no such capability says so.
         assert!(matches!(decode(&state), Err(RestoreError::Version(2))));

@@ -92,7 +92,7 @@ fn status_is_the_hosts_and_the_other_registers_are_the_guests() {
             "{register:?}"
         );
     }
-    assert_eq!(device.set_status(0xcafe_f00d), Effects::default());
+    assert_eq!(device.set_status(0xcafe_f00d), Ok(Effects::default()));
     assert_eq!(device.bar0_read(0x04, 4), Ok(0xcafe_f00d));
 }
 
@@ -139,7 +139,7 @@ fn function_level_reset_is_a_power_on() {
         bar0: BarMapping::Nowhere,
         bus_master: Some(false),
         reset: true,
-        doorbell: None,
+        ..Effects::default()
     };
     assert_eq!(device.config_write(0x48, &[0x0f, 0x80]), effects);
     assert_eq!(device.save(), fresh);
@@ -160,6 +160,7 @@ fn ids_and_size_are_the_configured_ones() {
         subsystem_id: id(0x5678),
         revision: 0xab,
         bar0_size: Bar0Size::try_from(1 << 20).unwrap(),
+        ..DeviceConfig::default()
     };
     let device = Device::new(&config, PortType::Endpoint);
     let mut bytes = [0; 48];
@@ -220,8 +221,7 @@ fn a_restored_bar_is_an_effect() {
     let effects = Effects {
         bar0: BarMapping::At(0xfebf_1000..0xfebf_2000),
         bus_master: Some(true),
-        reset: false,
-        doorbell: None,
+        ..Effects::default()
     };
     assert_eq!(device().restore(&source.save()), Ok(effects));
 }

@@ -20,16 +20,20 @@ pub enum AreaKind {
     WriteOneToClear,
     /// It stores nothing, and is the message itself: [`Written::Doorbell`].
     Doorbell,
+    /// It stores nothing by itself: the device decides what becomes of the value, [`Written::Control`].
+    Control,
 }
 
 /// What a guest's write has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "a doorbell is for the device"]
+#[must_use = "a doorbell or a control is for the device"]
 pub enum Written {
     /// It is over, with what its area stores of it.
     Stored,
     /// It was in an area of [`AreaKind::Doorbell`], and its value this one.
     Doorbell(u64),
+    /// It was in an area of [`AreaKind::Control`], and its value this one.
+    Control(u64),
 }
 
 /// A part of a BAR with rules of its own.
@@ -55,16 +59,20 @@ impl Area {
     }
 }
 
-/// All areas of a BAR, spread out over its first `DWORDS` dwords, so that an access finds its own by one look. What lies above
-/// takes no access.
+/// What an area says about a dword: the sizes of access, and what a write does.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule(u8, AreaKind);
+
+/// All areas of a BAR, spread out over its first dwords, so that an access finds its own by one look. What lies above
+/// takes no access. A table of `DWORDS` is an `Areas<[Rule; DWORDS]>`; accesses take any, as `&Areas`.
 ///
 /// The bytes are the device's, which hands them to each access, little-endian as the guest sees them. A doorbell needs
 /// none, and reads 0 then.
 ///
 /// ```
-/// use vgpu_pci::{Area, Areas, AreaKind, Refused, Written};
+/// use vgpu_pci::{Area, Areas, AreaKind, Refused, Rule, Written};
 ///
-/// const AREAS: Areas<4> = Areas::new(&[
+/// const AREAS: &Areas = &Areas::<[Rule; 4]>::new(&[
 ///     Area::new(0..4, 4, AreaKind::Storage),
 ///     Area::new(4..8, 4, AreaKind::WriteOneToClear),
 ///     Area::new(8..16, 4 | 8, AreaKind::Doorbell),
@@ -76,9 +84,9 @@ impl Area {
 /// assert_eq!(AREAS.write(&mut bytes, 2, 4, 1), Err(Refused));
 /// ```
 #[derive(Debug)]
-pub struct Areas<const DWORDS: usize>([(u8, AreaKind); DWORDS]);
+pub struct Areas<T: ?Sized = [Rule]>(T);
 
-impl<const DWORDS: usize> Areas<DWORDS> {
+impl<const DWORDS: usize> Areas<[Rule; DWORDS]> {
     /// A table of these, in the order of their offsets and without a gap.
     ///
     /// # Panics
@@ -92,7 +100,7 @@ impl<const DWORDS: usize> Areas<DWORDS> {
         reason = "the compiler evaluates it"
     )]
     pub const fn new(areas: &[Area]) -> Self {
-        let mut rules = [(0, AreaKind::ReadOnly); DWORDS];
+        let mut rules = [Rule(0, AreaKind::ReadOnly); DWORDS];
         let mut end = 0;
         let mut index = 0;
         while index < areas.len() {
@@ -108,7 +116,7 @@ impl<const DWORDS: usize> Areas<DWORDS> {
             );
             let mut at = start;
             while at < end {
-                rules[at as usize / 4] = (sizes, kind);
+                rules[at as usize / 4] = Rule(sizes, kind);
                 at += 4;
             }
             index += 1;
@@ -116,7 +124,9 @@ impl<const DWORDS: usize> Areas<DWORDS> {
         assert!(end as usize == 4 * DWORDS, "areas are all there is");
         Self(rules)
     }
+}
 
+impl Areas {
     /// A guest's read of `size` bytes at byte `offset`.
     ///
     /// # Errors
@@ -125,7 +135,8 @@ impl<const DWORDS: usize> Areas<DWORDS> {
     #[inline]
     pub fn read(&self, bytes: &[u8], offset: u64, size: usize) -> Result<u64, Refused> {
         let (at, kind) = self.place(offset, size)?;
-        let nothing = || (kind == AreaKind::Doorbell).then_some(0);
+        let message = matches!(kind, AreaKind::Doorbell | AreaKind::Control);
+        let nothing = || message.then_some(0);
         load(bytes, at, size).or_else(nothing).ok_or(Refused)
     }
 
@@ -147,11 +158,8 @@ impl<const DWORDS: usize> Areas<DWORDS> {
             AreaKind::Storage => value,
             AreaKind::WriteOneToClear => load(bytes, at, size).ok_or(Refused)? & !value,
             AreaKind::ReadOnly => return Ok(Written::Stored),
-            AreaKind::Doorbell => {
-                let mut rung = [0; 8];
-                store(&mut rung, 0, size, value).ok_or(Refused)?;
-                return Ok(Written::Doorbell(u64::from_le_bytes(rung)));
-            }
+            AreaKind::Doorbell => return Ok(Written::Doorbell(low(size, value)?)),
+            AreaKind::Control => return Ok(Written::Control(low(size, value)?)),
         };
         store(bytes, at, size, stored).ok_or(Refused)?;
         Ok(Written::Stored)
@@ -165,11 +173,19 @@ impl<const DWORDS: usize> Areas<DWORDS> {
     #[inline]
     pub fn place(&self, offset: u64, size: usize) -> Result<(usize, AreaKind), Refused> {
         let at = usize::try_from(offset).map_err(|_| Refused)?;
-        let &(sizes, kind) = self.0.get(at / 4).ok_or(Refused)?;
+        let &Rule(sizes, kind) = self.0.get(at / 4).ok_or(Refused)?;
         let accepted = size.is_power_of_two() && usize::from(sizes) & size != 0;
         let aligned = at & size.wrapping_sub(1) == 0;
         (accepted && aligned).then_some((at, kind)).ok_or(Refused)
     }
+}
+
+/// The low `size` bytes of a value.
+#[inline]
+fn low(size: usize, value: u64) -> Result<u64, Refused> {
+    let mut bytes = [0; 8];
+    store(&mut bytes, 0, size, value).ok_or(Refused)?;
+    Ok(u64::from_le_bytes(bytes))
 }
 
 // Each size by itself, which is one instruction: a slice of any length is a call of memcpy().
@@ -201,16 +217,17 @@ fn store(bytes: &mut [u8], at: usize, size: usize, value: u64) -> Option<()> {
 mod tests {
     use super::*;
 
-    const AREAS: Areas<6> = Areas::new(&[
+    const AREAS: &Areas = &Areas::<[Rule; 8]>::new(&[
         Area::new(0..4, 4, AreaKind::Storage),
         Area::new(4..8, 4, AreaKind::ReadOnly),
         Area::new(8..16, 1 | 2 | 4 | 8, AreaKind::WriteOneToClear),
         Area::new(16..24, 4 | 8, AreaKind::Doorbell),
+        Area::new(24..32, 4 | 8, AreaKind::Control),
     ]);
 
     #[test]
     fn a_write_does_what_its_area_says() {
-        // None behind the doorbells.
+        // None behind doorbells and controls.
         let mut bytes = [0xa5; 16];
         for (offset, size, written, after) in [
             (0, 4, Written::Stored, 0x3c3c_3c3c),
@@ -220,6 +237,8 @@ mod tests {
             (8, 8, Written::Stored, 0x8181_8181_8181_8181),
             (16, 4, Written::Doorbell(0x3c3c_3c3c), 0),
             (16, 8, Written::Doorbell(0x3c3c_3c3c_3c3c_3c3c), 0),
+            (28, 4, Written::Control(0x3c3c_3c3c), 0),
+            (24, 8, Written::Control(0x3c3c_3c3c_3c3c_3c3c), 0),
         ] {
             let value = 0x3c3c_3c3c_3c3c_3c3c;
             assert_eq!(AREAS.write(&mut bytes, offset, size, value), Ok(written));
@@ -229,13 +248,13 @@ mod tests {
 
     #[test]
     fn other_sizes_and_places_are_refused_and_change_nothing() {
-        let mut bytes = [0xa5; 24];
+        let mut bytes = [0xa5; 32];
         for offset in 0..40 {
             for size in 0..20 {
                 let sizes: &[usize] = match offset {
                     0..8 => &[4],
                     8..16 => &[1, 2, 4, 8],
-                    16..24 => &[4, 8],
+                    16..32 => &[4, 8],
                     _ => &[],
                 };
                 let taken = sizes.contains(&size) && offset % size as u64 == 0;
@@ -246,7 +265,7 @@ mod tests {
             }
         }
         assert_eq!(AREAS.read(&bytes, u64::MAX, 4), Err(Refused));
-        assert_eq!(bytes, [0xa5; 24]);
+        assert_eq!(bytes, [0xa5; 32]);
     }
 
     #[test]
@@ -272,7 +291,7 @@ mod tests {
             ],
         ];
         for table in tables {
-            assert!(std::panic::catch_unwind(|| Areas::<4>::new(table)).is_err());
+            assert!(std::panic::catch_unwind(|| Areas::<[Rule; 4]>::new(table)).is_err());
         }
     }
 }

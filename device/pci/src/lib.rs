@@ -29,7 +29,7 @@ mod header;
 mod id;
 mod register;
 
-pub use areas::{Area, AreaKind, Areas, Refused, Written};
+pub use areas::{Area, AreaKind, Areas, Refused, Rule, Written};
 pub use bar::{BarSize, InvalidBarSize, MemoryBar};
 pub use changes::Changes;
 pub use config_space::{ConfigSpace, RestoreError, SIZE};

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vgpu_device::{Device, Effects, Refused, Register};
+use vgpu_device::{Device, Effects, HostState, MailboxInUse, Refused, Register};
 
 use crate::access::{Access, Kind, value};
 use crate::counters::Counters;
@@ -48,11 +48,12 @@ impl State {
         match touched {
             Touched::Bar0(offset, size) if !effects.reset => {
                 if let Some((at, part)) = self.device.saved_access(offset, size) {
-                    keep.keep(at, part);
+                    return keep.keep(at, part);
                 }
             }
-            Touched::All | Touched::Bar0(..) => keep.keep(0, &self.device.save()),
+            Touched::All | Touched::Bar0(..) => {}
         }
+        keep.keep(0, &self.device.save());
     }
 }
 
@@ -181,12 +182,41 @@ impl Emulator {
     }
 
     /// The host's write of the Status register.
-    pub fn set_status(&self, status: u32) -> Effects {
+    ///
+    /// # Errors
+    ///
+    /// If a driver is present.
+    pub fn set_status(&self, status: u32) -> Result<Effects, MailboxInUse> {
         let mut state = self.lock();
-        let effects = state.device.set_status(status);
+        let effects = state.device.set_status(status)?;
         state.changed(&effects, Touched::All);
-        drop(state);
-        self.show_reset(&effects);
+        Ok(effects)
+    }
+
+    /// [`Device::complete`].
+    pub fn complete(&self, number: u32, result: Result<Option<u32>, u16>) -> Effects {
+        self.by_host(|device| device.complete(number, result))
+    }
+
+    /// [`Device::set_host_state`].
+    pub fn set_host_state(&self, host: HostState, revoked: u32) -> Effects {
+        self.by_host(|device| device.set_host_state(host, revoked))
+    }
+
+    /// [`Device::channel_lost`].
+    pub fn channel_lost(&self) -> Effects {
+        self.by_host(Device::channel_lost)
+    }
+
+    /// [`Device::memory_lost`].
+    pub fn memory_lost(&self) -> Effects {
+        self.by_host(Device::memory_lost)
+    }
+
+    fn by_host(&self, act: impl FnOnce(&mut Device) -> Effects) -> Effects {
+        let mut state = self.lock();
+        let effects = act(&mut state.device);
+        state.changed(&effects, Touched::All);
         effects
     }
 

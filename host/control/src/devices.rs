@@ -76,13 +76,19 @@ impl Service for Devices {
     }
 
     fn set_status(&self, device: u32, value: u32) -> Result<(), Error> {
+        let set = self.emulator(device)?.set_status(value);
         let Effects {
             // They come of config space and of BAR0's guest, not of Status; only the guest's thread could act on them.
             bar0: _,
             bus_master: _,
             reset: _,
             doorbell: _,
-        } = self.emulator(device)?.set_status(value);
+            request: _,
+            interrupt: _,
+            revoke: _,
+        } = set.map_err(|error| {
+            Error::new(error.to_string(), "leave it to the driver in the guest")
+        })?;
         Ok(())
     }
 

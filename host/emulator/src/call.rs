@@ -1,10 +1,11 @@
 //! What the program is to do, and the words that say so.
 
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
 
+use uuid::Uuid;
 use vgpu_device::DeviceConfig;
 use vgpu_pci::Slot;
+use vgpu_vfio_user::{Guarding, LinkOptions};
 use xen_dm::DomainId;
 
 use crate::DeviceProperties;
@@ -14,6 +15,9 @@ pub(crate) const VFIO_USER: &str = "vfio-user";
 pub(crate) const GUARD: &str = "vfio-user-guard";
 pub(crate) const XEN: &str = "xen";
 
+/// The first word of a guard, with the path of the daemon's socket or none: those that follow may be any.
+pub(crate) const GUARD_LINK: &str = "--link=";
+
 /// The word that has the version of a call.
 pub(crate) const CALL: &str = "--call=";
 
@@ -22,8 +26,8 @@ pub(crate) const CALL: &str = "--call=";
 pub enum Call {
     /// Serve the device to stock QEMU or Cloud Hypervisor.
     VfioUser(vgpu_vfio_user::Options),
-    /// Guard such a server, which has started this process and made these sockets.
-    Guard(Vec<PathBuf>),
+    /// Guard such a server, which has started this process.
+    Guard(Guarding),
     /// Emulate the devices of a domain of Xen.
     Xen(XenCall),
 }
@@ -44,7 +48,7 @@ pub struct XenCall {
 impl Call {
     /// The version of the words. Where others are asked for, or the same mean something else, it is another: the program
     /// serves nobody who calls it in another than its own.
-    pub const VERSION: u32 = 1;
+    pub const VERSION: u32 = 2;
 
     /// The word that tells the version, in which each call is made.
     #[must_use]
@@ -65,18 +69,26 @@ impl Call {
                     control,
                     device,
                     trace,
+                    link,
                 } = options;
                 words.add(VFIO_USER);
                 words.option("--socket", socket);
                 words.option("--socket-mode", format!("{socket_mode:04o}"));
                 words.options("--control", control.as_deref());
+                if let Some(LinkOptions { socket, machine }) = link {
+                    words.option("--link", socket);
+                    words.option("--machine", Uuid::from_bytes(*machine).to_string());
+                }
                 // The client chooses the slot.
                 words.device(*device, None);
                 words.trace(*trace);
                 words.add(Self::version_word());
             }
-            Self::Guard(sockets) => {
+            Self::Guard(Guarding { sockets, link }) => {
                 words.add(GUARD);
+                let mut word = OsString::from(GUARD_LINK);
+                link.iter().for_each(|path| word.push(path));
+                words.add(word);
                 sockets.iter().for_each(|socket| words.add(socket));
                 words.add(Self::version_word());
             }
@@ -153,8 +165,10 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use proptest::prelude::*;
-    use vgpu_device::Bar0Size;
+    use vgpu_device::{Bar0Size, FeaturesConfig};
     use vgpu_pci::PciId;
     use vgpu_xen::PlacedDevice;
 
@@ -170,6 +184,7 @@ mod tests {
             subsystem_id: ids.3,
             revision,
             bar0_size: Bar0Size::try_from(1u64 << bits).unwrap(),
+            features: None,
         })
     }
 
@@ -187,22 +202,28 @@ mod tests {
 
     fn vfio_user() -> impl Strategy<Value = Call> {
         let control = proptest::option::of(path());
+        let link = proptest::option::of((path(), any::<[u8; 16]>()));
         let mode = (0u32..=0o777).prop_map(|mode| mode | 0o200);
-        (path(), mode, control, device(), any::<bool>()).prop_map(
-            |(socket, socket_mode, control, device, trace)| {
+        (path(), mode, control, device(), any::<bool>(), link).prop_map(
+            |(socket, socket_mode, control, mut device, trace, link)| {
+                device.features = link.as_ref().map(|_| FeaturesConfig::default());
                 Call::VfioUser(vgpu_vfio_user::Options {
                     socket,
                     socket_mode,
                     control,
                     device,
                     trace,
+                    link: link.map(|(socket, machine)| LinkOptions { socket, machine }),
                 })
             },
         )
     }
 
     fn guard() -> impl Strategy<Value = Call> {
-        proptest::collection::vec("/[a-z]{1,8}".prop_map(PathBuf::from), 0..3).prop_map(Call::Guard)
+        let path = || "/[a-z]{1,8}".prop_map(PathBuf::from);
+        let link = proptest::option::of(path());
+        (proptest::collection::vec(path(), 0..3), link)
+            .prop_map(|(sockets, link)| Call::Guard(Guarding { sockets, link }))
     }
 
     fn xen() -> impl Strategy<Value = Call> {
@@ -263,7 +284,7 @@ mod tests {
         };
         assert_eq!(
             words(Call::Xen(xen)),
-            "xen --serving --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 --call=1 \
+            "xen --serving --domid 5 --control /run/c --uid-base 70000 --device slot=0x18 --call=2 \
              -- -device vgpu-stub"
         );
         let mut options = vgpu_vfio_user::Options {
@@ -272,17 +293,18 @@ mod tests {
             control: Some("/run/c".into()),
             device: DeviceConfig::default(),
             trace: true,
+            link: None,
         };
         assert_eq!(
             words(Call::VfioUser(options.clone())),
-            "vfio-user --socket /run/s --socket-mode 0600 --control /run/c --trace access --call=1"
+            "vfio-user --socket /run/s --socket-mode 0600 --control /run/c --trace access --call=2"
         );
         options.device.revision = 7;
         options.trace = false;
         options.control = None;
         assert_eq!(
             words(Call::VfioUser(options)),
-            "vfio-user --socket /run/s --socket-mode 0600 --device revision=7 --call=1"
+            "vfio-user --socket /run/s --socket-mode 0600 --device revision=7 --call=2"
         );
     }
 
@@ -296,7 +318,7 @@ mod tests {
                 "vfio-user --socket",
                 "missing argument for option '--socket'",
             ),
-            ("vfio-user --call=1 --socket /s", "invalid option '--call'"),
+            ("vfio-user --call=2 --socket /s", "invalid option '--call'"),
             (
                 "vfio-user --socket /s --domid 5",
                 "invalid option '--domid'",
@@ -347,6 +369,7 @@ mod tests {
     #[test]
     fn a_call_of_another_release_is_refused() {
         let options = vgpu_vfio_user::Options {
+            link: None,
             socket: "/s".into(),
             socket_mode: 0o600,
             control: None,
@@ -365,23 +388,23 @@ mod tests {
                 "vgpu-emulator: its caller names no version of the call",
             ),
             (
-                Some("--call=2"),
-                "vgpu-emulator: it is called in version \"2\", and understands version 1",
+                Some("--call=1"),
+                "vgpu-emulator: it is called in version \"1\", and understands version 2",
             ),
             (
                 Some("--call="),
-                "vgpu-emulator: it is called in version \"\", and understands version 1",
+                "vgpu-emulator: it is called in version \"\", and understands version 2",
             ),
             (
-                Some("--call=1\n1"),
-                "vgpu-emulator: it is called in version \"1\\n1\", and understands version 1",
+                Some("--call=2\n1"),
+                "vgpu-emulator: it is called in version \"2\\n1\", and understands version 2",
             ),
         ] {
             let failure = Call::parse(said_version(word)).unwrap_err();
             assert_eq!(failure.cause, cause);
             assert!(failure.mend.contains("install the package again"));
         }
-        let failure = Call::parse(said_version(Some("--call=1"))).unwrap_err();
+        let failure = Call::parse(said_version(Some("--call=2"))).unwrap_err();
         assert!(failure.cause.contains("'--later'"), "{}", failure.cause);
     }
 
@@ -390,10 +413,13 @@ mod tests {
         use std::os::unix::ffi::OsStrExt;
         use std::path::Path;
         let socket = Path::new(OsStr::from_bytes(b"/run/\xff")).to_owned();
-        let call = Call::Guard(vec![socket.clone()]);
-        let Call::Guard(sockets) = Call::parse(call.words()).unwrap() else {
+        let guarding = Guarding {
+            sockets: vec![socket.clone()],
+            link: Some(socket),
+        };
+        let Call::Guard(read) = Call::parse(Call::Guard(guarding.clone()).words()).unwrap() else {
             panic!("no guard");
         };
-        assert_eq!(sockets, [socket]);
+        assert_eq!(read, guarding);
     }
 }

@@ -15,6 +15,7 @@
 //!     control: None,
 //!     device: device.config,
 //!     trace: false,
+//!     link: None,
 //! });
 //! let words = call.words();
 //! assert_eq!(words[..3], ["vfio-user", "--socket", "/run/vgpu.sock"]);

@@ -54,7 +54,7 @@ fn room() -> Result<(), Failure> {
 fn run(call: &Call) -> Result<(), Failure> {
     match call {
         Call::VfioUser(options) => vfio_user::serve(options),
-        Call::Guard(sockets) => vfio_user::guard(sockets),
+        Call::Guard(guarding) => vfio_user::guard(guarding),
         Call::Xen(call) => xen::run(call),
     }
 }

@@ -2,15 +2,18 @@
 
 use std::ffi::{OsStr, OsString};
 use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use lexopt::{Arg, Error, Parser};
+use uuid::Uuid;
 use vgpu_terminal::Failure;
+use vgpu_vfio_user::{Guarding, LinkOptions};
 use vgpu_xen::PlacedDevice;
 use xen_dm::DomainId;
 
-use crate::call::{CALL, Call, GUARD, VFIO_USER, XEN, XenCall};
+use crate::call::{CALL, Call, GUARD, GUARD_LINK, VFIO_USER, XEN, XenCall};
 use crate::number::socket_mode;
 use crate::{DeviceProperties, PROGRAM};
 
@@ -60,7 +63,7 @@ fn read(mut words: Parser) -> Result<Call, Error> {
     };
     match subcommand.to_str() {
         Some(VFIO_USER) => vfio_user(words),
-        Some(GUARD) => Ok(Call::Guard(words.raw_args()?.map(PathBuf::from).collect())),
+        Some(GUARD) => guard(words),
         Some(XEN) => xen(words),
         _ => Err(format!("{subcommand:?} is none of its subcommands").into()),
     }
@@ -72,6 +75,8 @@ struct Given {
     socket: Option<PathBuf>,
     socket_mode: Option<u32>,
     control: Option<PathBuf>,
+    link: Option<PathBuf>,
+    machine: Option<[u8; 16]>,
     devices: Vec<DeviceProperties>,
     trace: bool,
     domain: Option<u16>,
@@ -109,6 +114,11 @@ impl Given {
         match name {
             "socket" => self.socket = Some(value.into()),
             "control" => self.control = Some(value.into()),
+            "link" => self.link = Some(value.into()),
+            "machine" => {
+                let machine: Uuid = understood(name, &value, str::parse)?;
+                self.machine = Some(machine.into_bytes());
+            }
             "socket-mode" => {
                 self.socket_mode = Some(understood(name, &value, socket_mode)?);
             }
@@ -155,8 +165,21 @@ fn needed<T>(name: &str, value: Option<T>) -> Result<T, Error> {
 }
 
 fn vfio_user(words: Parser) -> Result<Call, Error> {
-    let known = ["socket", "socket-mode", "control", "device", "trace"];
+    let known = [
+        "socket",
+        "socket-mode",
+        "control",
+        "device",
+        "trace",
+        "link",
+        "machine",
+    ];
     let given = Given::read(words, &known)?;
+    let link = match (given.link, given.machine) {
+        (Some(socket), Some(machine)) => Some(LinkOptions { socket, machine }),
+        (None, None) => None,
+        _ => return Err("--link and --machine are given together".into()),
+    };
     Ok(Call::VfioUser(vgpu_vfio_user::Options {
         socket: needed("socket", given.socket)?,
         socket_mode: given.socket_mode.unwrap_or(0o600),
@@ -167,6 +190,18 @@ fn vfio_user(words: Parser) -> Result<Call, Error> {
             .map(|device| device.config)
             .unwrap_or_default(),
         trace: given.trace,
+        link,
+    }))
+}
+
+fn guard(mut words: Parser) -> Result<Call, Error> {
+    let mut words = words.raw_args()?;
+    let link = words.next().unwrap_or_default();
+    let link = link.as_bytes().strip_prefix(GUARD_LINK.as_bytes());
+    let link = link.ok_or_else(|| Error::from(format!("{GUARD_LINK} is not given")))?;
+    Ok(Call::Guard(Guarding {
+        link: (!link.is_empty()).then(|| PathBuf::from(OsStr::from_bytes(link))),
+        sockets: words.map(PathBuf::from).collect(),
     }))
 }
 

@@ -3,7 +3,7 @@
 
 use std::str::FromStr;
 
-use vgpu_device::{Bar0Size, DeviceConfig};
+use vgpu_device::{Bar0Size, DeviceConfig, FeaturesConfig};
 use vgpu_pci::{PciId, Slot};
 
 use crate::number;
@@ -28,6 +28,8 @@ pub enum Kind {
     Size,
     /// A slot of bus 0.
     Slot,
+    /// On or off.
+    Switch,
 }
 
 impl Kind {
@@ -38,6 +40,7 @@ impl Kind {
             Self::Number => ("NUMBER", "0 to 255"),
             Self::Size => ("SIZE", "a power of two from 4K to 16M"),
             Self::Slot => ("SLOT", "0x00 to 0x1f"),
+            Self::Switch => ("on|off", "on or off"),
         }
     }
 
@@ -62,7 +65,7 @@ pub struct Property {
 }
 
 /// All that there are.
-pub const PROPERTIES: [Property; 7] = [
+pub const PROPERTIES: [Property; 8] = [
     Property {
         name: "vendor-id",
         kind: Kind::Id,
@@ -98,6 +101,21 @@ pub const PROPERTIES: [Property; 7] = [
         kind: Kind::Size,
         get: |p| Some(number::size(p.config.bar0_size.bytes().into())),
         set: |p, v| size(v).map(|size| p.config.bar0_size = size),
+    },
+    Property {
+        name: "features",
+        kind: Kind::Switch,
+        get: |p| {
+            Some(
+                if p.config.features.is_some() {
+                    "on"
+                } else {
+                    "off"
+                }
+                .into(),
+            )
+        },
+        set: |p, v| switch(v).map(|on| p.config.features = on.then(FeaturesConfig::default)),
     },
     Property {
         name: "slot",
@@ -175,6 +193,14 @@ fn slot(text: &str) -> Result<Slot, String> {
     let slot = number::parse(text).and_then(|number| u8::try_from(number).ok());
     let slot = slot.ok_or("expected a number from 0x00 to 0x1f")?;
     Slot::try_from(slot).map_err(|error| error.to_string())
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".into()),
+    }
 }
 
 fn revision(text: &str) -> Result<u8, String> {
@@ -302,6 +328,7 @@ mod tests {
             ("bar0-size=K", "expected a size such as 4K"),
             ("bar0-size=99999999999999999999M", "expected a size"),
             ("bar0-size=18446744073709551615M", "expected a size"),
+            ("features=yes", "expected on or off"),
             ("slot=32", "does not exist on a PCI bus"),
             ("slot=x", "from 0x00 to 0x1f"),
         ] {

@@ -39,7 +39,7 @@ fn a_command_of_another_release_is_refused() {
     let socket = folder.path().join("vgpu.sock");
     let vfio_user = ["--socket", socket.to_str().unwrap()];
     let xen = ["--detached", "--domid", "7"];
-    let cause = "vgpu-emulator: it is called in version \"2\", and understands version 1";
+    let cause = "vgpu-emulator: it is called in version \"1\", and understands version 2";
     for (words, printed) in [
         (("vfio-user", &vfio_user[..]), String::new()),
         // Who starts it waits for this line.
@@ -47,7 +47,7 @@ fn a_command_of_another_release_is_refused() {
     ] {
         let mut command = Command::new(PROGRAM);
         let output = command
-            .args([words.0, "--call=2", "--later=5"])
+            .args([words.0, "--call=1", "--later=5"])
             .args(words.1)
             .output();
         let output = output.unwrap();

@@ -226,11 +226,24 @@ pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
     debug_assert!(reset, "it is what QEMU asked for");
 }
 
-/// The host writes the Status register. Returns whether the device reset itself
-/// because of it.
+/// The host writes the Status register. Where it is a driver's, returns false, and says so in `error`.
 #[unsafe(no_mangle)]
-pub extern "C" fn vgpu_set_status(device: &mut VgpuDevice, status: u32) -> bool {
-    has_reset(&device.device.set_status(status))
+pub extern "C" fn vgpu_set_status(
+    device: &mut VgpuDevice,
+    status: u32,
+    error: &mut [c_char; VGPU_ERROR_SIZE],
+) -> bool {
+    match device.device.set_status(status) {
+        Ok(effects) => {
+            let reset = has_reset(&effects);
+            debug_assert!(!reset, "Status is no reset");
+            true
+        }
+        Err(cause) => {
+            fill(error, &cause.to_string());
+            false
+        }
+    }
 }
 
 /// Saves all guest-visible state.
@@ -274,8 +287,11 @@ fn has_reset(effects: &Effects) -> bool {
         bar0: _,
         bus_master: _,
         reset,
-        // The device has none yet.
+        // It has no features yet.
         doorbell: _,
+        request: _,
+        interrupt: _,
+        revoke: _,
     } = effects;
     *reset
 }
@@ -291,6 +307,7 @@ fn config(options: &VgpuOptions) -> Result<DeviceConfig, String> {
         revision: options.revision,
         bar0_size: Bar0Size::try_from(options.bar0_size)
             .map_err(|cause| format!("property 'bar0-size': {cause}"))?,
+        features: None,
     })
 }
 

@@ -16,11 +16,14 @@ mod endpoint;
 mod error;
 mod guard;
 mod held;
+mod maps;
 mod sandbox;
 mod serve;
+mod shared;
 
 pub use endpoint::Endpoint;
 pub use error::Error;
-pub use guard::guard;
-pub use sandbox::POLICY;
-pub use serve::{Options, serve};
+pub use guard::{Guarding, guard};
+pub use sandbox::{FEATURES_POLICY, POLICY};
+pub use serve::{LinkOptions, Options, serve};
+pub use shared::Shared;

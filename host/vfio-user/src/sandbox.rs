@@ -27,10 +27,37 @@ const CLIENTS: &[Call] = &[
     Call::any(libc::SYS_wait4),
 ];
 
+/// The memory that a guest shares, and the daemon that gets it.
+const FEATURES: &[Call] = &[
+    // What the guest says of it is read by its descriptor.
+    Call::any(libc::SYS_pread64),
+    // The list of pieces, which is sealed.
+    Call::when(
+        libc::SYS_memfd_create,
+        1,
+        Is(libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING),
+    ),
+    Call::any(libc::SYS_pwrite64),
+    Call::when(libc::SYS_fcntl, 1, Is(libc::F_ADD_SEALS.cast_unsigned())),
+    // Doorbells.
+    Call::any(libc::SYS_eventfd2),
+];
+
 /// The policy. Whoever starts the server by hand has no user to spare for it,
 /// and may have sent its log to a file; so it has no limit on either.
 pub static POLICY: Policy = Policy {
     calls: &[COMMON, THREADS, CLIENTS],
+    ..BASE
+};
+
+/// The same for a device with features.
+pub static FEATURES_POLICY: Policy = Policy {
+    calls: &[COMMON, THREADS, CLIENTS, FEATURES],
+    ..BASE
+};
+
+const BASE: Policy = Policy {
+    calls: &[],
     // The C library's malloc opens a file of /proc before it gives memory back.
     absent: &[libc::SYS_clone3, libc::SYS_openat],
     limits: &[

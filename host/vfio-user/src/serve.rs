@@ -25,9 +25,10 @@ use crate::clients::{Clients, LEAVING};
 use crate::ending::Ending;
 use crate::endpoint::Endpoint;
 use crate::error::{Error, cannot};
-use crate::guard::Guard;
+use crate::guard::{Guard, Guarding};
 use crate::held::Held;
-use crate::sandbox::POLICY;
+use crate::sandbox::{FEATURES_POLICY, POLICY};
+use crate::shared::Shared;
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -42,6 +43,17 @@ pub struct Options {
     pub device: DeviceConfig,
     /// Whether accesses go to the log from the start.
     pub trace: bool,
+    /// Who serves the channels of a device with features; without, its guest is told that there is nobody.
+    pub link: Option<LinkOptions>,
+}
+
+/// The daemon that serves a device's channels.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// The machine's UUID, by which it knows what this one may have.
+    pub machine: [u8; 16],
 }
 
 /// How long to wait where the process has no descriptor for another client.
@@ -50,15 +62,17 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 /// How often those are looked at that keep another client from being accepted.
 const NO_ROOM: Duration = Duration::from_millis(10);
 
+/// How often the daemon is looked for that is not there.
+const NO_DAEMON: Duration = Duration::from_secs(1);
+
 /// How long clients may take to end once the process is to.
 const LAST_REPLY: Duration = Duration::from_secs(1);
 
 const TURNED_AWAY: &str = "turned a client away: another VM has the device";
 
 /// Serves the device to one VM after another, until a signal or the control
-/// socket ends it. `guarding` is the command that runs [`guard`], to which the
-/// paths of the sockets are added that the server has made. Says on stdout when
-/// it is ready, and to systemd; the log goes to stderr.
+/// socket ends it. `guard_of` gives the command that runs [`guard`]. Says on
+/// stdout when it is ready, and to systemd; the log goes to stderr.
 ///
 /// [`guard`]: crate::guard()
 ///
@@ -67,7 +81,7 @@ const TURNED_AWAY: &str = "turned a client away: another VM has the device";
 /// If the socket cannot be had, or the system refuses what the server needs. No
 /// socket is left behind. Where there can be no control socket, the log says
 /// so, and the device is served without.
-pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
+pub fn serve(options: &Options, guard_of: impl FnOnce(Guarding) -> Command) -> Result<(), Error> {
     let sandbox = Sandbox::prepare()?;
     let signalled = ending_signals().map_err(cannot("handle signals"))?;
     let listener = Listener::bind(&options.socket, options.socket_mode)?;
@@ -91,12 +105,23 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     let news = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)
         .map(Arc::new)
         .map_err(cannot("make an eventfd"))?;
-    guarding.arg(&options.socket);
-    if control_socket.is_some() {
-        // Else what is at its path is another's.
-        guarding.args(&options.control);
-    }
-    let guard = Guard::start(guarding).map_err(cannot("start the guard"))?;
+    // Without a control socket, what is at its path is another's.
+    let control = options.control.clone().filter(|_| control_socket.is_some());
+    let link = options.link.as_ref();
+    let guarding = Guarding {
+        sockets: [options.socket.clone()]
+            .into_iter()
+            .chain(control)
+            .collect(),
+        link: link.map(|link| link.socket.clone()),
+    };
+    let shared = options.device.features.map(|features| {
+        // Who has no daemon asks for no machine of its own.
+        let machine = link.map_or([0; 16], |link| link.machine);
+        Shared::new(Arc::clone(&emulator), &features, machine)
+    });
+    let shared = shared.transpose().map_err(cannot("make an eventfd"))?;
+    let guard = Guard::start(guard_of(guarding)).map_err(cannot("start the guard"))?;
     // While sockets can still be made.
     let service_manager = ServiceManager::connect();
 
@@ -104,7 +129,11 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
     // sandbox may not even look at a file.
     let listener = ManuallyDrop::new(listener);
     let control_socket = ManuallyDrop::new(control_socket);
-    let sandboxed = match sandbox.close(&POLICY) {
+    let policy = match shared {
+        Some(_) => &FEATURES_POLICY,
+        None => &POLICY,
+    };
+    let sandboxed = match sandbox.close(policy) {
         Ok(sandboxed) => sandboxed,
         Err(error) => {
             guard.end();
@@ -126,6 +155,8 @@ pub fn serve(options: &Options, mut guarding: Command) -> Result<(), Error> {
         ending,
         guard: Some(guard),
         paused: None,
+        shared: shared.map(Arc::new),
+        daemon: link.map(|_| Wanted::Now),
     };
 
     let path = options.socket.display();
@@ -156,6 +187,19 @@ enum Source {
     Listener,
     /// The control socket has something to do.
     Control,
+    /// The daemon says something, or is gone.
+    Daemon,
+    /// A worker has something for the guest.
+    Worker,
+}
+
+/// When a daemon that is not there is looked for.
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Now,
+    /// The guard was asked.
+    Asked,
+    At(Instant),
 }
 
 struct Server {
@@ -176,6 +220,10 @@ struct Server {
     guard: Option<Guard>,
     /// Until when no client is accepted.
     paused: Option<Instant>,
+    /// Where the device has features.
+    shared: Option<Arc<Shared>>,
+    /// Where one is to serve its channels, and there is none.
+    daemon: Option<Wanted>,
 }
 
 fn control_socket(path: &Path) -> Result<vgpu_control::Server, Error> {
@@ -192,7 +240,9 @@ impl Server {
                     Source::Signal => return Ok(()),
                     Source::Holder => self.leaving = Some(Instant::now()),
                     Source::News => self.hear(),
-                    Source::Guard => self.guard_ended(),
+                    Source::Guard => self.hear_guard(),
+                    Source::Daemon => self.hear_daemon(),
+                    Source::Worker => self.shared.iter().for_each(|shared| shared.pass_on()),
                     Source::Listener => self.accept()?,
                     Source::Control => {
                         if let Some(socket) = &mut *self.control_socket {
@@ -204,6 +254,7 @@ impl Server {
             if self.leaving.is_some_and(|since| since.elapsed() >= LEAVING) {
                 self.take_back();
             }
+            self.look_for_daemon();
         }
         Ok(())
     }
@@ -211,11 +262,20 @@ impl Server {
     fn wait(&mut self) -> Result<Vec<Source>, Error> {
         self.paused = self.paused.filter(|until| *until > Instant::now());
         let leaving = self.leaving.and_then(|since| since.checked_add(LEAVING));
-        let next = self.paused.into_iter().chain(leaving).min();
+        let daemon = match self.daemon {
+            Some(Wanted::Now) => Some(Instant::now()),
+            Some(Wanted::At(at)) => Some(at),
+            Some(Wanted::Asked) | None => None,
+        };
+        let next = self.paused.into_iter().chain(leaving).chain(daemon).min();
         let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
         let holder = self.clients.holder().filter(|_| self.leaving.is_none());
         let listener = self.paused.is_none().then_some(&*self.listener);
+        let shared = self.shared.as_deref();
+        let socket = shared.and_then(Shared::socket);
         Poll::new()
+            .readable(Source::Daemon, socket.as_deref())
+            .readable(Source::Worker, shared.map(Shared::raised))
             .readable(Source::Signal, &self.signalled)
             .hung_up(Source::Holder, holder.map(|client| &*client.stream))
             .readable(Source::News, &*self.news)
@@ -303,7 +363,8 @@ impl Server {
         let stream = Arc::clone(&client.stream);
         self.guard(Some(&stream));
         if let Some(client) = self.clients.get(id) {
-            client.serve(Held::new(Endpoint::new(Arc::clone(&self.emulator))));
+            let endpoint = Endpoint::new(Arc::clone(&self.emulator), self.shared.clone());
+            client.serve(Held::new(endpoint));
             self.control.set_connected(true);
             self.say_of_guest("client connected");
         }
@@ -385,6 +446,49 @@ impl Server {
     fn guard(&mut self, client: Option<&UnixStream>) {
         if let Some(guard) = &self.guard
             && guard.hold(client).is_err()
+        {
+            self.guard_ended();
+        }
+    }
+
+    /// The guard has a connection to the daemon, or none, or has ended.
+    fn hear_guard(&mut self) {
+        match self.guard.as_ref().map(Guard::receive) {
+            Some(Ok(Some(link))) => {
+                self.daemon = None;
+                if let Some(shared) = &self.shared {
+                    shared.connected(link.into());
+                }
+            }
+            Some(Ok(None)) => self.daemon = Instant::now().checked_add(NO_DAEMON).map(Wanted::At),
+            Some(Err(_)) | None => self.guard_ended(),
+        }
+    }
+
+    fn hear_daemon(&mut self) {
+        let Some(shared) = &self.shared else { return };
+        shared.hear();
+        if shared.socket().is_none() {
+            self.daemon = Instant::now().checked_add(NO_DAEMON).map(Wanted::At);
+            self.say("the daemon is gone, and the guest has lost its channels");
+        }
+    }
+
+    /// Has the guard look for a daemon where it is time to: this process may not.
+    fn look_for_daemon(&mut self) {
+        let due = match self.daemon {
+            Some(Wanted::Now) => true,
+            Some(Wanted::At(at)) => at <= Instant::now(),
+            Some(Wanted::Asked) | None => false,
+        };
+        if !due {
+            return;
+        }
+        self.daemon = Some(Wanted::Asked);
+        if self
+            .guard
+            .as_ref()
+            .is_some_and(|guard| guard.ask_for_link().is_err())
         {
             self.guard_ended();
         }

@@ -212,8 +212,11 @@ impl Machine {
             bus_master: _,
             // All that it has here is its mapping.
             reset: _,
-            // The device has none yet.
+            // It has no features here.
             doorbell: _,
+            request: _,
+            interrupt: _,
+            revoke: _,
         } = effects;
         let mut range = None;
         if bar0.update(&mut range) {

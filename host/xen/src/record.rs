@@ -64,6 +64,8 @@ impl Devices {
                 subsystem_id,
                 revision,
                 bar0_size,
+                // There are none here.
+                features: _,
             } = config;
             format!(
                 "DeviceConfig {{ vendor_id: {vendor_id:?}, device_id: {device_id:?}, \

@@ -183,6 +183,9 @@ fn machine(
             bus_master: _,
             reset: _,
             doorbell: _,
+            request: _,
+            interrupt: _,
+            revoke: _,
         } = device.restore(&state).map_err(|_| KeptError::Format)?;
         let mut bar0 = None;
         mapping.update(&mut bar0);

@@ -14,10 +14,11 @@ pub(crate) fn of_device() -> String {
     help(|kind| kind != Kind::Slot)
 }
 
-/// The same, where its slot is chosen too.
+/// The same on Xen, where its slot is chosen too, and there are no features.
 pub(crate) fn of_placed_device() -> String {
     let slot = help(|kind| kind == Kind::Slot);
-    format!("{slot}\n{}", of_device())
+    let others = help(|kind| !matches!(kind, Kind::Slot | Kind::Switch));
+    format!("{slot}\n{others}")
 }
 
 fn help(these: impl Fn(Kind) -> bool) -> String {

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use uuid::Uuid;
 use vgpu_device::DeviceConfig;
 use vgpu_emulator::number::socket_mode;
 use vgpu_emulator::{Call, DeviceProperties};
 use vgpu_terminal::Failure;
-use vgpu_vfio_user::Options;
+use vgpu_vfio_user::{LinkOptions, Options};
 
 use crate::device::{self, Trace};
 use crate::emulator;
@@ -17,6 +18,8 @@ Examples:
   vgpu-stub vfio-user --socket /run/vgpu.sock
   vgpu-stub vfio-user --socket /run/vgpu.sock --control /run/vgpu.control
   vgpu-stub vfio-user --socket /run/vgpu.sock --device bar0-size=64K,revision=2
+  vgpu-stub vfio-user --socket /run/vgpu.sock --device features=on \\
+    --link /run/vgpu/link --machine 6f9619ff-8b86-d011-b42d-00c04fc964ff
 
 Then, with QEMU 10.1 or later:
   qemu-system-x86_64 … -machine q35,memory-backend=ram \\
@@ -65,6 +68,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "NAME=VALUE,…")]
     device: Option<DeviceProperties>,
 
+    /// Where the daemon listens that serves the device's channels, with --device features=on
+    #[arg(long, value_name = "PATH", requires = "machine")]
+    link: Option<PathBuf>,
+
+    /// The machine that it is asked to serve, as its configuration names it
+    #[arg(long, value_name = "UUID", requires = "link")]
+    machine: Option<Uuid>,
+
     /// Show in the log what the guest does; the log takes 100 lines per second
     #[arg(long, value_enum)]
     trace: Option<Trace>,
@@ -92,6 +103,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             "give each socket a path of its own",
         ));
     }
+    let link = args.link.clone().zip(args.machine);
+    let link = link.map(|(socket, machine)| LinkOptions {
+        socket,
+        machine: machine.into_bytes(),
+    });
+    let features = args.device.as_ref().and_then(|it| it.config.features);
+    if link.is_some() && features.is_none() {
+        return Err(Failure::new(
+            "--link has no meaning for a device without features",
+            "add features=on to --device, or leave --link out",
+        ));
+    }
     let options = Options {
         socket: args.socket.clone(),
         socket_mode: args.socket_mode,
@@ -101,6 +124,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
             .as_ref()
             .map_or_else(DeviceConfig::default, |device| device.config),
         trace: args.trace.is_some(),
+        link,
     };
     match emulator::run(&Call::VfioUser(options))? {}
 }

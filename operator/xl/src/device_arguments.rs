@@ -52,7 +52,7 @@ const FIXED: [(&str, &str, Holds); 6] = [
 
 /// All properties, by name.
 pub(super) fn all() -> Vec<Property> {
-    let own = PROPERTIES.iter().map(|property| {
+    let own = PROPERTIES.iter().filter_map(|property| {
         let values = property.kind.values();
         let (name, takes) = match property.kind {
             Kind::Id | Kind::Number => (property.name, format!("number, {values}")),
@@ -62,13 +62,15 @@ pub(super) fn all() -> Vec<Property> {
                 "addr",
                 "slot of bus pci.0, 0 to 1f in hexadecimal, perhaps with function .0".to_owned(),
             ),
+            // There are no features here.
+            Kind::Switch => return None,
         };
         let meaning = Meaning::Own(property);
-        Property {
+        Some(Property {
             name,
             takes,
             meaning,
-        }
+        })
     });
     let fixed = FIXED.iter().map(|&(name, takes, holds)| Property {
         name,
@@ -92,6 +94,7 @@ impl Property {
             Kind::Number => number(value).map(|number| number.to_string()),
             Kind::Size => size(value).map(number::size),
             Kind::Slot => slot(value).map(|slot| format!("{:#x}", u8::from(slot))),
+            Kind::Switch => None,
         };
         let taken = taken.ok_or(Refused)?;
         Ok(Some(format!("{}={taken}", own.name)))

@@ -1,7 +1,7 @@
 //! The Linux guest, and what it says of the device.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::Cache;
@@ -28,6 +28,36 @@ pub(crate) fn image(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     let programs = files
         .each_ref()
         .map(|(name, file)| GuestProgram { name, file });
+    GuestImage::assemble(cache, &programs, steps)
+}
+
+/// What `vgpu` is linked to, of this machine: the guest's own C library may be another.
+const SHARED: [&str; 4] = [
+    "ld-linux-x86-64.so.2",
+    "libc.so.6",
+    "libgcc_s.so.1",
+    "libm.so.6",
+];
+
+/// How the guest starts it.
+pub(crate) const VGPU: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/vgpu";
+
+/// The guest with [`VGPU`], and the driver that attacks.
+pub(crate) fn image_with_cuda(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
+    let static_programs = environment("VGPU_STUB_PROGRAMS")?;
+    let own = [
+        ("vgpu", environment("VGPU_STUB_CUDA_PROGRAMS")?.join("vgpu")),
+        (
+            "vgpu-hostile-driver",
+            static_programs.join("vgpu-hostile-driver"),
+        ),
+    ];
+    let shared = SHARED.map(|name| (name, Path::new("/lib/x86_64-linux-gnu").join(name)));
+    let files: Vec<_> = own.into_iter().chain(shared).collect();
+    let programs: Vec<_> = files
+        .iter()
+        .map(|(name, file)| GuestProgram { name, file })
+        .collect();
     GuestImage::assemble(cache, &programs, steps)
 }
 

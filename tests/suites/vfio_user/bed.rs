@@ -15,7 +15,7 @@ use vgpu_conformance::Identity;
 use vgpu_control::Client;
 use vgpu_control::protocol::{Counters, Registers};
 
-use crate::common::{Place, environment, image};
+use crate::common::{Place, environment, image, image_with_cuda};
 
 /// What every test here needs.
 pub(crate) struct Bed {
@@ -58,6 +58,11 @@ impl Bed {
     /// The guest with the project's programs.
     pub(crate) fn image(&self) -> Result<GuestImage> {
         image(&self.cache, &self.steps)
+    }
+
+    /// The guest with what uses a device with features.
+    pub(crate) fn image_with_cuda(&self) -> Result<GuestImage> {
+        image_with_cuda(&self.cache, &self.steps)
     }
 
     /// The firmware of the project's own QEMU.

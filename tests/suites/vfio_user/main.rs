@@ -8,6 +8,7 @@ mod common;
 mod conformance;
 mod cost;
 mod criteria;
+mod features;
 mod hostile;
 mod kills;
 mod lifetime;

@@ -4,7 +4,9 @@
 
 mod express;
 mod interface;
+mod msix;
 pub(crate) mod saved;
 
 pub use express::{Express, PortType};
 pub use interface::{Capability, CapabilityList, CapabilityState, MOST_STATE};
+pub use msix::Msix;

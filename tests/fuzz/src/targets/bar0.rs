@@ -72,7 +72,7 @@ pub(super) fn run(bytes: &[u8]) {
             }
             6 => {
                 let status = input.u32();
-                assert_eq!(device.set_status(status), Effects::default());
+                assert_eq!(device.set_status(status), Ok(Effects::default()));
                 reference.bytes[4..8].copy_from_slice(&status.to_le_bytes());
             }
             _ => {

@@ -27,8 +27,12 @@ impl Told {
             bus_master,
             reset,
             doorbell,
+            request,
+            interrupt,
+            revoke,
         } = effects;
-        assert_eq!(doorbell, None, "config space has none");
+        assert_eq!((doorbell, request), (None, None), "config space has none");
+        assert_eq!((interrupt, revoke), (false, None), "it has no features");
         bar0.update(&mut self.range);
         self.bus_master = bus_master.unwrap_or(self.bus_master);
         self.resets += usize::from(reset);

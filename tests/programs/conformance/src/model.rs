@@ -79,6 +79,7 @@ impl Target for Model {
     }
 
     fn set_status(&mut self, status: u32) -> Option<Result<(), Error>> {
+        // The device has no features, so there is no driver that Status belongs to.
         let _ = self.device.set_status(status);
         Some(Ok(()))
     }

@@ -344,6 +344,7 @@ static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
 {
     VgpuStubState *s = VGPU_STUB(obj);
     Error *local_err = NULL;
+    char error[VGPU_ERROR_SIZE] = "";
     uint32_t value;
 
     visit_type_uint32(v, name, &value, &local_err);
@@ -352,8 +353,8 @@ static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
     } else if (!s->model) {
         error_setg(errp, "property '%s': " TYPE_VGPU_STUB
                    " does not run yet; set it on the running device", name);
-    } else if (vgpu_set_status(s->model, value)) {
-        pci_device_reset(PCI_DEVICE(s));
+    } else if (!vgpu_set_status(s->model, value, &error)) {
+        error_setg(errp, "property '%s': %s", name, error);
     }
 }
 
