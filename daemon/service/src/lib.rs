@@ -8,6 +8,7 @@ mod call;
 mod cuda;
 mod engines;
 mod hello;
+mod printed;
 mod serve;
 
 use std::os::fd::OwnedFd;
