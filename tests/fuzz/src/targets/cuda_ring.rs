@@ -159,11 +159,11 @@ thread_local! {
 /// Holds what a consumer takes against what it had to.
 fn compare(
     next: impl FnOnce(&mut Record) -> Result<Next, Fault>,
-    expected: Result<Option<(Header, Vec<u8>)>, ()>,
+    expected: &Result<Option<(Header, Vec<u8>)>, ()>,
 ) {
     RECORD.with_borrow_mut(|record| {
         let found = next(record);
-        match (&found, &expected) {
+        match (&found, expected) {
             (Ok(Next::Empty), Ok(None)) | (Err(_), Err(())) => {}
             (Ok(Next::Record), Ok(Some((header, payload)))) => {
                 assert_eq!(record.header(), header);
@@ -214,7 +214,7 @@ pub(super) fn run(bytes: &[u8]) {
             }
             // The program takes one.
             4..=6 if step & 8 != 0 => {
-                compare(|record| notices.next(record), of_notices.next(&words));
+                compare(|record| notices.next(record), &of_notices.next(&words));
                 assert!(shadow.changed_only(&words, &[(NOTICES.head, 8)]));
             }
             // The program sends a record, as it should.
@@ -241,7 +241,7 @@ pub(super) fn run(bytes: &[u8]) {
             }
             // The worker takes one.
             4..=6 => {
-                compare(|record| host.next(record), reference.next(&words));
+                compare(|record| host.next(record), &reference.next(&words));
                 assert!(shadow.changed_only(&words, &[(RING.head, 8)]));
             }
             // It answers, and the program looks.
