@@ -1,9 +1,7 @@
-//! What has to hold of the ring's code for all values: of its indices, at any place of
+//! What has to hold of the ring's code for any values: of its indices, at any place of
 //! their 64 bits, of what the other side writes, and of what is asked for. A function
 //! begins with any state that there can be, does one step, and holds what comes out
 //! against the rules, among them that the state is again one that there can be.
-//!
-//! `any`, `assume`, `places` and `reached` are the root's: `tests/proofs.rs` has random values.
 
 use core::sync::atomic::Ordering;
 
@@ -13,7 +11,7 @@ use vgpu_ring::{
     Slice, Word,
 };
 
-use super::{any, assume, places, reached};
+use crate::random::{any, assume, places, reached};
 
 /// Records have at most 64 bytes: with more, there are only more paths through the loop
 /// that copies them.
@@ -263,7 +261,6 @@ pub(crate) fn a_range_is_in_the_memory() {
 }
 
 /// All of them.
-#[allow(dead_code)]
 pub(crate) const ALL: &[(&str, fn())] = &[
     ("a_push_fits", a_push_fits),
     ("what_is_taken_is_whole", what_is_taken_is_whole),
