@@ -3,9 +3,9 @@
 use core::sync::atomic::Ordering;
 
 use crate::memory::{Memory, Slice, Word};
-use crate::record::{Header, NO_SLOT};
+use crate::record::{Header, NO_SLOT, Record};
 use crate::reply::{Replies, Reply};
-use crate::spsc::{Producer, PushError};
+use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
 use crate::wait::{Park, Spin, Wake, publish, wait, wake};
 
 /// What is sent: a record's header without its length and number.
@@ -182,9 +182,41 @@ impl<M: Memory> Answers<M> {
         }
     }
 
+    /// The count of notice bytes that the host says it has sent: where it has
+    /// changed, [`Notices`] has more.
+    #[inline]
+    pub fn noticed(&self) -> u64 {
+        let tail = self.slice.word(self.slice.layout().notices.tail);
+        tail.load(Ordering::Acquire)
+    }
+
     /// The slice.
     #[inline]
     pub const fn slice(&self) -> &Slice<M> {
         &self.slice
+    }
+}
+
+/// What the host tells without being asked. Threads share it under a lock.
+#[derive(Debug)]
+pub struct Notices<M> {
+    consumer: Consumer<M>,
+}
+
+impl<M: Memory> Notices<M> {
+    /// The consumer of a new session's notices.
+    pub const fn new(slice: Slice<M>) -> Self {
+        let ring = slice.layout().notices;
+        Self {
+            consumer: Consumer::new(slice, ring),
+        }
+    }
+
+    /// Copies the next notice into private memory.
+    ///
+    /// # Errors
+    /// The host broke the protocol; every later call says the same.
+    pub fn next(&mut self, into: &mut Record) -> Result<Next, Fault> {
+        self.consumer.next(into)
     }
 }

@@ -3,9 +3,9 @@
 use core::sync::atomic::Ordering;
 
 use crate::memory::{Memory, Slice, Word};
-use crate::record::Record;
+use crate::record::{HEADER_SIZE, Header, NO_SLOT, Record};
 use crate::reply::{NoRoom, Replies};
-use crate::spsc::{Consumer, Fault, Next};
+use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
 use crate::wait::{Park, Spin, Wake, publish, wait, wake};
 
 /// What the host does in a session: it takes commands, and answers them.
@@ -118,5 +118,44 @@ impl<M: Memory, K: Wake + Clone> Host<M, K> {
     #[inline]
     pub const fn slice(&self) -> &Slice<M> {
         &self.slice
+    }
+}
+
+/// Tells the guest what no call asked for. Nobody is woken: the guest looks where
+/// it has an answer, which is to be given after the notices that belong to it.
+#[derive(Debug)]
+pub struct Notifier<M> {
+    producer: Producer<M>,
+    longest: usize,
+}
+
+impl<M: Memory> Notifier<M> {
+    /// The producer of a new session's notices.
+    pub const fn new(slice: Slice<M>) -> Self {
+        let ring = slice.layout().notices;
+        Self {
+            producer: Producer::new(slice, ring),
+            longest: ring.longest_record() - HEADER_SIZE,
+        }
+    }
+
+    /// The most bytes of a notice.
+    pub const fn longest(&self) -> usize {
+        self.longest
+    }
+
+    /// Sends a notice; its length is the header's `aux`.
+    ///
+    /// # Errors
+    /// [`PushError`]; nothing was sent. Where the ring is full, there is room once
+    /// the guest has looked.
+    pub fn send(&mut self, op: u16, data: &[u8]) -> Result<(), PushError> {
+        let header = Header {
+            op,
+            slot: NO_SLOT,
+            aux: data.len() as u32,
+            ..Header::default()
+        };
+        self.producer.push(header, &[], data)
     }
 }

@@ -1,10 +1,10 @@
 //! Where everything lies in a session's slice. Offsets and sizes are in bytes.
 //!
-//! What lies in no part is reserved, and 0. Nothing comes from the host but
-//! answers and the fault: commands are done in their order, so that the command
-//! ring's head tells the progress of every stream, and no command has anything
-//! to say later. An engine for which either does not hold needs words for
-//! streams, or a second ring; they are to lie in what is reserved.
+//! What lies in no part is reserved, and 0. What comes from the host are answers,
+//! the fault, and notices, which are there before the answer that follows them.
+//! Commands are done in their order, so that the command ring's head tells the
+//! progress of every stream. An engine for which that does not hold needs words
+//! for streams; they are to lie in what is reserved.
 
 /// The bytes of a cache line, times two: the prefetcher of x86-64 fetches pairs.
 pub const LINE: usize = 128;
@@ -22,7 +22,7 @@ pub const INLINE_REPLY: usize = 112;
 /// The slice's magic, its first four bytes: "VGPU".
 pub const MAGIC: u32 = 0x5550_4756;
 /// The version of the session ABI.
-pub const SESSION_ABI: u32 = 3;
+pub const SESSION_ABI: u32 = 4;
 
 /// The guest kernel's header. A hint only: the host uses its own values.
 pub const HEADER: usize = 0x0000;
@@ -40,8 +40,16 @@ pub const HOST_FAULT: usize = 0x0280;
 pub const HOST_HELD: usize = 0x0300;
 /// How many of them the guest lets it go on from.
 pub const GUEST_RELEASED: usize = 0x0380;
+/// Free-running count of the notice bytes that the host has published.
+pub const NOTICE_TAIL: usize = 0x0400;
+/// Free-running count of the notice bytes that the guest has consumed.
+pub const NOTICE_HEAD: usize = 0x0480;
 /// The reply slots.
 pub const REPLIES: usize = 0x1000;
+/// The notice ring.
+pub const NOTICE_RING: usize = 0x1_0000;
+/// The size of the notice ring.
+pub const NOTICE_SIZE: usize = 64 << 10;
 /// The command ring.
 pub const COMMAND_RING: usize = 0x4_0000;
 /// The size of the command ring.
@@ -77,6 +85,8 @@ impl Ring {
 pub struct Layout {
     /// From the guest to the host.
     pub commands: Ring,
+    /// From the host to the guest.
+    pub notices: Ring,
     /// See [`HOST_PARKED`].
     pub parked: usize,
     /// See [`GUEST_WAITERS`].
@@ -102,6 +112,12 @@ pub const SESSION: Layout = Layout {
         head: COMMAND_HEAD,
         data: COMMAND_RING,
         size: COMMAND_SIZE,
+    },
+    notices: Ring {
+        tail: NOTICE_TAIL,
+        head: NOTICE_HEAD,
+        data: NOTICE_RING,
+        size: NOTICE_SIZE,
     },
     parked: HOST_PARKED,
     waiters: GUEST_WAITERS,
@@ -149,7 +165,10 @@ pub const PARTS: &[Part] = &[
     part("fault", HOST_FAULT, LINE, Writer::Host),
     part("held", HOST_HELD, LINE, Writer::Host),
     part("released", GUEST_RELEASED, LINE, Writer::Guest),
+    part("notice tail", NOTICE_TAIL, LINE, Writer::Host),
+    part("notice head", NOTICE_HEAD, LINE, Writer::Guest),
     part("reply slots", REPLIES, SLOTS * LINE, Writer::Host),
+    part("notice ring", NOTICE_RING, NOTICE_SIZE, Writer::Host),
     part("command ring", COMMAND_RING, COMMAND_SIZE, Writer::Guest),
     part("arena", ARENA, SLICE_SIZE - ARENA, Writer::Both),
 ];
@@ -180,9 +199,10 @@ mod tests {
 
     #[test]
     fn a_record_and_its_pad_fit_a_ring() {
-        let ring = SESSION.commands;
-        assert!(ring.size.is_power_of_two());
-        assert!(2 * ring.longest_record() <= ring.size);
-        assert_eq!(ring.longest_record(), 64 << 10);
+        for (ring, longest) in [(SESSION.commands, 64 << 10), (SESSION.notices, 16 << 10)] {
+            assert!(ring.size.is_power_of_two());
+            assert!(2 * ring.longest_record() <= ring.size);
+            assert_eq!(ring.longest_record(), longest);
+        }
     }
 }

@@ -85,12 +85,24 @@ pub struct Producer<M> {
 impl<M: Memory> Producer<M> {
     /// The producer of a ring that nothing was written to yet.
     pub const fn new(slice: Slice<M>, ring: Ring) -> Self {
+        Self::at(slice, ring, [0; 2])
+    }
+
+    /// The producer in the middle of a ring's life: a count of bytes written, and of
+    /// bytes that the consumer was seen to have done. It is for proofs, which begin
+    /// with any state that there can be.
+    pub const fn at(slice: Slice<M>, ring: Ring, [tail, head]: [u64; 2]) -> Self {
         Self {
             slice,
             ring,
-            tail: 0,
-            head: 0,
+            tail,
+            head,
         }
+    }
+
+    /// The two counts.
+    pub const fn indices(&self) -> [u64; 2] {
+        [self.tail, self.head]
     }
 
     /// Writes a record and publishes it. Its length is set here. `fixed` and
@@ -156,8 +168,9 @@ impl<M: Memory> Producer<M> {
             return Ok(());
         }
         let head = self.slice.word(self.ring.head).load(Ordering::Acquire);
-        // The consumer has neither gone back nor past what was published.
-        if head.wrapping_sub(self.head) > self.tail.wrapping_sub(self.head) {
+        // The consumer has neither gone back nor past what was published, nor into a record.
+        let done = head.wrapping_sub(self.head);
+        if done > self.tail.wrapping_sub(self.head) || !head.is_multiple_of(ALIGN as u64) {
             let tail = self.tail;
             return Err(PushError::Fault(Fault::Index { tail, head }));
         }
@@ -244,14 +257,26 @@ pub enum Next {
 impl<M: Memory> Consumer<M> {
     /// The consumer of a ring that nothing was read from yet.
     pub const fn new(slice: Slice<M>, ring: Ring) -> Self {
+        Self::at(slice, ring, [0; 3])
+    }
+
+    /// The consumer in the middle of a ring's life: counts of bytes read, of bytes that
+    /// the producer was seen to have written, and of bytes that it was told are read.
+    /// It is for proofs, as [`Producer::at`].
+    pub const fn at(slice: Slice<M>, ring: Ring, [head, tail, published]: [u64; 3]) -> Self {
         Self {
             slice,
             ring,
-            head: 0,
-            tail: 0,
-            published: 0,
+            head,
+            tail,
+            published,
             fault: None,
         }
+    }
+
+    /// The three counts.
+    pub const fn indices(&self) -> [u64; 3] {
+        [self.head, self.tail, self.published]
     }
 
     /// Copies the next record into private memory. It takes time in proportion

@@ -6,18 +6,24 @@ use std::sync::atomic::Ordering;
 use loom::sync::atomic::AtomicU64;
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
-use vgpu_ring::guest::{Answers, Command, Commands};
-use vgpu_ring::host::Host;
+use vgpu_ring::guest::{Answers, Command, Commands, Notices};
+use vgpu_ring::host::{Host, Notifier};
 use vgpu_ring::layout::{Layout, Ring};
 use vgpu_ring::wait::Looks;
 use vgpu_ring::{Memory, Next, Park, PushError, Record, Slice, Wake, Word};
 
-/// A ring of four records of 16 bytes, and one reply slot.
+/// Rings of four records of 16 bytes, and one reply slot.
 static SMALL: Layout = Layout {
     commands: Ring {
         tail: 0,
         head: 8,
         data: 64,
+        size: 64,
+    },
+    notices: Ring {
+        tail: 320,
+        head: 328,
+        data: 384,
         size: 64,
     },
     parked: 32,
@@ -27,7 +33,7 @@ static SMALL: Layout = Layout {
     released: 24,
     replies: 192,
     slots: 1,
-    arena: 320,
+    arena: 448,
 };
 
 /// The checker takes an access that is sequentially consistent for one that is
@@ -72,7 +78,7 @@ impl Memory for Words {
 }
 
 fn slice() -> Slice<Words> {
-    let words = (0..40).map(|_| LoomWord(AtomicU64::new(0))).collect();
+    let words = (0..56).map(|_| LoomWord(AtomicU64::new(0))).collect();
     Slice::new(Words(Arc::new(words)), &SMALL).unwrap()
 }
 
@@ -261,6 +267,65 @@ fn a_guest_that_waits_for_room_is_woken() {
         let answers = Answers::new(slice);
         let room = || commands.send(COMMAND, &[], &[], &Nobody).ok();
         answers.wait(&interrupt, Looks(0), room).unwrap();
+        server.join().unwrap();
+    });
+}
+
+/// The host waits at a point: it does not go on before the guest has seen that it
+/// is there and has let it go, and neither sleeps through the other's turn.
+#[test]
+fn a_host_that_holds_is_reached_and_released() {
+    model(|| {
+        let slice = slice();
+        let (of_host, of_guest) = (Event::new(), Event::new());
+        let turn = Arc::new(AtomicU64::new(0));
+        let host = Host::new(slice.clone(), of_guest.clone());
+        let server = thread::spawn({
+            let (turn, of_host) = (Arc::clone(&turn), of_host.clone());
+            move || {
+                for point in 1..=2 {
+                    // The checker knows of no order but that of the slice's words.
+                    turn.store(2 * point - 1, Ordering::Relaxed);
+                    host.answers().hold(point, &of_host, Looks(0)).unwrap();
+                    assert_eq!(turn.load(Ordering::Relaxed), 2 * point);
+                }
+            }
+        });
+        let answers = Answers::new(slice);
+        for point in 1..=2 {
+            answers.reach(point, &of_guest, Looks(0)).unwrap();
+            assert_eq!(turn.load(Ordering::Relaxed), 2 * point - 1);
+            turn.store(2 * point, Ordering::Relaxed);
+            answers.release(point, &of_host);
+        }
+        server.join().unwrap();
+    });
+}
+
+/// Who has an answer finds the notices that were sent before it.
+#[test]
+fn a_notice_is_there_before_the_answer() {
+    model(|| {
+        let slice = slice();
+        let mut commands = Commands::new(slice.clone());
+        let mut host = Host::new(slice.clone(), Nobody);
+        let seq = commands.call(COMMAND, 0, &[], &[], &Nobody).unwrap();
+        let server = thread::spawn({
+            let slice = slice.clone();
+            move || {
+                let mut record = Record::boxed();
+                let (_, seq) = take(&mut host, &mut record).unwrap();
+                Notifier::new(slice).send(7, &[]).unwrap();
+                host.answers().reply(0, seq, 0, &[]).unwrap();
+            }
+        });
+        let (answers, mut notices) = (Answers::new(slice.clone()), Notices::new(slice));
+        if answers.poll(0, seq).is_some() {
+            assert_ne!(answers.noticed(), 0);
+            let mut record = Record::boxed();
+            assert_eq!(notices.next(&mut record), Ok(Next::Record));
+            assert_eq!(record.header().op, 7);
+        }
         server.join().unwrap();
     });
 }

@@ -94,17 +94,33 @@ pub(crate) fn briefly(seconds: u64, steps: &Steps) -> Result<()> {
         runs: None,
         jobs: 1,
     };
-    let summary = fuzz(&chosen(&[])?, &limit, steps)?;
+    let summary = fuzz(&chosen::<&str>(&[])?, &limit, steps)?;
     println!("\n{summary}");
     summary.ensure_none()
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Target>> {
+/// Targets, each so many times `times`: a part of a soak.
+pub(crate) fn execute(targets: &[(&str, u64)], times: u64, steps: &Steps) -> Result<()> {
+    let mut all = Summary(Vec::new());
+    for (name, runs) in targets {
+        let limit = Limit {
+            time: None,
+            runs: Some(runs * times),
+            jobs: 1,
+        };
+        all.0.extend(fuzz(&chosen(&[name])?, &limit, steps)?.0);
+    }
+    println!("\n{all}");
+    all.ensure_none()
+}
+
+fn chosen<N: AsRef<str>>(names: &[N]) -> Result<Vec<&'static Target>> {
     if names.is_empty() {
         return Ok(TARGETS.iter().collect());
     }
     Ok(names
         .iter()
+        .map(AsRef::as_ref)
         .map(|name| Target::find(name).with_context(|| format!("there is no target {name:?}")))
         .collect::<Result<_>>()
         .or_mend("See what there is: cargo xtask fuzz --list")?)

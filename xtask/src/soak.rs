@@ -1,4 +1,4 @@
-//! `cargo xtask soak`: tests that go on for minutes, most with machines, of which `cargo xtask test` does a fiftieth.
+//! `cargo xtask soak`: tests that go on for minutes, most with machines, of which `cargo xtask test` does a fiftieth or less.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,11 @@ use vgpu_bed::debian::Suite;
 use vgpu_bed::soak::TIMES;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
-use vgpu_terminal::OrMend;
+use vgpu_terminal::{Failure, OrMend};
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::fuzz;
 use crate::history::Commit;
 use crate::package::{self, Family};
 use crate::qemu::{self, Source, Variant};
@@ -26,6 +27,7 @@ Examples:
   cargo xtask soak unplug --suite trixie        on another QEMU
   cargo xtask soak hostile-guest --times 500    for ten times as long
   cargo xtask soak cuda-kills                   without machines
+  cargo xtask soak cuda-fuzz                    100 million executions of what a CUDA program may write
   cargo xtask soak upgrade --from COMMIT        from the packages of another commit
 
 Exit code: 0 if it passed, 1 otherwise.";
@@ -40,9 +42,9 @@ pub(crate) struct Options {
     /// Which; without it, all are listed
     name: Option<String>,
 
-    /// How many times as long as in cargo xtask test
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    times: u32,
+    /// How many times as long as in cargo xtask test [default: 50; cuda-fuzz: 5000]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    times: Option<u32>,
 
     /// The release of Debian whose QEMU has the device
     #[arg(long, value_name = "CODENAME", default_value = "bookworm")]
@@ -58,6 +60,8 @@ struct Soak {
     name: &'static str,
     about: &'static str,
     machines: Machines,
+    /// How many times as long as in `cargo xtask test`, unless somebody says.
+    times: u32,
     package: &'static str,
     /// The file of tests, and what is in the names of those that are meant.
     suite: &'static str,
@@ -77,13 +81,19 @@ enum Machines {
     OlderPackages,
     /// There are none.
     None,
+    /// There are none: generated inputs first, and then libFuzzer's.
+    Fuzzer,
 }
 
-const SOAKS: [Soak; 8] = [
+/// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
+const FUZZED: [(&str, u64); 3] = [("cuda-ring", 300), ("cuda-wire", 500), ("cuda-ptx", 100)];
+
+const SOAKS: [Soak; 9] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
         machines: Machines::Qemu,
+        times: 50,
         package: "vgpu-suites",
         suite: "device",
         only: "unplug::",
@@ -92,6 +102,7 @@ const SOAKS: [Soak; 8] = [
         name: "unplug-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
+        times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "unplug::",
@@ -100,6 +111,7 @@ const SOAKS: [Soak; 8] = [
         name: "hostile-guest",
         about: "100 seconds for each attack of a hostile guest; the device in QEMU",
         machines: Machines::Qemu,
+        times: 50,
         package: "vgpu-suites",
         suite: "device",
         only: "hostile::",
@@ -108,6 +120,7 @@ const SOAKS: [Soak; 8] = [
         name: "hostile-guest-vfio-user",
         about: "the same under a stock QEMU",
         machines: Machines::Stock,
+        times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "hostile::",
@@ -116,6 +129,7 @@ const SOAKS: [Soak; 8] = [
         name: "xen-4.17",
         about: "10 minutes: all scenarios on the Xen of XCP-ng 8.3, each once",
         machines: Machines::OlderXen,
+        times: 50,
         package: "vgpu-suites",
         suite: "xen",
         only: "",
@@ -124,6 +138,7 @@ const SOAKS: [Soak; 8] = [
         name: "upgrade",
         about: "4 minutes: an older package upgraded in dom0 under a VM; 10 more to build that package, once",
         machines: Machines::OlderPackages,
+        times: 50,
         package: "vgpu-suites",
         suite: "xen",
         only: "upgrade --ignored",
@@ -132,6 +147,7 @@ const SOAKS: [Soak; 8] = [
         name: "cuda-kills",
         about: "2 minutes: a CUDA program, its worker and vgpud, killed at any moment, each 100 times, all at once 50 times",
         machines: Machines::None,
+        times: 50,
         package: "vgpud",
         suite: "kills",
         only: "",
@@ -140,8 +156,18 @@ const SOAKS: [Soak; 8] = [
         name: "cuda-hostile",
         about: "2 minutes: CUDA programs that write into their shared memory what they like, beside one that does not",
         machines: Machines::None,
+        times: 50,
         package: "vgpud",
         suite: "hostile",
+        only: "",
+    },
+    Soak {
+        name: "cuda-fuzz",
+        about: "a quarter of an hour: 100 million executions of the fuzz targets cuda-ring, cuda-wire and cuda-ptx",
+        machines: Machines::Fuzzer,
+        times: 5000,
+        package: "vgpu-fuzz",
+        suite: "generated",
         only: "",
     },
 ];
@@ -158,7 +184,8 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         .ok_or_else(|| anyhow!("there is no soak {name:?}"))
         .or_mend(format!("Name one of these:\n{}", list().trim_end()))?;
     let mut environment = soak.machines.environment(options, steps)?;
-    environment.push((TIMES, options.times.to_string().into()));
+    let times = options.times.unwrap_or(soak.times);
+    environment.push((TIMES, times.to_string().into()));
     match soak.machines {
         Machines::None => {
             // Their programs, which cargo builds only with all tests of a package.
@@ -169,9 +196,25 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             let arguments = ["--package", soak.package, "--test", soak.suite];
             tests(&arguments, &environment)
         }
+        Machines::Fuzzer => {
+            generated(soak, environment)?;
+            fuzz::execute(&FUZZED, times.into(), steps)
+        }
         Machines::OlderXen => xen_scenarios(soak.only, &environment),
         _ => bed_tests(&[soak.suite], soak.only, &environment),
     }
+}
+
+/// Executes what a test generates, as libFuzzer's programs are built, and shows how much that was.
+fn generated(soak: &Soak, environment: Vec<(&'static str, OsString)>) -> Result<()> {
+    let mut cargo = cargo(&["test", "--profile", "fuzz", "--package", soak.package]);
+    cargo.args(["--test", soak.suite, "--", "--nocapture"]);
+    let status = cargo.envs(environment).status()?;
+    if status.success() {
+        return Ok(());
+    }
+    let mend = "Replay the input that is named above, as a file of its target; commit it with what mends the code.";
+    Err(Failure::new(format!("a generated input breaks a rule ({status})"), mend).into())
 }
 
 fn list() -> String {
@@ -188,7 +231,7 @@ impl Machines {
         options: &Options,
         steps: &Steps,
     ) -> Result<Vec<(&'static str, OsString)>> {
-        if matches!(self, Self::None) {
+        if matches!(self, Self::None | Self::Fuzzer) {
             return Ok(Vec::new());
         }
         let cache = Cache::open()?;

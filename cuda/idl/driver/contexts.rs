@@ -11,7 +11,7 @@ pub trait Contexts {
         flags: c_uint,
         dev: CUdevice,
     );
-    #[local]
+    #[sync]
     #[since(4000)]
     #[first(2000)]
     fn cuCtxDestroy_v2(ctx: CUcontext);

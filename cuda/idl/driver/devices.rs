@@ -27,7 +27,7 @@ pub trait Devices {
     #[local]
     #[since(7000)]
     fn cuDevicePrimaryCtxRetain(#[out] pctx: *mut CUcontext, dev: CUdevice);
-    #[local]
+    #[sync]
     #[since(11000)]
     #[first(7000)]
     fn cuDevicePrimaryCtxRelease_v2(dev: CUdevice);
@@ -42,7 +42,7 @@ pub trait Devices {
     #[since(11000)]
     #[first(7000)]
     fn cuDevicePrimaryCtxSetFlags_v2(dev: CUdevice, flags: c_uint);
-    #[local]
+    #[sync]
     #[since(11000)]
     #[first(7000)]
     fn cuDevicePrimaryCtxReset_v2(dev: CUdevice);

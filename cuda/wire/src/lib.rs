@@ -12,6 +12,7 @@ mod generated;
 mod hello;
 pub mod limits;
 mod module;
+pub mod notice;
 mod record;
 mod types;
 

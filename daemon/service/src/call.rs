@@ -466,10 +466,13 @@ impl Handler for Call<'_> {
         let engine = self.cuda.engine.as_mut();
         let engine = engine.ok_or(CUresult::CUDA_ERROR_NOT_INITIALIZED)?;
         let done = engine.launch(&launch);
-        // What `printf` in a kernel wrote; the daemon cuts lines, and how many.
-        let printed = engine.take_printed();
-        for line in String::from_utf8_lossy(&printed).lines() {
-            vgpu_worker::log(line);
+        let text = engine.take_printed();
+        if !text.is_empty() {
+            let printed = &mut self.cuda.printed;
+            printed.add(&text);
+            // At once: where the launch failed, the program asks for nothing more.
+            let sent = printed.send(self.session.slice);
+            sent.map_err(|_| CUresult::CUDA_ERROR_UNKNOWN)?;
         }
         done.map_err(told)
     }

@@ -6,6 +6,9 @@ use std::time::Instant;
 
 use vgpu_cuda_wire::CUresult;
 use vgpu_engine::{Engine, LinkId, ModuleInfo};
+use vgpu_window::Window;
+
+use crate::printed::Printed;
 
 /// Makes an engine whose device memory has addresses from the first on, and up
 /// to the second.
@@ -32,6 +35,8 @@ pub struct Cuda {
     pub(crate) pending: Option<CUresult>,
     /// Why the last image was refused.
     pub(crate) refusal: String,
+    /// What kernels printed.
+    pub(crate) printed: Printed<Window>,
     /// Bytes on their way between shared memory and the engine.
     pub(crate) staging: Vec<u8>,
 }
@@ -49,6 +54,7 @@ impl Cuda {
             links: BTreeMap::new(),
             pending: None,
             refusal: String::new(),
+            printed: Printed::default(),
             staging: Vec::new(),
         }
     }

@@ -9,6 +9,7 @@ mod cuda;
 mod echo;
 mod engines;
 mod hello;
+mod printed;
 mod serve;
 
 use std::os::fd::OwnedFd;

@@ -10,6 +10,11 @@ use crate::cuda::Cuda;
 
 impl Service for Cuda {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
+        if request.header.slot != NO_SLOT {
+            // It is there before the answer.
+            let sent = self.printed.send(session.slice);
+            sent.map_err(|fault| Fatal::protocol(&fault))?;
+        }
         if request.header.slot != NO_SLOT
             && let Some(status) = self.pending.take()
         {

@@ -1,7 +1,9 @@
 //! What a call costs a program: an asynchronous launch and a waiting call,
 //! through the library's symbols, the ring and a worker with the null engine,
 //! beside a bare cache line that the same two threads pass to and fro in the
-//! same run; and how many instructions a launch is. Prints JSON; `cargo xtask bench cuda` makes a table of it.
+//! same run; how many instructions a launch is; and how many launches go through
+//! in seconds, beside the same engine called in this process. Prints JSON; `cargo
+//! xtask bench cuda` makes a table of it.
 //!
 //!     cargo bench -p vgpu-libcuda --bench calls [-- RUNS]
 #![allow(unsafe_code)]
@@ -16,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Pid;
 use vgpu_cuda_wire::message::WriteFrom;
+use vgpu_engine::{Engine, Launch};
 use vgpu_engine_null::NullEngine;
 use vgpu_ring::Memory;
 use vgpu_service::Cuda;
@@ -32,6 +35,10 @@ const ROUND_TRIPS: u64 = BATCH as u64;
 /// Between two runs. What is below this machine moves its processors about: on one
 /// core, on two of one cache, far from each other. The sample is to have of each.
 const PAUSE: Duration = Duration::from_secs(4);
+
+/// How long launches go on, and for how long the engine is called by itself.
+const SUSTAINED: Duration = Duration::from_secs(2);
+const DIRECT: Duration = Duration::from_millis(500);
 
 /// Two lines of shared memory: a word of each is passed to and fro.
 const LINES: [usize; 2] = [0, 16];
@@ -120,6 +127,48 @@ fn batch(mut call: impl FnMut()) -> f64 {
     start.elapsed().as_nanos() as f64 / BATCH as f64
 }
 
+/// Nanoseconds of each of a batch, with a reading of the clock in each.
+fn each(times: &mut Vec<f64>, mut call: impl FnMut()) {
+    let mut before = Instant::now();
+    for _ in 0..BATCH {
+        call();
+        let now = Instant::now();
+        times.push((now - before).as_nanos() as f64);
+        before = now;
+    }
+}
+
+/// Calls in a second, of those that go on for a while, until all are done.
+fn rate(duration: Duration, mut call: impl FnMut(), done: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    let mut count = 0;
+    while start.elapsed() < duration {
+        for _ in 0..BATCH {
+            call();
+        }
+        count += BATCH;
+    }
+    done();
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Launches in a second of the engine alone.
+fn direct() -> f64 {
+    let mut engine = NullEngine::new(1 << 30, 1 << 40, 1 << 41);
+    let module = engine.module_load(PTX.to_bytes()).unwrap();
+    let parameters = [0; 28];
+    let launch = Launch {
+        module: module.id,
+        function: "add",
+        grid: [1; 3],
+        block: [32, 1, 1],
+        shared: 0,
+        parameters: &parameters,
+    };
+    let one = || engine.launch(std::hint::black_box(&launch)).unwrap();
+    rate(DIRECT, one, || ())
+}
+
 /// The processor's flag that has it trap after each instruction.
 #[cfg(target_arch = "x86_64")]
 const TRAP: i32 = 1 << 8;
@@ -156,9 +205,10 @@ fn instructions(_: impl FnOnce()) -> Option<u64> {
     None
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+/// The value that `percent` of all are below.
+fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
+    let place = values.len() * percent / 100;
+    *values.select_nth_unstable_by(place, f64::total_cmp).1
 }
 
 fn program(runs: usize) {
@@ -227,20 +277,21 @@ fn program(runs: usize) {
         fro.store(0, Ordering::Release);
         upload(buffer, shared, ASKED, null);
     };
-    let bare = || {
+    let round_trips = || {
         let mut n = 0;
-        batch(|| {
+        move || {
             n += 1;
             to.store(n, Ordering::Release);
             pass(fro, n);
-        })
+        }
     };
     batch(one);
     synchronize();
     begin();
     let instructions = instructions(one);
-    bare();
+    batch(round_trips());
     let mut results = [const { Vec::new() }; 5];
+    let (mut tails, mut rates) = ([const { Vec::new() }; 3], [const { Vec::new() }; 2]);
     for run in 0..runs {
         if run > 0 {
             std::thread::sleep(PAUSE);
@@ -248,9 +299,10 @@ fn program(runs: usize) {
         // In turns, each beside the others: where the scheduler has put the two
         // threads changes, and all of them by the same factor.
         let mut parts = [const { Vec::new() }; 5];
+        let mut times = [const { Vec::new() }; 3];
         for _ in 0..BATCHES {
             begin();
-            let bare = bare();
+            let bare = batch(round_trips());
             synchronize();
             let asynchronous = batch(one);
             synchronize();
@@ -265,16 +317,34 @@ fn program(runs: usize) {
             for (part, value) in parts.iter_mut().zip(values) {
                 part.push(value);
             }
+            let [of_bare, of_launch, of_waiting] = &mut times;
+            begin();
+            each(of_bare, round_trips());
+            synchronize();
+            each(of_launch, one);
+            synchronize();
+            each(of_waiting, || query(null));
         }
         for (result, part) in results.iter_mut().zip(parts) {
-            result.push(median(part));
+            result.push(percentile(part, 50));
         }
+        for (tail, times) in tails.iter_mut().zip(times) {
+            tail.push(percentile(times, 99));
+        }
+        let [sustained, directly] = &mut rates;
+        sustained.push(rate(SUSTAINED, one, synchronize));
+        directly.push(direct());
     }
     let [bare, launch, waiting, launch_ratio, waiting_ratio] = results;
+    let [bare_p99, launch_p99, waiting_p99] = tails;
+    let [sustained, direct] = rates;
     let instructions = instructions.map_or("null".into(), |count| count.to_string());
     println!(
         "{{\"bare\": {bare:?}, \"launch\": {launch:?}, \"waiting\": {waiting:?}, \
          \"launch_ratio\": {launch_ratio:?}, \"waiting_ratio\": {waiting_ratio:?}, \
+         \"bare_p99\": {bare_p99:?}, \"launch_p99\": {launch_p99:?}, \
+         \"waiting_p99\": {waiting_p99:?}, \
+         \"sustained\": {sustained:?}, \"direct\": {direct:?}, \
          \"launch_instructions\": {instructions}}}"
     );
 }

@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use vgpu_cuda_wire::message::Synchronize;
 use vgpu_cuda_wire::{Attribute, CUresult, Caller, Client, Hello, ModuleDescription, Words, words};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
@@ -16,6 +17,7 @@ use zerocopy::FromBytes;
 use crate::Done;
 use crate::lock::lock;
 use crate::pointers::{Logs, reserve};
+use crate::printed::Printed;
 use crate::trace;
 
 /// Addresses for device memory: more than any device has.
@@ -40,6 +42,7 @@ pub(crate) struct Connection {
     /// A bit for each reply slot that is free.
     slots: AtomicU64,
     pieces: Mutex<Vec<Piece>>,
+    printed: Printed,
     hello: Hello,
     /// The first address that is kept free for device memory.
     base: u64,
@@ -66,6 +69,7 @@ impl Connection {
         let pieces = slice.arena_size() / ARENA_PIECE;
         let mut connection = Self {
             commands: Mutex::new(Commands::new(slice.clone())),
+            printed: Printed::new(slice.clone()),
             answers: Answers::new(slice),
             slots: AtomicU64::new(u64::MAX),
             pieces: Mutex::new(vec![Piece::Free; pieces]),
@@ -265,6 +269,15 @@ impl Connection {
         reply
     }
 
+    /// Shows what kernels printed.
+    #[inline]
+    fn show_printed(&self) -> Done {
+        self.printed.show(&self.answers, || {
+            let reply = self.answer(Synchronize::OP, &Synchronize {}.encode(), &[])?;
+            status(&reply)
+        })
+    }
+
     /// A piece of the arena: its number.
     fn take_piece(&self) -> Result<usize, CUresult> {
         self.wait(Reason::Arena, || {
@@ -453,12 +466,22 @@ impl Caller for &Connection {
         message: &[u64; N],
         data: &[u8],
     ) -> Result<Words, CUresult> {
+        let answered = self.fault().and_then(|()| self.answer(op, message, data));
+        // Also of a kernel that failed.
+        let shown = self.show_printed();
+        let reply = answered?;
         self.fault()?;
-        let reply = self.answer(op, message, data)?;
-        self.fault()?;
-        match reply.status {
-            0 => Ok(words(reply.inline())),
-            status => Err(CUresult(status.cast_unsigned())),
-        }
+        status(&reply)?;
+        shown?;
+        Ok(words(reply.inline()))
+    }
+}
+
+/// What an answer says of the call.
+#[inline]
+fn status(reply: &Reply) -> Done {
+    match reply.status {
+        0 => Ok(()),
+        status => Err(CUresult(status.cast_unsigned())),
     }
 }

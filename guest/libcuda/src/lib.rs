@@ -20,6 +20,7 @@ mod modules;
 mod objects;
 mod pointers;
 mod pools;
+mod printed;
 mod session;
 mod trace;
 mod transfers;

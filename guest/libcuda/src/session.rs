@@ -109,10 +109,8 @@ impl Session {
             note(client.memory_free(address));
         }
         let regions = self.worker.allocations.unpin_of(context);
-        if !regions.is_empty() {
-            // The worker has done what names a region when it answers.
-            note(client.synchronize());
-        }
+        // The worker has done what names a region when it answers, and what kernels printed is out.
+        note(client.synchronize());
         for region in regions {
             let removed = self.worker.connection.transport().remove_region(region.id);
             note(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));

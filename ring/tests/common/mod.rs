@@ -16,6 +16,12 @@ const SMALL: Layout = Layout {
         data: 0x2800,
         size: 0x1000,
     },
+    notices: Ring {
+        tail: 8 * LINE,
+        head: 9 * LINE,
+        data: 0x3800,
+        size: 0x400,
+    },
     parked: 3 * LINE,
     waiters: 4 * LINE,
     fault: 5 * LINE,
@@ -23,5 +29,5 @@ const SMALL: Layout = Layout {
     released: 7 * LINE,
     replies: 0x800,
     slots: 64,
-    arena: 0x3800,
+    arena: 0x3c00,
 };

@@ -1,4 +1,5 @@
-//! What CUDA calls cost a program, against a cache line that the same two threads pass to and fro.
+//! What CUDA calls cost a program, against a cache line that the same two threads pass to and fro, and how many launches go
+//! through, against the same engine in one process.
 
 use std::fmt;
 
@@ -41,6 +42,13 @@ struct Values {
     /// Of each run, the median ratio of its batches to the bare one beside it.
     launch_ratio: Vec<f64>,
     waiting_ratio: Vec<f64>,
+    /// What 99 of 100 are below, each timed by itself.
+    bare_p99: Vec<f64>,
+    launch_p99: Vec<f64>,
+    waiting_p99: Vec<f64>,
+    /// Launches in a second, over seconds, and of the engine called in the program's process.
+    sustained: Vec<f64>,
+    direct: Vec<f64>,
     /// Of a launch in the program's process, where the processor tells.
     launch_instructions: Option<u64>,
 }
@@ -49,10 +57,21 @@ struct Values {
 #[derive(Debug, Serialize)]
 struct Report {
     bare_ns: Median,
+    bare_p99_ns: Median,
     calls: [Call; 2],
+    rate: Rate,
     values: Values,
     #[serde(flatten)]
     conditions: Conditions,
+}
+
+/// How many launches go through in a second.
+#[derive(Debug, Serialize)]
+struct Rate {
+    sustained: Median,
+    direct: Median,
+    /// Of the two, in the same run.
+    ratio: Median,
 }
 
 /// What a kind of call costs.
@@ -60,6 +79,7 @@ struct Report {
 struct Call {
     name: &'static str,
     ns: Median,
+    p99_ns: Median,
     /// In round trips of the cache line, in the same run.
     ratio: Median,
     bound: f64,
@@ -95,12 +115,31 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     report.ensure_bounds()
 }
 
+fn median(values: &[f64]) -> Result<Median> {
+    Median::of(values).context("too few runs")
+}
+
+impl Rate {
+    fn new(sustained: &[f64], direct: &[f64]) -> Result<Self> {
+        let pairs = sustained.iter().zip(direct);
+        let ratios: Vec<_> = pairs
+            .map(|(sustained, direct)| sustained / direct)
+            .collect();
+        Ok(Self {
+            sustained: median(sustained)?,
+            direct: median(direct)?,
+            ratio: median(&ratios)?,
+        })
+    }
+}
+
 impl Call {
-    fn new(name: &'static str, bound: f64, ns: &[f64], ratios: &[f64]) -> Result<Self> {
-        let ratio = Median::of(ratios).context("too few runs")?;
+    fn new(name: &'static str, bound: f64, [ns, p99, ratios]: [&[f64]; 3]) -> Result<Self> {
+        let ratio = median(ratios)?;
         Ok(Self {
             name,
-            ns: Median::of(ns).context("too few runs")?,
+            ns: median(ns)?,
+            p99_ns: median(p99)?,
             ratio,
             bound,
             verdict: Verdict::new(&ratio, bound),
@@ -111,21 +150,21 @@ impl Call {
 impl Report {
     fn new(values: Values, conditions: Conditions) -> Result<Self> {
         Ok(Self {
-            bare_ns: Median::of(&values.bare).context("too few runs")?,
+            bare_ns: median(&values.bare)?,
+            bare_p99_ns: median(&values.bare_p99)?,
             calls: [
                 Call::new(
                     "asynchronous launch",
                     LAUNCH,
-                    &values.launch,
-                    &values.launch_ratio,
+                    [&values.launch, &values.launch_p99, &values.launch_ratio],
                 )?,
                 Call::new(
                     "waiting call",
                     WAITING,
-                    &values.waiting,
-                    &values.waiting_ratio,
+                    [&values.waiting, &values.waiting_p99, &values.waiting_ratio],
                 )?,
             ],
+            rate: Rate::new(&values.sustained, &values.direct)?,
             values,
             conditions,
         })
@@ -146,37 +185,39 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Median { value, low, high } = self.bare_ns;
         writeln!(
             f,
             "What CUDA calls cost on the null engine: median of {} runs, 95 % interval\n",
             self.values.bare.len()
         )?;
+        let time = |name: &str, ns: Median, p99: Median| {
+            let Median { value, low, high } = ns;
+            let p99 = p99.value;
+            format!("  {name:20} {value:6.0} ns ({low:.0} to {high:.0}), p99 {p99:.0} ns")
+        };
         writeln!(
             f,
-            "  {:20} {value:6.0} ns ({low:.0} to {high:.0})",
-            "bare cache line"
+            "{}",
+            time("bare cache line", self.bare_ns, self.bare_p99_ns)
         )?;
-        for Call {
-            name,
-            ns,
-            ratio,
-            bound,
-            verdict,
-        } in &self.calls
-        {
+        for call in &self.calls {
+            let Median { value, low, high } = call.ratio;
             writeln!(
                 f,
-                "  {name:20} {:6.0} ns ({:.0} to {:.0})   ratio {:.2} ({:.2} to {:.2}), bound {bound}: {}",
-                ns.value,
-                ns.low,
-                ns.high,
-                ratio.value,
-                ratio.low,
-                ratio.high,
-                verdict.words()
+                "{}; ratio {value:.2} ({low:.2} to {high:.2}), bound {}: {}",
+                time(call.name, call.ns, call.p99_ns),
+                call.bound,
+                call.verdict.words()
             )?;
         }
+        let Median { value, low, high } = self.rate.ratio;
+        writeln!(
+            f,
+            "\n  Launches in a second: {:.1} million, sustained; {:.1} million where the engine is called in one process: \
+             ratio {value:.2} ({low:.2} to {high:.2})",
+            self.rate.sustained.value / 1e6,
+            self.rate.direct.value / 1e6,
+        )?;
         if let Some(instructions) = self.values.launch_instructions {
             writeln!(f, "\n  A launch is {instructions} instructions.")?;
         }
@@ -210,6 +251,11 @@ mod tests {
                 waiting_ratio: (0..12)
                     .map(|n| (waiting + 2.0 * f64::from(n)) / 100.0)
                     .collect(),
+                bare_p99: vec![200.0; 12],
+                launch_p99: vec![310.0; 12],
+                waiting_p99: vec![700.0; 12],
+                sustained: vec![5e6; 12],
+                direct: vec![2e7; 12],
                 launch_instructions: Some(300),
             };
             Report::new(values, conditions()).unwrap()
@@ -222,9 +268,11 @@ mod tests {
             "a waiting call costs 5.11 round trips of a cache line, not 4"
         );
         let text = report(500.0).to_string();
-        assert!(
-            text.contains("ratio 0.90 (0.90 to 0.90), bound 1: holds"),
-            "{text}"
-        );
+        for words in [
+            "90 ns (90 to 90), p99 310 ns; ratio 0.90 (0.90 to 0.90), bound 1: holds",
+            "5.0 million, sustained; 20.0 million where the engine is called in one process: ratio 0.25 (0.25 to 0.25)",
+        ] {
+            assert!(text.contains(words), "{text}");
+        }
     }
 }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use vgpu_cuda_wire::{Client, OPERATIONS};
 use vgpu_ring::guest::Command as Record;
 use vgpu_ring::layout::{
-    ARENA, COMMAND_RING, COMMAND_SIZE, COMMAND_TAIL, HOST_FAULT, LINE, REPLIES, SLICE_SIZE, SLOTS,
+    ARENA, COMMAND_RING, COMMAND_SIZE, COMMAND_TAIL, HOST_FAULT, LINE, NOTICE_HEAD, NOTICE_RING,
+    NOTICE_SIZE, REPLIES, SLICE_SIZE, SLOTS,
 };
 use vgpu_ring::{Memory, Wake};
 use vgpu_transport::local::Name;
@@ -145,12 +146,13 @@ fn send(session: &Session) -> bool {
 fn scribble(session: &Session, n: u32) {
     let words = session.local.slice().words();
     let at = match (fastrand::u8(0..4), n % 4) {
-        // Indices, who is parked, the fault.
-        (0, 0 | 1) => fastrand::usize(COMMAND_TAIL..HOST_FAULT + LINE),
+        // Indices, who is parked, the fault, points.
+        (0, 0 | 1) => fastrand::usize(COMMAND_TAIL..NOTICE_HEAD + LINE),
         // Who is parked, and the fault.
         (0, _) => fastrand::usize(COMMAND_TAIL + 2 * LINE..HOST_FAULT + LINE),
         (1, _) => REPLIES + fastrand::usize(0..SLOTS * LINE),
         // The lengths of records and what is in them.
+        (_, 2) if fastrand::bool() => NOTICE_RING + fastrand::usize(0..NOTICE_SIZE),
         (_, 0 | 2) => COMMAND_RING + fastrand::usize(0..COMMAND_SIZE),
         (2, 1) => COMMAND_RING + fastrand::usize(0..4096),
         _ => fastrand::usize(ARENA..SLICE_SIZE),

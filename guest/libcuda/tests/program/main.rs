@@ -45,6 +45,7 @@ mod nodes;
 mod others;
 mod parameters;
 mod pools;
+mod printing;
 mod processes;
 mod rows;
 mod start;
@@ -60,6 +61,8 @@ macro_rules! programs {
         const PROGRAMS: &[(&str, Test)] = &[
             ("nothing", start::nothing),
             ("older", workers::older),
+            ("garbled", printing::garbled),
+            ("flooding", printing::flooding),
             $((concat!(stringify!($module), "::", stringify!($program)), $module::$program),)*
         ];
 
@@ -134,6 +137,9 @@ programs! {
     a_forked_child_has_no_session: processes::fork,
     a_killed_worker_is_an_unavailable_device: processes::lost,
     contexts_leave_nothing_in_the_worker: workers::contexts,
+    what_kernels_print_is_the_programs_output: printing::prints,
+    much_that_kernels_print_comes_in_turns: printing::prints_much,
+    what_a_kernel_printed_before_it_failed_is_shown: printing::prints_and_fails,
 }
 
 #[test]
@@ -144,6 +150,16 @@ fn without_a_daemon_there_is_no_device() {
 #[test]
 fn an_older_worker_is_asked_for_nothing_that_it_does_not_know() {
     assert!(run_with("older", true, &["older"]).success());
+}
+
+#[test]
+fn a_worker_that_breaks_the_protocol_of_notices_is_an_error() {
+    assert!(run_with("garbled", true, &["garbled"]).success());
+}
+
+#[test]
+fn a_worker_that_prints_without_an_end_holds_no_call() {
+    assert!(run_with("flooding", true, &["flooding"]).success());
 }
 
 /// Not a test: the CUDA program's process.

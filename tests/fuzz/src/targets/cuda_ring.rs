@@ -4,10 +4,10 @@
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vgpu_ring::guest::{Answers, Command, Commands};
-use vgpu_ring::host::Host;
+use vgpu_ring::guest::{Answers, Command, Commands, Notices};
+use vgpu_ring::host::{Host, Notifier};
 use vgpu_ring::layout::{LINE, Layout, Ring};
-use vgpu_ring::{Header, NO_SLOT, Next, PAD, PushError, Record, Slice, Wake};
+use vgpu_ring::{Fault, Header, NO_SLOT, Next, PAD, PushError, Record, Slice, Wake};
 use zerocopy::IntoBytes;
 
 use crate::Input;
@@ -16,20 +16,31 @@ use crate::Input;
 const RING: Ring = Ring {
     tail: 0,
     head: 8,
-    data: 64,
+    data: 128,
     size: 256,
 };
 
+/// The same the other way, with records of at most 32 bytes.
+const NOTICES: Ring = Ring {
+    tail: 56,
+    head: 64,
+    data: RING.data + RING.size,
+    size: 128,
+};
+
+const REPLIES: usize = NOTICES.data + NOTICES.size;
+
 static SMALL: Layout = Layout {
     commands: RING,
+    notices: NOTICES,
     parked: 16,
     waiters: 24,
     fault: 32,
     held: 40,
     released: 48,
-    replies: RING.data + RING.size,
+    replies: REPLIES,
     slots: 2,
-    arena: RING.data + RING.size + 2 * LINE,
+    arena: REPLIES + 2 * LINE,
 };
 
 const WORDS: usize = SMALL.arena / 8 + 2;
@@ -44,14 +55,23 @@ impl Wake for &Nobody {
 
 /// What a consumer has to make of the memory, written a second time, from the
 /// words of the protocol: `Err` is its end.
-#[derive(Default)]
 struct Reference {
+    ring: Ring,
     head: u64,
     seen: u64,
     over: bool,
 }
 
 impl Reference {
+    const fn new(ring: Ring) -> Self {
+        Self {
+            ring,
+            head: 0,
+            seen: 0,
+            over: false,
+        }
+    }
+
     fn next(&mut self, words: &Words) -> Result<Option<(Header, Vec<u8>)>, ()> {
         let found = if self.over { Err(()) } else { self.look(words) };
         self.over = found.is_err();
@@ -60,9 +80,9 @@ impl Reference {
 
     fn look(&mut self, words: &Words) -> Result<Option<(Header, Vec<u8>)>, ()> {
         if self.head == self.seen {
-            let tail = words[RING.tail / 8].load(Ordering::Relaxed);
+            let tail = words[self.ring.tail / 8].load(Ordering::Relaxed);
             let more = tail.wrapping_sub(self.head);
-            if more > RING.size as u64 || !tail.is_multiple_of(16) {
+            if more > self.ring.size as u64 || !tail.is_multiple_of(16) {
                 return Err(());
             }
             self.seen = tail;
@@ -72,9 +92,9 @@ impl Reference {
         }
         let mut record = self.record(words)?;
         if record.0.op == PAD {
-            let at = (self.head - u64::from(record.0.len)) as usize % RING.size;
+            let at = (self.head - u64::from(record.0.len)) as usize % self.ring.size;
             // It fills the ring's end, and a record follows.
-            if at + record.0.len as usize != RING.size || self.head == self.seen {
+            if at + record.0.len as usize != self.ring.size || self.head == self.seen {
                 return Err(());
             }
             record = self.record(words)?;
@@ -87,10 +107,10 @@ impl Reference {
 
     /// The record at the head.
     fn record(&mut self, words: &Words) -> Result<(Header, Vec<u8>), ()> {
-        let at = self.head as usize % RING.size;
-        let read = |at: usize| words[(RING.data + at) / 8].load(Ordering::Relaxed);
+        let at = self.head as usize % self.ring.size;
+        let read = |at: usize| words[(self.ring.data + at) / 8].load(Ordering::Relaxed);
         let published = (self.seen - self.head) as usize;
-        let longest = published.min(RING.size - at).min(RING.size / 4);
+        let longest = published.min(self.ring.size - at).min(self.ring.size / 4);
         let mut header = Header::default();
         let (first, second) = header.as_mut_bytes().split_at_mut(8);
         first.copy_from_slice(&read(at).to_le_bytes());
@@ -136,6 +156,24 @@ thread_local! {
     static RECORD: RefCell<Box<Record>> = RefCell::new(Record::boxed());
 }
 
+/// Holds what a consumer takes against what it had to.
+fn compare(
+    next: impl FnOnce(&mut Record) -> Result<Next, Fault>,
+    expected: &Result<Option<(Header, Vec<u8>)>, ()>,
+) {
+    RECORD.with_borrow_mut(|record| {
+        let found = next(record);
+        match (&found, expected) {
+            (Ok(Next::Empty), Ok(None)) | (Err(_), Err(())) => {}
+            (Ok(Next::Record), Ok(Some((header, payload)))) => {
+                assert_eq!(record.header(), header);
+                assert_eq!(record.payload(), payload);
+            }
+            _ => panic!("got {found:?} for {expected:?}"),
+        }
+    });
+}
+
 pub(super) fn run(bytes: &[u8]) {
     let mut input = Input::new(bytes);
     let words: Words = std::array::from_fn(|_| AtomicU64::new(0));
@@ -143,9 +181,12 @@ pub(super) fn run(bytes: &[u8]) {
     let mut host = Host::new(slice, &Nobody);
     let (mut commands, answers) = (Commands::new(slice), Answers::new(slice));
     let mut shadow = Shadow([0; WORDS]);
-    let mut reference = Reference::default();
+    let (mut notifier, mut notices) = (Notifier::new(slice), Notices::new(slice));
+    let mut reference = Reference::new(RING);
+    let mut of_notices = Reference::new(NOTICES);
     while !input.is_empty() {
-        match input.u8() % 8 {
+        let step = input.u8();
+        match step % 8 {
             // Somebody writes where it will.
             0 => {
                 let n = usize::from(input.u8()) % WORDS;
@@ -154,9 +195,27 @@ pub(super) fn run(bytes: &[u8]) {
             }
             // An index goes on, by a multiple of 16 or not.
             1 => {
-                let n = [RING.tail, RING.head][usize::from(input.u8()) % 2] / 8;
+                let indices = [RING.tail, RING.head, NOTICES.tail, NOTICES.head];
+                let n = indices[usize::from(input.u8()) % 4] / 8;
                 words[n].fetch_add(input.u8().into(), Ordering::Relaxed);
                 shadow.changed_only(&words, &[(n * 8, 8)]);
+            }
+            // The worker sends a notice, as it should.
+            2 | 3 if step & 8 != 0 => {
+                let op = input.u16();
+                let length = usize::from(input.u8()) % 32;
+                let data = input.bytes(length);
+                let sent = notifier.send(op, data);
+                if data.len() > notifier.longest() {
+                    assert_eq!(sent, Err(PushError::TooLong));
+                }
+                let own = [(NOTICES.tail, 8), (NOTICES.data, NOTICES.size)];
+                assert!(shadow.changed_only(&words, &own));
+            }
+            // The program takes one.
+            4..=6 if step & 8 != 0 => {
+                compare(|record| notices.next(record), &of_notices.next(&words));
+                assert!(shadow.changed_only(&words, &[(NOTICES.head, 8)]));
             }
             // The program sends a record, as it should.
             2 | 3 => {
@@ -182,18 +241,7 @@ pub(super) fn run(bytes: &[u8]) {
             }
             // The worker takes one.
             4..=6 => {
-                RECORD.with_borrow_mut(|record| {
-                    let found = host.next(record);
-                    let expected = reference.next(&words);
-                    match (&found, &expected) {
-                        (Ok(Next::Empty), Ok(None)) | (Err(_), Err(())) => {}
-                        (Ok(Next::Record), Ok(Some((header, payload)))) => {
-                            assert_eq!(record.header(), header);
-                            assert_eq!(record.payload(), payload);
-                        }
-                        _ => panic!("got {found:?} for {expected:?}"),
-                    }
-                });
+                compare(|record| host.next(record), &reference.next(&words));
                 assert!(shadow.changed_only(&words, &[(RING.head, 8)]));
             }
             // It answers, and the program looks.
