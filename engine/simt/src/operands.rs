@@ -38,6 +38,8 @@ impl Decoder<'_, '_> {
                 let one = std::slice::from_ref(written);
                 let elements = match (written, modifiers.count) {
                     (Written::Vector(elements), 2..) => elements.as_slice(),
+                    // So Triton writes one.
+                    (Written::Vector(elements), _) if elements.len() == 1 => elements.as_slice(),
                     (Written::Vector(_), _) => return Err("a vector without `.v2` or `.v4`".into()),
                     _ => one,
                 };

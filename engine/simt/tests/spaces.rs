@@ -230,6 +230,13 @@ fn what_changes_nothing() {
     }
 }
 
+/// One element may stand in braces, as Triton writes it.
+#[test]
+fn vectors_of_one() {
+    let body = "ld.global.b32 { %w0 }, [%in+4]; st.global.b32 [%out], { %w0 };";
+    assert_eq!(execute(body, &[1, 2, 3, 4, 5, 6, 7, 8], 4), [5, 6, 7, 8]);
+}
+
 /// A policy for a cache is an operand more, and changes nothing.
 #[test]
 fn policies_for_a_cache() {
