@@ -54,11 +54,16 @@ pub const ECHO: EngineKind = EngineKind {
 };
 
 /// All kinds that execute CUDA; the first is the default.
-pub const ENGINES: [EngineKind; 3] = [
+pub const ENGINES: [EngineKind; 4] = [
     EngineKind {
         name: "cpu",
         about: "executes PTX on all processors, and checks every access to memory",
-        prepare: cpu,
+        prepare: || cpu(false),
+    },
+    EngineKind {
+        name: "cpu-racecheck",
+        about: "as cpu, and a kernel ends where its threads race in shared memory; slower",
+        prepare: || cpu(true),
     },
     EngineKind {
         name: "nvidia",
@@ -76,12 +81,13 @@ pub const ENGINES: [EngineKind; 3] = [
 /// program that takes all of it leaves its worker what that needs (`POLICY`).
 const NULL_MEMORY: u64 = 4 << 30;
 
-fn cpu() -> Result<Prepared, String> {
+fn cpu(race_check: bool) -> Result<Prepared, String> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(Prepared::alone(Cuda::new(Box::new(move |addresses| {
         Ok(Box::new(CpuEngine::new(&Config {
             addresses,
             threads,
+            race_check,
             ..Config::default()
         })))
     }))))

@@ -42,6 +42,8 @@ pub struct Config {
     pub instructions_max: u64,
     /// The compute capability that is reported.
     pub compute_capability: (u32, u32),
+    /// Whether races in shared memory are looked for; kernels are some times slower.
+    pub race_check: bool,
 }
 
 impl Default for Config {
@@ -53,6 +55,7 @@ impl Default for Config {
             threads: 1,
             instructions_max: 1 << 40,
             compute_capability: (7, 0),
+            race_check: false,
         }
     }
 }
@@ -69,6 +72,7 @@ pub struct CpuEngine {
     links: BTreeMap<LinkId, Linker>,
     next_link: u64,
     executor: Executor,
+    race_check: bool,
     counters: Counters,
 }
 
@@ -99,6 +103,7 @@ impl CpuEngine {
             links: BTreeMap::new(),
             next_link: 1,
             executor: Executor::new(config.threads, config.instructions_max),
+            race_check: config.race_check,
             counters: Counters::default(),
         }
     }
@@ -212,6 +217,10 @@ impl Engine for CpuEngine {
         let text = image::text(image, self.properties.compute_capability)?;
         let module = vgpu_ptx::parse(text).map_err(|error| answer::load(error.into()))?;
         let program = Program::load(&module, &mut self.memory).map_err(answer::load)?;
+        let program = match self.race_check {
+            true => program.with_race_check(),
+            false => program,
+        };
         let id = ModuleId(self.next_module);
         self.next_module = self.next_module.saturating_add(1);
         let (major, minor) = module.version;

@@ -295,3 +295,37 @@ fn a_link_checks_what_it_is_given() {
         assert_eq!(error.kind, ErrorKind::InvalidHandle);
     }
 }
+
+/// A missing barrier ends the kernel where races are looked for, and only there.
+#[test]
+fn races_are_looked_for_where_that_is_wanted() {
+    let text = b".version 7.0\n.target sm_70\n.address_size 64\n
+        .visible .entry k() { .shared .u32 s; .reg .b32 %t; mov.u32 %t, %tid.x; st.shared.u32 [s], %t; ret; }";
+    for race_check in [false, true] {
+        let mut engine = CpuEngine::new(&Config {
+            memory: 1 << 20,
+            race_check,
+            ..Config::default()
+        });
+        let module = engine.module_load(text).expect("loads").id;
+        let done = engine.launch(&Launch {
+            module,
+            function: "k",
+            grid: [1, 1, 1],
+            block: [64, 1, 1],
+            shared: 0,
+            parameters: &[],
+        });
+        match done {
+            Ok(()) => assert!(!race_check),
+            Err(error) => {
+                assert!(race_check, "{error}");
+                assert_eq!(error.kind, ErrorKind::LaunchFailed);
+                assert!(
+                    error.text.contains("race in shared memory at 0x0"),
+                    "{error}"
+                );
+            }
+        }
+    }
+}

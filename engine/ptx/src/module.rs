@@ -217,6 +217,15 @@ pub enum Component {
 pub enum Operand<'a> {
     /// A register.
     Register(RegisterIndex),
+    /// `%r1.b0`, `-%r1`, `-%r1.h1`: what a video instruction takes of a register.
+    Part {
+        /// The register.
+        register: RegisterIndex,
+        /// The word behind it, without its dot.
+        part: Option<&'a str>,
+        /// Whether `-` stands before it.
+        negative: bool,
+    },
     /// A register of the machine, such as `%tid.x`, with its percent sign.
     Special(&'a str, Option<Component>),
     /// `_`: the result is not wanted.

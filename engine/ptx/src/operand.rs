@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::lexer::{Token, shortened};
-use crate::module::{Component, Operand, Symbol};
+use crate::module::{Component, Operand, RegisterIndex, Symbol};
 use crate::number::Number;
 use crate::parser::Parser;
 use crate::scope::{Name, Scopes};
@@ -75,7 +75,13 @@ impl<'a> Parser<'a> {
                     }
                 })
             }
-            Token::Word(_) if negative => Err(self.lexer.expected("a number after `-`")),
+            Token::Word(word) if negative => match self.resolve(word, scopes) {
+                Some(Name::Register(register)) => {
+                    self.lexer.next()?;
+                    self.part(register, true)
+                }
+                _ => Err(self.lexer.expected("a number or a register after `-`")),
+            },
             Token::Word("_") => {
                 self.lexer.next()?;
                 Ok(Operand::Sink)
@@ -87,12 +93,7 @@ impl<'a> Parser<'a> {
             Token::Word(word) => {
                 self.lexer.next()?;
                 match self.resolve(word, scopes) {
-                    Some(Name::Register(register)) => {
-                        if matches!(self.lexer.peek(), Token::Dot(_)) {
-                            return Err(self.unsupported("a component of a register"));
-                        }
-                        Ok(Operand::Register(register))
-                    }
+                    Some(Name::Register(register)) => self.part(register, false),
                     Some(Name::Symbol(symbol)) => Ok(Operand::Symbol(symbol, self.offset()?)),
                     Some(Name::Targets(index)) => Ok(Operand::Targets(index)),
                     None if word.starts_with('%') => self.special(word),
@@ -101,6 +102,23 @@ impl<'a> Parser<'a> {
             }
             _ => Err(self.lexer.expected("an operand")),
         }
+    }
+
+    /// A register, or what a word such as `.b0` behind it, or `-` before it, makes of it.
+    fn part(&mut self, register: RegisterIndex, negative: bool) -> Result<Operand<'a>, Error> {
+        let part = match self.lexer.peek() {
+            Token::Dot(word) => {
+                self.lexer.next()?;
+                Some(word)
+            }
+            _ if negative => None,
+            _ => return Ok(Operand::Register(register)),
+        };
+        Ok(Operand::Part {
+            register,
+            part,
+            negative,
+        })
     }
 
     fn resolve(&self, word: &'a str, scopes: &mut Scopes<'a>) -> Option<Name> {

@@ -70,6 +70,29 @@ fn a_module_with_all_that_compilers_write() {
     assert_eq!(kernel.instructions[5].position.line, 25);
 }
 
+/// Video instructions take parts of registers, and some with a sign.
+#[test]
+fn parts_of_registers() {
+    let body = ".visible .entry k() { .reg .b32 %a<3>; vmad.u32.u32.u32 %a0, -%a1.h1, %a2, -%a0; }";
+    let text = text(body);
+    let module = parse(&text).expect("a module");
+    let part = |register, part, negative| Operand::Part {
+        register,
+        part,
+        negative,
+    };
+    assert_eq!(
+        module.functions[0].instructions[0].operands,
+        [
+            Operand::Register(0),
+            part(1, Some("h1"), true),
+            Operand::Register(2),
+            part(0, None, true),
+        ]
+    );
+    assert!(parse(&self::text(".visible .entry k() { neg.s32 1, -x; }")).is_err());
+}
+
 #[test]
 fn what_is_wrong_is_named_with_its_place() {
     let table = [

@@ -4,10 +4,12 @@ use vgpu_device_memory::{Allocation, View};
 
 use zerocopy::IntoBytes;
 
+use crate::code::{Action, Step};
 use crate::execution::Execution;
 use crate::fault::{Cause, Failure};
 use crate::instruction::{Instruction, Operand};
 use crate::program::Program;
+use crate::shadow::Shadow;
 use crate::state::State;
 use crate::value::LANES;
 use crate::warp::Warp;
@@ -42,6 +44,8 @@ pub(crate) struct Around<'a, 'm> {
     /// Of each block.
     pub(crate) barriers: &'a mut [[Barrier; BARRIERS]],
     pub(crate) found: &'a mut Found<'m>,
+    /// Of each block, where races are looked for.
+    pub(crate) shadows: &'a mut [Shadow],
 }
 
 impl<'m> Around<'_, 'm> {
@@ -58,7 +62,18 @@ impl<'m> Around<'_, 'm> {
             local: &mut warp.local,
             parameters: self.parameters,
             memory: self.memory,
+            shadow: self.shadows.get_mut(warp.slot),
         }
+    }
+
+    /// What lanes of a warp do together, once all of them that it takes are there.
+    pub(crate) fn join(&mut self, warp: &mut Warp, step: &Step, mask: u32) -> Result<(), Failure> {
+        match step.action {
+            Action::Together(f) => warp.together(&step.instruction, mask, f),
+            Action::WholeWarp(f) => f(&mut self.execution(warp), &step.instruction, mask)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The whole words of a block's shared memory.

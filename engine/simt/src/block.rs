@@ -9,6 +9,7 @@ use crate::fault::{Cause, Failure, Fault};
 use crate::grid::{Grid, PRINTED_MAX, Statistics};
 use crate::lockstep;
 use crate::program::Program;
+use crate::shadow::Shadow;
 use crate::state::State;
 use crate::warp::{Group, Status, Warp};
 
@@ -28,6 +29,8 @@ pub(crate) struct Runner {
     shared: Vec<Vec<u32>>,
     /// Of each block.
     barriers: Vec<[Barrier; BARRIERS]>,
+    /// Of each block, where races are looked for; else there are none.
+    shadows: Vec<Shadow>,
     /// The launch before. Its blocks had the same threads; what they left in
     /// registers, none of another launch sees.
     launch: u64,
@@ -85,6 +88,11 @@ impl Runner {
         }
         self.barriers.clear();
         self.barriers.resize(count, [Barrier::default(); BARRIERS]);
+        let shadows = if grid.program.race_check { count } else { 0 };
+        self.shadows.resize_with(shadows, Shadow::default);
+        for shadow in &mut self.shadows {
+            shadow.start(grid.shared_size as usize);
+        }
         let all = count * warps as usize;
         if self.warps.len() < all {
             self.warps.resize_with(all, Warp::default);
@@ -135,6 +143,7 @@ impl Runner {
                 turn,
                 barriers: &mut self.barriers,
                 found: &mut found,
+                shadows: &mut self.shadows,
             };
             let mut progress = false;
             let mut first = 0;
@@ -157,8 +166,12 @@ impl Runner {
                 first += warps.len();
             }
             let each = warps.chunks_mut(grid.warps() as usize);
-            for (warps, barriers) in each.zip(&mut self.barriers) {
-                progress |= release(warps, barriers, &grid.program);
+            for (slot, (warps, barriers)) in each.zip(&mut self.barriers).enumerate() {
+                let released = release(warps, barriers, &grid.program);
+                progress |= released;
+                if let Some(shadow) = self.shadows.get_mut(slot).filter(|_| released) {
+                    shadow.barrier();
+                }
             }
             if warps.iter().all(|warp| warp.state.alive == 0) {
                 return Ok(());

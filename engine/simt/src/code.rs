@@ -29,6 +29,8 @@ pub(crate) enum Action {
     Store,
     /// With memory, in one warp.
     Memory(fn(&mut Execution<'_>, &Instruction, u32) -> Result<(), Failure>),
+    /// With memory, by all lanes of the warp together.
+    WholeWarp(fn(&mut Execution<'_>, &Instruction, u32) -> Result<(), Failure>),
     /// By all lanes that the last operand names, together.
     Together(fn(&mut State, &Instruction, u32)),
     Flow(Flow),

@@ -1,17 +1,13 @@
 //! Instructions of a module to those that are executed, by the table of forms.
 
-use vgpu_ptx::{
-    Error, ErrorKind, Function, Instruction as Source, Module, Operand as Written, Position,
-    Register, Type, shortened,
-};
+use vgpu_ptx::{Error, ErrorKind, Function, Instruction as Source, Module, Position};
 
 use crate::code::{Action, Flow, Step};
-use crate::expected::{Expected, special};
 use crate::forms::convert_general;
 use crate::instruction::{Instruction, Modifiers, Operand, Space, Special};
 use crate::layout::{Layout, REGISTERS_MAX};
 use crate::program::{Body, Builtin, Call, Kernel};
-use crate::table::{Compiled, Shape, Width, rows};
+use crate::table::{Compiled, Shape, rows};
 use crate::words::Words;
 
 #[derive(Debug, Default)]
@@ -108,21 +104,21 @@ pub(crate) struct Decoder<'m, 'd> {
     pub(crate) layout: &'m Layout,
     pub(crate) function: &'m Function<'m>,
     pub(crate) index: usize,
-    registers: Vec<Operand>,
-    start: u32,
+    pub(crate) registers: Vec<Operand>,
+    pub(crate) start: u32,
     /// Where the function's lists of labels begin.
-    branches: u32,
+    pub(crate) branches: u32,
     pub(crate) calls: &'d mut Vec<Call>,
 }
 
 /// One instruction's operands while they are read.
 #[derive(Default)]
-struct Operands {
-    all: Vec<Operand>,
-    address: Option<Operand>,
-    space: Option<Space>,
-    offset: i64,
-    target: u32,
+pub(crate) struct Operands {
+    pub(crate) all: Vec<Operand>,
+    pub(crate) address: Option<Operand>,
+    pub(crate) space: Option<Space>,
+    pub(crate) offset: i64,
+    pub(crate) target: u32,
 }
 
 impl Decoder<'_, '_> {
@@ -275,190 +271,5 @@ impl Decoder<'_, '_> {
             Some(_) => Err((number + 1, "one too many".into())),
             None => Ok(read),
         }
-    }
-
-    fn operand(
-        &self,
-        written: &Written<'_>,
-        shape: Shape,
-        modifiers: &Modifiers,
-        read: &mut Operands,
-    ) -> Result<(), String> {
-        let width = |width| Expected::new(width, modifiers);
-        match shape {
-            Shape::Result(of) => read.all.push(self.result(written, width(of))?),
-            Shape::Source(of) => read.all.push(self.source(written, width(of))?),
-            Shape::PredicateResult => read.all.push(self.predicate(written, true)?),
-            Shape::PredicateSource => read.all.push(self.predicate(written, false)?),
-            Shape::Predicates => {
-                let (first, second) = written.halves();
-                read.all.push(self.predicate(first, true)?);
-                read.all.push(self.optional_predicate(second)?);
-            }
-            Shape::ResultAndPredicate => {
-                let (first, second) = written.halves();
-                read.all
-                    .push(self.result(first, width(Width::Exactly(Type::B32)))?);
-                read.all.push(self.optional_predicate(second)?);
-            }
-            Shape::Results | Shape::Sources => {
-                let one = std::slice::from_ref(written);
-                let elements = match (written, modifiers.count) {
-                    (Written::Vector(elements), 2..) => elements.as_slice(),
-                    (Written::Vector(_), _) => return Err("a vector without `.v2` or `.v4`".into()),
-                    _ => one,
-                };
-                if elements.len() != usize::from(modifiers.count) {
-                    return Err(format!("not a vector of {}", modifiers.count));
-                }
-                for element in elements {
-                    read.all.push(match shape {
-                        Shape::Results => self.result(element, width(Width::AtLeast))?,
-                        _ => self.source(element, width(Width::AtLeast))?,
-                    });
-                }
-            }
-            Shape::ManyResults(count, of) | Shape::ManySources(count, of) => {
-                let one = std::slice::from_ref(written);
-                let elements = match written {
-                    Written::Vector(elements) => elements.as_slice(),
-                    _ => one,
-                };
-                if elements.len() != count {
-                    return Err(format!("not {count} registers"));
-                }
-                for element in elements {
-                    read.all.push(match shape {
-                        Shape::ManyResults(..) => self.result(element, width(of))?,
-                        _ => self.source(element, width(of))?,
-                    });
-                }
-            }
-            Shape::Pack => {
-                let Written::Vector(parts) = written else {
-                    return Err("no vector".into());
-                };
-                let whole = usize::from(modifiers.types[0].size());
-                let part = match whole.checked_div(parts.len()) {
-                    Some(2) => Type::B16,
-                    Some(4) => Type::B32,
-                    _ => return Err("not the bits of the type in parts of 16 or 32".into()),
-                };
-                if parts.len() * usize::from(part.size()) != whole {
-                    return Err("not the bits of the type".into());
-                }
-                for element in parts {
-                    read.all.push(match element {
-                        Written::Sink => Operand::None,
-                        _ => self.source(element, Expected::exactly(part))?,
-                    });
-                }
-            }
-            Shape::Address => self.address(written, modifiers, read)?,
-            Shape::Label => {
-                let Written::Label(index) = written else {
-                    return Err("no label".into());
-                };
-                read.target = self.start + index;
-            }
-            Shape::Labels => {
-                let Written::Targets(index) = written else {
-                    return Err("no list of labels".into());
-                };
-                read.target = self.branches + index;
-            }
-            Shape::Call | Shape::Nothing | Shape::Warp => {}
-        }
-        Ok(())
-    }
-
-    pub(crate) fn register(&self, index: u32) -> (Operand, Register<'_>) {
-        (
-            self.registers[index as usize],
-            self.function.registers[index as usize],
-        )
-    }
-
-    fn result(&self, written: &Written<'_>, expected: Expected) -> Result<Operand, String> {
-        match written {
-            Written::Sink => Ok(Operand::None),
-            Written::Register(index) => {
-                let (operand, register) = self.register(*index);
-                expected.check(register)?;
-                Ok(operand)
-            }
-            _ => Err("no register".into()),
-        }
-    }
-
-    fn source(&self, written: &Written<'_>, expected: Expected) -> Result<Operand, String> {
-        match written {
-            Written::Register(_) => self.result(written, expected),
-            Written::Special(name, component) => special(name, *component)
-                .map(Operand::Special)
-                .ok_or_else(|| format!("no register `{}`", shortened(name))),
-            Written::Symbol(symbol, offset) => {
-                Ok(self.layout.place(self.index, *symbol, *offset).operand)
-            }
-            _ => expected.number(written).map(Operand::Bits),
-        }
-    }
-
-    fn predicate(&self, written: &Written<'_>, result: bool) -> Result<Operand, String> {
-        let (index, negated) = match written {
-            Written::Register(index) => (*index, false),
-            Written::Not(index) if !result => (*index, true),
-            Written::Sink if result => return Ok(Operand::None),
-            Written::Integer(value) if !result => {
-                return Ok(Operand::Bits(u64::from(*value != 0)));
-            }
-            _ => return Err("no predicate".into()),
-        };
-        match (self.registers[index as usize], negated) {
-            (Operand::Predicate(index), true) => Ok(Operand::NotPredicate(index)),
-            (operand @ Operand::Predicate(_), false) => Ok(operand),
-            _ => Err("no predicate".into()),
-        }
-    }
-
-    fn optional_predicate(&self, written: Option<&Written<'_>>) -> Result<Operand, String> {
-        written.map_or(Ok(Operand::None), |written| self.predicate(written, true))
-    }
-
-    fn address(
-        &self,
-        written: &Written<'_>,
-        modifiers: &Modifiers,
-        read: &mut Operands,
-    ) -> Result<(), String> {
-        let (operand, space, offset) = match written {
-            Written::Address(index, offset) => {
-                let (operand, register) = self.register(*index);
-                if !matches!(register.ty.size(), 4 | 8) {
-                    return Err("an address in a register of other than 32 or 64 bits".into());
-                }
-                // The parameters of a function lie in local memory.
-                let moved = modifiers.space == Space::Parameter && !self.function.entry;
-                (operand, moved.then_some(Space::Local), *offset)
-            }
-            Written::SymbolAddress(symbol, offset) => {
-                let placed = self.layout.place(self.index, *symbol, *offset);
-                let agree = match modifiers.space {
-                    Space::Generic => true,
-                    Space::Parameter => matches!(placed.space, Space::Parameter | Space::Local),
-                    space => space == placed.space,
-                };
-                if !agree {
-                    return Err("a variable of another state space".into());
-                }
-                (placed.operand, Some(placed.space), 0)
-            }
-            Written::AbsoluteAddress(address) => (Operand::Bits(0), None, *address),
-            _ => return Err("no address".into()),
-        };
-        read.address = Some(operand);
-        read.space = space;
-        read.offset = offset;
-        Ok(())
     }
 }

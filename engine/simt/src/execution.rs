@@ -4,6 +4,7 @@ use vgpu_device_memory::{Allocation, View};
 
 use crate::fault::{Cause, Failure};
 use crate::instruction::{Instruction, Operand, Space};
+use crate::shadow::Shadow;
 use crate::state::State;
 use crate::value::{LANES, Lane, extend, lanes};
 
@@ -16,7 +17,7 @@ pub(crate) const PARAMETER_WINDOW: u64 = 0xff03 << 48;
 /// Addresses of functions.
 pub(crate) const CODE_WINDOW: u64 = 0xff04 << 48;
 /// The bits of an address that tell its window.
-const WINDOW: u64 = 0xffff << 48;
+pub(crate) const WINDOW: u64 = 0xffff << 48;
 
 /// A warp's state with the memory around it.
 #[derive(Debug)]
@@ -28,10 +29,12 @@ pub(crate) struct Execution<'a> {
     pub(crate) local: &'a mut [Vec<u8>],
     pub(crate) parameters: &'a [u8],
     pub(crate) memory: &'a View,
+    /// What the bytes of `shared` remember, where races are looked for.
+    pub(crate) shadow: Option<&'a mut Shadow>,
 }
 
 /// Where one access goes, all checks done.
-enum Place<'a> {
+pub(crate) enum Place<'a> {
     Global(&'a Allocation, u64),
     Shared(usize),
     Local(usize),
@@ -51,7 +54,7 @@ pub(crate) fn set_bytes(to: &mut [u8], at: usize, size: u8, value: u64) {
 }
 
 /// `size` bytes at `address` of `length`, as an index; `None` where they are not there.
-fn within(address: u64, size: u64, length: usize) -> Option<usize> {
+pub(crate) fn within(address: u64, size: u64, length: usize) -> Option<usize> {
     let end = address.checked_add(size)?;
     (end <= length as u64 && address & (size - 1) == 0).then_some(address as usize)
 }
@@ -92,7 +95,7 @@ impl<'a> Execution<'a> {
         self.look_up(space, address, size, lane)
     }
 
-    fn look_up(
+    pub(crate) fn look_up(
         &self,
         space: Space,
         address: u64,
@@ -325,6 +328,9 @@ impl<'a> Execution<'a> {
                 lane,
                 last,
             )?;
+            if let Place::Shared(at) = place {
+                self.watch_atomic(i, lane, at, usize::from(size))?;
+            }
             let (b, c) = (b[lane], c[lane]);
             let plain = |bytes_of: &mut [u8], at| {
                 let old = L::of_wide(bytes(bytes_of, at, size));
@@ -381,7 +387,7 @@ impl<'a> Execution<'a> {
         Failure { cause, lane }
     }
 
-    fn addresses(&self, i: &Instruction) -> [u64; LANES] {
+    pub(crate) fn addresses(&self, i: &Instruction) -> [u64; LANES] {
         let last = i.operands.len() - 1;
         let base: [u64; LANES] = self.state.read(i.operands[last]);
         let mut addresses = base;

@@ -23,7 +23,7 @@ impl Expected {
     }
 
     pub(crate) fn new(width: Width, modifiers: &Modifiers) -> Self {
-        let [first, second] = modifiers.types;
+        let [first, second, _] = modifiers.types;
         let exactly = Self::exactly;
         match width {
             Width::First => exactly(first),

@@ -63,9 +63,30 @@ pub enum Cause {
     /// A barrier for a number of threads that is no multiple of a warp's.
     #[error("a barrier for {0} threads, which is no multiple of 32")]
     BarrierCount(u64),
+    /// Two threads of a block access a byte of shared memory with nothing that orders them.
+    #[error(
+        "race in shared memory at {address:#x}: {} here, {} by thread ({}, {}, {}) at PTX line {line}, and no barrier between them",
+        access(*write), access(*other_write), thread[0], thread[1], thread[2]
+    )]
+    Race {
+        /// The address within shared memory.
+        address: u64,
+        /// Whether it is written here.
+        write: bool,
+        /// Whether the other thread has written it.
+        other_write: bool,
+        /// The other thread.
+        thread: [u32; 3],
+        /// The line of the other access.
+        line: u32,
+    },
     /// More instructions than the launch may execute, or it was stopped.
     #[error("stopped after {0} instructions")]
     Stopped(u64),
+}
+
+fn access(write: bool) -> &'static str {
+    if write { "a write" } else { "a read" }
 }
 
 /// What went wrong, and in which lane of the warp.

@@ -77,14 +77,17 @@ pub(crate) struct Modifiers {
     /// `.sat`.
     pub(crate) saturate: bool,
     pub(crate) space: Space,
-    /// The first type, and the second, or the first again.
-    pub(crate) types: [Type; 2],
+    /// The types; where there are fewer, the last one again.
+    pub(crate) types: [Type; 3],
     /// `.v2`, `.v4`: elements of an access.
     pub(crate) count: u8,
     pub(crate) combine: Combine,
+    /// Whether an access is ordered with others by itself. Source: PTX ISA 8.4, 8.7.1.
+    pub(crate) strong: bool,
 }
 
-/// How a comparison goes with a third predicate. Source: PTX ISA 9.7.5.2.
+/// How a result goes with a third operand: that of a comparison with a predicate, that of a video
+/// instruction with a number. Source: PTX ISA 9.7.6.2, 9.7.18.1.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Combine {
     #[default]
@@ -92,6 +95,9 @@ pub(crate) enum Combine {
     And,
     Or,
     Xor,
+    Add,
+    Min,
+    Max,
 }
 
 impl Modifiers {
@@ -121,12 +127,18 @@ impl Modifiers {
             flush: w.has("ftz"),
             saturate: w.has("sat"),
             space: space.unwrap_or_default(),
-            types: [w.ty(), w.second()],
+            types: [w.ty(), w.second(), w.third()],
             count: count.unwrap_or(1),
+            strong: ["volatile", "relaxed", "acquire", "release"]
+                .iter()
+                .any(|word| w.has(word)),
             combine: match () {
                 () if w.has("and") => Combine::And,
                 () if w.has("or") => Combine::Or,
                 () if w.has("xor") => Combine::Xor,
+                () if w.has("add") => Combine::Add,
+                () if w.has("min") => Combine::Min,
+                () if w.has("max") => Combine::Max,
                 () => Combine::None,
             },
         }

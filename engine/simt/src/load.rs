@@ -24,6 +24,7 @@ impl Program {
                 branches: decoded.branches,
                 kernels: decoded.kernels,
                 globals: layout.globals,
+                race_check: false,
             }),
             Err(error) => {
                 layout.free(memory);

@@ -103,7 +103,7 @@ pub(crate) fn run(
             Action::Memory(f) => each(warps, masks, |warp, mask| {
                 f(&mut around.execution(warp), i, mask)
             }),
-            Action::Together(f) => {
+            Action::Together(_) | Action::WholeWarp(_) => {
                 let ready = |(warp, mask): (&Warp, &u32)| {
                     *mask == 0 || missing(&warp.state, i, *mask, warp.state.alive) == 0
                 };
@@ -111,10 +111,7 @@ pub(crate) fn run(
                     alone = true;
                     break;
                 }
-                each(warps, masks, |warp, mask| {
-                    warp.together(i, mask, f);
-                    Ok(())
-                })
+                each(warps, masks, |warp, mask| around.join(warp, step, mask))
             }
             Action::Flow(Flow::Nothing) => Ok(()),
             Action::Flow(Flow::Branch) if all => {

@@ -115,6 +115,8 @@ pub struct Program {
     pub(crate) branches: Vec<Box<[u32]>>,
     pub(crate) kernels: Vec<Kernel>,
     pub(crate) globals: Vec<(String, Global)>,
+    /// Whether races are looked for.
+    pub(crate) race_check: bool,
 }
 
 impl Program {

@@ -241,7 +241,7 @@ impl Warp {
                     }
                     group.at += 1;
                 }
-                Action::Together(f) => {
+                Action::Together(_) | Action::WholeWarp(_) => {
                     if mask == 0 {
                         group.at += 1;
                         continue;
@@ -259,7 +259,7 @@ impl Warp {
                         });
                         return Ok(Stop::Gone);
                     }
-                    self.together(i, mask, f);
+                    around.join(self, step, mask).map_err(place)?;
                     group.at += 1;
                 }
                 Action::Flow(flow) => match flow {

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) alive: u32,
     pub(crate) base: Base,
     pub(crate) identity: Identity,
+    /// How many `bar.warp.sync` lanes of it have done.
+    pub(crate) warp_barriers: u32,
 }
 
 impl Rows for State {

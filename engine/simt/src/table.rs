@@ -16,6 +16,12 @@
 //! | `{d*4}`, `{a*2}:b32` | so many registers |
 //! | `<a>` | a vector that has the bits of the first type together |
 //! | `label`, `labels`, `call` | an instruction; a list of them; what a call takes |
+//! | `[b]`, `[g]` | an address more, in the same space, in global memory; what is added to it follows |
+//! | `n`, `n:4\|8` | a number; one of these |
+//! | `d.part`, `a.part` | all of a register, or a byte or a half; which follows |
+//! | `-a.part`, `-c` | with `-` before it, where wanted |
+//! | `d.mask2`, `d.mask4` | those halves or bytes of a result that are wanted |
+//! | `a.pick2`, `b.pick4` | halves or bytes, picked out of `a` and `b` |
 //! | `b?` | may be left out |
 //! | `-` | no result |
 //! | `warp` | no operand: all lanes of the warp do it together |
@@ -27,6 +33,8 @@ use vgpu_ptx::Type;
 
 use crate::form::Form;
 use crate::forms;
+use crate::instruction::Space;
+use crate::selection::Selection;
 
 /// The width that an operand has to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +59,16 @@ pub(crate) enum Shape {
     /// A result, and a predicate or nothing.
     ResultAndPredicate,
     Address,
+    /// A second one, which lies in global memory or where the form's words say.
+    OtherAddress(Option<Space>),
+    /// A number: one of those whose bits are set, or any.
+    Number(Option<u32>),
+    /// A register of 32 bits and what of it: as a result, and with `-` before it.
+    Selected {
+        of: Selection,
+        result: bool,
+        negative: bool,
+    },
     /// As many results as `.v2` or `.v4` says.
     Results,
     Sources,
@@ -174,6 +192,16 @@ fn shape(text: &str) -> (Shape, bool) {
         None => (text, false),
     };
     let (name, width) = text.split_once(':').unwrap_or((text, ""));
+    if let Some(selected) = selected(name) {
+        return (selected, optional);
+    }
+    if name == "n" {
+        let numbers = width.split('|').filter_map(|number| number.parse().ok());
+        let numbers = numbers.fold(None, |all: Option<u32>, number: u32| {
+            Some(all.unwrap_or(0) | 1 << number)
+        });
+        return (Shape::Number(numbers), optional);
+    }
     let width = match width {
         "" => Width::First,
         "1" => Width::Second,
@@ -198,6 +226,8 @@ fn shape(text: &str) -> (Shape, bool) {
         "p[|q]" => Shape::Predicates,
         "d[|p]" => Shape::ResultAndPredicate,
         "[a]" => Shape::Address,
+        "[b]" => Shape::OtherAddress(None),
+        "[g]" => Shape::OtherAddress(Some(Space::Global)),
         "{d}" => Shape::Results,
         "{b}" => Shape::Sources,
         "<a>" | "<d>" => Shape::Pack,
@@ -208,6 +238,32 @@ fn shape(text: &str) -> (Shape, bool) {
         _ => Shape::Source(width),
     };
     (shape, optional)
+}
+
+/// The shape of `a.part`, `-c` and the like.
+fn selected(name: &str) -> Option<Shape> {
+    let (name, negative) = match name.strip_prefix('-') {
+        Some(name) => (name, !name.is_empty()),
+        None => (name, false),
+    };
+    let (name, word) = name.split_once('.').unwrap_or((name, ""));
+    let of = match (word, name) {
+        ("part", _) => Selection::Part,
+        ("mask2", _) => Selection::Mask(2),
+        ("mask4", _) => Selection::Mask(4),
+        ("pick2", "a") => Selection::Pick(2, 0x10),
+        ("pick2", _) => Selection::Pick(2, 0x32),
+        ("pick4", "a") => Selection::Pick(4, 0x3210),
+        ("pick4", _) => Selection::Pick(4, 0x7654),
+        _ if negative => Selection::Whole,
+        _ => return None,
+    };
+    let result = name == "d";
+    Some(Shape::Selected {
+        of,
+        result,
+        negative,
+    })
 }
 
 impl Form {

@@ -32,6 +32,11 @@ impl<'a> Words<'a> {
         self.types.first().copied().unwrap_or(Type::B32)
     }
 
+    /// The third type, or the second.
+    pub(crate) fn third(&self) -> Type {
+        self.types.get(2).copied().unwrap_or_else(|| self.second())
+    }
+
     /// The second type, or the first where there is one only.
     pub(crate) fn second(&self) -> Type {
         self.types.get(1).copied().unwrap_or_else(|| self.ty())

@@ -210,6 +210,8 @@ fn what_changes_nothing() {
         "prefetch.global.L2 [%in]",
         "prefetch.local.L1 [l]",
         "prefetchu.L1 [%in]",
+        "prefetch.global.L2::evict_last [%in]",
+        "prefetch.global.L2::evict_normal [%in]",
         "membar.cta",
         "membar.gl",
         "membar.sys",
@@ -225,6 +227,43 @@ fn what_changes_nothing() {
     for form in forms {
         let body = format!("mov.u32 %w0, 7; {form}; st.global.u32 [%out], %w0;");
         assert_eq!(execute(&body, &[0; 8], 4), [7, 0, 0, 0], "{form}");
+    }
+}
+
+/// One element may stand in braces, as Triton writes it.
+#[test]
+fn vectors_of_one() {
+    let body = "ld.global.b32 { %w0 }, [%in+4]; st.global.b32 [%out], { %w0 };";
+    assert_eq!(execute(body, &[1, 2, 3, 4, 5, 6, 7, 8], 4), [5, 6, 7, 8]);
+}
+
+/// A policy for a cache is an operand more, and changes nothing.
+#[test]
+fn policies_for_a_cache() {
+    let words = bytes_of(&[1u32, 2, 3, 4], |v| v.to_le_bytes());
+    let policy = "createpolicy.fractional.L2::evict_first.b64 %x0, 0.5;";
+    for (form, store) in [
+        (
+            "ld.global.L1::evict_last.L2::cache_hint.v2.b32",
+            "st.global.L2::cache_hint.v2.b32",
+        ),
+        (
+            "ld.global.nc.L2::cache_hint.L2::128B.v2.b32",
+            "st.L2::cache_hint.v2.b32",
+        ),
+        (
+            "ld.volatile.L2::cache_hint.v2.u32",
+            "st.global.L1::no_allocate.L2::cache_hint.v2.u32",
+        ),
+    ] {
+        let body = format!(
+            "{policy} {form} {{%w0, %w1}}, [%in+8], %x0; {store} [%out], {{%w1, %w0}}, %x0;"
+        );
+        assert_eq!(
+            execute(&body, &words, 8),
+            [4, 0, 0, 0, 3, 0, 0, 0],
+            "{form}"
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Atomic operations. Source: PTX ISA 9.7.13.6, 9.7.13.7.
+//! Atomic operations. Source: PTX ISA 9.7.13.5, 9.7.13.6.
 //!
 //! The lanes of a warp come one after the other, the lowest first.
 
@@ -14,8 +14,8 @@ use crate::words::Words;
 macro_rules! atomics {
     ($($operation:literal, $operands:literal, $semantics:expr;)*) => {
         &[$(
-            form!(concat!("atom{~[relaxed acquire release acq_rel]}{~[cta cluster gpu sys]}{.[global shared shared::cta shared::cluster]}.", $operation, " d, [a], ", $operands), "9.7.13.6", $semantics),
-            form!(concat!("red{~[relaxed release]}{~[cta cluster gpu sys]}{.[global shared shared::cta shared::cluster]}.", $operation, " -, [a], ", $operands), "9.7.13.7", $semantics),
+            form!(concat!("atom{~[relaxed acquire release acq_rel]}{~[cta cluster gpu sys]}{.[global shared shared::cta shared::cluster]}.", $operation, " d, [a], ", $operands), "9.7.13.5", $semantics),
+            form!(concat!("red{~[relaxed release]}{~[cta cluster gpu sys]}{.[global shared shared::cta shared::cluster]}.", $operation, " -, [a], ", $operands), "9.7.13.6", $semantics),
         )*]
     };
 }

@@ -1,4 +1,4 @@
-//! Comparison and selection. Source: PTX ISA 9.7.5, 9.7.6.
+//! Comparison and selection. Source: PTX ISA 9.7.6, 9.7.7.
 
 use half::{bf16, f16};
 use vgpu_ptx::Type;
@@ -16,57 +16,72 @@ use crate::words::Words;
 pub(super) const FORMS: &[Form] = &[
     form!(
         "setp.[eq ne lt le gt ge]{.[and or xor]}.[b16 b32 b64 u16 u32 u64 s16 s32 s64] p[|q], a, b, !c?",
-        "9.7.5.2",
+        "9.7.6.2",
         setp
     ),
     form!(
         "setp.[lo ls hi hs]{.[and or xor]}.[u16 u32 u64] p[|q], a, b, !c?",
-        "9.7.5.2",
+        "9.7.6.2",
         setp
     ),
     form!(
-        "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[f32 f16] p[|q], a, b, !c?",
-        "9.7.5.2",
+        "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.f32 p[|q], a, b, !c?",
+        "9.7.6.2",
+        setp
+    ),
+    form!(
+        "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.f16 p[|q], a, b, !c?",
+        "9.7.7.2",
         setp
     ),
     form!(
         "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.f64 p[|q], a, b, !c?",
-        "9.7.5.2",
+        "9.7.6.2",
         setp
     ),
     form!(
         "setp.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.bf16 p[|q], a, b, !c?",
-        "9.7.5.2",
+        "9.7.7.2",
         setp
     ),
     form!(
         "set.[eq ne lt le gt ge]{.[and or xor]}.[u32 s32 f32].[b16 b32 b64 u16 u32 u64 s16 s32 s64] d, a:1, b:1, !c?",
-        "9.7.5.1",
+        "9.7.6.1",
         set
     ),
     form!(
         "set.[lo ls hi hs]{.[and or xor]}.[u32 s32 f32].[u16 u32 u64] d, a:1, b:1, !c?",
-        "9.7.5.1",
+        "9.7.6.1",
         set
     ),
     form!(
-        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[u32 s32 f32].[f16 f32] d, a:1, b:1, !c?",
-        "9.7.5.1",
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[u32 s32 f32].f32 d, a:1, b:1, !c?",
+        "9.7.6.1",
         set
     ),
     form!(
-        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.[u32 s32 f32].[bf16 f64] d, a:1, b:1, !c?",
-        "9.7.5.1",
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}{.ftz}.[u32 s32 f32].f16 d, a:1, b:1, !c?",
+        "9.7.7.1",
+        set
+    ),
+    form!(
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.[u32 s32 f32].f64 d, a:1, b:1, !c?",
+        "9.7.6.1",
+        set
+    ),
+    form!(
+        "set.[eq ne lt le gt ge equ neu ltu leu gtu geu num nan]{.[and or xor]}.[u32 s32 f32].bf16 d, a:1, b:1, !c?",
+        "9.7.7.1",
         set
     ),
     form!(
         "selp.[b16 b32 b64 u16 u32 u64 s16 s32 s64 f32 f64] d, a, b, !c",
-        "9.7.5.3",
+        "9.7.6.3",
         selp
     ),
     form!(
         "slct{.ftz}.[b16 b32 b64 u16 u32 u64 s16 s32 s64 f32 f64].[s32 f32] d, a, b, c:1",
-        "9.7.5.4",
+        "9.7.6.4",
         slct
     ),
     form!(
@@ -174,10 +189,10 @@ fn typed<C: Compiled, const FIRST: usize>(w: &Words<'_>, ty: Type) -> Option<Tes
 fn combined(s: &State, i: &Instruction, result: u32) -> u32 {
     let third = || i.operands.last().map_or(0, |operand| s.predicate(*operand));
     match i.modifiers.combine {
-        Combine::None => result,
         Combine::And => result & third(),
         Combine::Or => result | third(),
         Combine::Xor => result ^ third(),
+        _ => result,
     }
 }
 

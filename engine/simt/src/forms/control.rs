@@ -17,8 +17,8 @@ pub(super) const FORMS: &[Form] = &[
         Flow::Return
     ))),
     form!("exit", "9.7.12.7", |_| Some(Action::Flow(Flow::Exit))),
-    form!("trap", "9.7.20.4", |_| Some(Action::Flow(Flow::Trap))),
-    form!("brkpt", "9.7.20.1", |_| Some(Action::Flow(Flow::Nothing))),
+    form!("trap", "9.7.19.4", |_| Some(Action::Flow(Flow::Trap))),
+    form!("brkpt", "9.7.19.1", |_| Some(Action::Flow(Flow::Nothing))),
     form!("bar{.cta}.sync -, a:u32, b:u32?", "9.7.13.1", |_| Some(
         Action::Flow(Flow::Barrier(Reduction::None))
     )),

@@ -129,7 +129,7 @@ pub(crate) fn general(s: &mut State, i: &Instruction, mask: u32) {
 }
 
 fn convert(m: &Modifiers, bits: u64) -> u64 {
-    let [to, from] = m.types;
+    let [to, from, _] = m.types;
     if from.class() != Class::Float {
         let value = match from.class() {
             Class::Signed => i128::from(extend(bits, from).cast_signed()),

@@ -1,4 +1,4 @@
-//! Products of matrices by a warp. Source: PTX ISA 9.7.14.
+//! Matrices of a warp: their products, and loading them. Source: PTX ISA 9.7.14.
 //!
 //! The 32 lanes hold parts of each matrix, as the ISA's figures of fragments
 //! show. A sum is made in a double and rounded once, where the ISA asks for
@@ -8,72 +8,99 @@
 use half::{bf16, f16};
 
 use crate::code::Action;
+use crate::execution::Execution;
+use crate::fault::Failure;
 use crate::form::Form;
 use crate::instruction::{Instruction, Rounding::Nearest};
 use crate::round;
+use crate::shared::PIECE_MAX;
 use crate::state::State;
 use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
     form!(
         "mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {d*2}:b32, {a*2}:b32, {b*1}:b32, {c*2}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<f16, f16, f16, 16, 8>))
     ),
     form!(
         "mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<f16, f16, f32, 16, 8>))
     ),
     form!(
         "mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {d*2}:b32, {a*4}:b32, {b*2}:b32, {c*2}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<f16, f16, f16, 16, 16>))
     ),
     form!(
         "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {d*4}:b32, {a*4}:b32, {b*2}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<f16, f16, f32, 16, 16>))
     ),
     form!(
         "mma.sync.aligned.m16n8k8.row.col.f32.bf16.bf16.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<bf16, bf16, f32, 16, 8>))
     ),
     form!(
         "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {d*4}:b32, {a*4}:b32, {b*2}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<bf16, bf16, f32, 16, 16>))
     ),
     form!(
         "mma.sync.aligned.m16n8k4.row.col.f32.tf32.tf32.f32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<Tf32, Tf32, f32, 16, 4>))
     ),
     form!(
         "mma.sync.aligned.m16n8k8.row.col.f32.tf32.tf32.f32 {d*4}:b32, {a*4}:b32, {b*2}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<Tf32, Tf32, f32, 16, 8>))
     ),
     form!(
         "mma.sync.aligned.m8n8k4.row.col.f64.f64.f64.f64 {d*2}:f64, {a*1}:f64, {b*1}:f64, {c*2}:f64, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |_| Some(Action::Together(multiply::<f64, f64, f64, 8, 4>))
     ),
     form!(
         "mma.sync.aligned.m8n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*2}:b32, {a*1}:b32, {b*1}:b32, {c*2}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |w| Some(Action::Together(bytes::<8, 16>(w)))
     ),
     form!(
         "mma.sync.aligned.m16n8k16.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*4}:b32, {a*2}:b32, {b*1}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |w| Some(Action::Together(bytes::<16, 16>(w)))
     ),
     form!(
         "mma.sync.aligned.m16n8k32.row.col{.satfinite}.s32.[u8 s8].[u8 s8].s32 {d*4}:b32, {a*4}:b32, {b*2}:b32, {c*4}:b32, warp",
-        "9.7.14.5",
+        "9.7.14.5.14",
         |w| Some(Action::Together(bytes::<16, 32>(w)))
+    ),
+    form!(
+        "ldmatrix.sync.aligned.m8n8.x1{.trans}{.[shared shared::cta]}.b16 {d*1}:b32, [b], warp",
+        "9.7.14.5.15",
+        |w| Some(Action::WholeWarp(match w.has("trans") {
+            false => load::<1, false>,
+            true => load::<1, true>,
+        }))
+    ),
+    form!(
+        "ldmatrix.sync.aligned.m8n8.x2{.trans}{.[shared shared::cta]}.b16 {d*2}:b32, [b], warp",
+        "9.7.14.5.15",
+        |w| Some(Action::WholeWarp(match w.has("trans") {
+            false => load::<2, false>,
+            true => load::<2, true>,
+        }))
+    ),
+    form!(
+        "ldmatrix.sync.aligned.m8n8.x4{.trans}{.[shared shared::cta]}.b16 {d*4}:b32, [b], warp",
+        "9.7.14.5.15",
+        |w| Some(Action::WholeWarp(match w.has("trans") {
+            false => load::<4, false>,
+            true => load::<4, true>,
+        }))
     ),
 ];
 
@@ -130,6 +157,41 @@ impl Element for f64 {
     fn add_product(sum: f64, a: f64, b: f64) -> f64 {
         a.mul_add(b, sum)
     }
+}
+
+/// Matrices of eight rows of eight halves, which lie anywhere in shared memory: their addresses are
+/// those of the lanes in order. A lane of each four has a part of a row, or of a column.
+fn load<const COUNT: usize, const COLUMNS: bool>(
+    x: &mut Execution<'_>,
+    i: &Instruction,
+    mask: u32,
+) -> Result<(), Failure> {
+    let addresses = x.other_addresses(i, COUNT);
+    for matrix in 0..COUNT {
+        let mut rows = [[0u8; PIECE_MAX]; 8];
+        for (row, to) in rows.iter_mut().enumerate() {
+            let lane = matrix * 8 + row;
+            // What rows are whose lane is not there, is left open.
+            if mask >> lane & 1 != 0 {
+                let at = x.in_shared(i.modifiers.space, addresses[lane], PIECE_MAX as u64, lane)?;
+                x.watch_read(i, lane, at, PIECE_MAX)?;
+                to.copy_from_slice(&x.shared[at..][..PIECE_MAX]);
+            }
+        }
+        let half = |row: usize, column: usize| {
+            let bytes = [rows[row][column * 2], rows[row][column * 2 + 1]];
+            u32::from(u16::from_le_bytes(bytes))
+        };
+        let parts = std::array::from_fn::<u32, 32, _>(|lane| {
+            let (line, first) = (lane / 4, lane % 4 * 2);
+            match COLUMNS {
+                false => half(line, first) | half(line, first + 1) << 16,
+                true => half(first, line) | half(first + 1, line) << 16,
+            }
+        });
+        x.state.write(i.operands[matrix], &parts, mask);
+    }
+    Ok(())
 }
 
 type Together = fn(&mut State, &Instruction, u32);

@@ -90,6 +90,7 @@ mod carry;
 mod compare;
 mod control;
 mod convert;
+mod copy;
 mod float;
 mod half;
 mod integer;
@@ -98,12 +99,13 @@ mod memory;
 mod movement;
 mod together;
 mod transcendental;
+mod video;
 
 use crate::form::Form;
 pub(crate) use convert::general as convert_general;
 
 /// Not a constant: who names one in another crate has all its functions compiled there once more.
-pub(crate) static TABLES: [&[Form]; 14] = [
+pub(crate) static TABLES: [&[Form]; 19] = [
     integer::FORMS,
     carry::FORMS,
     float::FORMS,
@@ -114,8 +116,13 @@ pub(crate) static TABLES: [&[Form]; 14] = [
     movement::FORMS,
     convert::FORMS,
     memory::FORMS,
+    copy::FORMS,
+    copy::GROUPS,
     atomic::FORMS,
     together::FORMS,
     matrix::FORMS,
     control::FORMS,
+    video::SCALAR,
+    video::MULTIPLY,
+    video::PACKED,
 ];

@@ -10,22 +10,22 @@ use crate::words::Words;
 pub(super) const FORMS: &[Form] = &[
     form!(
         "mov.[b16 b32 b64 u16 u32 u64 s16 s32 s64 f16 f32 f64] d, a",
-        "9.7.9.2",
+        "9.7.9.3",
         |w| Some(match w.ty().size() {
             8 => wide1!(u64 => u64, |a| a),
             _ => wide1!(u32 => u32, |a| a),
         })
     ),
-    form!("mov.pred p, !a", "9.7.9.2", |_| Some(Action::Lanes(
+    form!("mov.pred p, !a", "9.7.9.3", |_| Some(Action::Lanes(
         |s, i, m| {
             let value = s.predicate(i.operands[1]);
             s.write_predicate(i.operands[0], value, m);
         }
     ))),
-    form!("mov.[b32 b64] d, <a>", "9.7.9.3", |_| Some(Action::Lanes(
+    form!("mov.[b32 b64] d, <a>", "9.7.9.4", |_| Some(Action::Lanes(
         pack
     ))),
-    form!("mov.[b32 b64] <d>, a", "9.7.9.3", |_| Some(Action::Lanes(
+    form!("mov.[b32 b64] <d>, a", "9.7.9.4", |_| Some(Action::Lanes(
         unpack
     ))),
     form!(

@@ -1,4 +1,4 @@
-//! What the lanes of a warp do together. Source: PTX ISA 9.7.9.6, 9.7.13.8 to 9.7.13.12.
+//! What the lanes of a warp do together. Source: PTX ISA 9.7.9.6, 9.7.13.2, 9.7.13.9 to 9.7.13.14.
 //!
 //! The last operand names the lanes. An instruction waits until all of them
 //! are there that have not exited; `mask` is then who is there.
@@ -81,7 +81,7 @@ pub(super) const FORMS: &[Form] = &[
         "9.7.13.12",
         redux
     ),
-    form!("elect.sync d[|p]:u32, a:u32", "9.7.13.15", |_| Some(
+    form!("elect.sync d[|p]:u32, a:u32", "9.7.13.14", |_| Some(
         Action::Together(|s, i, m| {
             let leader = m.trailing_zeros();
             s.write(i.operands[0], &[leader; 32], m);
@@ -89,9 +89,9 @@ pub(super) const FORMS: &[Form] = &[
         })
     )),
     form!("bar.warp.sync a:u32", "9.7.13.2", |_| Some(
-        Action::Together(|_, _, _| {})
+        Action::Together(|s, _, _| s.warp_barriers = s.warp_barriers.wrapping_add(1))
     )),
-    form!("nanosleep.u32 a", "9.7.15.2", |_| Some(Action::Flow(
+    form!("nanosleep.u32 a", "9.7.19.2", |_| Some(Action::Flow(
         Flow::Nothing
     ))),
 ];

@@ -35,6 +35,16 @@ impl Device {
         }
     }
 
+    /// One that looks for races.
+    pub(crate) fn with_race_check(text: &str) -> Self {
+        let device = Self::new(text);
+        let program = Arc::into_inner(device.program).expect("nobody else has it");
+        Self {
+            program: Arc::new(program.with_race_check()),
+            ..device
+        }
+    }
+
     pub(crate) fn buffer(&mut self, bytes: &[u8]) -> u64 {
         let address = self.memory.alloc(bytes.len().max(1) as u64).expect("room");
         self.memory.write(address, bytes).expect("written");
