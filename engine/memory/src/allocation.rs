@@ -127,6 +127,33 @@ impl Allocation {
         }
     }
 
+    /// The `N` words from `offset` on, a multiple of 4, all of which it has.
+    #[inline(always)]
+    pub fn load_row<const N: usize>(&self, offset: u64, to: &mut [u32; N]) {
+        if let Some(words) = self.row::<N>(offset) {
+            for (to, word) in to.iter_mut().zip(words) {
+                *to = word.load(Relaxed);
+            }
+        }
+    }
+
+    /// Writes the `N` words from `offset` on, a multiple of 4, all of which it has.
+    #[inline(always)]
+    pub fn store_row<const N: usize>(&self, offset: u64, from: &[u32; N]) {
+        if let Some(words) = self.row::<N>(offset) {
+            for (from, word) in from.iter().zip(words) {
+                word.store(*from, Relaxed);
+            }
+        }
+    }
+
+    /// A number of words that is known makes a copy without a loop.
+    #[inline(always)]
+    fn row<const N: usize>(&self, offset: u64) -> Option<&[AtomicU32; N]> {
+        let first = usize::try_from(offset >> 2).ok()?;
+        self.words.get(first..)?.first_chunk()
+    }
+
     /// Replaces the 32 bits at `offset`, a multiple of 4, by `f` of them, as one
     /// step; what was there.
     #[inline]

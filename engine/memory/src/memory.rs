@@ -482,6 +482,23 @@ mod tests {
     }
 
     #[test]
+    fn rows_are_whole_or_nothing() {
+        let mut memory = memory();
+        let base = memory.alloc(48).unwrap();
+        let view = memory.view();
+        let allocation = view.find(base, 48).unwrap();
+        allocation.store_row(8, &[1, 2, 3, 4]);
+        allocation.store_row(36, &[5, 6, 7, 8]);
+        allocation.store_row(u64::MAX - 3, &[9, 9, 9, 9]);
+        let mut row = [0; 12];
+        allocation.load_row(0, &mut row);
+        assert_eq!(row, [0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0, 0]);
+        let mut before = [7; 4];
+        allocation.load_row(36, &mut before);
+        assert_eq!(before, [7; 4]);
+    }
+
+    #[test]
     fn copies_that_overlap() {
         let mut memory = memory();
         let base = memory.alloc(20_000).unwrap();

@@ -1,15 +1,14 @@
 //! `ld` and `st` of several warps.
 //!
-//! Most often lanes access words side by side, or all the same one. Half a warp
-//! that does so is one check and one copy; whatever else comes goes lane by
-//! lane, in [`execution`](crate::execution).
+//! Most often lanes access words side by side, or all the same one. A warp that does so, or half of it, is one check and
+//! one copy; whatever else comes goes lane by lane, in [`execution`](crate::execution).
 
 use crate::around::Around;
 use crate::execution::bytes;
 use crate::fault::Failure;
 use crate::halves::{ALL, HALF, Pattern, addresses, in_halves, index, pattern};
 use crate::instruction::{Instruction, Operand, Space};
-use crate::value::{LANES, extend};
+use crate::value::{LANES, Rows, extend};
 use crate::vectors;
 use crate::warp::Warp;
 use crate::wide::versions;
@@ -23,14 +22,7 @@ pub(crate) fn load<'a, 'm>(
     at: u32,
     around: &mut Around<'a, 'm>,
 ) -> Result<(), (usize, Failure)> {
-    if let Some(value) = parameter(i, around.parameters) {
-        let narrow = matches!(i.operands[0], Operand::Narrow(_));
-        for (warp, mask) in warps.iter_mut().zip(masks) {
-            match narrow {
-                true => warp.state.write(i.operands[0], &[value as u32; LANES], *mask),
-                false => warp.state.write(i.operands[0], &[value; LANES], *mask),
-            }
-        }
+    if load_parameter(warps, i, masks, around.parameters) {
         return Ok(());
     }
     for (number, (warp, mask)) in warps.iter_mut().zip(masks).enumerate() {
@@ -78,20 +70,31 @@ fn quick_load(
     if i.modifiers.count > 1 {
         return vectors::load(warp, i, mask, at, around);
     }
-    let Operand::Narrow(_) = i.operands[0] else {
+    let Operand::Narrow(register) = i.operands[0] else {
         return false;
     };
+    if mask == u32::MAX {
+        let addresses = addresses::<LANES>(&warp.state, i, 0);
+        let pattern = pattern(&addresses, 4);
+        if pattern != Pattern::Other {
+            let slot = warp.slot;
+            let to = warp.state.narrow_at_mut(register);
+            return load_row(space, pattern, addresses[0], to, slot, at, around).is_some();
+        }
+    }
     let mut values = [0; LANES];
     for half in 0..2 {
         if mask >> (half * HALF) & ALL == 0 {
             continue;
         }
-        let to = &mut values[half * HALF..][..HALF];
-        let addresses = addresses(&warp.state, i, half);
-        let done = match space {
-            Space::Global | Space::Generic => global(&addresses, to, at, around),
-            Space::Shared => of_shared(&addresses, to, around.words(warp.slot)),
-            _ => None,
+        let Some(to) = values[half * HALF..].first_chunk_mut() else {
+            return false;
+        };
+        let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
+        let done = match (space, pattern(&addresses, 4)) {
+            (Space::Global | Space::Generic, Pattern::Other) => gather(&addresses, to, at, around),
+            (Space::Shared, Pattern::Other) => of_shared(&addresses, to, around.words(warp.slot)),
+            (_, pattern) => load_row(space, pattern, addresses[0], to, warp.slot, at, around),
         };
         if done.is_none() {
             return false;
@@ -101,71 +104,105 @@ fn quick_load(
     true
 }
 
-/// The value of a parameter that all lanes load.
+/// Loads a parameter that is the same for all lanes; false where it is none.
 #[inline(always)]
-fn parameter(i: &Instruction, parameters: &[u8]) -> Option<u64> {
+pub(crate) fn load_parameter(
+    warps: &mut [Warp],
+    i: &Instruction,
+    masks: &[u32],
+    parameters: &[u8],
+) -> bool {
+    let Some(at) = parameter(i, parameters.len()) else {
+        return false;
+    };
+    let ty = i.modifiers.types[0];
+    let value = extend(bytes(parameters, at, ty.size()), ty);
+    let narrow = matches!(i.operands[0], Operand::Narrow(_));
+    for (warp, mask) in warps.iter_mut().zip(masks) {
+        match narrow {
+            true => warp
+                .state
+                .write(i.operands[0], &[value as u32; LANES], *mask),
+            false => warp.state.write(i.operands[0], &[value; LANES], *mask),
+        }
+    }
+    true
+}
+
+/// Where of `length` bytes the parameter is that all lanes load.
+#[inline(always)]
+pub(crate) fn parameter(i: &Instruction, length: usize) -> Option<usize> {
     let Operand::Bits(address) = i.operands[i.operands.len() - 1] else {
         return None;
     };
     let address = address.wrapping_add_signed(i.offset);
-    let ty = i.modifiers.types[0];
-    let size = u64::from(ty.size());
+    let size = u64::from(i.modifiers.types[0].size());
     let end = address.checked_add(size)?;
-    let there = end <= parameters.len() as u64 && address & (size - 1) == 0;
+    let there = end <= length as u64 && address & (size - 1) == 0;
     let here = i.modifiers.space == Space::Parameter && i.modifiers.count == 1;
-    (there && here).then(|| extend(bytes(parameters, address as usize, ty.size()), ty))
+    (there && here).then_some(address as usize)
 }
 
+/// One word, or words side by side, from `first` on.
 #[inline(always)]
-fn global(
-    addresses: &[u64; HALF],
-    to: &mut [u32],
+fn load_row<const N: usize>(
+    space: Space,
+    pattern: Pattern,
+    first: u64,
+    to: &mut [u32; N],
+    slot: usize,
     at: u32,
     around: &mut Around<'_, '_>,
 ) -> Option<()> {
-    let pattern = pattern(addresses, 4);
-    let length = match pattern {
-        Pattern::SideBySide => 4 * HALF as u64,
-        _ => 4,
-    };
-    let (from, offset) = around.find(at, addresses[0], length)?;
-    if !offset.is_multiple_of(4) {
-        return None;
-    }
-    match pattern {
-        Pattern::Same => to.fill(from.load_32(offset)),
-        Pattern::SideBySide => from.load_words(offset, to),
-        Pattern::Other => {
-            let (base, limit) = (from.base(), from.size() - 4);
-            let mut wrong = 0;
-            for address in addresses {
-                let offset = address.wrapping_sub(base);
-                wrong |= u64::from(offset > limit) | offset & 3;
-            }
-            if wrong != 0 {
-                return None;
-            }
-            for (to, address) in to.iter_mut().zip(addresses) {
-                *to = from.load_32(address.wrapping_sub(base));
+    let same = pattern == Pattern::Same;
+    match space {
+        Space::Global | Space::Generic => {
+            let (from, offset) = around.find(at, first, if same { 4 } else { 4 * N as u64 })?;
+            match same {
+                _ if !offset.is_multiple_of(4) => return None,
+                true => *to = [from.load_32(offset); N],
+                false => from.load_row(offset, to),
             }
         }
+        Space::Shared => {
+            let from = around.words(slot).get(index(first)?..)?;
+            *to = match same {
+                true => [*from.first()?; N],
+                false => *from.first_chunk()?,
+            };
+        }
+        _ => return None,
     }
     Some(())
 }
 
 #[inline(always)]
-fn of_shared(addresses: &[u64; HALF], to: &mut [u32], memory: &[u32]) -> Option<()> {
-    match pattern(addresses, 4) {
-        Pattern::Same => to.fill(*memory.get(index(addresses[0])?)?),
-        Pattern::SideBySide => {
-            let from = memory.get(index(addresses[0])?..)?.get(..HALF)?;
-            to.copy_from_slice(from);
-        }
-        Pattern::Other => {
-            for (to, address) in to.iter_mut().zip(addresses) {
-                *to = *memory.get(index(*address)?)?;
-            }
-        }
+fn gather(
+    addresses: &[u64; HALF],
+    to: &mut [u32; HALF],
+    at: u32,
+    around: &mut Around<'_, '_>,
+) -> Option<()> {
+    let (from, _) = around.find(at, addresses[0], 4)?;
+    let (base, limit) = (from.base(), from.size() - 4);
+    let mut wrong = 0;
+    for address in addresses {
+        let offset = address.wrapping_sub(base);
+        wrong |= u64::from(offset > limit) | offset & 3;
+    }
+    if wrong != 0 {
+        return None;
+    }
+    for (to, address) in to.iter_mut().zip(addresses) {
+        *to = from.load_32(address.wrapping_sub(base));
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn of_shared(addresses: &[u64; HALF], to: &mut [u32; HALF], memory: &[u32]) -> Option<()> {
+    for (to, address) in to.iter_mut().zip(addresses) {
+        *to = *memory.get(index(*address)?)?;
     }
     Some(())
 }
@@ -191,27 +228,25 @@ fn quick_store(
         return vectors::store(warp, i, mask, at, around);
     }
     let values: [u32; LANES] = warp.state.read(i.operands[0]);
+    let slot = warp.slot;
+    if mask == u32::MAX {
+        let addresses = addresses::<LANES>(&warp.state, i, 0);
+        if pattern(&addresses, 4) == Pattern::SideBySide {
+            return store_row(space, addresses[0], &values, slot, at, around).is_some();
+        }
+    }
     for half in 0..2 {
         if mask >> (half * HALF) & ALL == 0 {
             continue;
         }
-        let values = &values[half * HALF..][..HALF];
-        let addresses = addresses(&warp.state, i, half);
+        let Some(values) = values[half * HALF..].first_chunk() else {
+            return false;
+        };
+        let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
         let done = match (space, pattern(&addresses, 4)) {
-            (Space::Global | Space::Generic, Pattern::SideBySide) => around
-                .find(at, addresses[0], 4 * HALF as u64)
-                .filter(|(_, offset)| offset.is_multiple_of(4))
-                .map(|(to, offset)| to.store_words(offset, values)),
-            (Space::Shared, Pattern::SideBySide) => index(addresses[0])
-                .and_then(|index| {
-                    around
-                        .words_mut(warp.slot)
-                        .get_mut(index..)?
-                        .get_mut(..HALF)
-                })
-                .map(|to| to.copy_from_slice(values)),
+            (_, Pattern::SideBySide) => store_row(space, addresses[0], values, slot, at, around),
             (Space::Shared, Pattern::Other) => {
-                to_shared(&addresses, values, around.words_mut(warp.slot))
+                to_shared(&addresses, values, around.words_mut(slot))
             }
             _ => None,
         };
@@ -222,8 +257,35 @@ fn quick_store(
     true
 }
 
+/// Words side by side, from `first` on.
 #[inline(always)]
-fn to_shared(addresses: &[u64; HALF], values: &[u32], memory: &mut [u32]) -> Option<()> {
+fn store_row<const N: usize>(
+    space: Space,
+    first: u64,
+    values: &[u32; N],
+    slot: usize,
+    at: u32,
+    around: &mut Around<'_, '_>,
+) -> Option<()> {
+    match space {
+        Space::Global | Space::Generic => {
+            let (to, offset) = around.find(at, first, 4 * N as u64)?;
+            if !offset.is_multiple_of(4) {
+                return None;
+            }
+            to.store_row(offset, values);
+        }
+        Space::Shared => {
+            let to = around.words_mut(slot).get_mut(index(first)?..)?;
+            *to.first_chunk_mut()? = *values;
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+#[inline(always)]
+fn to_shared(addresses: &[u64; HALF], values: &[u32; HALF], memory: &mut [u32]) -> Option<()> {
     for (address, value) in addresses.iter().zip(values) {
         *memory.get_mut(index(*address)?)? = *value;
     }

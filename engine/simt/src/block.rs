@@ -10,7 +10,7 @@ use crate::grid::{Grid, PRINTED_MAX, Statistics};
 use crate::lockstep;
 use crate::program::Program;
 use crate::shadow::Shadow;
-use crate::state::State;
+use crate::state::{Identity, State};
 use crate::warp::{Group, Status, Warp};
 
 /// How many instructions a warp executes before the next one has its turn.
@@ -45,9 +45,14 @@ impl Runner {
     /// # Errors
     ///
     /// What went wrong first.
-    pub(crate) fn blocks(&mut self, grid: &Grid, blocks: &Range<u64>) -> Result<(), Fault> {
+    pub(crate) fn blocks<'g>(
+        &mut self,
+        grid: &'g Grid,
+        blocks: &Range<u64>,
+        found: &mut Found<'g>,
+    ) -> Result<(), Fault> {
         self.prepare(grid, blocks);
-        let result = self.execute(grid);
+        let result = self.execute(grid, found);
         self.statistics.blocks += blocks.end - blocks.start;
         for warp in &mut self.warps[..self.active] {
             self.statistics.instructions += warp.state.identity.clock;
@@ -100,36 +105,48 @@ impl Runner {
         let known = self.known;
         self.known = known.max(all);
         self.active = all;
-        for (index, warp) in self.warps[..all].iter_mut().enumerate() {
-            let (slot, number) = (index / warps as usize, index as u32 % warps);
-            let first = number * 32;
-            let count = (threads - first).min(32);
-            warp.start(body, kernel.body, u32::MAX >> (32 - count), index >= known);
-            warp.slot = slot;
-            let thread = |lane: usize| first + lane as u32;
-            if index >= known {
-                // Divisions: not for each block.
-                warp.state.identity.thread = [
-                    std::array::from_fn(|lane| thread(lane) % x),
-                    std::array::from_fn(|lane| thread(lane) / x % y),
-                    std::array::from_fn(|lane| thread(lane) / (x * y)),
-                ];
+        let of_blocks = self.warps[..all].chunks_mut(warps as usize);
+        for ((slot, warps_of), index) in of_blocks.enumerate().zip(blocks.clone()) {
+            let block = grid.block(index);
+            for (number, warp) in (0..).zip(warps_of) {
+                let fresh = slot * warps as usize + number as usize >= known;
+                let first = number * 32;
+                let count = (threads - first).min(32);
+                warp.start(body, kernel.body, u32::MAX >> (32 - count), fresh);
+                if fresh {
+                    let thread = |lane: usize| first + lane as u32;
+                    warp.slot = slot;
+                    warp.state.identity = Identity {
+                        thread: [
+                            std::array::from_fn(|lane| thread(lane) % x),
+                            std::array::from_fn(|lane| thread(lane) / x % y),
+                            std::array::from_fn(|lane| thread(lane) / (x * y)),
+                        ],
+                        threads: grid.threads,
+                        block,
+                        blocks: grid.blocks,
+                        warp: number,
+                        warps,
+                        grid: grid.id,
+                        dynamic_shared: grid.dynamic_shared,
+                        shared_size: grid.shared_size,
+                        clock: 0,
+                    };
+                }
+                warp.state.identity.block = block;
+                warp.state.identity.clock = 0;
             }
-            let identity = &mut warp.state.identity;
-            identity.threads = grid.threads;
-            identity.block = grid.block(blocks.start + slot as u64);
-            identity.blocks = grid.blocks;
-            identity.warp = number;
-            identity.warps = warps;
-            identity.grid = grid.id;
-            identity.dynamic_shared = grid.dynamic_shared;
-            identity.shared_size = grid.shared_size;
-            identity.clock = 0;
+        }
+        if let Some(fresh) = self.warps[..all].get_mut(known..) {
+            lockstep::begin(fresh, &body.invariant, &grid.parameters);
         }
     }
 
-    fn execute(&mut self, grid: &Grid) -> Result<(), (Failure, usize, u32)> {
-        let mut found: Found<'_> = [None; 64];
+    fn execute<'g>(
+        &mut self,
+        grid: &'g Grid,
+        found: &mut Found<'g>,
+    ) -> Result<(), (Failure, usize, u32)> {
         let mut executed = 0;
         let turn = u32::try_from(grid.instructions_max).map_or(TURN, |max| TURN.min(max.max(1)));
         loop {
@@ -142,7 +159,7 @@ impl Runner {
                 shared_size: grid.shared_size as usize,
                 turn,
                 barriers: &mut self.barriers,
-                found: &mut found,
+                found,
                 shadows: &mut self.shadows,
             };
             let mut progress = false;

@@ -2,9 +2,15 @@
 
 use crate::execution::Execution;
 use crate::fault::Failure;
-use crate::instruction::Instruction;
+use crate::instruction::{Instruction, Modifiers, Operand};
 use crate::state::State;
 use crate::warp::Warp;
+use crate::words::Words;
+
+/// Which lanes of each warp a comparison holds for.
+pub(crate) type Test = fn(&[Warp], &Instruction, &mut [u32]);
+/// What is done with the lanes that it holds for, of those of the mask.
+pub(crate) type Finish = fn(&mut State, &Instruction, u32, u32);
 
 /// What is done where, once the guard has been looked at.
 #[derive(Debug, Clone, Copy)]
@@ -15,15 +21,9 @@ pub(crate) enum Action {
     Lanes(fn(&mut State, &Instruction, u32)),
     /// A comparison in several warps, and what is done with the lanes of each
     /// that it holds for.
-    Tests(
-        fn(&[Warp], &Instruction, &mut [u32]),
-        fn(&mut State, &Instruction, u32, u32),
-    ),
+    Tests(Test, Finish),
     /// A comparison, and what is done with the lanes that it holds for.
-    Test(
-        fn(&State, &Instruction) -> u32,
-        fn(&mut State, &Instruction, u32, u32),
-    ),
+    Test(fn(&State, &Instruction) -> u32, Finish),
     /// `ld`, `st`.
     Load,
     Store,
@@ -71,5 +71,26 @@ pub(crate) struct Step {
     pub(crate) action: Action,
     /// Whether an operand is the clock.
     pub(crate) clock: bool,
+    /// How many of the operands, the first ones, it may write.
+    pub(crate) results: usize,
     pub(crate) instruction: Instruction,
+}
+
+impl Step {
+    /// One without operands.
+    pub(crate) fn flow(flow: Flow, line: u32) -> Self {
+        Self {
+            action: Action::Flow(flow),
+            clock: false,
+            results: 0,
+            instruction: Instruction {
+                guard: Operand::None,
+                operands: Box::new([]),
+                modifiers: Modifiers::of(&Words::new(&[])),
+                offset: 0,
+                target: 0,
+                line,
+            },
+        }
+    }
 }

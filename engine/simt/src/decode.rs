@@ -5,6 +5,7 @@ use vgpu_ptx::{Error, ErrorKind, Function, Instruction as Source, Module, Positi
 use crate::code::{Action, Flow, Step};
 use crate::forms::convert_general;
 use crate::instruction::{Instruction, Modifiers, Operand, Space, Special};
+use crate::invariant;
 use crate::layout::{Layout, REGISTERS_MAX};
 use crate::program::{Body, Builtin, Call, Kernel};
 use crate::table::{Compiled, Shape, rows};
@@ -57,7 +58,15 @@ pub(crate) fn module(
                     Err(error) => failed(error)?,
                 }
             }
-            decoded.code.push(end(function.position.line));
+            // A function ends behind its last instruction.
+            decoded
+                .code
+                .push(Step::flow(Flow::Return, function.position.line));
+            if function.entry {
+                let size = layout.frame(index).parameter_size as usize;
+                let start = body.start.unwrap_or_default();
+                body.invariant = invariant::take(&mut decoded, start, size);
+            }
         }
         if function.entry && function.defined {
             let frame = layout.frame(index);
@@ -83,22 +92,6 @@ pub(crate) fn module(
     Ok(decoded)
 }
 
-/// What stands behind a function's last instruction.
-fn end(line: u32) -> Step {
-    Step {
-        action: Action::Flow(Flow::Return),
-        clock: false,
-        instruction: Instruction {
-            guard: Operand::None,
-            operands: Box::new([]),
-            modifiers: Modifiers::of(&Words::new(&["ret"])),
-            offset: 0,
-            target: 0,
-            line,
-        },
-    }
-}
-
 pub(crate) struct Decoder<'m, 'd> {
     pub(crate) module: &'m Module<'m>,
     pub(crate) layout: &'m Layout,
@@ -119,6 +112,8 @@ pub(crate) struct Operands {
     pub(crate) space: Option<Space>,
     pub(crate) offset: i64,
     pub(crate) target: u32,
+    /// How many of `all` may be written.
+    pub(crate) results: usize,
 }
 
 impl Decoder<'_, '_> {
@@ -213,6 +208,7 @@ impl Decoder<'_, '_> {
         };
         Step {
             clock: instruction.operands.iter().any(clock),
+            results: read.results,
             action: if wider {
                 Action::Lanes(convert_general)
             } else {
@@ -260,9 +256,13 @@ impl Decoder<'_, '_> {
             }
             number += 1;
             match given.next() {
-                Some(written) => self
-                    .operand(written, *shape, modifiers, &mut read)
-                    .map_err(|why| (number, why))?,
+                Some(written) => {
+                    self.operand(written, *shape, modifiers, &mut read)
+                        .map_err(|why| (number, why))?;
+                    if shape.written() {
+                        read.results = read.all.len();
+                    }
+                }
                 None if *optional => read.all.push(Operand::None),
                 None => return Err((number, "missing".into())),
             }

@@ -9,7 +9,7 @@ pub(crate) const HALF: usize = LANES / 2;
 /// All of them.
 pub(crate) const ALL: u32 = u32::MAX >> HALF;
 
-/// How half a warp's addresses lie to each other.
+/// How the addresses of a warp, or of half of it, lie to each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Same,
@@ -17,20 +17,20 @@ pub(crate) enum Pattern {
     Other,
 }
 
-/// The addresses of half a warp.
+/// The addresses of `N` lanes from `first` on.
 #[inline(always)]
-pub(crate) fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HALF] {
-    let mut to = [0; HALF];
+pub(crate) fn addresses<const N: usize>(state: &State, i: &Instruction, first: usize) -> [u64; N] {
+    let mut to = [0; N];
     match i.operands[i.operands.len() - 1] {
         Operand::Wide(index) => {
-            let row = &state.wide_at(index)[half * HALF..][..HALF];
-            for lane in 0..HALF {
+            let row = &state.wide_at(index)[first..][..N];
+            for lane in 0..N {
                 to[lane] = row[lane].wrapping_add_signed(i.offset);
             }
         }
         Operand::Narrow(index) => {
-            let row = &state.narrow_at(index)[half * HALF..][..HALF];
-            for lane in 0..HALF {
+            let row = &state.narrow_at(index)[first..][..N];
+            for lane in 0..N {
                 to[lane] = u64::from(row[lane]).wrapping_add_signed(i.offset);
             }
         }
@@ -40,12 +40,12 @@ pub(crate) fn addresses(state: &State, i: &Instruction, half: usize) -> [u64; HA
 }
 
 #[inline(always)]
-pub(crate) fn pattern(addresses: &[u64; HALF], step: u64) -> Pattern {
+pub(crate) fn pattern<const N: usize>(addresses: &[u64; N], step: u64) -> Pattern {
     let first = addresses[0];
     // The last one says what it can be, and the others whether it is.
-    let (found, step) = match addresses[HALF - 1].wrapping_sub(first) {
+    let (found, step) = match addresses[N - 1].wrapping_sub(first) {
         0 => (Pattern::Same, 0),
-        length if length == step * (HALF as u64 - 1) => (Pattern::SideBySide, step),
+        length if length == step * (N as u64 - 1) => (Pattern::SideBySide, step),
         _ => return Pattern::Other,
     };
     let mut apart = 0;

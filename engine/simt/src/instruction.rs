@@ -5,7 +5,7 @@ use vgpu_ptx::Type;
 use crate::words::Words;
 
 /// A decoded operand. Indices count from the function's own [`Base`](crate::state::Base).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Operand {
     None,
     /// A register of up to 32 bits.
@@ -24,7 +24,7 @@ pub(crate) enum Operand {
 }
 
 /// A register of the machine. Source: PTX ISA 10.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Special {
     Thread(u8),
     Threads(u8),

@@ -69,6 +69,7 @@ mod forms;
 mod grid;
 mod halves;
 mod instruction;
+mod invariant;
 mod launch;
 mod layout;
 mod load;

@@ -7,9 +7,9 @@
 
 use crate::access;
 use crate::around::Around;
-use crate::code::{Action, Flow, Reduction};
+use crate::code::{Action, Finish, Flow, Reduction, Step, Test};
 use crate::fault::Failure;
-use crate::instruction::Operand;
+use crate::instruction::{Instruction, Operand};
 use crate::warp::{Status, Warp, missing};
 
 /// The most warps that go together: what their registers take fits the fastest cache.
@@ -22,6 +22,25 @@ pub(crate) fn together(warps: &[Warp]) -> usize {
     };
     let same = |warp: &&Warp| warp.straight() == Some(at);
     warps.iter().take(WARPS).take_while(same).count()
+}
+
+/// Executes `steps`, which are [the same in each block](crate::invariant), in warps that begin with a launch.
+pub(crate) fn begin(warps: &mut [Warp], steps: &[Step], parameters: &[u8]) {
+    for warps in warps.chunks_mut(WARPS) {
+        let mut masks = [0; WARPS];
+        for (warp, mask) in warps.iter().zip(&mut masks) {
+            *mask = warp.state.alive;
+        }
+        for step in steps {
+            let i = &step.instruction;
+            match step.action {
+                Action::Warps(f) => f(warps, i, &masks[..warps.len()]),
+                Action::Tests(test, finish) => compare(warps, i, &masks, test, finish),
+                // Of parameters: they are there.
+                _ => _ = access::load_parameter(warps, i, &masks, parameters),
+            }
+        }
+    }
 }
 
 /// Executes at least one instruction in `warps`, which stand [`together`], and
@@ -83,11 +102,7 @@ pub(crate) fn run(
                 Ok(())
             }
             Action::Tests(test, finish) => {
-                let mut holds = [0; WARPS];
-                test(warps, i, &mut holds);
-                for ((warp, mask), holds) in warps.iter_mut().zip(masks).zip(holds) {
-                    finish(&mut warp.state, i, holds, *mask);
-                }
+                compare(warps, i, masks, test, finish);
                 Ok(())
             }
             Action::Load => access::load(warps, i, masks, at, around),
@@ -173,6 +188,15 @@ pub(crate) fn run(
         }
     }
     Ok(())
+}
+
+#[inline(always)]
+fn compare(warps: &mut [Warp], i: &Instruction, masks: &[u32], test: Test, finish: Finish) {
+    let mut holds = [0; WARPS];
+    test(warps, i, &mut holds);
+    for ((warp, mask), holds) in warps.iter_mut().zip(masks).zip(holds) {
+        finish(&mut warp.state, i, holds, *mask);
+    }
 }
 
 /// `f` of each warp that has lanes in its mask, until one fails.

@@ -81,6 +81,8 @@ pub(crate) struct Body {
     pub(crate) start: Option<u32>,
     pub(crate) builtin: Option<Builtin>,
     pub(crate) entry: bool,
+    /// Of a kernel: what is done when a warp begins with a launch, and not in each block.
+    pub(crate) invariant: Vec<Step>,
     pub(crate) narrow: u32,
     pub(crate) wide: u32,
     pub(crate) predicates: u32,

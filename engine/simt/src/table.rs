@@ -87,6 +87,22 @@ pub(crate) enum Shape {
     Warp,
 }
 
+impl Shape {
+    /// Whether it may be written.
+    pub(crate) fn written(self) -> bool {
+        matches!(
+            self,
+            Self::Result(_)
+                | Self::PredicateResult
+                | Self::Predicates
+                | Self::ResultAndPredicate
+                | Self::Results
+                | Self::ManyResults(..)
+                | Self::Pack
+        )
+    }
+}
+
 #[derive(Debug, Clone)]
 struct Slot {
     optional: bool,

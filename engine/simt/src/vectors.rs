@@ -106,7 +106,7 @@ pub(crate) fn store(
 #[inline(always)]
 fn beside(warp: &Warp, i: &Instruction, half: usize) -> Option<u64> {
     let size = 4 * u64::from(i.modifiers.count);
-    let addresses = addresses(&warp.state, i, half);
+    let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
     let beside = pattern(&addresses, size) == Pattern::SideBySide;
     (beside && addresses[0] & (size - 1) == 0).then_some(addresses[0])
 }

@@ -12,13 +12,14 @@ impl Grid {
     pub(crate) fn work(&self, runner: &mut Runner) {
         let [x, y, z] = self.blocks.map(u64::from);
         let count = x * y * z;
+        let mut found = [None; 64];
         while !self.failed.load(Relaxed) {
             let index = self.next.fetch_add(self.at_once, Relaxed);
             if index >= count {
                 break;
             }
             let blocks = index..count.min(index + self.at_once);
-            if let Err(fault) = runner.blocks(self, &blocks) {
+            if let Err(fault) = runner.blocks(self, &blocks, &mut found) {
                 self.failed.store(true, Relaxed);
                 let mut result = self.result.lock().unwrap_or_else(PoisonError::into_inner);
                 let earlier = result.1.as_ref().is_some_and(|(before, _)| *before < index);

@@ -3,7 +3,7 @@
 use half::{bf16, f16};
 use vgpu_ptx::Type;
 
-use crate::code::Action;
+use crate::code::{Action, Test};
 use crate::form::Form;
 use crate::instruction::{Combine, Instruction, Operand};
 use crate::round::flush;
@@ -123,9 +123,6 @@ impl Value for FlushedHalf {
         self.0.bits()
     }
 }
-
-/// Which lanes of each warp a comparison holds for.
-type Test = fn(&[Warp], &Instruction, &mut [u32]);
 
 /// The test of operands `FIRST` and the next.
 fn test<T: Value + PartialOrd, C: Compiled, const FIRST: usize>(operation: &str) -> Option<Test> {
