@@ -6,7 +6,7 @@
 use crate::around::Around;
 use crate::execution::bytes;
 use crate::fault::Failure;
-use crate::halves::{ALL, HALF, Pattern, addresses, in_halves, index, pattern};
+use crate::halves::{ALL, HALF, Pattern, addresses, in_halves, index, may_be_row, pattern};
 use crate::instruction::{Instruction, Operand, Space};
 use crate::value::{LANES, Rows, extend};
 use crate::vectors;
@@ -73,7 +73,7 @@ fn quick_load(
     let Operand::Narrow(register) = i.operands[0] else {
         return false;
     };
-    if mask == u32::MAX {
+    if mask == u32::MAX && may_be_row(&warp.state, i) {
         let addresses = addresses::<LANES>(&warp.state, i, 0);
         let pattern = pattern(&addresses, 4);
         if pattern != Pattern::Other {
@@ -229,7 +229,7 @@ fn quick_store(
     }
     let values: [u32; LANES] = warp.state.read(i.operands[0]);
     let slot = warp.slot;
-    if mask == u32::MAX {
+    if mask == u32::MAX && may_be_row(&warp.state, i) {
         let addresses = addresses::<LANES>(&warp.state, i, 0);
         if pattern(&addresses, 4) == Pattern::SideBySide {
             return store_row(space, addresses[0], &values, slot, at, around).is_some();

@@ -3,6 +3,7 @@
 use vgpu_ptx::{Error, ErrorKind, Function, Instruction as Source, Module, Position};
 
 use crate::code::{Action, Flow, Step};
+use crate::decoded::Decoded;
 use crate::forms::convert_general;
 use crate::instruction::{Instruction, Modifiers, Operand, Space, Special};
 use crate::invariant;
@@ -10,15 +11,6 @@ use crate::layout::{Layout, REGISTERS_MAX};
 use crate::program::{Body, Builtin, Call, Kernel};
 use crate::table::{Compiled, Shape, rows};
 use crate::words::Words;
-
-#[derive(Debug, Default)]
-pub(crate) struct Decoded {
-    pub(crate) code: Vec<Step>,
-    pub(crate) bodies: Vec<Body>,
-    pub(crate) calls: Vec<Call>,
-    pub(crate) branches: Vec<Box<[u32]>>,
-    pub(crate) kernels: Vec<Kernel>,
-}
 
 /// Decodes a module; `failed` says of an instruction's error whether it is the
 /// end.

@@ -39,6 +39,17 @@ pub(crate) fn addresses<const N: usize>(state: &State, i: &Instruction, first: u
     to
 }
 
+/// Whether a whole warp's words may lie side by side, or be one: the first and the last lane tell most that do not.
+#[inline(always)]
+pub(crate) fn may_be_row(state: &State, i: &Instruction) -> bool {
+    let [first] = addresses(state, i, 0);
+    let [last] = addresses(state, i, LANES - 1);
+    matches!(last.wrapping_sub(first), 0 | ROW)
+}
+
+/// Bytes from the first word of a row to its last.
+const ROW: u64 = 4 * (LANES as u64 - 1);
+
 #[inline(always)]
 pub(crate) fn pattern<const N: usize>(addresses: &[u64; N], step: u64) -> Pattern {
     let first = addresses[0];

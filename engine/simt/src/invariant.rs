@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::access;
 use crate::code::{Action, Flow, Step};
-use crate::decode::Decoded;
+use crate::decoded::Decoded;
 use crate::instruction::{Operand, Special};
 use crate::program::{Call, Passed};
 

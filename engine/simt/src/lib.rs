@@ -61,6 +61,7 @@ mod block;
 mod calls;
 mod code;
 mod decode;
+mod decoded;
 mod execution;
 mod expected;
 mod fault;

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use vgpu_ring::{Memory, Park, Wake};
 use vgpu_window::Window;
 
-use crate::{Event, Lost};
+use crate::error::Lost;
+use crate::event::Event;
 
 /// The memory that a worker shares with its guest, what the guest wakes it by, and what it wakes the guest by.
 #[derive(Debug)]

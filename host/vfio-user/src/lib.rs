@@ -18,6 +18,7 @@ mod guard;
 mod held;
 mod maps;
 mod sandbox;
+mod search;
 mod serve;
 mod shared;
 

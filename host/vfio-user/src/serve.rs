@@ -28,6 +28,7 @@ use crate::error::{Error, cannot};
 use crate::guard::{Guard, Guarding};
 use crate::held::Held;
 use crate::sandbox::{FEATURES_POLICY, POLICY};
+use crate::search::Search;
 use crate::shared::Shared;
 
 /// What to serve, and where.
@@ -61,9 +62,6 @@ const NO_DESCRIPTOR: Duration = Duration::from_millis(100);
 
 /// How often those are looked at that keep another client from being accepted.
 const NO_ROOM: Duration = Duration::from_millis(10);
-
-/// How often the daemon is looked for that is not there.
-const NO_DAEMON: Duration = Duration::from_secs(1);
 
 /// How long clients may take to end once the process is to.
 const LAST_REPLY: Duration = Duration::from_secs(1);
@@ -156,7 +154,7 @@ pub fn serve(options: &Options, guard_of: impl FnOnce(Guarding) -> Command) -> R
         guard: Some(guard),
         paused: None,
         shared: shared.map(Arc::new),
-        daemon: link.map(|_| Wanted::Now),
+        daemon: link.map(|_| Search::new()),
     };
 
     let path = options.socket.display();
@@ -193,15 +191,6 @@ enum Source {
     Worker,
 }
 
-/// When a daemon that is not there is looked for.
-#[derive(Debug, Clone, Copy)]
-enum Wanted {
-    Now,
-    /// The guard was asked.
-    Asked,
-    At(Instant),
-}
-
 struct Server {
     listener: ManuallyDrop<Listener>,
     control_socket: ManuallyDrop<Option<vgpu_control::Server>>,
@@ -222,8 +211,8 @@ struct Server {
     paused: Option<Instant>,
     /// Where the device has features.
     shared: Option<Arc<Shared>>,
-    /// Where one is to serve its channels, and there is none.
-    daemon: Option<Wanted>,
+    /// Where one is to serve its channels.
+    daemon: Option<Search>,
 }
 
 fn control_socket(path: &Path) -> Result<vgpu_control::Server, Error> {
@@ -262,11 +251,7 @@ impl Server {
     fn wait(&mut self) -> Result<Vec<Source>, Error> {
         self.paused = self.paused.filter(|until| *until > Instant::now());
         let leaving = self.leaving.and_then(|since| since.checked_add(LEAVING));
-        let daemon = match self.daemon {
-            Some(Wanted::Now) => Some(Instant::now()),
-            Some(Wanted::At(at)) => Some(at),
-            Some(Wanted::Asked) | None => None,
-        };
+        let daemon = self.daemon.as_ref().and_then(Search::next);
         let next = self.paused.into_iter().chain(leaving).chain(daemon).min();
         let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
         let holder = self.clients.holder().filter(|_| self.leaving.is_none());
@@ -453,43 +438,34 @@ impl Server {
 
     /// The guard has a connection to the daemon, or none, or has ended.
     fn hear_guard(&mut self) {
-        match self.guard.as_ref().map(Guard::receive) {
-            Some(Ok(Some(link))) => {
-                self.daemon = None;
-                if let Some(shared) = &self.shared {
-                    shared.connected(link.into());
-                }
-            }
-            Some(Ok(None)) => self.daemon = Instant::now().checked_add(NO_DAEMON).map(Wanted::At),
-            Some(Err(_)) | None => self.guard_ended(),
+        let (Some(Ok(found)), Some(search)) =
+            (self.guard.as_ref().map(Guard::receive), &mut self.daemon)
+        else {
+            return self.guard_ended();
+        };
+        search.ended(found.is_some());
+        if let (Some(shared), Some(link)) = (&self.shared, found) {
+            shared.connected(link.into());
         }
     }
 
     fn hear_daemon(&mut self) {
         let Some(shared) = &self.shared else { return };
         shared.hear();
-        if shared.socket().is_none() {
-            self.daemon = Instant::now().checked_add(NO_DAEMON).map(Wanted::At);
+        if shared.socket().is_none()
+            && let Some(search) = &mut self.daemon
+        {
+            search.ended(false);
             self.say("the daemon is gone, and the guest has lost its channels");
         }
     }
 
     /// Has the guard look for a daemon where it is time to: this process may not.
     fn look_for_daemon(&mut self) {
-        let due = match self.daemon {
-            Some(Wanted::Now) => true,
-            Some(Wanted::At(at)) => at <= Instant::now(),
-            Some(Wanted::Asked) | None => false,
-        };
-        if !due {
+        let (Some(search), Some(guard)) = (&mut self.daemon, &self.guard) else {
             return;
-        }
-        self.daemon = Some(Wanted::Asked);
-        if self
-            .guard
-            .as_ref()
-            .is_some_and(|guard| guard.ask_for_link().is_err())
-        {
+        };
+        if search.is_due() && guard.ask_for_link().is_err() {
             self.guard_ended();
         }
     }

@@ -7,21 +7,11 @@ use rustix::fs::{fcntl_get_seals, fstat};
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags};
 
+use crate::piece::Piece;
 use crate::{Error, Window};
 
 /// Bytes of a page.
 const PAGE: u64 = 4096;
-
-/// A piece of a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Its file's place among the files.
-    pub file: usize,
-    /// Where in the file it begins, a multiple of 4096.
-    pub offset: u64,
-    /// Its bytes, a multiple of 4096, not 0.
-    pub length: u64,
-}
 
 impl Window {
     /// Maps pieces of memory files side by side, `length` bytes together. Pieces may be the same memory. The files can be

@@ -6,6 +6,7 @@
 
 mod anonymous;
 mod assemble;
+mod piece;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,7 +18,7 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use vgpu_ring::Memory;
 
-pub use assemble::Piece;
+pub use piece::Piece;
 
 /// Why memory cannot be shared.
 #[derive(Debug, thiserror::Error)]

@@ -195,7 +195,7 @@ pub(super) fn run(bytes: &[u8]) {
 
     let emulator = Arc::new(Emulator::new(device(choice).0, false, LOG.clone()));
     let mut wide = Wide {
-        endpoint: Endpoint::new(emulator),
+        endpoint: Endpoint::new(emulator, None),
         maps: Vec::new(),
         clients: 0,
     };

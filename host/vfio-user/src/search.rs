@@ -1,0 +1,49 @@
+//! When the daemon is looked for.
+
+use std::time::{Duration, Instant};
+
+/// How often one is looked for that is not there.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The search for a daemon, which goes on until there is one, and begins again where that is gone.
+#[derive(Debug)]
+pub(crate) enum Search {
+    /// It is looked for at this time.
+    At(Instant),
+    /// Somebody looks.
+    Asked,
+    /// It is there.
+    Found,
+}
+
+impl Search {
+    /// Looks at once.
+    pub(crate) fn new() -> Self {
+        Self::At(Instant::now())
+    }
+
+    /// When it is looked for next.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        match self {
+            Self::At(at) => Some(*at),
+            Self::Asked | Self::Found => None,
+        }
+    }
+
+    /// Whether it is time: whoever asks looks now.
+    pub(crate) fn is_due(&mut self) -> bool {
+        let due = self.next().is_some_and(|at| at <= Instant::now());
+        if due {
+            *self = Self::Asked;
+        }
+        due
+    }
+
+    /// It is there, or is not, or is gone again.
+    pub(crate) fn ended(&mut self, found: bool) {
+        *self = match Instant::now().checked_add(INTERVAL) {
+            Some(at) if !found => Self::At(at),
+            _ => Self::Found,
+        };
+    }
+}
