@@ -18,7 +18,9 @@ use crate::fuzz;
 use crate::history::Commit;
 use crate::package::{self, Family};
 use crate::qemu::{self, Source, Variant};
-use crate::test::{XEN_SUITE, bed_tests, build_programs, cargo, tests, xen_scenarios};
+use crate::test::{
+    XEN_SUITE, bed_tests, build_programs, cargo, cuda_programs, tests, xen_scenarios,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -262,6 +264,9 @@ impl Machines {
         if matches!(self, Self::Stock) {
             let stock = StockQemu::fetch(&cache, steps)?;
             environment.push(("VGPU_STUB_STOCK_QEMU", stock.path.into()));
+            // Those that need them say so where there are none.
+            let cuda = cuda_programs(steps).ok();
+            environment.extend(cuda.map(|folder| ("VGPU_STUB_CUDA_PROGRAMS", folder.into())));
         }
         Ok(environment)
     }

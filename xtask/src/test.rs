@@ -61,9 +61,10 @@ const ON_OLDER_XEN: &str = "criteria supervisor_killed";
 const BEDS: [&str; 3] = ["vgpu-suites", "vgpu-bed", "xen-bed"];
 
 /// What tests run beside the product in guests, in Xen's dom0 and on the host.
-const PROGRAMS: [(&str, &str); 8] = [
+const PROGRAMS: [(&str, &str); 9] = [
     ("vgpu-conformance", "vgpu-conformance"),
     ("vgpu-hostile", "vgpu-hostile"),
+    ("vgpu-hostile-driver", "vgpu-hostile-driver"),
     ("vgpu-dom0", "ioreq-server"),
     ("vgpu-dom0", "reach"),
     ("vgpu-dom0", "hold-open"),
@@ -255,13 +256,19 @@ fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Op
     let mut built = None;
     summary.add(name, || {
         built = Some(package::build(Family::Device, programs, &out, steps)?);
-        let programs = process::target(checkout()).join("cuda-programs");
-        cuda::programs_of_tests(&programs, steps)?;
+        let programs = cuda_programs(steps)?;
         package::build(Family::Cuda, &programs, &out, steps)?;
         fs::copy(programs.join("cuda-add"), out.join("cuda-add"))?;
         Ok(())
     });
     built
+}
+
+/// What the tests had built of CUDA, in a folder.
+pub(crate) fn cuda_programs(steps: &Steps) -> Result<PathBuf> {
+    let programs = process::target(checkout()).join("cuda-programs");
+    cuda::programs_of_tests(&programs, steps)?;
+    Ok(programs)
 }
 
 /// The tests of the server under a QEMU that knows nothing of the device, held against `built_in`, a QEMU that has it.
@@ -276,12 +283,14 @@ fn stock(programs: Option<&Path>, built_in: Option<&Path>, steps: &Steps, summar
         summary.skip(name, NOT_BUILT);
         return;
     };
-    let environment = [
-        ("VGPU_STUB_QEMU", built_in),
-        ("VGPU_STUB_STOCK_QEMU", &stock.path),
-        ("VGPU_STUB_PROGRAMS", programs),
-    ];
     summary.add(format!("{name} {}", stock.release), || {
+        let cuda = cuda_programs(steps)?;
+        let environment = [
+            ("VGPU_STUB_QEMU", built_in),
+            ("VGPU_STUB_STOCK_QEMU", &stock.path),
+            ("VGPU_STUB_PROGRAMS", programs),
+            ("VGPU_STUB_CUDA_PROGRAMS", &cuda),
+        ];
         bed_tests(&["vfio_user", "doctor"], "", &environment)
     });
 }
