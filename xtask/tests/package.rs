@@ -241,13 +241,14 @@ const GUEST: [&str; 14] = [
     "usr/share/zsh/vendor-completions/_vgpu",
 ];
 
-const HOST: [&str; 10] = [
+const HOST: [&str; 11] = [
     "usr/bin/vgpud",
     "usr/lib/systemd/user/vgpud.service",
     "usr/share/bash-completion/completions/vgpud",
     "usr/share/doc/vgpu-host/LICENSE-APACHE",
     "usr/share/doc/vgpu-host/LICENSE-MIT",
     "usr/share/fish/vendor_completions.d/vgpud.fish",
+    "usr/share/man/man1/vgpud-link.1",
     "usr/share/man/man1/vgpud-serve.1",
     "usr/share/man/man1/vgpud.1",
     "usr/share/zsh/site-functions/_vgpud",

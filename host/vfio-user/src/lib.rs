@@ -26,5 +26,6 @@ pub use endpoint::Endpoint;
 pub use error::Error;
 pub use guard::{Guarding, guard};
 pub use sandbox::{FEATURES_POLICY, POLICY};
-pub use serve::{LinkOptions, Options, serve};
+pub use search::LinkOptions;
+pub use serve::{Options, serve};
 pub use shared::Shared;

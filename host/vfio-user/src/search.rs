@@ -1,6 +1,16 @@
-//! When the daemon is looked for.
+//! Where and when the daemon is looked for.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
+
+/// The daemon that serves a device's channels.
+#[derive(Debug, Clone)]
+pub struct LinkOptions {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// The machine's UUID, by which it knows what this one may have.
+    pub machine: [u8; 16],
+}
 
 /// How often one is looked for that is not there.
 const INTERVAL: Duration = Duration::from_secs(1);

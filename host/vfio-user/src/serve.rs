@@ -28,7 +28,7 @@ use crate::error::{Error, cannot};
 use crate::guard::{Guard, Guarding};
 use crate::held::Held;
 use crate::sandbox::{FEATURES_POLICY, POLICY};
-use crate::search::Search;
+use crate::search::{LinkOptions, Search};
 use crate::shared::Shared;
 
 /// What to serve, and where.
@@ -46,15 +46,6 @@ pub struct Options {
     pub trace: bool,
     /// Who serves the channels of a device with features; without, its guest is told that there is nobody.
     pub link: Option<LinkOptions>,
-}
-
-/// The daemon that serves a device's channels.
-#[derive(Debug, Clone)]
-pub struct LinkOptions {
-    /// Where it listens.
-    pub socket: PathBuf,
-    /// The machine's UUID, by which it knows what this one may have.
-    pub machine: [u8; 16],
 }
 
 /// How long to wait where the process has no descriptor for another client.

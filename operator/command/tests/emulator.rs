@@ -140,7 +140,7 @@ fn the_command_becomes_the_emulator() {
     assert_eq!(
         line,
         format!(
-            "vgpu-stub vfio-user --socket {} --socket-mode 0600 --device revision=7,bar0-size=64K --call=1 ",
+            "vgpu-stub vfio-user --socket {} --socket-mode 0600 --device revision=7,bar0-size=64K --call=2 ",
             socket.display()
         )
     );

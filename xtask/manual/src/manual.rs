@@ -128,7 +128,7 @@ mod tests {
         let stub = pages(vgpu_stub::command()).unwrap();
         assert!(stub.len() > 15);
         let vgpu = pages(vgpu_command::command()).unwrap();
-        assert_eq!(vgpu.len(), 10);
+        assert_eq!(vgpu.len(), 11);
         let vgpud = pages(vgpud::cli::command()).unwrap();
         assert_eq!(vgpud.len(), 3);
         for (name, page) in stub.into_iter().chain(vgpu).chain(vgpud) {

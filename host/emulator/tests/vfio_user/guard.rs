@@ -204,7 +204,7 @@ fn ps_shows_what_it_is() {
     let guard = Guard::of(&server);
     let socket = bed.socket();
     let line = format!(
-        "vgpu-stub\0vfio-user-guard\0--call=1\0{}\0",
+        "vgpu-stub\0vfio-user-guard\0--link=\0{}\0--call=2\0",
         socket.display()
     );
     assert_eq!(guard.file("cmdline"), line);
@@ -214,7 +214,7 @@ fn ps_shows_what_it_is() {
 #[test]
 fn nobody_else_starts_it() {
     let output = Command::new(env!("CARGO_BIN_EXE_vgpu-emulator"))
-        .arg("vfio-user-guard")
+        .args(["vfio-user-guard", "--link="])
         .arg(Call::version_word())
         .stdin(Stdio::null())
         .output()

@@ -226,10 +226,9 @@ bool vgpu_bar0_write(VgpuDevice *device,
 void vgpu_reset(VgpuDevice *device);
 
 /*
- The host writes the Status register. Returns whether the device reset itself
- because of it.
+ The host writes the Status register. Where it is a driver's, returns false, and says so in `error`.
  */
-bool vgpu_set_status(VgpuDevice *device, uint32_t status);
+bool vgpu_set_status(VgpuDevice *device, uint32_t status, char (*error)[VGPU_ERROR_SIZE]);
 
 /*
  Saves all guest-visible state.
