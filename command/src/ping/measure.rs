@@ -3,7 +3,8 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use vgpu_direct::{Channel, Registers, echo};
+use vgpu_direct::{Channel, Registers};
+use vgpu_ring::echo;
 use vgpu_terminal::Failure;
 
 use super::progress::Progress;

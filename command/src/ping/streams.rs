@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use vgpu_direct::{Channel, Registers, echo};
+use vgpu_direct::{Channel, Registers};
+use vgpu_ring::echo;
 use vgpu_ring::layout::SLOTS;
 use vgpu_ring::{Memory, Reply};
 use vgpu_terminal::Failure;
@@ -50,7 +51,7 @@ pub(super) fn to_host<R: Registers>(
             let last = echo::word(record, u64::MAX);
             pieces[piece][READ / 8 - 1].store(last, Ordering::Relaxed);
             let hash = echo::hash_with(begun[piece], last);
-            let range = echo::range(region, (piece * READ) as u64, READ as u64);
+            let range = echo::Range::payload(region, (piece * READ) as u64, READ as u64);
             let number = ring.call(echo::HASH, slot, &range)?;
             expected[usize::from(slot)] = Some((number, hash));
             progress.show("to the host", record, records);
@@ -78,7 +79,7 @@ pub(super) fn to_guest<R: Registers>(
         let start = Instant::now();
         let record = |piece: usize| {
             let [region, offset, length] =
-                echo::range(region, (piece * WRITTEN) as u64, WRITTEN as u64);
+                echo::Range::payload(region, (piece * WRITTEN) as u64, WRITTEN as u64);
             [region, offset, length, seed]
         };
         for piece in 0..pass - 1 {

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use vgpu_abi::bar0::{
     ABI, ABI_VERSION, ACK, COMMAND, DATA, DATA_LENGTH, DATA_OFFSET, DOORBELLS, DRIVER, FEATURES,
@@ -14,6 +13,7 @@ use vgpu_abi::bar0::{
 use vgpu_abi::features::{SEGMENT_ADDRESS, driver, state};
 use vgpu_abi::mailbox::{self, Add, Channel, Open, Region, Reply, code, status};
 use vgpu_abi::segment::{PAGE, PAGES_MAX, PER_PAGE, Segment};
+use vgpu_ring::echo;
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::{ARENA, SESSION};
 use vgpu_ring::wait::Looks;
@@ -22,7 +22,7 @@ use vgpu_window::Window;
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::directory::Page;
-use crate::{Pages, Registers, echo};
+use crate::{Pages, Registers};
 
 /// How often Status reads 0 before an answer.
 const BUSY: u32 = 3;
@@ -429,7 +429,7 @@ fn work(op: u16, payload: &[u8], regions: &Regions) -> Option<Vec<u8>> {
             let slice = window(0)?;
             let words = &slice.words()[(ARENA + at(0)? as usize) / 8..];
             let (guest, host) = (words.first()?, words.get(echo::LINE / 8)?);
-            let end = std::time::Instant::now() + Duration::from_secs(2);
+            let end = std::time::Instant::now() + echo::PINGPONG_LIMIT;
             let mut done = 0;
             while done < at(1)? && std::time::Instant::now() < end {
                 if guest.load(Ordering::Acquire) == done + 1 {

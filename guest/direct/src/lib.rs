@@ -12,7 +12,6 @@ mod channel;
 mod device;
 pub mod directory;
 mod driver;
-pub mod echo;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod interrupt;

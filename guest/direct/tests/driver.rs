@@ -7,8 +7,9 @@ use vgpu_abi::bar0::{ABI, ACK, COMMAND, DRIVER, MAGIC};
 use vgpu_abi::features::{SEGMENT_ADDRESS, driver, state};
 use vgpu_abi::mailbox::{self, code};
 use vgpu_direct::fake::Fake;
-use vgpu_direct::{Channel, Driver, Error, Interrupt, Registers, echo};
+use vgpu_direct::{Channel, Driver, Error, Interrupt, Registers};
 use vgpu_ring::Memory;
+use vgpu_ring::echo;
 use vgpu_ring::layout::SLICE_SIZE;
 use vgpu_terminal::Failure;
 
@@ -114,7 +115,7 @@ fn a_channel_carries_records_and_reaches_its_regions() {
 
         let window = driver.window(channel, region).unwrap();
         window.words()[513].store(1, Ordering::Relaxed);
-        let [region, offset, length] = echo::range(region, 512 * 8, 24);
+        let [region, offset, length] = echo::Range::payload(region, 512 * 8, 24);
         let number = ring.call(echo::HASH, 0, &[region, offset, length]).unwrap();
         let answer = ring.answer(0, number).unwrap();
         assert_eq!(answer.inline(), echo::hash([0, 1, 0]).to_le_bytes());

@@ -16,8 +16,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use vgpu_direct::{
-    Channel, Device, Driver, Interrupt, Registers, echo, keep_locked_pages, reserve_huge_pages,
+    Channel, Device, Driver, Interrupt, Registers, keep_locked_pages, reserve_huge_pages,
 };
+use vgpu_ring::echo;
 use vgpu_ring::layout::SLICE_SIZE;
 use vgpu_terminal::Failure;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use vgpu_abi::bar0::{DRIVER, STATE};
 use vgpu_abi::features::{driver, state};
-use vgpu_direct::{Channel, Device, Registers, echo};
+use vgpu_direct::{Channel, Device, Registers};
+use vgpu_ring::echo;
 use vgpu_terminal::{Failure, OrMend};
 
 use crate::act::Act;
@@ -76,7 +77,7 @@ fn midstream(
         let mut ring = Channel::new(&bench.driver, bench.channel)?;
         for piece in 0..200 {
             // Half of the arena, time and again.
-            let [region, offset, length] = echo::range(0, 3 << 20, 1 << 20);
+            let [region, offset, length] = echo::Range::payload(0, 3 << 20, 1 << 20);
             ring.send(echo::FILL, &[region, offset, length, piece])?;
         }
         act(guest.device).or_mend("run it as root")?;

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use vgpu_direct::{Channel, HUGE, echo};
+use vgpu_direct::{Channel, HUGE};
+use vgpu_ring::echo;
 use vgpu_ring::layout::{
     COMMAND_HEAD, COMMAND_RING, COMMAND_SIZE, COMMAND_TAIL, GUEST_WAITERS, HOST_PARKED, REPLIES,
     SLICE_SIZE,
@@ -84,7 +85,7 @@ pub(crate) const ACTS: &[Act] = &[
                 [0, 4, 8, 0],
                 [0, 0, 7, 0],
                 [0, 0, u64::MAX - 7, 0],
-                [0, 0, echo::LONGEST as u64 + 8, 0],
+                [0, 0, echo::LONGEST + 8, 0],
             ];
             let mut outcomes = Vec::new();
             for op in [echo::HASH, echo::FILL, 0xfff] {
@@ -154,7 +155,8 @@ pub(crate) const ACTS: &[Act] = &[
                     mailbox.add(bench.channel, bench.directory.addresses()[0], HUGE as u64)?;
                 let mut ring = Channel::new(&bench.driver, bench.channel)?;
                 for piece in 0..400 {
-                    let [region, offset, length] = echo::range(region, (piece % 2) << 20, 1 << 20);
+                    let [region, offset, length] =
+                        echo::Range::payload(region, (piece % 2) << 20, 1 << 20);
                     ring.send(echo::FILL, &[region, offset, length, piece])?;
                 }
                 outcomes.push(outcome(&mailbox.delete(bench.channel, region)));
