@@ -4,8 +4,8 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use vgpu_abi::bar0::{DOORBELL, STATE};
-use vgpu_abi::features::state;
+use vgpu_abi::bar0::{DOORBELL, DRIVER, EVENTS, STATE};
+use vgpu_abi::features::{driver, event, state};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA, HOST_PARKED, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice, Wake};
@@ -16,6 +16,9 @@ use crate::{Driver, Interrupt, Registers};
 
 /// How long the host may take for an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a device is asked while its host is waited for: that is slow, and stops the processor meanwhile.
+const ASKED: Duration = Duration::from_millis(100);
 
 /// Looks between two readings of the clock.
 const LOOKS: u32 = 256;
@@ -36,6 +39,29 @@ struct Doorbell<'d, R> {
     registers: &'d R,
     offset: u64,
     rung: Cell<u64>,
+}
+
+impl<R: Registers> Doorbell<'_, R> {
+    /// Why nobody will ever hear it, in words for the user and what mends it.
+    fn over(&self) -> Option<(String, &'static str)> {
+        let read = |offset| self.registers.read(offset);
+        match (read(STATE), read(DRIVER)) {
+            (state::READY, driver::RUN) if read(EVENTS) & event::CHANNEL == 0 => None,
+            (state::READY, driver::RUN) => Some((
+                "a channel's worker has ended".to_owned(),
+                "see in the log of vgpud why, and run this again",
+            )),
+            // While it is reset it has no state either.
+            (_, driver::RESET) => Some((
+                "the device was reset".to_owned(),
+                "see that nothing else uses the device, and run this again",
+            )),
+            (state, _) => Some((
+                format!("the device's host is gone (STATE {state})"),
+                "see on the host whether vgpud runs, and run this again",
+            )),
+        }
+    }
 }
 
 impl<R: Registers> Wake for Doorbell<'_, R> {
@@ -123,7 +149,7 @@ impl<'d, R: Registers> Channel<'d, R> {
         let Self {
             commands, doorbell, ..
         } = self;
-        let pushed = patiently(&self.interrupt, PATIENCE, || {
+        let pushed = patiently(&self.interrupt, PATIENCE, doorbell, || {
             let pushed = match slot {
                 NO_SLOT => commands.send(command, payload, &[], doorbell),
                 _ => commands.call(command, slot, payload, &[], doorbell),
@@ -152,7 +178,7 @@ impl<'d, R: Registers> Channel<'d, R> {
         answer.ok_or_else(|| self.lost("the host does not answer on the ring"))
     }
 
-    /// The same, where it comes in time.
+    /// The same, where it comes in time, and the channel is not over before.
     ///
     /// # Errors
     /// A signal came.
@@ -163,7 +189,7 @@ impl<'d, R: Registers> Channel<'d, R> {
         slot: u8,
         number: u32,
     ) -> Result<Option<Reply>, Failure> {
-        patiently(&self.interrupt, patience, || {
+        patiently(&self.interrupt, patience, &self.doorbell, || {
             self.answers.poll(slot, number)
         })
     }
@@ -175,7 +201,7 @@ impl<'d, R: Registers> Channel<'d, R> {
         self.answers.poll(slot, number)
     }
 
-    /// Looks again and again until there is something, or the time is over.
+    /// Looks again and again until there is something, or the time is over, or the channel.
     ///
     /// # Errors
     /// A signal came.
@@ -185,39 +211,36 @@ impl<'d, R: Registers> Channel<'d, R> {
         patience: Duration,
         ready: impl FnMut() -> Option<T>,
     ) -> Result<Option<T>, Failure> {
-        patiently(&self.interrupt, patience, ready)
+        patiently(&self.interrupt, patience, &self.doorbell, ready)
     }
 
     /// Why the host might be silent.
     #[must_use]
     pub fn lost(&self, cause: &str) -> Failure {
-        let state = self.doorbell.registers.read(STATE);
-        match (self.answers.fault(), state) {
+        match (self.answers.fault(), self.doorbell.over()) {
             (Some((status, number)), _) => Failure::new(
                 format!("{cause}: the session ended with status {status} at record {number}"),
                 "see in the log of vgpud what its worker says",
             ),
-            (None, state::READY) => Failure::new(
+            (None, Some((why, mend))) => Failure::new(format!("{cause}: {why}"), mend),
+            (None, None) => Failure::new(
                 cause,
-                "see in the log of vgpud whether the channel's worker ended, or hangs",
-            ),
-            (None, _) => Failure::new(
-                format!("{cause}: the device's host is gone (STATE {state})"),
-                "see on the host whether vgpud runs, and run this again",
+                "see in the log of vgpud whether the channel's worker hangs",
             ),
         }
     }
 }
 
 #[inline]
-fn patiently<T>(
+fn patiently<T, R: Registers>(
     interrupt: &Interrupt,
     patience: Duration,
+    doorbell: &Doorbell<'_, R>,
     mut ready: impl FnMut() -> Option<T>,
 ) -> Result<Option<T>, Failure> {
     // Here too, as one who never waits long would not see a signal.
     interrupt.check()?;
-    let mut end = None;
+    let mut times = None;
     loop {
         // Without a pause: where a processor is emulated, that takes longer than the answer.
         for _ in 0..LOOKS {
@@ -228,8 +251,16 @@ fn patiently<T>(
         std::hint::spin_loop();
         interrupt.check()?;
         let now = Instant::now();
-        if now >= *end.get_or_insert(now + patience) {
+        let (end, asked) = times.get_or_insert((now + patience, now + ASKED));
+        if now >= *end {
             return Ok(None);
+        }
+        if now >= *asked {
+            if doorbell.over().is_some() {
+                // What came before its end counts.
+                return Ok(ready());
+            }
+            *asked = now + ASKED;
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A driver and its channel, on a device that is a thread of this test.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use vgpu_abi::bar0::{ABI, ACK, COMMAND, DRIVER, MAGIC};
-use vgpu_abi::features::{SEGMENT_ADDRESS, driver, state};
+use vgpu_abi::bar0::{ABI, ACK, COMMAND, DRIVER, EVENTS, MAGIC, STATE};
+use vgpu_abi::features::{SEGMENT_ADDRESS, driver, event, state};
 use vgpu_abi::mailbox::{self, code};
 use vgpu_direct::fake::Fake;
 use vgpu_direct::{Channel, Driver, Error, Interrupt, Registers};
@@ -137,6 +137,28 @@ fn a_channel_carries_records_and_reaches_its_regions() {
     driver.close(channel).unwrap();
     assert!(driver.window(channel, 0).is_none());
     assert_eq!(fake.open_channels(), 0);
+}
+
+#[test]
+fn a_channel_that_is_over_is_not_waited_for() {
+    for (register, value, why) in [
+        (STATE, state::LOST, "the device's host is gone (STATE 3)"),
+        (EVENTS, event::CHANNEL, "a channel's worker has ended"),
+        (DRIVER, driver::RESET, "the device was reset"),
+    ] {
+        let fake = Fake::ready();
+        let mut driver = start(&fake).unwrap();
+        let channel = driver.open(fake.pages(SLICE_SIZE)).unwrap();
+        let ring = Channel::new(&driver, channel).unwrap();
+        match register {
+            STATE => fake.set_state(value),
+            _ => fake.put(register, value),
+        }
+        let since = Instant::now();
+        let failure = ring.answer(0, 77).unwrap_err().to_string();
+        assert!(failure.ends_with(why), "{failure}");
+        assert!(since.elapsed() < Duration::from_secs(2), "{failure}");
+    }
 }
 
 #[test]
