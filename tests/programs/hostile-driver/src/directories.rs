@@ -100,7 +100,7 @@ pub(crate) const ACTS: &[Act] = &[
         run: |guest| {
             each(
                 guest,
-                &[1 << 45, 1 << 51, (1 << 40) | 18, 0xfee0_0000, 0xfec0_0000],
+                &[1 << 45, 1 << 51, (1 << 40) | 8, 0xfee0_0000, 0xfec0_0000],
                 |bench, word| bench.add_segments(&[word], PAGE << (word & 0xfff)),
             )
         },
