@@ -1,6 +1,7 @@
 //! What a guest shares, and what of it is refused.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -8,7 +9,7 @@ use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use rustix::io::{Errno, pwrite};
 use vgpu_abi::link::{self, Message, Piece};
 use vgpu_abi::mailbox::code;
-use vgpu_abi::segment::{MAGIC, PER_PAGE, Segment};
+use vgpu_abi::segment::{MAGIC, PAGES_MAX, PER_PAGE, Segment};
 use vgpu_channels::{Channels, Daemon, Found, GuestMemory, Limits, Missing, Outcome};
 use vgpu_device::{HostState, Request, Task};
 
@@ -22,6 +23,8 @@ struct Guest {
     file: Arc<OwnedFd>,
     /// A page that changes after it was read so many times.
     changes: Mutex<Option<(u64, u32)>>,
+    /// How often it was asked.
+    asked: AtomicU32,
 }
 
 impl Guest {
@@ -31,6 +34,7 @@ impl Guest {
         Self {
             file: Arc::new(file),
             changes: Mutex::new(None),
+            asked: AtomicU32::new(0),
         }
     }
 
@@ -57,6 +61,7 @@ impl Guest {
 
 impl GuestMemory for Guest {
     fn find(&self, address: u64) -> Result<Found, Missing> {
+        self.asked.fetch_add(1, Relaxed);
         if let Some((page, reads)) = &mut *self.changes.lock().unwrap()
             && *page == address
         {
@@ -227,6 +232,11 @@ fn what_is_no_directory_is_refused() {
             "{magic:#x} {count} {next:#x} {word:#x}"
         );
     }
+    // One that leads to itself is not followed for ever.
+    bed.guest.page(DIRECTORY, MAGIC, 1, DIRECTORY, &[segment]);
+    bed.guest.asked.store(0, Relaxed);
+    assert_eq!(bed.refused(4096), code::DIRECTORY);
+    assert!(bed.guest.asked.load(Relaxed) <= PAGES_MAX);
     bed.guest.page(DIRECTORY, MAGIC, 2, 0, &[segment, segment]);
     assert_eq!(bed.refused(8192), code::OVERLAP);
     bed.guest.directory(&[(2 * MIB, 0)]);

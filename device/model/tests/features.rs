@@ -238,6 +238,8 @@ fn whatever_resets_revokes_once() {
             device.complete(request.number, Ok(None)),
             Effects::default()
         );
+        assert_eq!(read(&device, STATUS), 0, "nobody waits for it");
+        assert!(device.bar0_write(DATA.start, 4, 1).is_ok());
         // What was true before the last revocation is not any more.
         let _ = device.set_host_state(HostState::Ready, number - 1);
         assert_eq!(read(&device, STATE), state::RESETTING);
