@@ -90,7 +90,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 const FUZZED: [(&str, u64); 3] = [("cuda-ring", 300), ("cuda-wire", 500), ("cuda-ptx", 100)];
 
-const SOAKS: [Soak; 9] = [
+const SOAKS: [Soak; 11] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -126,6 +126,24 @@ const SOAKS: [Soak; 9] = [
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "hostile::",
+    },
+    Soak {
+        name: "channels-ends",
+        about: "30 minutes: guests, drivers, workers, vgpud that end in the middle of a stream; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "features::ends::",
+    },
+    Soak {
+        name: "channels-hostile",
+        about: "8 minutes: a hostile driver of a device with channels; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "features::hostile::",
     },
     Soak {
         name: "xen-4.17",

@@ -64,6 +64,11 @@ impl Guest {
         })
     }
 
+    /// It will say that it is ready once more.
+    pub(crate) fn starts_anew(&mut self) {
+        self.ready = false;
+    }
+
     /// Waits until the guest has started and takes commands.
     ///
     /// # Errors

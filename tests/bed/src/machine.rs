@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use rustix::process::{Pid, Signal};
+use serde_json::{Value, json};
 
 use crate::channel::Guest;
 use crate::firmware::Firmware;
@@ -25,6 +26,9 @@ use vgpu_terminal::Failure;
 const KERNEL_ARGUMENTS: &str = "console=ttyS0 quiet panic=-1 \
      nokaslr mitigations=off cryptomgr.notests audit=0 apparmor=0 nowatchdog \
      initcall_blacklist=crypto_kdf108_init,init_kprobe_trace,init_trace_printk_function_export,inet6_init,cubictcp_register";
+
+/// How long a reset may take, on a busy machine.
+const RESET_LIMIT: Duration = Duration::from_secs(60);
 
 /// The machines that the project supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -403,6 +407,22 @@ impl Machine {
             .wait_within(limit)
             .context("QEMU did not exit")
             .map_err(|error| self.folder.explain(&error))
+    }
+
+    /// Resets the machine in the middle of what its guest does. It starts anew: the next command waits for that.
+    ///
+    /// # Errors
+    /// When QEMU does not reset it.
+    pub fn reset(&mut self) -> Result<()> {
+        if let Some(guest) = &mut self.guest {
+            guest.starts_anew();
+        }
+        // Machines here end at a reset otherwise.
+        self.qmp
+            .execute("set-action", json!({ "reboot": "reset" }))?;
+        self.qmp.execute("system_reset", Value::Null)?;
+        self.qmp.wait_event("RESET", RESET_LIMIT)?;
+        Ok(())
     }
 
     /// Has the guest switch the machine off, and waits for QEMU's end.
