@@ -384,6 +384,15 @@ impl Channels {
                 let quiet = self.resets > 0;
                 Ok((!quiet).then(|| self.state()))
             }
+            // A process may still have the memory: it is asked for once more, until none has.
+            link::DONE if message.of == link::RESET && self.resets > 0 && message.status != 0 => {
+                let again = Message {
+                    kind: link::RESET,
+                    ..Message::default()
+                };
+                let sent = self.send(&again, &Shared::default(), &[]);
+                Ok(sent.is_err().then(|| self.disconnected()))
+            }
             link::DONE if message.of == link::RESET && self.resets > 0 => {
                 self.resets = self.resets.saturating_sub(1);
                 let last = self.resets == 0;

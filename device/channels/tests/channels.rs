@@ -390,6 +390,15 @@ fn a_reset_is_over_when_the_daemon_has_done_the_last_one() {
     };
     assert_eq!(bed.channels.received(&stale), Ok(None));
     assert_eq!(bed.refused(MIB), code::NOT_READY);
+    // A process that has not ended in time may still have it.
+    let sent = bed.sent.lock().unwrap().len();
+    assert_eq!(bed.done(110), None);
+    assert_eq!(
+        bed.sent.lock().unwrap().len(),
+        sent + 1,
+        "it is asked again"
+    );
+    assert!(!bed.channels.are_given_up());
     assert_eq!(bed.done(0), Some(Outcome::State(HostState::Ready, 3)));
     assert!(bed.channels.are_given_up());
 }
