@@ -191,7 +191,7 @@ impl<R: Registers> Mailbox<R> {
     /// Has a command done; gives what belongs to the answer.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn call(&self, command: u32, parameters: &[u8]) -> Result<Vec<u8>, Error> {
         let request = self.post(command, parameters)?;
         self.answer(command, request)
@@ -227,7 +227,7 @@ impl<R: Registers> Mailbox<R> {
     /// Waits for the answer to a command that was posted.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn answer(&self, command: u32, request: u32) -> Result<Vec<u8>, Error> {
         let end = Instant::now() + PATIENCE;
         let status = loop {
@@ -271,7 +271,7 @@ impl<R: Registers> Mailbox<R> {
     /// What the device is.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn info(&self) -> Result<Info, Error> {
         self.ask(abi::INFO, &[])
     }
@@ -279,7 +279,7 @@ impl<R: Registers> Mailbox<R> {
     /// Opens a channel with the memory that the directory there names, of so many bytes; gives its number.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn open(&self, directory: u64, length: u64) -> Result<u32, Error> {
         let open = Open {
             directory,
@@ -292,7 +292,7 @@ impl<R: Registers> Mailbox<R> {
     /// Closes a channel: its memory is this guest's alone again.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn close(&self, channel: u32) -> Result<(), Error> {
         self.ask(abi::CHANNEL_CLOSE, Channel { channel }.as_bytes())
     }
@@ -300,7 +300,7 @@ impl<R: Registers> Mailbox<R> {
     /// Adds memory to a channel, as [`Mailbox::open`]; gives the region's number.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn add(&self, channel: u32, directory: u64, length: u64) -> Result<u32, Error> {
         let add = Add {
             directory,
@@ -314,7 +314,7 @@ impl<R: Registers> Mailbox<R> {
     /// Takes a region away: it is this guest's alone again.
     ///
     /// # Errors
-    /// [`Error`]
+    /// [`enum@Error`]
     pub fn delete(&self, channel: u32, region: u32) -> Result<(), Error> {
         self.ask(abi::REGION_DELETE, Region { channel, region }.as_bytes())
     }

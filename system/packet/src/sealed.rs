@@ -31,7 +31,7 @@ pub fn write<T: IntoBytes + Immutable>(values: &[T]) -> Result<OwnedFd, Errno> {
 /// The `count` values of a file, copied. The caller bounds the count.
 ///
 /// # Errors
-/// `EPERM`: it is no memory file, or is not sealed as [`write`] seals it. `EINVAL`: it holds not exactly so many. Or the
+/// `EPERM`: it is no memory file, or is not sealed as [`write()`] seals it. `EINVAL`: it holds not exactly so many. Or the
 /// system refuses.
 pub fn read<T: FromBytes + IntoBytes + Clone>(
     file: impl AsFd,
