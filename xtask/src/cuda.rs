@@ -74,7 +74,9 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
                 true => Profile::Quick,
                 false => Profile::Release,
             };
-            let installed = build::build(profile, &checkout().join(out), steps)?;
+            let folder = checkout().join(out);
+            let installed = build::build(profile, &folder, steps)?;
+            build::document(&folder)?;
             println!("{}", installed.vgpu().display());
             Ok(())
         }

@@ -147,6 +147,16 @@ fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {
     let link = folder.join("lib/vgpu/libcuda.so.1");
     remove(&link)?;
     symlink("libcuda.so", &link).with_context(|| link.display().to_string())?;
+    Ok(Installed(folder.to_path_buf()))
+}
+
+/// Adds manual pages and completions. They are written by a program of its own, which takes as long to build as half of the
+/// rest: for those who install it, not for those who wait for a demo.
+///
+/// # Errors
+///
+/// That does not build, or the folder cannot be written.
+pub(super) fn document(folder: &Path) -> Result<()> {
     let manual = Manual::of("vgpu")?;
     for (shell, path) in COMPLETIONS {
         write(&folder.join(path), &manual.completions(shell)?)?;
@@ -154,7 +164,7 @@ fn lay_out(vgpu: &Path, library: &Path, folder: &Path) -> Result<Installed> {
     for (name, page) in manual.pages()? {
         write(&folder.join("share/man/man1").join(name), &page)?;
     }
-    Ok(Installed(folder.to_path_buf()))
+    Ok(())
 }
 
 /// The command and its library, soon.
