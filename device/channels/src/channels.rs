@@ -339,6 +339,12 @@ impl Channels {
     /// when the daemon has done it.
     pub fn revoke(&mut self, number: u32) -> Option<Outcome> {
         self.revoked = number;
+        let stops = |waiting: &mut Waiting| waiting.kind == link::RESET;
+        if self.waiting.take_if(stops).is_some() {
+            // The driver has asked for a reset itself, which is as good: it is answered once.
+            self.forget();
+            self.resets = self.resets.saturating_add(1);
+        }
         if self.holds_nothing() {
             // Where a reset is in work, its end says so.
             return (self.resets == 0).then(|| self.state());

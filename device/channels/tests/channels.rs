@@ -403,6 +403,26 @@ fn a_reset_is_over_when_the_daemon_has_done_the_last_one() {
     assert!(bed.channels.are_given_up());
 }
 
+/// The daemon answers each reset once: one that is taken for another's would be a breach.
+#[test]
+fn a_driver_that_stops_and_goes_at_once_is_one_reset() {
+    let mut bed = Bed::new();
+    bed.guest.directory(&[(2 * MIB, 8)]);
+    assert_eq!(bed.open(MIB), None);
+    let _ = bed.done(0);
+    assert_eq!(bed.ask(Task::Stop), None);
+    let sent = bed.sent.lock().unwrap().len();
+    assert_eq!(bed.channels.revoke(1), None);
+    assert_eq!(bed.sent.lock().unwrap().len(), sent);
+    assert!(!bed.channels.are_given_up());
+    assert_eq!(bed.done(0), Some(Outcome::State(HostState::Ready, 1)));
+    assert_eq!(bed.open(MIB), None);
+    assert_eq!(
+        bed.done(0),
+        Some(Outcome::Complete(bed.number, Ok(Some(0))))
+    );
+}
+
 #[test]
 fn without_a_daemon_all_is_lost_and_another_may_come() {
     let mut bed = Bed::new();

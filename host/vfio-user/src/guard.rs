@@ -10,8 +10,8 @@
 //! For a device with features it also connects to the daemon, as often as the server asks: to the one path that it was given
 //! at the start, and no other.
 
-use std::io::{self, IoSlice, IoSliceMut};
-use std::mem::{self, MaybeUninit};
+use std::io;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -20,13 +20,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::io::{Errno, retry_on_intr};
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recv, recvmsg, sendmsg, socketpair,
-};
 use vfio_user_server::Connection;
 use vgpu_link::Link;
+use vgpu_packet::Error as PacketError;
 use vgpu_poll::is_readable;
 use vgpu_runtime::ending_signals;
 use vgpu_socket::SocketFile;
@@ -70,8 +66,7 @@ pub(crate) struct Guard {
 impl Guard {
     /// Starts `command`, which runs [`guard`], and waits until it does.
     pub(crate) fn start(mut command: Command) -> io::Result<Self> {
-        let flags = SocketFlags::CLOEXEC;
-        let (socket, stdin) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let (socket, stdin) = vgpu_packet::pair().map_err(io::Error::other)?;
         let child = command
             .env_clear()
             // What ends the server's group at once must not end the guard.
@@ -81,7 +76,8 @@ impl Guard {
             .stderr(Stdio::null())
             .spawn()?;
         let guard = Self { child, socket };
-        if is_readable(&guard, START)? && recv(&guard, &mut [0], RecvFlags::DONTWAIT)?.1 == 1 {
+        let runs = |said| matches!(said, Ok(Some((RUNS, _))));
+        if is_readable(&guard, START)? && runs(vgpu_packet::try_receive(&guard, 0)) {
             return Ok(guard);
         }
         guard.end();
@@ -91,19 +87,21 @@ impl Guard {
     /// Has the guard hold a client's connection, in place of the last one, or
     /// none once that has ended. Never waits: a guard that does not receive is
     /// of no use.
-    pub(crate) fn hold(&self, client: Option<&UnixStream>) -> Result<(), Errno> {
-        send_byte(&self.socket, HOLD, client.map(AsFd::as_fd))
+    pub(crate) fn hold(&self, client: Option<&UnixStream>) -> Result<(), PacketError> {
+        let client = client.map(AsFd::as_fd);
+        vgpu_packet::send(&self.socket, &HOLD, client.as_slice())
     }
 
     /// Has the guard connect to the daemon: [`Self::receive`] has what came of it.
-    pub(crate) fn ask_for_link(&self) -> Result<(), Errno> {
-        send_byte(&self.socket, LINK, None)
+    pub(crate) fn ask_for_link(&self) -> Result<(), PacketError> {
+        vgpu_packet::send(&self.socket, &LINK, &[])
     }
 
-    /// A connection to the daemon, or that there is none. The guard has ended where this is an error.
-    pub(crate) fn receive(&self) -> Result<Option<OwnedFd>, Errno> {
-        let received = receive(&self.socket, RecvFlags::DONTWAIT)?;
-        received.map(|(_, file)| file).ok_or(Errno::PIPE)
+    /// A connection to the daemon, or that there is none; nothing where the guard has nothing to say. It has ended where this
+    /// is an error.
+    pub(crate) fn receive(&self) -> Result<Option<Option<Link>>, PacketError> {
+        let said = vgpu_packet::try_receive::<u8>(&self.socket, 1)?;
+        Ok(said.map(|(_, mut files)| files.pop().map(Link::from)))
     }
 
     /// Has the guard do its work and end, now that nobody can connect any more.
@@ -145,11 +143,16 @@ pub fn guard(guarding: &Guarding) -> Result<(), Error> {
     // What a client has sent may hang as it is closed, and another client may need the guard then.
     let ending = Ending::start().map_err(cannot("start a thread"))?;
     // Its server waits for this.
-    send_byte(&server, RUNS, None).map_err(cannot("speak to a server"))?;
+    vgpu_packet::send(&server, &RUNS, &[])
+        .map_err(io::Error::other)
+        .map_err(cannot("speak to a server"))?;
     let mut held = None;
-    while let Some((asked, client)) =
-        receive(&server, RecvFlags::empty()).map_err(cannot("hear from a server"))?
-    {
+    loop {
+        let (asked, mut files) = match vgpu_packet::receive::<u8>(&server, 1) {
+            Ok(said) => said,
+            Err(PacketError::Gone) => break,
+            Err(error) => return Err(cannot("hear from a server")(io::Error::other(error))),
+        };
         if asked == LINK {
             let link = guarding
                 .link
@@ -158,10 +161,10 @@ pub fn guard(guarding: &Guarding) -> Result<(), Error> {
             let socket = link.map(|link| link.socket());
             let socket = socket.as_ref().map(|socket| socket.as_fd());
             // It fails where the server has ended, which the next receive tells.
-            let _ = send_byte(&server, LINKED, socket);
+            let _ = vgpu_packet::send(&server, &LINKED, socket.as_slice());
             continue;
         }
-        let client = client.map(UnixStream::from).map(Connection::new);
+        let client = files.pop().map(UnixStream::from).map(Connection::new);
         if let Some(last) = mem::replace(&mut held, client) {
             ending.end(last);
         }
@@ -170,37 +173,4 @@ pub fn guard(guarding: &Guarding) -> Result<(), Error> {
     // It ends in order as it is dropped.
     drop(held);
     Ok(())
-}
-
-/// Sends a byte, perhaps with a file, without waiting. A message of no bytes would be taken for the end.
-fn send_byte(socket: impl AsFd, byte: u8, file: Option<BorrowedFd<'_>>) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    if file.is_some() {
-        ancillary.push(SendAncillaryMessage::ScmRights(file.as_slice()));
-    }
-    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-    sendmsg(socket, &[IoSlice::new(&[byte])], &mut ancillary, flags)?;
-    Ok(())
-}
-
-/// A byte, perhaps with a file; `None` once the other end is closed.
-fn receive(socket: impl AsFd, flags: RecvFlags) -> Result<Option<(u8, Option<OwnedFd>)>, Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let received = retry_on_intr(|| {
-        let mut bytes = [IoSliceMut::new(&mut byte)];
-        let flags = flags | RecvFlags::CMSG_CLOEXEC;
-        recvmsg(&socket, &mut bytes, &mut ancillary, flags)
-    })?;
-    if received.bytes == 0 {
-        return Ok(None);
-    }
-    let file = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut files) => files.next(),
-        _ => None,
-    });
-    let [byte] = byte;
-    Ok(Some((byte, file)))
 }

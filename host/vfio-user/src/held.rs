@@ -17,12 +17,15 @@ impl Held {
         Self(Arc::new(Mutex::new(Some(endpoint))))
     }
 
-    /// Takes the device away.
+    /// Takes the device away, as if the client's thread had ended: what its guest has shared is given up.
     pub(crate) fn revoke(&self) {
-        self.lock().take();
+        let endpoint = self.lock().take();
+        if let Some(mut endpoint) = endpoint {
+            endpoint.disconnected();
+        }
     }
 
-    /// Held for no longer than an access takes, and across no system call.
+    /// Held for no longer than an access takes; where a guest's memory has to be given up first, a second at most.
     fn lock(&self) -> MutexGuard<'_, Option<Endpoint>> {
         // A panic ends the process.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -49,7 +49,16 @@ impl Search {
         due
     }
 
-    /// It is there, or is not, or is gone again.
+    /// The daemon is gone: whether it was there until now. It is looked for again then.
+    pub(crate) fn is_over(&mut self) -> bool {
+        let was_there = matches!(self, Self::Found);
+        if was_there {
+            self.ended(false);
+        }
+        was_there
+    }
+
+    /// It is there, or is not.
     pub(crate) fn ended(&mut self, found: bool) {
         *self = match Instant::now().checked_add(INTERVAL) {
             Some(at) if !found => Self::At(at),

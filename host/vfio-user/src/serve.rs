@@ -242,22 +242,26 @@ impl Server {
     fn wait(&mut self) -> Result<Vec<Source>, Error> {
         self.paused = self.paused.filter(|until| *until > Instant::now());
         let leaving = self.leaving.and_then(|since| since.checked_add(LEAVING));
+        let socket = self.shared.as_deref().and_then(Shared::socket);
+        // Whichever thread has heard of it.
+        if socket.is_none() && self.daemon.as_mut().is_some_and(Search::is_over) {
+            self.say("the daemon is gone, and the guest has lost its channels");
+        }
+        let shared = self.shared.as_deref();
         let daemon = self.daemon.as_ref().and_then(Search::next);
         let next = self.paused.into_iter().chain(leaving).chain(daemon).min();
         let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
         let holder = self.clients.holder().filter(|_| self.leaving.is_none());
         let listener = self.paused.is_none().then_some(&*self.listener);
-        let shared = self.shared.as_deref();
-        let socket = shared.and_then(Shared::socket);
         Poll::new()
-            .readable(Source::Daemon, socket.as_deref())
-            .readable(Source::Worker, shared.map(Shared::raised))
             .readable(Source::Signal, &self.signalled)
             .hung_up(Source::Holder, holder.map(|client| &*client.stream))
             .readable(Source::News, &*self.news)
             .readable(Source::Guard, self.guard.as_ref())
             .readable(Source::Listener, listener)
             .readable(Source::Control, self.control_socket.as_ref())
+            .readable(Source::Daemon, socket.as_deref())
+            .readable(Source::Worker, shared.map(Shared::raised))
             .wait(limit)
             .map_err(cannot("wait for events"))
     }
@@ -429,26 +433,22 @@ impl Server {
 
     /// The guard has a connection to the daemon, or none, or has ended.
     fn hear_guard(&mut self) {
-        let (Some(Ok(found)), Some(search)) =
-            (self.guard.as_ref().map(Guard::receive), &mut self.daemon)
-        else {
-            return self.guard_ended();
+        let found = match self.guard.as_ref().map(Guard::receive) {
+            Some(Ok(Some(found))) => found,
+            Some(Ok(None)) => return,
+            Some(Err(_)) | None => return self.guard_ended(),
         };
-        search.ended(found.is_some());
+        if let Some(search) = &mut self.daemon {
+            search.ended(found.is_some());
+        }
         if let (Some(shared), Some(link)) = (&self.shared, found) {
-            shared.connected(link.into());
+            shared.connected(link);
         }
     }
 
     fn hear_daemon(&mut self) {
         let Some(shared) = &self.shared else { return };
         shared.hear();
-        if shared.socket().is_none()
-            && let Some(search) = &mut self.daemon
-        {
-            search.ended(false);
-            self.say("the daemon is gone, and the guest has lost its channels");
-        }
     }
 
     /// Has the guard look for a daemon where it is time to: this process may not.

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
@@ -42,14 +42,17 @@ pub fn pair() -> Result<(OwnedFd, OwnedFd), Error> {
     Ok(socketpair(family, kind, SocketFlags::CLOEXEC, None)?)
 }
 
-/// A socket that is connected to who listens at a path.
+/// A socket that is connected to who listens at a path, without waiting.
 ///
 /// # Errors
-/// Nobody listens there, or the system refuses.
+/// Nobody listens there, too many wait to be accepted (`EAGAIN`), or the system refuses.
 pub fn connect(path: &Path) -> Result<OwnedFd, Error> {
     let (family, kind) = (AddressFamily::UNIX, SocketType::SEQPACKET);
-    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(family, kind, flags, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
+    // Whoever receives may want to wait.
+    ioctl_fionbio(&socket, false)?;
     Ok(socket)
 }
 
@@ -238,6 +241,13 @@ mod tests {
         rustix::net::bind(&listener, &SocketAddrUnix::new(&path).unwrap()).unwrap();
         rustix::net::listen(&listener, 1).unwrap();
         let socket = connect(&path).unwrap();
+        let _waits = connect(&path).unwrap();
+        let full = connect(&path).map(|_| ());
+        assert_eq!(
+            full,
+            Err(Error::System(Errno::AGAIN)),
+            "nobody is waited for"
+        );
         let peer = rustix::net::accept(&listener).unwrap();
         send(&socket, &3_u64, &[]).unwrap();
         assert_eq!(receive::<u64>(&peer, 0).unwrap().0, 3);
