@@ -1,8 +1,9 @@
 //! `cargo xtask demo cuda`: unmodified tinygrad trains a net on the CPU engine.
 
 use std::fs;
+use std::thread;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::steps::Steps;
@@ -71,8 +72,14 @@ fn middle(training: &[Step]) -> f64 {
 /// Runs the demonstration.
 pub(super) fn demonstrate(steps: &Steps) -> Result<()> {
     let cache = Cache::open()?;
-    let vgpu = quick(steps)?;
-    let python = Python::tinygrad(&cache, steps)?;
+    // Who compiles waits for no network.
+    let (vgpu, python) = thread::scope(|scope| {
+        let python = scope.spawn(|| Python::tinygrad(&cache, steps));
+        let vgpu = quick(steps);
+        let python = python.join();
+        (vgpu, python.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+    });
+    let (vgpu, python) = (vgpu?, python?);
     let folder = tempfile::tempdir()?;
     let trace = folder.path().join("trace.json");
     let train = |device: &str, target: &str, count: usize| {
