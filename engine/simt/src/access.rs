@@ -6,7 +6,7 @@
 use crate::around::Around;
 use crate::execution::bytes;
 use crate::fault::Failure;
-use crate::halves::{ALL, HALF, Pattern, addresses, in_halves, index, may_be_row, pattern};
+use crate::halves::{ALL, HALF, Pattern, WORD, addresses, in_halves, index, place};
 use crate::instruction::{Instruction, Operand, Space};
 use crate::value::{LANES, Rows, extend};
 use crate::vectors;
@@ -73,13 +73,12 @@ fn quick_load(
     let Operand::Narrow(register) = i.operands[0] else {
         return false;
     };
-    if mask == u32::MAX && may_be_row(&warp.state, i) {
-        let addresses = addresses::<LANES>(&warp.state, i, 0);
-        let pattern = pattern(&addresses, 4);
+    if mask == u32::MAX {
+        let (pattern, first) = place::<LANES>(&warp.state, i, 0, WORD);
         if pattern != Pattern::Other {
             let slot = warp.slot;
             let to = warp.state.narrow_at_mut(register);
-            return load_row(space, pattern, addresses[0], to, slot, at, around).is_some();
+            return load_row(space, pattern, first, to, slot, at, around).is_some();
         }
     }
     let mut values = [0; LANES];
@@ -90,11 +89,16 @@ fn quick_load(
         let Some(to) = values[half * HALF..].first_chunk_mut() else {
             return false;
         };
-        let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
-        let done = match (space, pattern(&addresses, 4)) {
-            (Space::Global | Space::Generic, Pattern::Other) => gather(&addresses, to, at, around),
-            (Space::Shared, Pattern::Other) => of_shared(&addresses, to, around.words(warp.slot)),
-            (_, pattern) => load_row(space, pattern, addresses[0], to, warp.slot, at, around),
+        let lanes = half * HALF;
+        let done = match (space, place::<HALF>(&warp.state, i, lanes, WORD)) {
+            (Space::Global | Space::Generic, (Pattern::Other, _)) => {
+                gather(&addresses(&warp.state, i, lanes), to, at, around)
+            }
+            (Space::Shared, (Pattern::Other, _)) => {
+                let addresses = addresses(&warp.state, i, lanes);
+                of_shared(&addresses, to, around.words(warp.slot))
+            }
+            (_, (pattern, first)) => load_row(space, pattern, first, to, warp.slot, at, around),
         };
         if done.is_none() {
             return false;
@@ -229,10 +233,10 @@ fn quick_store(
     }
     let values: [u32; LANES] = warp.state.read(i.operands[0]);
     let slot = warp.slot;
-    if mask == u32::MAX && may_be_row(&warp.state, i) {
-        let addresses = addresses::<LANES>(&warp.state, i, 0);
-        if pattern(&addresses, 4) == Pattern::SideBySide {
-            return store_row(space, addresses[0], &values, slot, at, around).is_some();
+    if mask == u32::MAX {
+        let (pattern, first) = place::<LANES>(&warp.state, i, 0, WORD);
+        if pattern == Pattern::SideBySide {
+            return store_row(space, first, &values, slot, at, around).is_some();
         }
     }
     for half in 0..2 {
@@ -242,10 +246,10 @@ fn quick_store(
         let Some(values) = values[half * HALF..].first_chunk() else {
             return false;
         };
-        let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
-        let done = match (space, pattern(&addresses, 4)) {
-            (_, Pattern::SideBySide) => store_row(space, addresses[0], values, slot, at, around),
-            (Space::Shared, Pattern::Other) => {
+        let done = match (space, place::<HALF>(&warp.state, i, half * HALF, WORD)) {
+            (_, (Pattern::SideBySide, first)) => store_row(space, first, values, slot, at, around),
+            (Space::Shared, (Pattern::Other, _)) => {
+                let addresses = addresses(&warp.state, i, half * HALF);
                 to_shared(&addresses, values, around.words_mut(slot))
             }
             _ => None,

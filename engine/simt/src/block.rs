@@ -7,9 +7,11 @@ use crate::around::{Around, BARRIERS, Barrier, Found};
 use crate::code::{Action, Flow, Reduction};
 use crate::fault::{Cause, Failure, Fault};
 use crate::grid::{Grid, PRINTED_MAX, Statistics};
+use crate::halves;
 use crate::lockstep;
 use crate::program::Program;
 use crate::shadow::Shadow;
+use crate::shifts::Decided;
 use crate::state::{Identity, State};
 use crate::warp::{Group, Status, Warp};
 
@@ -31,6 +33,10 @@ pub(crate) struct Runner {
     barriers: Vec<[Barrier; BARRIERS]>,
     /// Of each block, where races are looked for; else there are none.
     shadows: Vec<Shadow>,
+    /// What the launch decides of shifts.
+    decided: Decided,
+    /// A block's shifts.
+    shifts: Vec<u64>,
     /// The launch before. Its blocks had the same threads; what they left in
     /// registers, none of another launch sees.
     launch: u64,
@@ -57,8 +63,10 @@ impl Runner {
         for warp in &mut self.warps[..self.active] {
             self.statistics.instructions += warp.state.identity.clock;
             self.statistics.lane_instructions += std::mem::take(&mut warp.lane_instructions);
-            self.printed.append(&mut warp.printed);
-            self.printed.truncate(PRINTED_MAX);
+            if !warp.printed.is_empty() {
+                self.printed.append(&mut warp.printed);
+                self.printed.truncate(PRINTED_MAX);
+            }
         }
         result.map_err(|(failure, warp, at)| {
             let identity = &self.warps[warp].state.identity;
@@ -106,8 +114,7 @@ impl Runner {
         self.known = known.max(all);
         self.active = all;
         let of_blocks = self.warps[..all].chunks_mut(warps as usize);
-        for ((slot, warps_of), index) in of_blocks.enumerate().zip(blocks.clone()) {
-            let block = grid.block(index);
+        for (slot, warps_of) in of_blocks.enumerate() {
             for (number, warp) in (0..).zip(warps_of) {
                 let fresh = slot * warps as usize + number as usize >= known;
                 let first = number * 32;
@@ -116,6 +123,7 @@ impl Runner {
                 if fresh {
                     let thread = |lane: usize| first + lane as u32;
                     warp.slot = slot;
+                    warp.apart = false;
                     warp.state.identity = Identity {
                         thread: [
                             std::array::from_fn(|lane| thread(lane) % x),
@@ -123,7 +131,8 @@ impl Runner {
                             std::array::from_fn(|lane| thread(lane) / (x * y)),
                         ],
                         threads: grid.threads,
-                        block,
+                        // Rows are those of this one, until it is another's turn.
+                        block: [0; 3],
                         blocks: grid.blocks,
                         warp: number,
                         warps,
@@ -133,12 +142,40 @@ impl Runner {
                         clock: 0,
                     };
                 }
-                warp.state.identity.block = block;
                 warp.state.identity.clock = 0;
             }
         }
+        let begin = |warps: &mut [Warp]| {
+            lockstep::begin(warps, &body.invariant, &grid.parameters);
+            for warp in warps {
+                halves::look(&mut warp.state, &body.rows);
+            }
+        };
         if let Some(fresh) = self.warps[..all].get_mut(known..) {
-            lockstep::begin(fresh, &body.invariant, &grid.parameters);
+            begin(fresh);
+        }
+        if known == 0 {
+            self.decided = Decided::by(&body.shifts, &self.warps[..warps as usize]);
+        }
+        let of_blocks = self.warps[..all].chunks_mut(warps as usize);
+        for (warps_of, index) in of_blocks.zip(blocks.clone()) {
+            let block = grid.block(index);
+            let fits = self.decided.of_block(&body.shifts, block, &mut self.shifts);
+            if !fits {
+                self.shifts.clear();
+            }
+            for warp in &mut *warps_of {
+                let before = std::mem::replace(&mut warp.apart, !fits);
+                if before && fits {
+                    warp.state.identity.block = [0; 3];
+                    begin(std::slice::from_mut(warp));
+                }
+                warp.state.identity.block = block;
+                warp.state.shifts.clone_from(&self.shifts);
+            }
+            if !fits {
+                begin(warps_of);
+            }
         }
     }
 

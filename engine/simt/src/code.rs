@@ -2,7 +2,9 @@
 
 use crate::execution::Execution;
 use crate::fault::Failure;
+use crate::forms::sum;
 use crate::instruction::{Instruction, Modifiers, Operand};
+use crate::linear::Linear;
 use crate::state::State;
 use crate::warp::Warp;
 use crate::words::Words;
@@ -73,6 +75,8 @@ pub(crate) struct Step {
     pub(crate) clock: bool,
     /// How many of the operands, the first ones, it may write.
     pub(crate) results: usize,
+    /// How its result follows from its sources, where that is a sum of products.
+    pub(crate) linear: Option<Linear>,
     pub(crate) instruction: Instruction,
 }
 
@@ -83,14 +87,26 @@ impl Step {
             action: Action::Flow(flow),
             clock: false,
             results: 0,
+            linear: None,
             instruction: Instruction {
                 guard: Operand::None,
                 operands: Box::new([]),
                 modifiers: Modifiers::of(&Words::new(&[])),
                 offset: 0,
+                shift: 0,
+                row: 0,
                 target: 0,
                 line,
             },
         }
+    }
+
+    /// `to = a + b`, of the width of `to`.
+    pub(crate) fn sum(to: Operand, a: Operand, b: Operand, line: u32) -> Self {
+        let mut step = Self::flow(Flow::Nothing, line);
+        step.action = sum(matches!(to, Operand::Narrow(_)));
+        step.results = 1;
+        step.instruction.operands = Box::new([to, a, b]);
+        step
     }
 }

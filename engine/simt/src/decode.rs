@@ -8,6 +8,7 @@ use crate::forms::convert_general;
 use crate::instruction::{Instruction, Modifiers, Operand, Space, Special};
 use crate::invariant;
 use crate::layout::{Layout, REGISTERS_MAX};
+use crate::linear::Linear;
 use crate::program::{Body, Builtin, Call, Kernel};
 use crate::table::{Compiled, Shape, rows};
 use crate::words::Words;
@@ -38,6 +39,7 @@ pub(crate) fn module(
             return Err(Error { position, kind });
         }
         let mut body = decoder.body();
+        let registers = body.narrow + 2 * body.wide;
         for targets in &function.targets {
             let targets = targets.iter().map(|target| decoder.start + target);
             decoded.branches.push(targets.collect());
@@ -57,7 +59,7 @@ pub(crate) fn module(
             if function.entry {
                 let size = layout.frame(index).parameter_size as usize;
                 let start = body.start.unwrap_or_default();
-                body.invariant = invariant::take(&mut decoded, start, size);
+                invariant::take(&mut decoded, &mut body, start, size);
             }
         }
         if function.entry && function.defined {
@@ -73,7 +75,7 @@ pub(crate) fn module(
                 parameter_size: frame.parameter_size,
                 shared_size: frame.shared,
                 local_size: frame.local,
-                registers: body.narrow + 2 * body.wide,
+                registers,
                 max_threads: (threads > 0).then_some(threads),
                 required_threads: function.required_threads,
                 body: index as u32,
@@ -195,12 +197,15 @@ impl Decoder<'_, '_> {
             operands: operands.into(),
             modifiers,
             offset: read.offset,
+            shift: 0,
+            row: 0,
             target: read.target,
             line,
         };
         Step {
             clock: instruction.operands.iter().any(clock),
             results: read.results,
+            linear: Linear::of(&source.words),
             action: if wider {
                 Action::Lanes(convert_general)
             } else {

@@ -390,9 +390,10 @@ impl<'a> Execution<'a> {
     pub(crate) fn addresses(&self, i: &Instruction) -> [u64; LANES] {
         let last = i.operands.len() - 1;
         let base: [u64; LANES] = self.state.read(i.operands[last]);
+        let offset = self.state.offset(i);
         let mut addresses = base;
         for address in &mut addresses {
-            *address = address.wrapping_add_signed(i.offset);
+            *address = address.wrapping_add(offset);
         }
         addresses
     }

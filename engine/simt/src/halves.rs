@@ -2,7 +2,7 @@
 
 use crate::instruction::{Instruction, Operand};
 use crate::state::State;
-use crate::value::{LANES, Rows};
+use crate::value::{LANES, Lane, Rows};
 
 /// Lanes that are looked at together.
 pub(crate) const HALF: usize = LANES / 2;
@@ -10,7 +10,7 @@ pub(crate) const HALF: usize = LANES / 2;
 pub(crate) const ALL: u32 = u32::MAX >> HALF;
 
 /// How the addresses of a warp, or of half of it, lie to each other.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Pattern {
     Same,
     SideBySide,
@@ -21,17 +21,18 @@ pub(crate) enum Pattern {
 #[inline(always)]
 pub(crate) fn addresses<const N: usize>(state: &State, i: &Instruction, first: usize) -> [u64; N] {
     let mut to = [0; N];
+    let offset = state.offset(i);
     match i.operands[i.operands.len() - 1] {
         Operand::Wide(index) => {
             let row = &state.wide_at(index)[first..][..N];
             for lane in 0..N {
-                to[lane] = row[lane].wrapping_add_signed(i.offset);
+                to[lane] = row[lane].wrapping_add(offset);
             }
         }
         Operand::Narrow(index) => {
             let row = &state.narrow_at(index)[first..][..N];
             for lane in 0..N {
-                to[lane] = u64::from(row[lane]).wrapping_add_signed(i.offset);
+                to[lane] = u64::from(row[lane]).wrapping_add(offset);
             }
         }
         _ => {}
@@ -39,34 +40,86 @@ pub(crate) fn addresses<const N: usize>(state: &State, i: &Instruction, first: u
     to
 }
 
-/// Whether a whole warp's words may lie side by side, or be one: the first and the last lane tell most that do not.
-#[inline(always)]
-pub(crate) fn may_be_row(state: &State, i: &Instruction) -> bool {
-    let [first] = addresses(state, i, 0);
-    let [last] = addresses(state, i, LANES - 1);
-    matches!(last.wrapping_sub(first), 0 | ROW)
+/// The most rows of addresses that are looked at when a warp begins.
+pub(crate) const ROWS_MAX: usize = 64;
+
+/// How words at the addresses of a row lie: in all lanes, and in each half.
+pub(crate) type Patterns = [Pattern; 3];
+
+/// Looks at rows that stay for a launch.
+pub(crate) fn look(state: &mut State, rows: &[Operand]) {
+    let patterns = |operand: &Operand| {
+        let row: [u64; LANES] = state.read(*operand);
+        let (low, high) = row.split_at(HALF);
+        let half = |half: &[u64]| {
+            half.first_chunk()
+                .map_or(Pattern::Other, word_pattern::<HALF>)
+        };
+        [word_pattern(&row), half(low), half(high)]
+    };
+    let patterns = rows.iter().map(patterns).collect();
+    state.patterns = patterns;
 }
 
-/// Bytes from the first word of a row to its last.
-const ROW: u64 = 4 * (LANES as u64 - 1);
+fn word_pattern<const N: usize>(row: &[u64; N]) -> Pattern {
+    pattern(row, WORD)
+}
+
+/// Bytes from a word to the next.
+pub(crate) const WORD: u64 = 4;
+
+/// How the addresses of `N` lanes from `first` on lie, `step` bytes from one to the next where they are side by side; and
+/// the first of them. What is added to all of them is not looked at in each.
+#[inline(always)]
+pub(crate) fn place<const N: usize>(
+    state: &State,
+    i: &Instruction,
+    first: usize,
+    step: u64,
+) -> (Pattern, u64) {
+    let offset = state.offset(i);
+    let known = (state.patterns.get((i.row as usize).wrapping_sub(1)))
+        .filter(|_| step == WORD)
+        .map(|patterns| patterns[if N == LANES { 0 } else { 1 + first / HALF }]);
+    match i.operands[i.operands.len() - 1] {
+        Operand::Wide(index) => match state.wide_at(index)[first..].first_chunk::<N>() {
+            Some(row) => {
+                let pattern = known.unwrap_or_else(|| pattern(row, step));
+                (pattern, row[0].wrapping_add(offset))
+            }
+            None => (Pattern::Other, 0),
+        },
+        Operand::Narrow(index) => match state.narrow_at(index)[first..].first_chunk::<N>() {
+            Some(row) => {
+                let pattern = known.unwrap_or_else(|| pattern(row, step));
+                (pattern, u64::from(row[0]).wrapping_add(offset))
+            }
+            None => (Pattern::Other, 0),
+        },
+        Operand::Bits(address) => (Pattern::Same, address.wrapping_add(offset)),
+        _ => (Pattern::Other, 0),
+    }
+}
 
 #[inline(always)]
-pub(crate) fn pattern<const N: usize>(addresses: &[u64; N], step: u64) -> Pattern {
-    let first = addresses[0];
+fn pattern<L: Lane, const N: usize>(row: &[L; N], step: u64) -> Pattern {
     // The last one says what it can be, and the others whether it is.
-    let (found, step) = match addresses[N - 1].wrapping_sub(first) {
-        0 => (Pattern::Same, 0),
-        length if length == step * (N as u64 - 1) => (Pattern::SideBySide, step),
-        _ => return Pattern::Other,
-    };
-    let mut apart = 0;
-    for (lane, address) in addresses.iter().enumerate() {
-        apart |= address ^ first.wrapping_add(step * lane as u64);
-    }
-    match apart {
-        0 => found,
+    match row[N - 1].wide().wrapping_sub(row[0].wide()) {
+        0 if apart(row, 0) == 0 => Pattern::Same,
+        length if length == step * (N as u64 - 1) && apart(row, step) == 0 => Pattern::SideBySide,
         _ => Pattern::Other,
     }
+}
+
+/// 0 where each is `step` above the one before. A step that is known makes a row of constants.
+#[inline(always)]
+fn apart<L: Lane, const N: usize>(row: &[L; N], step: u64) -> u64 {
+    let first = row[0].wide();
+    let mut apart = 0;
+    for (lane, address) in row.iter().enumerate() {
+        apart |= address.wide().wrapping_sub(first) ^ (step * lane as u64);
+    }
+    apart
 }
 
 /// Whether a mask has all or none of each half.

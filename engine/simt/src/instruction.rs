@@ -20,6 +20,8 @@ pub(crate) enum Operand {
     Local(u32),
     /// An address in the shared memory that the launch adds.
     DynamicShared(u32),
+    /// What a block adds to the lanes of a [shifted](crate::shifts) register.
+    Shift(u32),
     Special(Special),
 }
 
@@ -154,6 +156,10 @@ pub(crate) struct Instruction {
     pub(crate) modifiers: Modifiers,
     /// Added to the address that is the last operand.
     pub(crate) offset: i64,
+    /// The block's [shift](crate::shifts) that is added as well; 0 for none.
+    pub(crate) shift: u32,
+    /// Where the address is in a row that stays for a launch: its number among them, from 1 on; else 0.
+    pub(crate) row: u32,
     /// An instruction, or a call.
     pub(crate) target: u32,
     /// The line in the text.

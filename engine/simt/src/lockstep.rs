@@ -128,7 +128,14 @@ pub(crate) fn run(
                 }
                 each(warps, masks, |warp, mask| around.join(warp, step, mask))
             }
-            Action::Flow(Flow::Nothing) => Ok(()),
+            Action::Flow(Flow::Nothing) => {
+                // They stand side by side where a launch had done them.
+                let more = u64::from(i.target);
+                executed += more;
+                lanes += more * u64::from(active);
+                at += i.target;
+                Ok(())
+            }
             Action::Flow(Flow::Branch) if all => {
                 at = i.target;
                 lanes += u64::from(active);

@@ -4,6 +4,7 @@ use vgpu_device_memory::{AllocError, Memory};
 
 use crate::code::Step;
 use crate::instruction::Operand;
+use crate::shifts::Shift;
 
 /// Why a module is not loaded.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +84,10 @@ pub(crate) struct Body {
     pub(crate) entry: bool,
     /// Of a kernel: what is done when a warp begins with a launch, and not in each block.
     pub(crate) invariant: Vec<Step>,
+    /// Of a kernel: what each block adds to what was done then.
+    pub(crate) shifts: Vec<Shift>,
+    /// Of a kernel: registers of addresses that stay for a launch, or are shifted.
+    pub(crate) rows: Vec<Operand>,
     pub(crate) narrow: u32,
     pub(crate) wide: u32,
     pub(crate) predicates: u32,

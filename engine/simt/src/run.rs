@@ -30,21 +30,27 @@ enum Stop {
     Whole,
 }
 
+/// Makes a file of registers as long as a kernel wants it; what is new in it is 0.
+fn fit<T: Clone + Default>(file: &mut Vec<T>, length: u32, fresh: bool) {
+    if fresh {
+        file.clear();
+    }
+    if file.len() != length as usize {
+        file.resize(length as usize, T::default());
+    }
+}
+
 impl Warp {
     /// Puts `lanes` at the start of a kernel. The registers of a warp that is
     /// `fresh` are 0; others have what the launch's block before left there.
     pub(crate) fn start(&mut self, body: &Body, function: u32, lanes: u32, fresh: bool) {
         let state = &mut self.state;
-        if fresh {
-            state.narrow.clear();
-            state.wide.clear();
-            state.predicates.clear();
-        }
-        state.narrow.resize(body.narrow as usize, [0; LANES]);
-        state.wide.resize(body.wide as usize, [0; LANES]);
-        state.predicates.resize(body.predicates as usize, 0);
         state.carry = 0;
         state.base = Base::default();
+        state.alive = lanes;
+        fit(&mut state.narrow, body.narrow, fresh);
+        fit(&mut state.wide, body.wide, fresh);
+        fit(&mut state.predicates, body.predicates, fresh);
         // Most kernels have none, nor had the one before.
         let lanes_of = self.local.first().map(Vec::len);
         if lanes_of != Some(0) || body.local > 0 {
@@ -54,7 +60,6 @@ impl Warp {
                 local.resize(body.local as usize, 0);
             }
         }
-        self.state.alive = lanes;
         self.groups.clear();
         self.groups.push(Group {
             at: body.start.unwrap_or(0),

@@ -1,5 +1,6 @@
 //! The registers of one warp, and how an instruction reads and writes them.
 
+use crate::halves::Patterns;
 use crate::instruction::{Instruction, Operand, Special};
 use crate::value::{LANES, Lane, Rows, Value, lanes};
 
@@ -45,6 +46,10 @@ pub(crate) struct State {
     /// Lanes that have not exited. Nobody reads the registers of the others.
     pub(crate) alive: u32,
     pub(crate) base: Base,
+    /// What its block adds to shifted registers, by their numbers.
+    pub(crate) shifts: Vec<u64>,
+    /// How the rows of addresses that stay for a launch lie, by their numbers.
+    pub(crate) patterns: Vec<Patterns>,
     pub(crate) identity: Identity,
     /// How many `bar.warp.sync` lanes of it have done.
     pub(crate) warp_barriers: u32,
@@ -86,6 +91,18 @@ impl State {
         }
     }
 
+    /// What the block adds to a register.
+    #[inline(always)]
+    pub(crate) fn shift(&self, number: u32) -> u64 {
+        self.shifts.get(number as usize).copied().unwrap_or(0)
+    }
+
+    /// What is added to the address of an access.
+    #[inline(always)]
+    pub(crate) fn offset(&self, i: &Instruction) -> u64 {
+        self.shift(i.shift).wrapping_add_signed(i.offset)
+    }
+
     /// The lanes of a source.
     #[inline(always)]
     pub(crate) fn read<L: Lane>(&self, operand: Operand) -> [L; LANES] {
@@ -94,6 +111,7 @@ impl State {
             Operand::Wide(index) => each(self.wide_at(index), L::of_wide),
             Operand::Bits(bits) => [L::of_wide(bits); LANES],
             Operand::Special(special) => self.special(special),
+            Operand::Shift(number) => [L::of_wide(self.shift(number)); LANES],
             other => self.read_rare(other).map(L::of_wide),
         }
     }

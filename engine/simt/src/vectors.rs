@@ -1,7 +1,7 @@
 //! `.v2` and `.v4` of lanes that lie side by side: what they have is one piece.
 
 use crate::around::Around;
-use crate::halves::{ALL, HALF, Pattern, addresses, index, pattern};
+use crate::halves::{ALL, HALF, Pattern, index, place};
 use crate::instruction::{Instruction, Operand, Space};
 use crate::value::LANES;
 use crate::warp::Warp;
@@ -106,7 +106,6 @@ pub(crate) fn store(
 #[inline(always)]
 fn beside(warp: &Warp, i: &Instruction, half: usize) -> Option<u64> {
     let size = 4 * u64::from(i.modifiers.count);
-    let addresses = addresses::<HALF>(&warp.state, i, half * HALF);
-    let beside = pattern(&addresses, size) == Pattern::SideBySide;
-    (beside && addresses[0] & (size - 1) == 0).then_some(addresses[0])
+    let (pattern, first) = place::<HALF>(&warp.state, i, half * HALF, size);
+    (pattern == Pattern::SideBySide && first & (size - 1) == 0).then_some(first)
 }

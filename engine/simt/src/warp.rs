@@ -65,6 +65,8 @@ pub(crate) struct Warp {
     pub(crate) groups: Vec<Group>,
     /// Which of the blocks that go side by side it is of.
     pub(crate) slot: usize,
+    /// Whether its rows are those of one block alone, and not of [the launch](crate::shifts).
+    pub(crate) apart: bool,
     pub(crate) lane_instructions: u64,
     /// What its lanes have printed.
     pub(crate) printed: Vec<u8>,

@@ -55,8 +55,10 @@ impl<L: Lane> Source<L> {
         if let Some(register) = self.register {
             return L::row(state, register);
         }
-        if self.varies {
-            look_up(state, self.operand, &mut self.value);
+        match self.operand {
+            Operand::Shift(number) => self.value = [L::of_wide(state.shift(number)); LANES],
+            operand if self.varies => look_up(state, operand, &mut self.value),
+            _ => {}
         }
         &self.value
     }

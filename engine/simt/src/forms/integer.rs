@@ -144,6 +144,14 @@ fn add<T: Integer>() -> Action {
     wide2!(T, T => T, |a, b| a.plus(b))
 }
 
+/// A sum of 32 or of 64 bits.
+pub(crate) fn sum(narrow: bool) -> Action {
+    match narrow {
+        true => add::<u32>(),
+        false => add::<u64>(),
+    }
+}
+
 fn add_saturating() -> Action {
     lanes2!(_, i32, i32 => i32, i32::saturating_add)
 }

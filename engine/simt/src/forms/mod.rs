@@ -103,6 +103,7 @@ mod video;
 
 use crate::form::Form;
 pub(crate) use convert::general as convert_general;
+pub(crate) use integer::sum;
 
 /// Not a constant: who names one in another crate has all its functions compiled there once more.
 pub(crate) static TABLES: [&[Form]; 19] = [
