@@ -131,9 +131,7 @@ impl Allocation {
     #[inline(always)]
     pub fn load_row<const N: usize>(&self, offset: u64, to: &mut [u32; N]) {
         if let Some(words) = self.row::<N>(offset) {
-            for (to, word) in to.iter_mut().zip(words) {
-                *to = word.load(Relaxed);
-            }
+            vgpu_racing_copy::load(words, to);
         }
     }
 
@@ -141,9 +139,7 @@ impl Allocation {
     #[inline(always)]
     pub fn store_row<const N: usize>(&self, offset: u64, from: &[u32; N]) {
         if let Some(words) = self.row::<N>(offset) {
-            for (from, word) in from.iter().zip(words) {
-                word.store(*from, Relaxed);
-            }
+            vgpu_racing_copy::store(from, words);
         }
     }
 

@@ -231,14 +231,15 @@ fn quick_store(
     if i.modifiers.count > 1 {
         return vectors::store(warp, i, mask, at, around);
     }
-    let values: [u32; LANES] = warp.state.read(i.operands[0]);
     let slot = warp.slot;
-    if mask == u32::MAX {
+    if let (u32::MAX, Operand::Narrow(register)) = (mask, i.operands[0]) {
         let (pattern, first) = place::<LANES>(&warp.state, i, 0, WORD);
         if pattern == Pattern::SideBySide {
-            return store_row(space, first, &values, slot, at, around).is_some();
+            let values = warp.state.narrow_at(register);
+            return store_row(space, first, values, slot, at, around).is_some();
         }
     }
+    let values: [u32; LANES] = warp.state.read(i.operands[0]);
     for half in 0..2 {
         if mask >> (half * HALF) & ALL == 0 {
             continue;
