@@ -1,9 +1,9 @@
 //! Copies rows of words that other threads may write meanwhile.
 //!
-//! A compiler makes one instruction of each relaxed atomic access. A processor moves 16 bytes with one, and no aligned word of them is
-//! ever half old, half new (Intel SDM 3A 9.1.1, AMD APM 2 7.3.2: an aligned doubleword is accessed as one, whatever
-//! else the instruction moves beside it in its cache line). So the copy is written in instructions of the processor, about which the
-//! compiler assumes nothing; elsewhere, and where Miri looks, it is word by word.
+//! A compiler makes one instruction of each relaxed atomic access. A processor moves two words with one, and no aligned word of them is
+//! ever half old, half new (Intel SDM 3A 9.1.1, AMD APM 2 7.3.2). So the copy is written in instructions of the processor, about
+//! which the compiler assumes nothing; elsewhere, and where Miri looks, it is word by word. They use no vector registers: an instruction
+//! of SSE between those of AVX costs many times what it saves, and which of them there are is known only where the program runs.
 
 use std::sync::atomic::AtomicU32;
 
@@ -37,13 +37,16 @@ pub fn store<const N: usize>(from: &[u32; N], to: &[AtomicU32; N]) {
 #[inline(always)]
 #[allow(unsafe_code)]
 fn load_four(from: &[AtomicU32; 4], to: &mut [u32; 4]) {
-    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference, in any alignment. Who
-    // writes `from` meanwhile does so by atomic accesses or `store_four`; the instruction may see either value of a word.
+    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference. Who writes `from`
+    // meanwhile does so by atomic accesses or `store_four`; the instructions may see either value of a word.
     unsafe {
         std::arch::asm!(
-            "movups {row}, [{from}]",
-            "movups [{to}], {row}",
-            row = out(xmm_reg) _,
+            "mov {low}, [{from}]",
+            "mov {high}, [{from} + 8]",
+            "mov [{to}], {low}",
+            "mov [{to} + 8], {high}",
+            low = out(reg) _,
+            high = out(reg) _,
             from = in(reg) from.as_ptr(),
             to = in(reg) to.as_mut_ptr(),
             options(nostack, preserves_flags),
@@ -55,13 +58,16 @@ fn load_four(from: &[AtomicU32; 4], to: &mut [u32; 4]) {
 #[inline(always)]
 #[allow(unsafe_code)]
 fn store_four(from: &[u32; 4], to: &[AtomicU32; 4]) {
-    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference, in any alignment; an
-    // `AtomicU32` may be written through a shared one, and each word is written as one.
+    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference; an `AtomicU32` may be
+    // written through a shared one, and each word is written as one.
     unsafe {
         std::arch::asm!(
-            "movups {row}, [{from}]",
-            "movups [{to}], {row}",
-            row = out(xmm_reg) _,
+            "mov {low}, [{from}]",
+            "mov {high}, [{from} + 8]",
+            "mov [{to}], {low}",
+            "mov [{to} + 8], {high}",
+            low = out(reg) _,
+            high = out(reg) _,
             from = in(reg) from.as_ptr(),
             to = in(reg) to.as_ptr(),
             options(nostack, preserves_flags),
