@@ -6,8 +6,9 @@
 use crate::around::Around;
 use crate::execution::bytes;
 use crate::fault::Failure;
-use crate::halves::{ALL, HALF, Pattern, WORD, addresses, in_halves, index, place};
+use crate::halves::{ALL, addresses, in_halves, index, place};
 use crate::instruction::{Instruction, Operand, Space};
+use crate::pattern::{HALF, Pattern, WORD};
 use crate::value::{LANES, Rows, extend};
 use crate::vectors;
 use crate::warp::Warp;

@@ -2,7 +2,6 @@
 
 use crate::execution::Execution;
 use crate::fault::Failure;
-use crate::forms::sum;
 use crate::instruction::{Instruction, Modifiers, Operand};
 use crate::linear::Linear;
 use crate::state::State;
@@ -99,14 +98,5 @@ impl Step {
                 line,
             },
         }
-    }
-
-    /// `to = a + b`, of the width of `to`.
-    pub(crate) fn sum(to: Operand, a: Operand, b: Operand, line: u32) -> Self {
-        let mut step = Self::flow(Flow::Nothing, line);
-        step.action = sum(matches!(to, Operand::Narrow(_)));
-        step.results = 1;
-        step.instruction.operands = Box::new([to, a, b]);
-        step
     }
 }

@@ -1,21 +1,12 @@
-//! Half a warp, and how its addresses lie.
+//! The addresses of a warp, or of half of it.
 
 use crate::instruction::{Instruction, Operand};
+use crate::pattern::{HALF, Pattern, WORD, pattern, patterns};
 use crate::state::State;
-use crate::value::{LANES, Lane, Rows};
+use crate::value::{LANES, Rows};
 
-/// Lanes that are looked at together.
-pub(crate) const HALF: usize = LANES / 2;
-/// All of them.
+/// All lanes of half a warp.
 pub(crate) const ALL: u32 = u32::MAX >> HALF;
-
-/// How the addresses of a warp, or of half of it, lie to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Pattern {
-    Same,
-    SideBySide,
-    Other,
-}
 
 /// The addresses of `N` lanes from `first` on.
 #[inline(always)]
@@ -43,30 +34,11 @@ pub(crate) fn addresses<const N: usize>(state: &State, i: &Instruction, first: u
 /// The most rows of addresses that are looked at when a warp begins.
 pub(crate) const ROWS_MAX: usize = 64;
 
-/// How words at the addresses of a row lie: in all lanes, and in each half.
-pub(crate) type Patterns = [Pattern; 3];
-
 /// Looks at rows that stay for a launch.
 pub(crate) fn look(state: &mut State, rows: &[Operand]) {
-    let patterns = |operand: &Operand| {
-        let row: [u64; LANES] = state.read(*operand);
-        let (low, high) = row.split_at(HALF);
-        let half = |half: &[u64]| {
-            half.first_chunk()
-                .map_or(Pattern::Other, word_pattern::<HALF>)
-        };
-        [word_pattern(&row), half(low), half(high)]
-    };
-    let patterns = rows.iter().map(patterns).collect();
+    let patterns = rows.iter().map(|row| patterns(&state.read(*row))).collect();
     state.patterns = patterns;
 }
-
-fn word_pattern<const N: usize>(row: &[u64; N]) -> Pattern {
-    pattern(row, WORD)
-}
-
-/// Bytes from a word to the next.
-pub(crate) const WORD: u64 = 4;
 
 /// How the addresses of `N` lanes from `first` on lie, `step` bytes from one to the next where they are side by side; and
 /// the first of them. What is added to all of them is not looked at in each.
@@ -99,27 +71,6 @@ pub(crate) fn place<const N: usize>(
         Operand::Bits(address) => (Pattern::Same, address.wrapping_add(offset)),
         _ => (Pattern::Other, 0),
     }
-}
-
-#[inline(always)]
-fn pattern<L: Lane, const N: usize>(row: &[L; N], step: u64) -> Pattern {
-    // The last one says what it can be, and the others whether it is.
-    match row[N - 1].wide().wrapping_sub(row[0].wide()) {
-        0 if apart(row, 0) == 0 => Pattern::Same,
-        length if length == step * (N as u64 - 1) && apart(row, step) == 0 => Pattern::SideBySide,
-        _ => Pattern::Other,
-    }
-}
-
-/// 0 where each is `step` above the one before. A step that is known makes a row of constants.
-#[inline(always)]
-fn apart<L: Lane, const N: usize>(row: &[L; N], step: u64) -> u64 {
-    let first = row[0].wide();
-    let mut apart = 0;
-    for (lane, address) in row.iter().enumerate() {
-        apart |= address.wide().wrapping_sub(first) ^ (step * lane as u64);
-    }
-    apart
 }
 
 /// Whether a mask has all or none of each half.

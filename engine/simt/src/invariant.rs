@@ -13,6 +13,7 @@ use std::collections::{HashMap, HashSet};
 use crate::access;
 use crate::code::{Action, Flow, Step};
 use crate::decoded::Decoded;
+use crate::forms;
 use crate::halves::ROWS_MAX;
 use crate::instruction::{Operand, Special};
 use crate::linear::{Factor, Terms};
@@ -325,7 +326,7 @@ fn shift(
             let step = &mut code[candidate.at];
             let line = step.instruction.line;
             *step = match read.contains(&candidate.result) {
-                true => Step::sum(candidate.result, row, Operand::Shift(number), line),
+                true => sum(candidate.result, row, Operand::Shift(number), line),
                 false => Step::flow(Flow::Nothing, line),
             };
         }
@@ -364,6 +365,15 @@ fn join(code: &mut [Step]) {
             follow = 0;
         }
     }
+}
+
+/// `to = a + b`, of the width of `to`.
+fn sum(to: Operand, a: Operand, b: Operand, line: u32) -> Step {
+    let mut step = Step::flow(Flow::Nothing, line);
+    step.action = forms::sum(matches!(to, Operand::Narrow(_)));
+    step.results = 1;
+    step.instruction.operands = Box::new([to, a, b]);
+    step
 }
 
 fn last(step: &Step) -> Operand {

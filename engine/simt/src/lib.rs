@@ -77,6 +77,7 @@ mod linear;
 mod load;
 mod lockstep;
 mod operands;
+mod pattern;
 mod pool;
 mod print;
 mod program;

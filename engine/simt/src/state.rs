@@ -1,7 +1,7 @@
 //! The registers of one warp, and how an instruction reads and writes them.
 
-use crate::halves::Patterns;
 use crate::instruction::{Instruction, Operand, Special};
+use crate::pattern::Patterns;
 use crate::value::{LANES, Lane, Rows, Value, lanes};
 
 /// Below so many lanes, one after the other is faster than all at once.

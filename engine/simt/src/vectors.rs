@@ -1,8 +1,9 @@
 //! `.v2` and `.v4` of lanes that lie side by side: what they have is one piece.
 
 use crate::around::Around;
-use crate::halves::{ALL, HALF, Pattern, index, place};
+use crate::halves::{ALL, index, place};
 use crate::instruction::{Instruction, Operand, Space};
+use crate::pattern::{HALF, Pattern};
 use crate::value::LANES;
 use crate::warp::Warp;
 
