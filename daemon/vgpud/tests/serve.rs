@@ -164,6 +164,8 @@ fn programs_find_it_and_its_end_leaves_nothing() {
         standing.daemon.id()
     );
     assert!(refused(&second).contains(&first), "{second:?}");
+    // It came as a program comes, and went again: that is nothing to log.
+    eventually("its worker stays", || standing.workers() == workers);
 
     standing.signal(Signal::TERM);
     assert_eq!(standing.hear(), "STOPPING=1");

@@ -236,12 +236,7 @@ fn a_stopped_worker_is_killed_after_its_program() {
     let mut program = Program::open(daemon.name);
     assert_eq!(program.call(ECHO, 0, &[]).unwrap().status, 7);
     let worker = program.worker();
-    let process = Pid::from_raw(worker.cast_signed()).unwrap();
-    kill_process(process, Signal::STOP).unwrap();
-    let stat = format!("/proc/{worker}/stat");
-    while !fs::read_to_string(&stat).unwrap().contains(") T ") {
-        thread::sleep(Duration::from_millis(1));
-    }
+    common::stop(worker);
     let start = Instant::now();
     drop(program);
     assert!(gone(worker, Duration::from_secs(10)));

@@ -22,7 +22,11 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
     end_with(options.parent)?;
     let offer = Offer::new(options.slice_size)?;
     let sandboxed = close(options)?;
-    let session = Arc::new(offer.open(socket, sandboxed)?);
+    let session = match offer.open(socket, sandboxed) {
+        // Who asks whether there is a daemon comes as a program does, and goes.
+        Err(vgpu_transport::Error::Lost(_)) => return Ok(()),
+        session => Arc::new(session?),
+    };
     let regions = Arc::new(Regions::new(options.regions));
     answer_requests({
         let (session, regions) = (Arc::clone(&session), Arc::clone(&regions));

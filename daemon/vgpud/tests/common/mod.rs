@@ -26,6 +26,20 @@ pub(crate) fn kill(process: u32) {
     }
 }
 
+/// Stops a process: it does nothing more when this returns.
+pub(crate) fn stop(process: u32) {
+    let process = Pid::from_raw(process.cast_signed()).unwrap();
+    kill_process(process, Signal::STOP).unwrap();
+    eventually("it goes on", || {
+        let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_pid())).unwrap();
+        let stat = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("stat"));
+        let mut stats = threads
+            .flatten()
+            .map(|thread| stat(thread).unwrap_or_default());
+        stats.all(|stat| stat.contains(") T "))
+    });
+}
+
 /// Whether a process runs: a zombie does not.
 pub(crate) fn runs(process: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();

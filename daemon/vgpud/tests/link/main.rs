@@ -8,7 +8,7 @@ mod hostile;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use common::{children, kill, runs};
+use common::{children, kill, runs, stop};
 use emulator::{Daemon, Emulator};
 use rustix::io::Errno;
 use vgpu_abi::link::{ADD, Message, PAGE, RESET};
@@ -166,8 +166,7 @@ fn a_worker_that_does_not_answer_is_killed() {
     let _guest = emulator.open(1);
     let worker = children(daemon.child.id()).pop_first().unwrap();
     let mut other = emulator.open(2);
-    let pid = rustix::process::Pid::from_raw(worker.cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    stop(worker);
     let pieces = emulator.ram.take(4096);
     let (message, list) = Emulator::about(ADD, &pieces);
     let [first, second] = [3, 4].map(|region| Message {
@@ -197,8 +196,7 @@ fn a_reset_takes_all_channels_at_once() {
     let workers = children(daemon.child.id());
     assert_eq!(workers.len(), 8);
     // One of them cannot even answer.
-    let pid = rustix::process::Pid::from_raw(workers.first().unwrap().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    stop(*workers.first().unwrap());
     let start = Instant::now();
     assert_eq!(emulator.ask(&RESET_ALL, &[]), 0);
     assert!(start.elapsed() < Duration::from_secs(1));
