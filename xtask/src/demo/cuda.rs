@@ -77,7 +77,10 @@ pub(super) fn demonstrate(steps: &Steps) -> Result<()> {
         let python = scope.spawn(|| Python::tinygrad(&cache, steps));
         let vgpu = quick(steps);
         let python = python.join();
-        (vgpu, python.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))))
+        (
+            vgpu,
+            python.unwrap_or_else(|_| Err(anyhow!("a thread panicked"))),
+        )
     });
     let (vgpu, python) = (vgpu?, python?);
     let folder = tempfile::tempdir()?;
