@@ -148,7 +148,7 @@ fn with_features_it_is_no_more() -> Result<()> {
             qtest.memory_write(at(offset), size, 1)?;
         }
         let now = qtest.memory_read(at(bar0::DRIVER), 4)?;
-        ensure!(now == driver::RUN.into(), "DRIVER is {now}");
+        ensure!(now == u64::from(driver::RUN), "DRIVER is {now}");
         Ok(())
     })?;
     assert_eq!(sends, READS);
