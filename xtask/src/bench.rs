@@ -5,6 +5,7 @@ mod chart;
 mod conditions;
 mod cuda;
 mod density;
+mod features;
 mod guests;
 mod interpreter;
 mod model;
@@ -37,6 +38,7 @@ enum Benchmark {
     Density(density::Options),
     Cuda(cuda::Options),
     Interpreter(interpreter::Options),
+    Features(features::Options),
     Report(chart::Options),
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Benchmark::Density(options) => density::run(options, steps),
         Benchmark::Cuda(options) => cuda::run(options, steps),
         Benchmark::Interpreter(options) => interpreter::run(options, steps),
+        Benchmark::Features(options) => features::run(options, steps),
         Benchmark::Report(options) => chart::run(options),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod attachment;
 mod cuda;
+mod features;
 mod xen;
 
 use std::fs;
@@ -29,10 +30,11 @@ Examples:
   cargo xtask demo --attachment xen     on a real Xen, started by xl
   cargo xtask demo --suite trixie       with the device built into the QEMU of Debian 13
   cargo xtask demo --shell              look around in the guest yourself
+  cargo xtask demo --features           a guest shares its memory with the host: vgpu ping
   cargo xtask demo cuda                 no machine: unmodified tinygrad trains a net on processors
 
-Exit code: 0 if the guest finds the device and every criterion holds, or the net learns as on
-tinygrad's CPU backend; 1 otherwise.";
+Exit code: 0 if the guest finds the device and every criterion holds, its shared memory works, or the
+net learns as on tinygrad's CPU backend; 1 otherwise.";
 
 const LSPCI: &str = "lspci -nnvvv -d 1af4:1111";
 const CHECK: &str = "vgpu-stub check";
@@ -60,6 +62,10 @@ pub(crate) struct Options {
     /// Open a shell in the guest
     #[arg(long)]
     shell: bool,
+
+    /// Have the guest share memory with the host, by vfio-user, and try that
+    #[arg(long, conflicts_with_all = ["suite", "shell"])]
+    features: bool,
 
     /// Keep the folder with the machine's logs
     #[arg(long)]
@@ -98,6 +104,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             || options.machine.is_some()
             || options.suite.is_some()
             || options.shell
+            || options.features
             || options.keep;
         if with_guest {
             return Err(
@@ -105,6 +112,17 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             );
         }
         return cuda::demonstrate(steps);
+    }
+    if options.features {
+        if !matches!(options.attachment, None | Some(Attachment::VfioUser)) {
+            return Err(Failure::new(
+                "by this attachment the device has no features",
+                "Leave out --attachment, or ask for vfio-user.",
+            )
+            .into());
+        }
+        let machine = options.machine.unwrap_or(Board::Q35);
+        return features::demonstrate(machine.into(), options.keep, steps);
     }
     let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
     if options.shell && !terminal {

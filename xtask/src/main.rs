@@ -7,6 +7,7 @@ mod book;
 mod checkout;
 mod cuda;
 mod demo;
+mod features;
 mod fuzz;
 mod history;
 mod manual;

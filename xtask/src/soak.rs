@@ -44,7 +44,7 @@ pub(crate) struct Options {
     /// Which; without it, all are listed
     name: Option<String>,
 
-    /// How many times as long as in cargo xtask test [default: 50; cuda-fuzz: 5000]
+    /// How many times as long as in cargo xtask test [default: 50; channels-ends: 200; those of fuzz targets: 5000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     times: Option<u32>,
 
@@ -84,13 +84,13 @@ enum Machines {
     /// There are none.
     None,
     /// There are none: generated inputs first, and then libFuzzer's.
-    Fuzzer,
+    Fuzzer(Fuzzed),
 }
 
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
-const FUZZED: [(&str, u64); 3] = [("cuda-ring", 300), ("cuda-wire", 500), ("cuda-ptx", 100)];
+type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 11] = [
+const SOAKS: [Soak; 13] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -129,12 +129,21 @@ const SOAKS: [Soak; 11] = [
     },
     Soak {
         name: "channels-ends",
-        about: "30 minutes: guests, drivers, workers, vgpud that end in the middle of a stream; a stock QEMU",
+        about: "2 hours: 200 reboots, 1,000 function level resets, 200 kills of each process in the middle of a stream; a stock QEMU",
+        machines: Machines::Stock,
+        times: 200,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "features::ends:: features::kills::",
+    },
+    Soak {
+        name: "channels-parks",
+        about: "3 minutes: hosts that sleep, each woken 10,000 times, on pc and q35; a stock QEMU",
         machines: Machines::Stock,
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "features::ends::",
+        only: "features::a_guest_shares",
     },
     Soak {
         name: "channels-hostile",
@@ -184,10 +193,19 @@ const SOAKS: [Soak; 11] = [
     Soak {
         name: "cuda-fuzz",
         about: "a quarter of an hour: 100 million executions of the fuzz targets cuda-ring, cuda-wire and cuda-ptx",
-        machines: Machines::Fuzzer,
+        machines: Machines::Fuzzer(&[("cuda-ring", 300), ("cuda-wire", 500), ("cuda-ptx", 100)]),
         times: 5000,
         package: "vgpu-fuzz",
         suite: "generated",
+        only: "",
+    },
+    Soak {
+        name: "features-fuzz",
+        about: "an hour: 100 million executions of the fuzz targets mailbox, segments and link",
+        machines: Machines::Fuzzer(&[("mailbox", 100), ("segments", 60), ("link", 40)]),
+        times: 5000,
+        package: "vgpu-fuzz",
+        suite: "features",
         only: "",
     },
 ];
@@ -206,6 +224,8 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let mut environment = soak.machines.environment(options, steps)?;
     let times = options.times.unwrap_or(soak.times);
     environment.push((TIMES, times.to_string().into()));
+    // Where it runs the tests: each may take long.
+    environment.push(("NEXTEST_PROFILE", "soak".into()));
     match soak.machines {
         Machines::None => {
             // Their programs, which cargo builds only with all tests of a package.
@@ -216,9 +236,9 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             let arguments = ["--package", soak.package, "--test", soak.suite];
             tests(&arguments, &environment)
         }
-        Machines::Fuzzer => {
+        Machines::Fuzzer(fuzzed) => {
             generated(soak, environment)?;
-            fuzz::execute(&FUZZED, times.into(), steps)
+            fuzz::execute(fuzzed, times.into(), steps)
         }
         Machines::OlderXen => xen_scenarios(soak.only, &environment),
         _ => bed_tests(&[soak.suite], soak.only, &environment),
@@ -251,7 +271,7 @@ impl Machines {
         options: &Options,
         steps: &Steps,
     ) -> Result<Vec<(&'static str, OsString)>> {
-        if matches!(self, Self::None | Self::Fuzzer) {
+        if matches!(self, Self::None | Self::Fuzzer(_)) {
             return Ok(Vec::new());
         }
         let cache = Cache::open()?;

@@ -20,6 +20,8 @@ struct Prepared {
     service: Box<dyn Service>,
     policy: &'static Policy,
     files: Option<FilesKept>,
+    /// Whether the worker never sleeps.
+    awake: bool,
 }
 
 impl Prepared {
@@ -29,6 +31,7 @@ impl Prepared {
             service: Box::new(service),
             policy: &POLICY,
             files: None,
+            awake: false,
         }
     }
 }
@@ -47,11 +50,23 @@ pub struct EngineKind {
 }
 
 /// What serves a virtual machine's channel beside [`ENGINES`], though it executes no CUDA: it proves the way there.
-pub const ECHO: EngineKind = EngineKind {
-    name: "echo",
-    about: "no CUDA: sends back what it gets, and hashes memory, for tests of the way to a guest",
-    prepare: || Ok(Prepared::alone(Echo)),
-};
+pub const ECHOES: [EngineKind; 2] = [
+    EngineKind {
+        name: "echo",
+        about: "no CUDA: sends back what it gets, and hashes memory, for tests of the way to a guest",
+        prepare: || Ok(Prepared::alone(Echo)),
+    },
+    EngineKind {
+        name: "echo-awake",
+        about: "the same, and never sleeps: a processor for each channel, for measurements",
+        prepare: || {
+            Ok(Prepared {
+                awake: true,
+                ..Prepared::alone(Echo)
+            })
+        },
+    },
+];
 
 /// All kinds that execute CUDA; the first is the default.
 pub const ENGINES: [EngineKind; 4] = [
@@ -126,6 +141,7 @@ fn nvidia(config: &DriverConfig) -> Result<Prepared, String> {
         service: Box::new(Cuda::new(make)),
         policy: &DRIVER_POLICY,
         files: Some(files),
+        awake: false,
     })
 }
 
@@ -162,6 +178,7 @@ fn run(
         parent: rustix::process::Pid::from_raw(daemon),
         policy: prepared.policy,
         files: prepared.files,
+        awake: prepared.awake,
         ..Options::default()
     };
     let served = match attachment {
@@ -175,10 +192,11 @@ fn run(
 }
 
 impl EngineKind {
-    /// The kind of a name, [`ECHO`] among them.
+    /// The kind of a name, [`ECHOES`] among them.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        ENGINES.iter().chain([&ECHO]).find(|kind| kind.name == name)
+        let mut all = ENGINES.iter().chain(&ECHOES);
+        all.find(|kind| kind.name == name)
     }
 
     /// A worker of a daemon, from its socket to its end; gives the process's
@@ -195,8 +213,8 @@ mod tests {
 
     #[test]
     fn each_has_a_name_of_its_own() {
-        for kind in ENGINES.iter().chain([&ECHO]) {
-            let named = ENGINES.iter().chain([&ECHO]);
+        for kind in ENGINES.iter().chain(&ECHOES) {
+            let named = ENGINES.iter().chain(&ECHOES);
             let named = named.filter(|other| other.name == kind.name);
             assert_eq!(named.count(), 1, "{}", kind.name);
         }

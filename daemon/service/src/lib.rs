@@ -16,7 +16,7 @@ use std::os::fd::OwnedFd;
 
 pub use cuda::{Cuda, MakeEngine};
 pub use echo::Echo;
-pub use engines::{Attachment, ECHO, ENGINES, EngineKind, worker_with_driver};
+pub use engines::{Attachment, ECHOES, ENGINES, EngineKind, worker_with_driver};
 
 /// A worker of a daemon, with the default engine: see [`EngineKind::worker`].
 #[must_use]

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, exit};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use vgpu_service::{Attachment, ECHO, ENGINES, EngineKind};
+use vgpu_service::{Attachment, ECHOES, ENGINES, EngineKind};
 use vgpu_terminal::Failure;
 use vgpu_usage::misused;
 
@@ -91,7 +91,7 @@ struct LinkArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// What executes the guests' work
-    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines([&ECHO]))]
+    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines(&ECHOES))]
     engine: String,
 }
 
@@ -100,7 +100,7 @@ struct LinkArgs {
 #[command(after_help = SERVE_EXAMPLES)]
 struct ServeArgs {
     /// What executes the programs' work
-    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines([]))]
+    #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines(&[]))]
     engine: String,
 }
 
@@ -113,7 +113,7 @@ struct RunArgs {
 }
 
 /// [`ENGINES`], and others.
-fn engines<const N: usize>(others: [&'static EngineKind; N]) -> PossibleValuesParser {
+fn engines(others: &'static [EngineKind]) -> PossibleValuesParser {
     let values = ENGINES.iter().chain(others);
     let values = values.map(|engine| PossibleValue::new(engine.name).help(engine.about));
     PossibleValuesParser::new(values)

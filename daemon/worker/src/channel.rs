@@ -39,7 +39,12 @@ pub fn serve_channel(
         let channel = Arc::clone(&channel);
         move || channel.answer_requests()
     })?;
-    answer_commands(&channel.guest, &channel.regions, &mut service)
+    answer_commands(
+        &channel.guest,
+        &channel.regions,
+        options.spin(),
+        &mut service,
+    )
 }
 
 struct Channel {

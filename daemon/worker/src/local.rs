@@ -32,7 +32,7 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         let (session, regions) = (Arc::clone(&session), Arc::clone(&regions));
         move || requests(&session, &regions).is_ok()
     })?;
-    answer_commands(session.guest(), &regions, &mut service)
+    answer_commands(session.guest(), &regions, options.spin(), &mut service)
 }
 
 /// Gives an error only where the program broke the protocol.

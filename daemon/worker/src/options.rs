@@ -3,6 +3,7 @@
 use rustix::process::Pid;
 use vgpu_ring::layout::SLICE_SIZE;
 use vgpu_sandbox::Policy;
+use vgpu_transport::HostSpin;
 
 use crate::{FilesKept, POLICY};
 
@@ -15,11 +16,23 @@ pub struct Options {
     pub slice_size: usize,
     /// Bytes of all other regions.
     pub regions: u64,
+    /// Whether it looks for commands all the time, and never sleeps until it is rung.
+    pub awake: bool,
     /// What the process may do.
     pub policy: &'static Policy,
     /// Where an engine has a driver, which opens files later: that it opens no
     /// others. Without that, the process opens no file at all.
     pub files: Option<FilesKept>,
+}
+
+impl Options {
+    /// How it waits for commands.
+    pub(crate) fn spin(&self) -> HostSpin {
+        match self.awake {
+            true => HostSpin::awake(),
+            false => HostSpin::new(),
+        }
+    }
 }
 
 impl Default for Options {
@@ -28,6 +41,7 @@ impl Default for Options {
             parent: None,
             slice_size: SLICE_SIZE,
             regions: 1 << 30,
+            awake: false,
             policy: &POLICY,
             files: None,
         }

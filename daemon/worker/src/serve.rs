@@ -57,13 +57,14 @@ pub(crate) fn answer_requests(answer: impl FnOnce() -> bool + Send + 'static) ->
     Ok(())
 }
 
-/// Answers the commands of a session, until its guest has ended.
+/// Answers the commands of a session, until its guest has ended. Between them it waits as `spin` says.
 pub(crate) fn answer_commands(
     guest: &Guest,
     regions: &Regions,
+    spin: HostSpin,
     service: &mut impl Service,
 ) -> Result<(), Error> {
-    match answer(guest, regions, service) {
+    match answer(guest, regions, spin, service) {
         Err(Stop::Lost(Lost)) => Ok(()),
         Err(Stop::Fatal(fatal)) => Err(fatal.into()),
         Ok(never) => match never {},
@@ -78,13 +79,13 @@ enum Stop {
 fn answer(
     guest: &Guest,
     regions: &Regions,
+    mut spin: HostSpin,
     service: &mut impl Service,
 ) -> Result<std::convert::Infallible, Stop> {
     let slice = Slice::new(guest.slice().clone(), &SESSION);
     let slice = slice.map_err(|error| Stop::Fatal(Fatal::protocol(&error)))?;
     let mut host = Host::new(slice, guest.interrupt().clone());
     let mut record = Record::boxed();
-    let mut spin = HostSpin::new();
     loop {
         let next = host.next(&mut record);
         let handled = match next {

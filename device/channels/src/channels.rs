@@ -168,7 +168,8 @@ impl Channels {
                 let found = memory.find(page).map_err(missing)?;
                 let mut shared = Shared::default();
                 let pushed = shared.push(&found, PAGE, 1);
-                if found.length < PAGE || pushed.is_none() {
+                let whole = found.length >= PAGE && found.offset.is_multiple_of(PAGE);
+                if !whole || pushed.is_none() {
                     return Err(code::NOT_MEMORY);
                 }
                 let message = Message {

@@ -18,6 +18,9 @@ const DIRECTORY: u64 = 0x1000;
 /// Where memory is that no other process could map.
 const PRIVATE: u64 = 64 * MIB;
 
+/// Where pages are none of the file's.
+const ODD: u64 = 96 * MIB;
+
 /// 16 MiB at 0 in one file, in two parts that are no neighbours in it; 1 MiB more that cannot be shared.
 struct Guest {
     file: Arc<OwnedFd>,
@@ -74,6 +77,7 @@ impl GuestMemory for Guest {
             _ if address < 8 * MIB => (address, 8 * MIB - address),
             _ if address < 16 * MIB => (address + 8 * MIB, 16 * MIB - address),
             _ if (PRIVATE..PRIVATE + MIB).contains(&address) => return Err(Missing::NotShared),
+            _ if (ODD..ODD + MIB).contains(&address) => (address - ODD + 512, ODD + MIB - address),
             _ => return Err(Missing::NotMemory),
         };
         Ok(Found {
@@ -261,6 +265,32 @@ fn what_is_no_directory_is_refused() {
         "the daemon has heard of none"
     );
     assert!(bed.channels.holds_nothing());
+}
+
+#[test]
+fn what_is_no_whole_page_of_a_file_is_refused() {
+    let mut bed = Bed::new();
+    let refused = |outcome| match outcome {
+        Some(Outcome::Complete(_, Err(code))) => code,
+        other => panic!("{other:?}"),
+    };
+    for (page, expected) in [
+        (8, code::PARAMETERS),
+        (20 * MIB, code::NOT_MEMORY),
+        (PRIVATE, code::NOT_SHARED),
+        (ODD, code::NOT_MEMORY),
+    ] {
+        assert_eq!(
+            refused(bed.ask(Task::Start { page })),
+            expected,
+            "{page:#x}"
+        );
+    }
+    bed.guest.directory(&[(ODD, 0)]);
+    assert_eq!(bed.refused(4096), code::NOT_MEMORY);
+    assert!(bed.channels.holds_nothing());
+    let page = 2 * MIB;
+    assert_eq!(bed.ask(Task::Start { page }), None);
 }
 
 #[test]

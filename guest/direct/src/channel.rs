@@ -51,6 +51,10 @@ impl<R: Registers> Doorbell<'_, R> {
                 "a channel's worker has ended".to_owned(),
                 "see in the log of vgpud why, and run this again",
             )),
+            (u32::MAX, u32::MAX) => Some((
+                "the device does not answer any more: it reads all ones".to_owned(),
+                "see on the host whether its emulator runs; this guest may have to be started anew",
+            )),
             // While it is reset it has no state either.
             (_, driver::RESET) => Some((
                 "the device was reset".to_owned(),

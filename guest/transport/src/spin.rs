@@ -50,6 +50,7 @@ pub struct HostSpin {
     budget: Duration,
     current: SpinFor,
     parked: bool,
+    awake: bool,
 }
 
 impl HostSpin {
@@ -63,6 +64,16 @@ impl HostSpin {
             budget: Self::LEAST,
             current: SpinFor::new(Self::LEAST),
             parked: false,
+            awake: false,
+        }
+    }
+
+    /// Never parks: nobody has to ring, and a processor is busy all the time.
+    #[must_use]
+    pub const fn awake() -> Self {
+        Self {
+            awake: true,
+            ..Self::new()
         }
     }
 
@@ -86,7 +97,51 @@ impl Spin for &mut HostSpin {
     #[inline]
     fn again(&mut self) -> bool {
         let again = !self.parked && self.current.again();
-        self.parked |= !again;
-        again
+        self.parked |= !again && !self.awake;
+        again || self.awake
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long it spins until it parks; `None` where it does not within so long.
+    fn spins(mut spin: &mut HostSpin, limit: Duration) -> Option<Duration> {
+        spin.renew();
+        let start = Instant::now();
+        while spin.again() {
+            if start.elapsed() > limit {
+                return None;
+            }
+        }
+        Some(start.elapsed())
+    }
+
+    #[test]
+    fn a_host_waits_for_the_next_record_and_longer_while_that_pays() {
+        const LONG: Duration = Duration::from_secs(5);
+        let mut spin = HostSpin::new();
+        // Nothing that was waited for came.
+        for _ in 0..3 {
+            spins(&mut spin, LONG).unwrap();
+            let after = spins(&mut spin, LONG).unwrap();
+            assert!(after >= HostSpin::LEAST, "{after:?}");
+        }
+        // Each time something came.
+        for _ in 0..4 {
+            spin.renew();
+            assert!((&mut spin).again());
+        }
+        let after = spins(&mut spin, LONG).unwrap();
+        assert!(after >= HostSpin::MOST, "{after:?}");
+        assert!(!(&mut spin).again(), "it stays parked");
+    }
+
+    #[test]
+    fn one_that_is_awake_never_parks() {
+        let mut spin = HostSpin::awake();
+        assert_eq!(spins(&mut spin, 10 * HostSpin::MOST), None);
+        assert!((&mut spin).again());
     }
 }

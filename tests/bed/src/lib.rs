@@ -3,6 +3,7 @@
 
 pub mod cache;
 pub mod channel;
+pub mod daemon;
 pub mod debian;
 pub mod debian_qemu;
 pub mod firmware;
@@ -13,6 +14,7 @@ pub mod kernel;
 pub mod libvirt;
 pub mod listener;
 pub mod machine;
+pub mod ping;
 pub mod process;
 pub mod qmp;
 pub mod qtest;

@@ -48,6 +48,28 @@ pub const TARGETS: &[Target] = &[
         memory_per_byte: 1,
     },
     Target {
+        name: "mailbox",
+        about: "a driver of a device with features, its host and its resets, against the written rules",
+        longest: 192,
+        memory: 32 << 10,
+        memory_per_byte: 0,
+    },
+    Target {
+        name: "segments",
+        about: "segment directories, also such that change, and what the daemon answers, against a second reader",
+        longest: 512,
+        // The pages that can be read, and those of a directory as they are read.
+        memory: 512 << 10,
+        memory_per_byte: 64,
+    },
+    Target {
+        name: "link",
+        about: "packets between a device and vgpud, from either end, with descriptors",
+        longest: 512,
+        memory: 64 << 10,
+        memory_per_byte: 32,
+    },
+    Target {
         name: "xenstore",
         about: "calls to the xenstore client, and the bytes that it gets for them",
         longest: 4096,

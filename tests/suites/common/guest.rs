@@ -1,7 +1,7 @@
 //! The Linux guest, and what it says of the device.
 
 use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use vgpu_bed::cache::Cache;
@@ -31,34 +31,15 @@ pub(crate) fn image(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     GuestImage::assemble(cache, &programs, steps)
 }
 
-/// What `vgpu` is linked to, of this machine: the guest's own C library may be another.
-const SHARED: [&str; 4] = [
-    "ld-linux-x86-64.so.2",
-    "libc.so.6",
-    "libgcc_s.so.1",
-    "libm.so.6",
-];
-
-/// How the guest starts it.
-pub(crate) const VGPU: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/vgpu";
-
-/// The guest with [`VGPU`], and the driver that attacks.
+/// The guest with [`vgpu_bed::ping::VGPU`], and the driver that attacks.
 pub(crate) fn image_with_cuda(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
-    let static_programs = environment("VGPU_STUB_PROGRAMS")?;
-    let own = [
-        ("vgpu", environment("VGPU_STUB_CUDA_PROGRAMS")?.join("vgpu")),
-        (
-            "vgpu-hostile-driver",
-            static_programs.join("vgpu-hostile-driver"),
-        ),
-    ];
-    let shared = SHARED.map(|name| (name, Path::new("/lib/x86_64-linux-gnu").join(name)));
-    let files: Vec<_> = own.into_iter().chain(shared).collect();
-    let programs: Vec<_> = files
-        .iter()
-        .map(|(name, file)| GuestProgram { name, file })
-        .collect();
-    GuestImage::assemble(cache, &programs, steps)
+    let vgpu = environment("VGPU_STUB_CUDA_PROGRAMS")?.join("vgpu");
+    let hostile = environment("VGPU_STUB_PROGRAMS")?.join("vgpu-hostile-driver");
+    let others = [GuestProgram {
+        name: "vgpu-hostile-driver",
+        file: &hostile,
+    }];
+    vgpu_bed::ping::image(&vgpu, &others, cache, steps)
 }
 
 /// Runs a command in the guest, which must succeed.

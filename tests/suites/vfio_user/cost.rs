@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use vgpu_abi::bar0;
+use vgpu_abi::features::driver;
 use vgpu_bed::host_packages::{Package, ensure as install};
 use vgpu_bed::server::Server;
 
@@ -15,8 +17,8 @@ use crate::bed::{Bed, Served};
 use crate::common::{HOME, Place, QtestTarget};
 
 /// A server with a VM whose BAR0 is in place.
-fn connected(bed: &Bed) -> Result<(Served, QtestTarget)> {
-    let served = bed.serve(&[])?;
+fn connected(bed: &Bed, arguments: &[&str]) -> Result<(Served, QtestTarget)> {
+    let served = bed.serve(arguments)?;
     let machine = bed.machine(&served, Place::Q35).qtest().start()?;
     Ok((served, QtestTarget::new(machine, Place::Q35)?))
 }
@@ -72,12 +74,13 @@ fn calls(log: &str) -> BTreeMap<&str, usize> {
 /// Does `access` many times, and returns how often the server received and
 /// sent. It makes no other system call.
 fn receives_and_sends(
+    arguments: &[&str],
     accesses: usize,
     access: impl Fn(&mut QtestTarget) -> Result<()>,
 ) -> Result<(usize, usize)> {
     let bed = Bed::new()?;
     install(&[Package::program("strace", "strace")], bed.steps())?;
-    let (served, mut target) = connected(&bed)?;
+    let (served, mut target) = connected(&bed, arguments)?;
     access(&mut target)?;
     let output = served.server.folder().join("strace.log");
     let trace = Trace::attach(served.server.pid(), &output)?;
@@ -101,7 +104,7 @@ fn receives_and_sends(
 #[test]
 fn a_bar0_read_is_one_receive_and_one_send() -> Result<()> {
     const READS: usize = 500;
-    let (receives, sends) = receives_and_sends(READS, |target| {
+    let (receives, sends) = receives_and_sends(&[], READS, |target| {
         let value = target.machine.qtest()?.memory_read(HOME.into(), 4)?;
         ensure!(value == 0, "{value:#x}");
         Ok(())
@@ -116,11 +119,40 @@ fn a_bar0_read_is_one_receive_and_one_send() -> Result<()> {
 #[test]
 fn a_bar0_write_is_at_most_one_receive() -> Result<()> {
     const WRITES: usize = 500;
-    let (receives, sends) = receives_and_sends(WRITES, |target| {
+    let (receives, sends) = receives_and_sends(&[], WRITES, |target| {
         target.machine.qtest()?.memory_write(HOME.into(), 4, 1)
     })?;
     assert_eq!(sends, 0);
     assert!((1..=WRITES + 1).contains(&receives), "{receives}");
+    Ok(())
+}
+
+/// Nor does one that rings nothing where the device has features, and a driver runs.
+#[test]
+fn with_features_it_is_no_more() -> Result<()> {
+    const READS: usize = 300;
+    let features = ["--device", "features=on"];
+    let (receives, sends) = receives_and_sends(&features, READS, |target| {
+        let qtest = target.machine.qtest()?;
+        let at = |offset: u64| u64::from(HOME) + offset;
+        for step in [driver::PRESENT, driver::SETTLED, driver::RUN] {
+            qtest.memory_write(at(bar0::DRIVER), 4, step.into())?;
+        }
+        for (offset, size) in [
+            (bar0::REQUEST_ID, 4),
+            (bar0::DATA.start, 8),
+            (bar0::MSIX_TABLE.start, 8),
+            // No doorbell: there is no such channel.
+            (bar0::DOORBELLS.end - 4, 4),
+        ] {
+            qtest.memory_write(at(offset), size, 1)?;
+        }
+        let now = qtest.memory_read(at(bar0::DRIVER), 4)?;
+        ensure!(now == u64::from(driver::RUN), "DRIVER is {now}");
+        Ok(())
+    })?;
+    assert_eq!(sends, READS);
+    assert!((READS..=8 * READS + 1).contains(&receives), "{receives}");
     Ok(())
 }
 
@@ -139,7 +171,7 @@ fn memory(pid: Pid) -> Result<u64> {
 fn it_holds_under_3_mib_with_its_guard() -> Result<()> {
     const LIMIT: u64 = 3 * 1024;
     let bed = Bed::new()?;
-    let (served, mut target) = connected(&bed)?;
+    let (served, mut target) = connected(&bed, &[])?;
     served.counters()?;
     for _ in 0..100 {
         target.machine.qtest()?.memory_read(HOME.into(), 4)?;

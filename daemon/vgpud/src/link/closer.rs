@@ -7,18 +7,26 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
 #[derive(Debug)]
-pub(crate) struct Closer(Sender<Vec<OwnedFd>>);
+pub(crate) struct Closer(Option<Sender<Vec<OwnedFd>>>);
 
 impl Closer {
     pub(crate) fn new() -> io::Result<Self> {
         let (sender, receiver) = channel();
         let thread = thread::Builder::new().name("closer".into());
         thread.spawn(move || receiver.into_iter().for_each(drop))?;
-        Ok(Self(sender))
+        Ok(Self(Some(sender)))
+    }
+
+    /// Closes at once, on the thread that asks.
+    #[cfg(feature = "fuzz")]
+    pub(super) const fn here() -> Self {
+        Self(None)
     }
 
     /// How many wait is bounded by how many descriptors the process may have.
     pub(crate) fn close(&self, descriptors: Vec<OwnedFd>) {
-        let _ = self.0.send(descriptors);
+        if let Some(sender) = &self.0 {
+            let _ = sender.send(descriptors);
+        }
     }
 }

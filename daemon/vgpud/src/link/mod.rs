@@ -7,6 +7,8 @@
 mod channel;
 mod closer;
 mod emulator;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod kinds;
 mod machine;
 mod policy;

@@ -1,9 +1,22 @@
 //! What the targets begin with.
 
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, LazyLock};
+
+use rustix::event::{EventfdFlags, eventfd};
+
 /// The log of all devices here. Nobody reads it.
-pub(super) static LOG: std::sync::LazyLock<vgpu_runtime::Log> = std::sync::LazyLock::new(|| {
-    vgpu_runtime::Log::start("", std::io::sink()).expect("a thread for the log")
-});
+pub(super) static LOG: LazyLock<vgpu_runtime::Log> =
+    LazyLock::new(|| vgpu_runtime::Log::start("", std::io::sink()).expect("a thread for the log"));
+
+/// A descriptor: what it is matters little.
+pub(super) fn event() -> Arc<OwnedFd> {
+    let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
+    Arc::new(eventfd(0, flags).expect("an eventfd"))
+}
+
+/// One of them.
+pub(super) static EVENT: LazyLock<Arc<OwnedFd>> = LazyLock::new(event);
 
 /// A device at a port of some type and with a BAR0 of some size, as `choice`
 /// says, and what it was chosen to be.

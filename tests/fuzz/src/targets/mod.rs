@@ -7,8 +7,11 @@ mod cuda_ptx;
 mod cuda_ring;
 mod cuda_wire;
 mod given;
+mod link;
+mod mailbox;
 #[path = "../../../../device/model/tests/reference/mod.rs"]
 mod reference;
+mod segments;
 mod state;
 mod vfio_user;
 mod xenstore;
@@ -22,6 +25,9 @@ pub(crate) fn function(name: &str) -> Option<fn(&[u8])> {
         "xenstore" => xenstore::run,
         "vfio-user" => vfio_user::run,
         "control" => control::run,
+        "mailbox" => mailbox::run,
+        "segments" => segments::run,
+        "link" => link::run,
         "ioreq" => vgpu_xen::fuzz::ioreq,
         "kept" => vgpu_xen::fuzz::kept,
         "cuda-ring" => cuda_ring::run,

@@ -26,6 +26,7 @@ const fn all(
         attempt: Attempt::Call(number, arguments),
         xen: outcome,
         vfio_user: outcome,
+        with_features: outcome,
         worker: outcome,
     }
 }
@@ -34,6 +35,14 @@ const fn all(
 /// comes to something else there.
 const fn but_in_a_worker(act: Act, worker: Outcome) -> Act {
     Act { worker, ..act }
+}
+
+/// An act that may be done where a device has features, whose guest names memory.
+const fn but_with_features(act: Act, with_features: Outcome) -> Act {
+    Act {
+        with_features,
+        ..act
+    }
 }
 
 /// An act of the process that answers a guest of Xen.
@@ -47,6 +56,7 @@ const fn on_xen(
         attempt: Attempt::OnXen(attempt),
         xen: outcome,
         vfio_user: Outcome::Nothing,
+        with_features: Outcome::Nothing,
         worker: Outcome::Nothing,
     }
 }
@@ -65,6 +75,8 @@ const TOO_MUCH: Argument = Number(2 << 30);
 const FAR_TOO_MUCH: Argument = Number(128 << 30);
 const NOT_RESERVED: Argument =
     Number((libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE) as i64);
+
+const SEALABLE: Argument = Number((libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING) as i64);
 
 /// Linux refuses it: a thread shares its process's user namespace.
 const THREAD_ELSEWHERE: i64 =
@@ -106,13 +118,15 @@ pub const ACTS: &[Act] = &[
     ended("change a file's owner", libc::SYS_fchown, &[File, Number(0), Number(0)]),
     but_in_a_worker(ended("cut an open file", libc::SYS_ftruncate, &[File, PAGE]), Outcome::Works),
     ended("take room in an open file", libc::SYS_fallocate, &[File, Number(0), Number(0), PAGE]),
-    ended("write in the middle of an open file", libc::SYS_pwrite64, &[File, Zeros, PAGE, Number(0)]),
+    but_with_features(ended("write in the middle of an open file", libc::SYS_pwrite64, &[File, Zeros, PAGE, Number(0)]), Outcome::Works),
+    but_with_features(but_in_a_worker(ended("read in the middle of an open file", libc::SYS_pread64, &[File, Zeros, PAGE, Number(0)]), Outcome::Works), Outcome::Works),
     // The server that is started by hand has a log that may be a file.
     Act {
         what: "write to an open file",
         attempt: Attempt::Call(libc::SYS_write, &[File, Zeros, PAGE]),
         xen: Outcome::OverLimit,
         vfio_user: Outcome::Works,
+        with_features: Outcome::Works,
         worker: Outcome::Works,
     },
     // Out of its place.
@@ -128,6 +142,8 @@ pub const ACTS: &[Act] = &[
     ended("run a program", libc::SYS_execve, &[Text(c"/nonexistent/x"), Number(0), Number(0)]),
     ended("run an open file", libc::SYS_execveat, &[File, Text(c""), Number(0), Number(0), Number(libc::AT_EMPTY_PATH as i64)]),
     ended("make a file in memory, to run it", libc::SYS_memfd_create, &[Text(c"x"), Number(0)]),
+    but_with_features(but_in_a_worker(ended("make a file in memory, to pass it on", libc::SYS_memfd_create, &[Text(c"x"), SEALABLE]), Outcome::Works), Outcome::Works),
+    but_with_features(ended("make an event", libc::SYS_eventfd2, &[Number(0), Number((libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as i64)]), Outcome::Works),
     ended("fork", libc::SYS_fork, &[]),
     ended("fork by clone", libc::SYS_clone, &[Number(libc::SIGCHLD as i64), Number(0), Number(0), Number(0), Number(0)]),
     ended("clone into a user namespace", libc::SYS_clone, &[Number((libc::CLONE_NEWUSER | libc::SIGCHLD) as i64), Number(0), Number(0), Number(0), Number(0)]),
@@ -137,6 +153,7 @@ pub const ACTS: &[Act] = &[
         attempt: Attempt::Call(libc::SYS_clone3, &[Zeros, Number(64)]),
         xen: Outcome::Ended,
         vfio_user: Outcome::Refused,
+        with_features: Outcome::Refused,
         worker: Outcome::Refused,
     },
     ended("trace another process", libc::SYS_ptrace, &[Number(PTRACE_SEIZE), Parent, Number(0), Number(0)]),
@@ -179,6 +196,7 @@ pub const ACTS: &[Act] = &[
         attempt: Attempt::GiveMemoryBack,
         xen: Outcome::Works,
         vfio_user: Outcome::Works,
+        with_features: Outcome::Works,
         worker: Outcome::Works,
     },
     // The kernel.

@@ -14,6 +14,8 @@ pub struct Act {
     pub(crate) xen: Outcome,
     /// And in the vfio-user server.
     pub(crate) vfio_user: Outcome,
+    /// And in one whose device has features.
+    pub(crate) with_features: Outcome,
     /// And in the worker of a CUDA program.
     pub(crate) worker: Outcome,
 }
@@ -40,6 +42,8 @@ pub enum Process {
     Xen,
     /// The vfio-user server's.
     VfioUser,
+    /// The same where its device has features.
+    VfioUserFeatures,
     /// That of a CUDA program's worker, as where the kernel has no Landlock.
     Worker,
     /// Nobody's: to see that the sandbox makes the difference.
@@ -50,7 +54,13 @@ impl Process {
     /// By the words of the command line.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        let all = [Self::Xen, Self::VfioUser, Self::Worker, Self::None];
+        let all = [
+            Self::Xen,
+            Self::VfioUser,
+            Self::VfioUserFeatures,
+            Self::Worker,
+            Self::None,
+        ];
         all.into_iter().find(|process| process.name() == name)
     }
 
@@ -58,6 +68,7 @@ impl Process {
         match self {
             Self::Xen => "xen",
             Self::VfioUser => "vfio-user",
+            Self::VfioUserFeatures => "vfio-user-features",
             Self::Worker => "worker",
             Self::None => "none",
         }
@@ -70,6 +81,7 @@ impl Act {
         match process {
             Process::Xen => outcome == self.xen,
             Process::VfioUser => outcome == self.vfio_user,
+            Process::VfioUserFeatures => outcome == self.with_features,
             Process::Worker => outcome == self.worker,
             // What a limit refuses works without it; the rest may fail for a
             // reason of its own.
@@ -84,6 +96,7 @@ impl Act {
         let expected = match process {
             Process::Xen | Process::None => self.xen,
             Process::VfioUser => self.vfio_user,
+            Process::VfioUserFeatures => self.with_features,
             Process::Worker => self.worker,
         };
         let needs_xen = matches!(self.attempt, Attempt::OnXen(_));

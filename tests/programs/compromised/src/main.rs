@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail};
 use vgpu_compromised::{Domains, Process, act, page, try_all};
 use xen_dm::DomainId;
 
-const USAGE: &str = "usage: vgpu-compromised try xen|vfio-user|worker|none [OWN-DOMID OTHER-DOMID]
+const USAGE: &str = "usage: vgpu-compromised try xen|vfio-user|vfio-user-features|worker|none [OWN-DOMID OTHER-DOMID]
        vgpu-compromised page";
 
 fn main() -> Result<ExitCode> {

@@ -8,16 +8,18 @@ use crate::{Act, Outcome};
 /// The table of the book's page, in Markdown.
 #[must_use]
 pub fn page() -> String {
-    let mut page =
-        String::from("| a process tries to | Xen | vfio-user | CUDA worker |\n|---|---|---|---|\n");
+    let mut page = String::from(
+        "| a process tries to | Xen | vfio-user | with features | CUDA worker |\n|---|---|---|---|---|\n",
+    );
     for act in ACTS {
         let Act { what, .. } = act;
         // Writing to a string does not fail.
         let _ = writeln!(
             page,
-            "| {what} | {} | {} | {} |",
+            "| {what} | {} | {} | {} | {} |",
             word(act.xen),
             word(act.vfio_user),
+            word(act.with_features),
             word(act.worker)
         );
     }

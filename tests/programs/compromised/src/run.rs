@@ -113,6 +113,7 @@ pub fn act(process: Process, index: usize, domains: Option<Domains>) -> Result<(
     let policy = match process {
         Process::Xen => Some(&vgpu_xen::POLICY),
         Process::VfioUser => Some(&vgpu_vfio_user::POLICY),
+        Process::VfioUserFeatures => Some(&vgpu_vfio_user::FEATURES_POLICY),
         Process::Worker => Some(&vgpu_worker::POLICY),
         Process::None => None,
     };

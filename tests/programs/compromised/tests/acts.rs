@@ -31,6 +31,11 @@ fn of_the_vfio_user_server() {
 }
 
 #[test]
+fn of_the_vfio_user_server_of_a_device_with_features() {
+    assert_eq!(tried(Process::VfioUserFeatures), "");
+}
+
+#[test]
 fn of_a_cuda_programs_worker() {
     assert_eq!(tried(Process::Worker), "");
 }

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Result;
 use rustix::process::Pid;
+use vgpu_bed::daemon::within;
 use vgpu_bed::soak;
 
-use super::daemon::{Daemon, within};
-use super::{LITTLE, ping, start};
+use super::{LITTLE, daemon, ping, start};
 use crate::bed::Bed;
 use crate::common::{LOG_LIMIT, Place, memory_kib};
 
@@ -18,7 +18,7 @@ const GROWTH_KIB: u64 = 1024;
 const ATTACKED: Duration = Duration::from_secs(120);
 
 fn withstands(place: Place) -> Result<()> {
-    let (bed, daemon) = (Bed::new()?, Daemon::start()?);
+    let (bed, daemon) = (Bed::new()?, daemon()?);
     let (mut served, mut machine) = start(&bed, &daemon, place)?;
     ping(&mut machine, LITTLE)?;
     let processes = [served.server.pid(), daemon.pid()];

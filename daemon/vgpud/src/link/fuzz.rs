@@ -1,0 +1,51 @@
+//! One emulator's connection, without a process behind its channels: for a fuzzer, which plays the emulator.
+
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+
+use super::closer::Closer;
+use super::emulator::Emulator;
+use super::policy::Policy;
+use crate::log::Log;
+
+/// A daemon that cannot start a worker, with one emulator.
+#[derive(Debug)]
+pub struct Connection {
+    emulator: Emulator,
+    command: Vec<OsString>,
+    closer: Closer,
+    log: Log,
+}
+
+impl Connection {
+    /// Accepts an emulator of this process's user.
+    ///
+    /// # Panics
+    /// The socket is none that tells its user.
+    #[must_use]
+    pub fn accept(socket: OwnedFd) -> Self {
+        let policy = Policy::new(None).expect("no file");
+        Self {
+            emulator: Emulator::of(socket, &policy).expect("an emulator of this user"),
+            command: vec!["/nonexistent/vgpud".into()],
+            closer: Closer::here(),
+            log: Log::silent(),
+        }
+    }
+
+    /// Takes one message, where there is one, and does what is due; gives whether the connection is still there.
+    pub fn turn(&mut self) -> bool {
+        let Self {
+            emulator,
+            command,
+            closer,
+            log,
+        } = self;
+        emulator.receive(command, closer, log);
+        if emulator.wants.is_some() {
+            emulator.attached(closer, log);
+        }
+        emulator.attend(None, closer, log);
+        !emulator.has_hung_up()
+    }
+}

@@ -1,0 +1,65 @@
+//! A machine that is saved and loaded in the middle of a stream. A stock QEMU has no migration by vfio-user, and does not refuse
+//! it either: channels do not travel, and nothing is left of them.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use vgpu_bed::daemon::within;
+use vgpu_bed::machine::Machine;
+
+use super::ends::{GIVEN_UP, stream, stream_fails};
+use super::{LITTLE, daemon, ping, start};
+use crate::bed::Bed;
+use crate::common::Place;
+
+/// How long a machine may take to be loaded, on a busy machine.
+const LOADED: Duration = Duration::from_secs(60);
+
+/// Saves a machine to a file, and gives how that ended.
+fn save(machine: &mut Machine, file: &str) -> Result<String> {
+    let uri = format!("exec:cat >{file}");
+    machine.qmp().execute("migrate", json!({ "uri": uri }))?;
+    let mut end = String::new();
+    let ended = || {
+        let status = machine.qmp().execute("query-migrate", Value::Null)?;
+        status["status"]
+            .as_str()
+            .unwrap_or_default()
+            .clone_into(&mut end);
+        Ok(["completed", "failed", "cancelled"].contains(&end.as_str()))
+    };
+    within(LOADED, ended).context("it is not saved")?;
+    Ok(end)
+}
+
+/// Saves the machine to a file and ends it, and starts it from there beside a new server.
+#[test]
+fn in_the_middle_of_a_stream() -> Result<()> {
+    let (bed, daemon) = (Bed::new()?, daemon()?);
+    let (served, mut machine) = start(&bed, &daemon, Place::Q35)?;
+    let streaming = stream(&mut machine, &daemon)?;
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("machine").display().to_string();
+    // No reason for QEMU to refuse it.
+    let end = save(&mut machine, &file)?;
+    ensure!(end == "completed", "the migration {end}");
+    drop(machine);
+    let server = Some(served.server.pid());
+    within(GIVEN_UP, || {
+        Ok(daemon.workers()?.is_empty() && streaming.ram.is_only_with(None, server))
+    })
+    .context("somebody has the guest's memory")?;
+
+    let machine = bed.machine(&served, Place::Q35);
+    let machine = machine.image(&bed.image_with_cuda()?);
+    let mut machine = machine.incoming(&format!("exec:cat {file}")).start()?;
+    machine.qmp().wait_event("RESUME", LOADED)?;
+    let said = stream_fails(&mut machine)?;
+    if !said.contains("the device was reset") && !said.contains("it reads all ones") {
+        bail!("{said}");
+    }
+    ensure!(daemon.workers()?.is_empty(), "a channel has travelled");
+    ping(&mut machine, LITTLE)?;
+    machine.power_off()
+}
