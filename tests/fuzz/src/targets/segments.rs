@@ -148,7 +148,7 @@ fn directory(input: &mut Input<'_>, guest: &mut Guest) -> (u64, u64) {
     for word in &mut words[2..] {
         let (page, order) = (u64::from(input.u16()) % PAGES, input.u8() % 8);
         let order = order.saturating_sub(3);
-        *word = page * PAGE | u64::from(order);
+        *word = (page * PAGE) | u64::from(order);
         length += PAGE << order;
     }
     let next = match input.u8() {

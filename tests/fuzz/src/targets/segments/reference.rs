@@ -148,7 +148,7 @@ impl Reference {
         guest: &Guest,
     ) -> Result<Pages, u16> {
         let taken: Vec<_> = self.held.regions.values().flatten().copied().collect();
-        if length == 0 || length % PAGE != 0 {
+        if length == 0 || !length.is_multiple_of(PAGE) {
             return Err(code::PARAMETERS);
         }
         if u128::from(length) + u128::from(taken.len() as u64 * PAGE) > LIMITS.2.into() {
