@@ -3,6 +3,7 @@
 pub(crate) mod attachment;
 mod cuda;
 mod features;
+mod logs;
 mod xen;
 
 use std::fs;
@@ -20,6 +21,7 @@ use vgpu_terminal::{Failure, OrMend};
 
 use crate::programs;
 use attachment::{Attachment, Choice};
+use logs::finish;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -218,13 +220,4 @@ fn show(machine: &mut Machine) -> Result<()> {
         .success()
         .map(drop)
         .or_mend("Look around in the guest: cargo xtask demo --shell")?)
-}
-
-/// Keeps the machine's logs where somebody wants to read them.
-fn finish(machine: &Machine, result: Result<()>, keep: bool) -> Result<()> {
-    if keep || result.is_err() {
-        machine.keep_folder();
-        eprintln!("logs: {}", machine.folder().display());
-    }
-    result
 }
