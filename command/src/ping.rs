@@ -202,6 +202,17 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_gives_up_on_the_bare_line_has_measured_what_it_did() {
+        let fake = Fake::ready();
+        fake.give_up_after(40);
+        let words = "ping --count 1000 --bytes 0 --parks 0 --region 2M";
+        let found = ping_on(&fake, words);
+        let bare = found.bare.as_ref().unwrap();
+        assert!((200..1000).contains(&bare.count), "{bare:?}");
+        assert!(found.is_well() && found.ratio.is_some());
+    }
+
+    #[test]
     fn what_is_not_asked_for_is_not_done() {
         let found = ping("ping --count 0 --bytes 0 --parks 0 --region 2M");
         let text = serde_json::to_value(&found).unwrap();

@@ -3,7 +3,7 @@
 pub(crate) mod attachment;
 mod cuda;
 mod features;
-mod finish;
+mod logs;
 mod xen;
 
 use std::fs;
@@ -21,7 +21,7 @@ use vgpu_terminal::{Failure, OrMend};
 
 use crate::programs;
 use attachment::{Attachment, Choice};
-use finish::finish;
+use logs::finish;
 
 const EXAMPLES: &str = "\
 Examples:

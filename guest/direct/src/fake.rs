@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
@@ -65,6 +65,8 @@ pub struct Fake {
     state: Cell<u32>,
     /// Doorbells that are yet to be lost.
     lost: Cell<u32>,
+    /// Rounds of a word to and fro until the host gives up.
+    rounds: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,7 @@ impl Fake {
             channels: Mutex::default(),
             state: Cell::new(state),
             lost: Cell::new(0),
+            rounds: Arc::new(AtomicU64::new(u64::MAX)),
         };
         for (offset, value) in [
             (MAGIC, MAGIC_VALUE),
@@ -127,6 +130,11 @@ impl Fake {
     /// Loses the next doorbells, so many of them.
     pub fn lose_doorbells(&self, count: u32) {
         self.lost.set(count);
+    }
+
+    /// Gives up passing a word to and fro after so many rounds, as a host does that has little time.
+    pub fn give_up_after(&self, rounds: u64) {
+        self.rounds.store(rounds, Ordering::Relaxed);
     }
 
     /// How many channels are open.
@@ -193,7 +201,7 @@ impl Fake {
                 let channel = (0..)
                     .find(|it| !channels.contains_key(it))
                     .unwrap_or_default();
-                channels.insert(channel, Worker::start(window));
+                channels.insert(channel, Worker::start(window, Arc::clone(&self.rounds)));
                 number(channel)
             }
             mailbox::CHANNEL_CLOSE => {
@@ -361,13 +369,13 @@ impl Wake for Polls {
 }
 
 impl Worker {
-    fn start(slice: Window) -> Self {
+    fn start(slice: Window, rounds: Arc<AtomicU64>) -> Self {
         let (bell, regions) = (Arc::new(Bell::default()), Regions::default());
         lock(&regions).insert(0, slice.clone());
         let (rung, of) = (Arc::clone(&bell), Arc::clone(&regions));
         let thread = thread::spawn(move || {
             if let Ok(slice) = Slice::new(slice, &SESSION) {
-                serve(Host::new(slice, Polls), &rung, &of);
+                serve(Host::new(slice, Polls), &rung, &of, &rounds);
             }
         });
         Self {
@@ -386,7 +394,7 @@ impl Drop for Worker {
     }
 }
 
-fn serve(mut host: Host<Window, Polls>, bell: &Bell, regions: &Regions) {
+fn serve(mut host: Host<Window, Polls>, bell: &Bell, regions: &Regions, rounds: &AtomicU64) {
     let mut record = Record::boxed();
     while !bell.closed.load(Ordering::Relaxed) {
         match host.next(&mut record) {
@@ -395,7 +403,12 @@ fn serve(mut host: Host<Window, Polls>, bell: &Bell, regions: &Regions) {
             Ok(Next::Empty) | Err(_) => return,
         }
         let header = *record.header();
-        let answer = work(header.op, record.payload(), regions);
+        let answer = work(
+            header.op,
+            record.payload(),
+            regions,
+            rounds.load(Ordering::Relaxed),
+        );
         let (status, bytes) = match &answer {
             Some(bytes) => (0, &bytes[..]),
             None => (1, &[][..]),
@@ -406,8 +419,8 @@ fn serve(mut host: Host<Window, Polls>, bell: &Bell, regions: &Regions) {
     }
 }
 
-/// What [`echo`] says of an op.
-fn work(op: u16, payload: &[u8], regions: &Regions) -> Option<Vec<u8>> {
+/// What [`echo`] says of an op; a word goes to and fro `most` times at most.
+fn work(op: u16, payload: &[u8], regions: &Regions, most: u64) -> Option<Vec<u8>> {
     let (words, _) = payload.as_chunks();
     let at = |n: usize| words.get(n).copied().map(u64::from_le_bytes);
     let window = |region: u64| lock(regions).get(&(region as u32)).cloned();
@@ -430,8 +443,8 @@ fn work(op: u16, payload: &[u8], regions: &Regions) -> Option<Vec<u8>> {
             let words = &slice.words()[(ARENA + at(0)? as usize) / 8..];
             let (guest, host) = (words.first()?, words.get(echo::LINE / 8)?);
             let end = std::time::Instant::now() + echo::PINGPONG_LIMIT;
-            let mut done = 0;
-            while done < at(1)? && std::time::Instant::now() < end {
+            let (mut done, rounds) = (0, at(1)?.min(most));
+            while done < rounds && std::time::Instant::now() < end {
                 if guest.load(Ordering::Acquire) == done + 1 {
                     done += 1;
                     host.store(done, Ordering::Release);

@@ -10,7 +10,7 @@ use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 use vgpu_terminal::OrMend;
 
-use super::finish::finish;
+use super::logs::finish;
 use crate::features::{Host, Programs};
 
 /// What the guest tries: some seconds of each.

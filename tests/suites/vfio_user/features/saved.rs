@@ -11,7 +11,7 @@ use vgpu_bed::machine::Machine;
 use super::ends::{GIVEN_UP, stream, stream_fails};
 use super::{LITTLE, daemon, ping, start};
 use crate::bed::Bed;
-use crate::common::Place;
+use crate::common::{Place, run};
 
 /// How long a machine may take to be loaded, on a busy machine.
 const LOADED: Duration = Duration::from_secs(60);
@@ -36,8 +36,8 @@ fn save(machine: &mut Machine, file: &str) -> Result<String> {
 /// Saves the machine to a file and ends it, and starts it from there beside a new server.
 #[test]
 fn in_the_middle_of_a_stream() -> Result<()> {
-    let (bed, daemon) = (Bed::new()?, daemon()?);
-    let (served, mut machine) = start(&bed, &daemon, Place::Q35)?;
+    let (bed, daemon, place) = (Bed::new()?, daemon()?, Place::Q35);
+    let (served, mut machine) = start(&bed, &daemon, place)?;
     let streaming = stream(&mut machine, &daemon)?;
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("machine").display().to_string();
@@ -51,7 +51,7 @@ fn in_the_middle_of_a_stream() -> Result<()> {
     })
     .context("somebody has the guest's memory")?;
 
-    let machine = bed.machine(&served, Place::Q35);
+    let machine = bed.machine(&served, place);
     let machine = machine.image(&bed.image_with_cuda()?);
     let mut machine = machine.incoming(&format!("exec:cat {file}")).start()?;
     machine.qmp().wait_event("RESUME", LOADED)?;
@@ -60,6 +60,11 @@ fn in_the_middle_of_a_stream() -> Result<()> {
         bail!("{said}");
     }
     ensure!(daemon.workers()?.is_empty(), "a channel has travelled");
+    // QEMU has not loaded where BAR0 was, so the guest has to find the device anew.
+    let address = place.address();
+    let anew =
+        format!("echo 1 >/sys/bus/pci/devices/{address}/remove; echo 1 >/sys/bus/pci/rescan");
+    run(&mut machine, &anew)?;
     ping(&mut machine, LITTLE)?;
     machine.power_off()
 }

@@ -1,4 +1,4 @@
-//! The end of a demonstration with a machine.
+//! Logs of a machine.
 
 use anyhow::Result;
 use vgpu_bed::machine::Machine;
