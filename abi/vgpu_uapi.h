@@ -6,7 +6,12 @@
 #ifndef VGPU_UAPI_H
 #define VGPU_UAPI_H
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
+
+/* The device. */
+#define VGPU_VENDOR_ID 0x1af4
+#define VGPU_DEVICE_ID 0x1111
 
 /* Offsets in BAR0. */
 #define VGPU_BAR0_COMMAND 0x0
@@ -35,6 +40,7 @@
 #define VGPU_NO_PEER 0xffff
 #define VGPU_VECTORS 0x2
 #define VGPU_CHANNELS 0x100
+#define VGPU_DATA_REGION 0x20
 #define VGPU_DOORBELL 0x800
 
 /* Bits of FEATURES and ACK. */
@@ -69,6 +75,7 @@
 #define VGPU_COMMAND_STOP 0x11
 #define VGPU_COMMAND_CHANNEL_OPEN 0x20
 #define VGPU_COMMAND_CHANNEL_CLOSE 0x21
+#define VGPU_COMMAND_CHANNEL_STATE 0x22
 #define VGPU_COMMAND_REGION_ADD 0x30
 #define VGPU_COMMAND_REGION_DELETE 0x31
 
@@ -99,6 +106,11 @@
 #define VGPU_SEGMENT_PER_PAGE 0x1fe
 #define VGPU_SEGMENT_PIECES_MAX 0x4000
 #define VGPU_SEGMENT_PAGES_MAX 0x21
+
+/* What programs ask of the driver. */
+#define VGPU_IOCTL_GROUP 0xbc
+#define VGPU_IOCTL_REGION_SHIFT 0x20
+#define VGPU_IOCTL_FOREVER 0xffffffffffffffffULL
 
 struct vgpu_reply {
 	__le32 request;
@@ -149,5 +161,40 @@ struct vgpu_directory {
 	__le32 count;
 	__le64 next;
 };
+
+struct vgpu_ioctl_info {
+	__u64 features;
+	__u32 abi;
+	__u32 limits;
+	__u32 pinned_max;
+	__u32 state;
+	__u32 generation;
+	__u32 reserved;
+};
+
+struct vgpu_ioctl_session {
+	__u64 size;
+	__u32 channel;
+	__u32 reserved;
+};
+
+struct vgpu_ioctl_region {
+	__u64 size;
+	__u64 address;
+	__u32 region;
+	__u32 reserved;
+};
+
+struct vgpu_ioctl_wait {
+	__u64 interrupts;
+	__u64 timeout;
+};
+
+#define VGPU_IOCTL_INFO _IOR(VGPU_IOCTL_GROUP, 0, struct vgpu_ioctl_info)
+#define VGPU_IOCTL_SESSION _IOWR(VGPU_IOCTL_GROUP, 1, struct vgpu_ioctl_session)
+#define VGPU_IOCTL_REGION_ADD _IOWR(VGPU_IOCTL_GROUP, 2, struct vgpu_ioctl_region)
+#define VGPU_IOCTL_REGION_DELETE _IOW(VGPU_IOCTL_GROUP, 3, struct vgpu_ioctl_region)
+#define VGPU_IOCTL_KICK _IO(VGPU_IOCTL_GROUP, 4)
+#define VGPU_IOCTL_WAIT _IOWR(VGPU_IOCTL_GROUP, 5, struct vgpu_ioctl_wait)
 
 #endif

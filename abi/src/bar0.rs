@@ -80,6 +80,8 @@ constants! { VALUES, "VGPU_";
     VECTORS: u16 = 2;
     /// The most channels: as many as there are doorbells.
     CHANNELS: u16 = 256;
+    /// Where the data region begins in BAR0.
+    DATA_REGION: u64 = DATA.start;
     /// Where doorbells begin in BAR0, one of 4 bytes for each channel.
     DOORBELL: u64 = DOORBELLS.start;
 }

@@ -4,10 +4,11 @@ use alloc::string::String;
 use core::fmt::Write;
 
 use crate::tables::{Constant, Structure};
-use crate::{bar0, features, mailbox, segment};
+use crate::{bar0, features, ids, ioctl, mailbox, segment};
 
 /// All constants, by what they are about.
 const CONSTANTS: &[(&str, &[Constant])] = &[
+    ("The device.", ids::CONSTANTS),
     ("Offsets in BAR0.", bar0::CONSTANTS),
     ("Values and sizes.", bar0::VALUES),
     ("Bits of FEATURES and ACK.", features::CONSTANTS),
@@ -18,9 +19,10 @@ const CONSTANTS: &[(&str, &[Constant])] = &[
     ("Bits of Status.", mailbox::status::CONSTANTS),
     ("How a command failed.", mailbox::code::CONSTANTS),
     ("Segments.", segment::CONSTANTS),
+    ("What programs ask of the driver.", ioctl::CONSTANTS),
 ];
 
-/// All structures.
+/// All structures in memory that is shared.
 const STRUCTURES: &[&[Structure]] = &[mailbox::STRUCTURES, segment::STRUCTURES];
 
 const BEGINNING: &str = "\
@@ -32,6 +34,7 @@ const BEGINNING: &str = "\
 #ifndef VGPU_UAPI_H
 #define VGPU_UAPI_H
 
+#include <linux/ioctl.h>
 #include <linux/types.h>
 ";
 
@@ -51,18 +54,47 @@ pub fn uapi() -> String {
             let _ = writeln!(text, "#define {name} {value:#x}{long}");
         }
     }
-    for Structure { name, fields } in STRUCTURES.iter().copied().flatten() {
-        let _ = writeln!(text, "\nstruct {name} {{");
-        for (type_, field) in *fields {
-            let _ = writeln!(text, "\t{} {field};", little_endian(type_));
-        }
-        text.push_str("};\n");
+    for structure in STRUCTURES.iter().copied().flatten() {
+        write_structure(&mut text, structure, little_endian);
+    }
+    for structure in ioctl::STRUCTURES {
+        write_structure(&mut text, structure, native);
+    }
+    text.push('\n');
+    for call in ioctl::CALLS {
+        let (name, kind, number) = (call.name, call.kind, call.number);
+        let _ = match call.structure {
+            Some(structure) => writeln!(
+                text,
+                "#define {name} {kind}(VGPU_IOCTL_GROUP, {number}, struct {structure})"
+            ),
+            None => writeln!(text, "#define {name} {kind}(VGPU_IOCTL_GROUP, {number})"),
+        };
     }
     text.push_str("\n#endif\n");
     text
 }
 
-/// The kernel's name of a type of Rust's.
+fn write_structure(text: &mut String, structure: &Structure, type_of: fn(&str) -> &'static str) {
+    let Structure { name, fields } = structure;
+    let _ = writeln!(text, "\nstruct {name} {{");
+    for (type_, field) in *fields {
+        let _ = writeln!(text, "\t{} {field};", type_of(type_));
+    }
+    text.push_str("};\n");
+}
+
+/// The kernel's name of a type of Rust's, in this machine's order of bytes.
+fn native(type_: &str) -> &'static str {
+    match type_ {
+        "u64" => "__u64",
+        "u32" => "__u32",
+        "u16" => "__u16",
+        _ => "__u8",
+    }
+}
+
+/// The same, little-endian.
 fn little_endian(type_: &str) -> &'static str {
     match type_ {
         "u64" => "__le64",

@@ -1,11 +1,12 @@
 //! Identity of the PCI function. All values are the power-on defaults; an
 //! operator may choose other vendor, device and subsystem ids.
 
-/// Vendor ID, config offset 0x00: Red Hat, Inc., as virtio devices use it.
-pub const VENDOR_ID: u16 = 0x1af4;
-
-/// Device ID, config offset 0x02.
-pub const DEVICE_ID: u16 = 0x1111;
+constants! { CONSTANTS, "VGPU_";
+    /// Vendor ID, config offset 0x00: Red Hat, Inc., as virtio devices use it.
+    VENDOR_ID: u16 = 0x1af4;
+    /// Device ID, config offset 0x02.
+    DEVICE_ID: u16 = 0x1111;
+}
 
 /// Subsystem Vendor ID, config offset 0x2C.
 pub const SUBSYSTEM_VENDOR_ID: u16 = 0x1af4;

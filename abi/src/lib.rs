@@ -14,6 +14,7 @@ pub mod bar0;
 pub mod features;
 pub mod header;
 pub mod ids;
+pub mod ioctl;
 pub mod link;
 pub mod mailbox;
 pub mod segment;

@@ -28,6 +28,8 @@ constants! { CONSTANTS, "VGPU_COMMAND_";
     CHANNEL_OPEN: u32 = 0x20;
     /// Closes one ([`Channel`]). Its memory is the guest's again once this is done.
     CHANNEL_CLOSE: u32 = 0x21;
+    /// Asks whether one ([`Channel`]) is still served: answers with 1, or with 0 where its worker is gone, a u32.
+    CHANNEL_STATE: u32 = 0x22;
     /// Adds memory to a channel ([`Add`]): answers with the region's number, a u32.
     REGION_ADD: u32 = 0x30;
     /// Takes it away ([`Region`]). It is the guest's again once this is done.

@@ -21,7 +21,7 @@ fn the_header_is_what_the_tables_say() {
 /// C has no other idea of a structure's size than Rust, and takes the header without a warning.
 #[test]
 fn c_compiles_it_and_agrees_about_sizes() {
-    use vgpu_abi::{mailbox, segment};
+    use vgpu_abi::{ioctl, mailbox, segment};
     let sizes = [
         ("vgpu_reply", size_of::<mailbox::Reply>()),
         ("vgpu_info", size_of::<mailbox::Info>()),
@@ -31,6 +31,10 @@ fn c_compiles_it_and_agrees_about_sizes() {
         ("vgpu_region_add", size_of::<mailbox::Add>()),
         ("vgpu_region", size_of::<mailbox::Region>()),
         ("vgpu_directory", size_of::<segment::Directory>()),
+        ("vgpu_ioctl_info", size_of::<ioctl::Info>()),
+        ("vgpu_ioctl_session", size_of::<ioctl::Session>()),
+        ("vgpu_ioctl_region", size_of::<ioctl::Region>()),
+        ("vgpu_ioctl_wait", size_of::<ioctl::Wait>()),
     ];
     let mut program = String::from("#include \"vgpu_uapi.h\"\n");
     for (name, size) in sizes {

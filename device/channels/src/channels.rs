@@ -149,7 +149,7 @@ impl Channels {
             return done(Err(code::NOT_READY));
         }
         match self.begin(&request, memory) {
-            Ok(Begun::Done) => done(Ok(None)),
+            Ok(Begun::Done(value)) => done(Ok(value)),
             Ok(Begun::Sent(waiting)) => {
                 self.waiting = Some(waiting);
                 None
@@ -179,7 +179,7 @@ impl Channels {
                 };
                 self.ask(request.number, message, &shared, &[])
             }
-            Task::Stop if self.holds_nothing() => Ok(Begun::Done),
+            Task::Stop if self.holds_nothing() => Ok(Begun::Done(None)),
             Task::Stop => {
                 let message = Message {
                     kind: link::RESET,
@@ -231,7 +231,7 @@ impl Channels {
             }
             Task::Close { channel } if self.is_lost(channel) => {
                 self.close(channel);
-                Ok(Begun::Done)
+                Ok(Begun::Done(None))
             }
             Task::Close { channel } => {
                 let there = self.table.has(channel);
@@ -242,6 +242,10 @@ impl Channels {
                 };
                 self.ask_of(there, request.number, message)
             }
+            Task::Look { channel } if self.table.has(channel) => {
+                Ok(Begun::Done(Some(u32::from(!self.is_lost(channel)))))
+            }
+            Task::Look { .. } => Err(code::ABSENT),
             Task::Delete { channel, region } => {
                 let there = region != 0 && self.table.has_region(channel, region);
                 let message = Message {
@@ -476,7 +480,7 @@ impl Channels {
 
 /// What became of a request at once.
 enum Begun {
-    Done,
+    Done(Option<u32>),
     Sent(Waiting),
 }
 

@@ -389,11 +389,18 @@ fn a_channel_that_lost_its_worker_is_closed_without_the_daemon() {
     bed.guest.directory(&[(2 * MIB, 8)]);
     assert_eq!(bed.open(MIB), None);
     let _ = bed.done(0);
+    let look = |bed: &mut Bed, channel| match bed.ask(Task::Look { channel }) {
+        Some(Outcome::Complete(_, result)) => result,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(look(&mut bed, 0), Ok(Some(1)));
+    assert_eq!(look(&mut bed, 1), Err(code::ABSENT));
     let lost = Message {
         kind: link::LOST,
         ..Message::default()
     };
     assert_eq!(bed.channels.received(&lost), Ok(Some(Outcome::Lost)));
+    assert_eq!(look(&mut bed, 0), Ok(Some(0)));
     let sent = bed.sent.lock().unwrap().len();
     let closed = bed.ask(Task::Close { channel: 0 });
     assert_eq!(closed, Some(Outcome::Complete(bed.number, Ok(None))));

@@ -172,6 +172,10 @@ fn parse(storage: &Storage, command: u32, readiness: Readiness) -> Result<Comman
             let mailbox::Channel { channel } = read(parameters)?;
             Task::Close { channel }
         }
+        mailbox::CHANNEL_STATE => {
+            let mailbox::Channel { channel } = read(parameters)?;
+            Task::Look { channel }
+        }
         mailbox::REGION_ADD => {
             let mailbox::Add {
                 directory,

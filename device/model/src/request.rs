@@ -31,6 +31,11 @@ pub enum Task {
         /// Its number.
         channel: u32,
     },
+    /// Whether one is still served; the answer is 1, or 0 where its worker is gone.
+    Look {
+        /// Its number.
+        channel: u32,
+    },
     /// Adds a region; the answer is its number.
     Add {
         /// The channel's number.

@@ -18,13 +18,14 @@ use crate::Registers;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What each command is called.
-const COMMANDS: [(u32, &str); 8] = [
+const COMMANDS: [(u32, &str); 9] = [
     (abi::ECHO, "ECHO"),
     (abi::INFO, "INFO"),
     (abi::START, "START"),
     (abi::STOP, "STOP"),
     (abi::CHANNEL_OPEN, "CHANNEL_OPEN"),
     (abi::CHANNEL_CLOSE, "CHANNEL_CLOSE"),
+    (abi::CHANNEL_STATE, "CHANNEL_STATE"),
     (abi::REGION_ADD, "REGION_ADD"),
     (abi::REGION_DELETE, "REGION_DELETE"),
 ];

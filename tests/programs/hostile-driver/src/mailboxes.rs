@@ -5,7 +5,8 @@ use vgpu_abi::bar0::{
 };
 use vgpu_abi::features::{driver, state};
 use vgpu_abi::mailbox::{
-    self, Add, CHANNEL_CLOSE, CHANNEL_OPEN, PAYLOAD, REGION_ADD, REGION_DELETE, Region,
+    self, Add, CHANNEL_CLOSE, CHANNEL_OPEN, CHANNEL_STATE, PAYLOAD, REGION_ADD, REGION_DELETE,
+    Region,
 };
 use vgpu_direct::{Error, HUGE, Registers};
 use zerocopy::IntoBytes;
@@ -69,6 +70,7 @@ pub(crate) const ACTS: &[Act] = &[
             let sizes = [
                 (CHANNEL_OPEN, 24),
                 (CHANNEL_CLOSE, 4),
+                (CHANNEL_STATE, 4),
                 (REGION_ADD, 24),
                 (REGION_DELETE, 8),
             ];
@@ -114,7 +116,7 @@ pub(crate) const ACTS: &[Act] = &[
         run: |guest| {
             let bench = guest.bench()?;
             let mailbox = bench.driver.mailbox();
-            let unknown = [0, 3, 0x12, 0x22, 0x32, 0xffff, u32::MAX];
+            let unknown = [0, 3, 0x12, 0x23, 0x32, 0xffff, u32::MAX];
             Ok(unknown
                 .map(|command| outcome(&mailbox.call(command, &[])))
                 .to_vec())
@@ -183,6 +185,7 @@ pub(crate) const ACTS: &[Act] = &[
                 mailbox::START,
                 CHANNEL_OPEN,
                 CHANNEL_CLOSE,
+                CHANNEL_STATE,
                 REGION_ADD,
                 0x77,
             ];
