@@ -1,0 +1,1 @@
+../../abi/vgpu_uapi.h
