@@ -9,8 +9,7 @@ use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
 use vgpu_trace::Reason;
-use vgpu_transport::local::{Local, Name};
-use vgpu_transport::{Lost, SpinFor, Transport};
+use vgpu_transport::{Attachment, Lost, SpinFor, Transport};
 use vgpu_window::Window;
 use zerocopy::FromBytes;
 
@@ -36,7 +35,7 @@ const MOST_LINKED: usize = 256 << 20;
 /// The way to the worker.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    transport: Local,
+    transport: Attachment,
     commands: Mutex<Commands<Window>>,
     answers: Answers<Window>,
     /// A bit for each reply slot that is free.
@@ -59,8 +58,7 @@ enum Piece {
 
 impl Connection {
     pub(crate) fn open() -> Result<Self, CUresult> {
-        let local = Name::find().and_then(Local::open);
-        let transport = local.map_err(|error| {
+        let transport = Attachment::open().map_err(|error| {
             eprintln!("vgpu: {error}");
             CUresult::CUDA_ERROR_NO_DEVICE
         })?;
@@ -126,7 +124,7 @@ impl Connection {
     }
 
     /// How more memory is shared.
-    pub(crate) fn transport(&self) -> &Local {
+    pub(crate) fn transport(&self) -> &Attachment {
         &self.transport
     }
 

@@ -70,6 +70,40 @@ pub enum Error {
     /// The host refused.
     #[error("the host refuses: {0}")]
     Refused(rustix::io::Errno),
+    /// There is a device, which no driver has.
+    #[error(
+        "the virtual GPU {address} has no driver: load it with `modprobe vgpu`, of the package \
+         vgpu-dkms"
+    )]
+    NoDriver {
+        /// Its address on the PCI bus.
+        address: String,
+    },
+    /// A driver's node cannot be opened.
+    #[error("cannot open {node}: {cause}; it is for root, and for members of the group vgpu")]
+    Node {
+        /// The node.
+        node: &'static str,
+        /// What the system said.
+        cause: rustix::io::Errno,
+    },
+    /// The device's host has no daemon.
+    #[error(
+        "the virtual GPU's host gives no sessions now (STATE {state}): start vgpud there, and let \
+         the device's server reach it"
+    )]
+    NoHost {
+        /// [`vgpu_abi::features::state`].
+        state: u32,
+    },
+    /// The driver opens no session.
+    #[error("no session with the virtual GPU's host ({cause}): {why}")]
+    NoSession {
+        /// What it said.
+        cause: rustix::io::Errno,
+        /// What that means.
+        why: &'static str,
+    },
     /// The memory cannot be mapped.
     #[error(transparent)]
     Window(#[from] vgpu_window::Error),

@@ -123,6 +123,21 @@ impl Window {
         Ok(unsafe { Self::of(base, len) })
     }
 
+    /// Maps `len` bytes at an offset of a device's file, whose driver keeps them for as long as they are mapped.
+    ///
+    /// # Errors
+    /// The driver has no such memory; the system has no room.
+    #[allow(unsafe_code)]
+    pub fn of_device(device: BorrowedFd<'_>, offset: u64, len: usize) -> Result<Self, Error> {
+        let (access, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED);
+        let place = std::ptr::null_mut();
+        // SAFETY: the system chooses a free place.
+        let base = unsafe { rustix::mm::mmap(place, len, access, flags, device, offset) }?;
+        let base = NonNull::new(base.cast()).ok_or(rustix::io::Errno::NOMEM)?;
+        // SAFETY: the range was mapped just now, and nothing else knows of it.
+        Ok(unsafe { Self::of(base, len) })
+    }
+
     /// Takes a mapping of `len` bytes.
     ///
     /// # Safety

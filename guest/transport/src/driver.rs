@@ -1,0 +1,149 @@
+//! The driver's attachment: this machine is virtual, and its device is one of ours.
+
+use std::fs;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rustix::io::Errno;
+use vgpu_abi::features::state;
+use vgpu_abi::ids::{DEVICE_ID, VENDOR_ID};
+use vgpu_node::Node;
+use vgpu_ring::layout::SLICE_SIZE;
+use vgpu_ring::{Park, Wake};
+use vgpu_window::Window;
+
+use crate::{Error, Lost, Region, Transport};
+
+/// The first device's node.
+const NODE: &str = "/dev/vgpu0";
+
+/// All PCI functions of this machine.
+const DEVICES: &str = "/sys/bus/pci/devices";
+
+/// A session by a driver. It ends with this process.
+#[derive(Debug)]
+pub struct Driver {
+    node: Node,
+    slice: Window,
+    /// How many interrupts this process knows of: never more than there were.
+    known: AtomicU64,
+}
+
+impl Driver {
+    /// Whether a driver has a device.
+    #[must_use]
+    pub fn is_there() -> bool {
+        Path::new(NODE).exists()
+    }
+
+    /// Opens a session with the host of the first device.
+    ///
+    /// # Errors
+    /// The node is not for this user, or the host gives no session.
+    pub fn open() -> Result<Self, Error> {
+        let refused = |cause| Error::Node { node: NODE, cause };
+        let node = Node::open(Path::new(NODE)).map_err(refused)?;
+        let started = node.start(SLICE_SIZE as u64);
+        started.map_err(|cause| match (cause, node.info().map(|info| info.state)) {
+            (Errno::NOTCONN, Ok(now)) if now != state::READY => Error::NoHost { state: now },
+            _ => Error::NoSession {
+                cause,
+                why: why(cause),
+            },
+        })?;
+        let slice = Window::of_device(node.as_fd(), Node::offset(0), SLICE_SIZE)?;
+        Ok(Self {
+            node,
+            slice,
+            known: AtomicU64::new(0),
+        })
+    }
+}
+
+/// What the driver means by an error, and what mends it.
+fn why(cause: Errno) -> &'static str {
+    match cause {
+        Errno::NOSPC => "the device has as many sessions, or as much memory, as it may have",
+        Errno::PERM => {
+            "the virtual machine's memory is not shared; start QEMU with memory-backend-memfd,share=on"
+        }
+        Errno::IO => "the host could not; see the log of vgpud there",
+        Errno::NOMEM => "this machine has not as much memory free",
+        _ => "see what the kernel says (dmesg)",
+    }
+}
+
+/// A device of this machine that no driver has, by its address.
+pub(crate) fn without_driver() -> Option<String> {
+    let devices = fs::read_dir(DEVICES).ok()?;
+    let mut folders = devices.flatten().map(|entry| entry.path());
+    let found = folders.find(|folder| is_without_driver(folder))?;
+    Some(found.file_name()?.to_string_lossy().into_owned())
+}
+
+fn is_without_driver(folder: &PathBuf) -> bool {
+    let has = |file: &str, id: u16| {
+        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
+        text.trim() == format!("{id:#06x}")
+    };
+    has("vendor", VENDOR_ID) && has("device", DEVICE_ID) && !folder.join("driver").exists()
+}
+
+impl Wake for Driver {
+    fn wake(&self) {
+        // Where the channel is lost, whoever waits learns it.
+        let _ = self.node.kick();
+    }
+}
+
+impl Park for Driver {
+    type Ticket = u64;
+    type Lost = Lost;
+
+    fn ticket(&self) -> u64 {
+        self.known.load(Ordering::SeqCst)
+    }
+
+    fn park(&self, ticket: u64) -> Result<(), Lost> {
+        match self.node.wait(ticket) {
+            Ok(interrupts) => {
+                self.known.fetch_max(interrupts, Ordering::SeqCst);
+                Ok(())
+            }
+            Err(Errno::INTR) => Ok(()),
+            Err(_) => Err(Lost),
+        }
+    }
+}
+
+impl Transport for Driver {
+    type Memory = Window;
+
+    fn slice(&self) -> &Window {
+        &self.slice
+    }
+
+    fn add_region(&self, size: usize) -> Result<Region<Window>, Error> {
+        let id = self.node.add(size as u64).map_err(refused)?;
+        let memory = Window::of_device(self.node.as_fd(), Node::offset(id), size);
+        if memory.is_err() {
+            let _ = self.node.delete(id);
+        }
+        Ok(Region {
+            id,
+            memory: memory?,
+        })
+    }
+
+    fn remove_region(&self, id: u32) -> Result<(), Error> {
+        self.node.delete(id).map_err(refused)
+    }
+}
+
+fn refused(cause: Errno) -> Error {
+    match cause {
+        Errno::PIPE | Errno::NODEV => Lost.into(),
+        other => Error::Refused(other),
+    }
+}
