@@ -84,10 +84,11 @@ int vgpu_command(struct vgpu_device *vgpu, u32 command, const void *parameters, 
 	end = jiffies + VGPU_PATIENCE;
 	while (!((status = vgpu_read(vgpu, VGPU_BAR0_STATUS)) & VGPU_STATUS_IDLE)) {
 		wait_for_completion_timeout(&vgpu->answered, VGPU_ASKED);
-		if (vgpu_read(vgpu, VGPU_BAR0_STATE) == VGPU_STATE_READY &&
-		    time_before(jiffies, end))
-			continue;
-		dev_err(&vgpu->pci->dev, "no answer to command %#x\n", command);
+		if (vgpu_read(vgpu, VGPU_BAR0_STATE) == VGPU_STATE_READY) {
+			if (time_before(jiffies, end))
+				continue;
+			dev_err(&vgpu->pci->dev, "no answer to command %#x\n", command);
+		}
 		vgpu->started = false;
 		return -ENOTCONN;
 	}

@@ -87,6 +87,7 @@ const MODULE_LISTS: &[&str] = &[
 pub struct GuestImage {
     kernel: PathBuf,
     elf: PathBuf,
+    release: String,
     /// The part of the initramfs that comes from Debian.
     system: PathBuf,
     /// The part with the project's own programs, which change all the time.
@@ -131,15 +132,13 @@ impl GuestImage {
             })
         })?;
 
-        let mut archive = Initramfs::default();
-        for program in programs {
-            archive.program(&format!("bin/{}", program.name), read(program.file)?);
-        }
+        let release = modules.file_name().unwrap_or_default();
         Ok(Self {
             kernel,
+            release: release.to_string_lossy().into_owned(),
             elf: entry.join(ELF),
             system: entry.join(SYSTEM),
-            programs: archive.write(Vec::new())?,
+            programs: archive(programs)?,
         })
     }
 
@@ -152,6 +151,7 @@ impl GuestImage {
         Ok(Self {
             kernel: self.kernel.clone(),
             elf: self.elf.clone(),
+            release: self.release.clone(),
             system: system.to_path_buf(),
             programs: own.write(Vec::new())?,
         })
@@ -161,6 +161,31 @@ impl GuestImage {
     #[must_use]
     pub fn kernel(&self) -> &Path {
         &self.kernel
+    }
+
+    /// The kernel's release, as `uname -r` prints it.
+    #[must_use]
+    pub fn release(&self) -> &str {
+        &self.release
+    }
+
+    /// The release of Debian that the guest is of.
+    #[must_use]
+    pub fn suite() -> Suite {
+        Suite::debian(SUITE)
+    }
+
+    /// This image with more programs.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or is too large.
+    pub fn with_programs(&self, programs: &[GuestProgram<'_>]) -> Result<Self> {
+        let mut image = self.clone();
+        image
+            .programs
+            .resize(image.programs.len().next_multiple_of(4), 0);
+        image.programs.extend(archive(programs)?);
+        Ok(image)
     }
 
     /// The same kernel as an ELF file, for what starts those.
@@ -180,6 +205,15 @@ impl GuestImage {
         bytes.extend_from_slice(&self.programs);
         fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
     }
+}
+
+/// An archive of the project's own programs.
+fn archive(programs: &[GuestProgram<'_>]) -> Result<Vec<u8>> {
+    let mut archive = Initramfs::default();
+    for program in programs {
+        archive.program(&format!("bin/{}", program.name), read(program.file)?);
+    }
+    archive.write(Vec::new())
 }
 
 /// All but the project's own programs.

@@ -11,6 +11,7 @@ pub mod guest;
 pub mod host_packages;
 pub mod initramfs;
 pub mod kernel;
+pub mod kernel_module;
 pub mod libvirt;
 pub mod listener;
 pub mod machine;

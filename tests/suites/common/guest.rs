@@ -1,11 +1,12 @@
 //! The Linux guest, and what it says of the device.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use vgpu_bed::cache::Cache;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
+use vgpu_bed::kernel_module::{Builder, HEADERS};
 use vgpu_bed::machine::Machine;
 use vgpu_bed::steps::Steps;
 use vgpu_conformance::Identity;
@@ -40,6 +41,35 @@ pub(crate) fn image_with_cuda(cache: &Cache, steps: &Steps) -> Result<GuestImage
         file: &hostile,
     }];
     vgpu_bed::ping::image(&vgpu, &others, cache, steps)
+}
+
+/// How the guest starts a CUDA program, with our library.
+pub(crate) const CUDA: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/cuda-add";
+
+/// What [`image_with_cuda`] is to have beside it.
+const DRIVEN: [&str; 2] = ["cuda-add", "libcuda.so"];
+
+/// The guest of [`image_with_cuda`], with a CUDA program, the library, and the driver as `/bin/vgpu.ko`.
+pub(crate) fn image_with_driver(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
+    let image = image_with_cuda(cache, steps)?;
+    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, &[], steps)?;
+    ensure!(
+        builder.release() == image.release(),
+        "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and kernel-builders of {}",
+        image.release(),
+        builder.release(),
+        cache.path().display()
+    );
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/driver");
+    let module = builder.module(&source, "vgpu.ko", steps)?;
+    let programs = environment("VGPU_STUB_CUDA_PROGRAMS")?;
+    let mut files: Vec<_> = DRIVEN.map(|name| (name, programs.join(name))).into();
+    files.push(("vgpu.ko", module));
+    let programs: Vec<_> = files
+        .iter()
+        .map(|(name, file)| GuestProgram { name, file })
+        .collect();
+    image.with_programs(&programs)
 }
 
 /// Runs a command in the guest, which must succeed.

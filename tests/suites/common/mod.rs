@@ -9,7 +9,9 @@ mod qtest_target;
 mod unplug;
 
 pub(crate) use attack::{ATTACKED, LOG_LIMIT, attack, memory_kib, processor_time};
-pub(crate) use guest::{conforms, environment, image, image_with_cuda, lists_as_golden, run};
+pub(crate) use guest::{
+    CUDA, conforms, environment, image, image_with_cuda, image_with_driver, lists_as_golden, run,
+};
 pub(crate) use place::Place;
 pub(crate) use qtest_target::{HOME, QtestTarget, SPARE};
 pub(crate) use unplug::{UnderLoad, plug, under_load, with_timers};

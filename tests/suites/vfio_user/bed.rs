@@ -15,7 +15,7 @@ use vgpu_conformance::Identity;
 use vgpu_control::Client;
 use vgpu_control::protocol::{Counters, Registers};
 
-use crate::common::{Place, environment, image, image_with_cuda};
+use crate::common::{Place, environment, image, image_with_cuda, image_with_driver};
 
 /// What every test here needs.
 pub(crate) struct Bed {
@@ -63,6 +63,11 @@ impl Bed {
     /// The guest with what uses a device with features.
     pub(crate) fn image_with_cuda(&self) -> Result<GuestImage> {
         image_with_cuda(&self.cache, &self.steps)
+    }
+
+    /// The same with the driver for it.
+    pub(crate) fn image_with_driver(&self) -> Result<GuestImage> {
+        image_with_driver(&self.cache, &self.steps)
     }
 
     /// The firmware of the project's own QEMU.

@@ -1,5 +1,6 @@
 //! A device with features: a guest shares its memory with a daemon's worker, through a stock QEMU.
 
+mod driver;
 mod ends;
 mod hostile;
 mod kills;
@@ -19,7 +20,12 @@ use crate::bed::{Bed, Served};
 use crate::common::{Place, environment};
 
 fn daemon() -> Result<Daemon> {
-    Daemon::start(&environment("VGPU_STUB_CUDA_PROGRAMS")?.join("vgpud"), ECHO)
+    daemon_with(ECHO)
+}
+
+fn daemon_with(engine: &str) -> Result<Daemon> {
+    let programs = environment("VGPU_STUB_CUDA_PROGRAMS")?;
+    Daemon::start(&programs.join("vgpud"), engine)
 }
 
 /// A server whose device has channels, and a machine with it.

@@ -1,0 +1,170 @@
+//! The guest's driver: CUDA programs of a guest compute on the host's engine.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Signal, kill_process};
+use vgpu_bed::daemon::{Daemon, within};
+use vgpu_bed::machine::Machine;
+use vgpu_bed::soak;
+
+use super::daemon_with;
+use crate::bed::{Bed, Served};
+use crate::common::{CUDA, Place, run};
+
+/// How long a program may take that is emulated, and whose kernels are interpreted, on a busy machine.
+const COMPUTED: Duration = Duration::from_secs(60);
+
+/// How long something may take that nobody waits for.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The engine that computes.
+const CPU: &str = "cpu";
+
+/// What the program says in the end.
+const RIGHT: &str = "1000 sums are right on";
+
+/// A machine with the driver, whose device a daemon with this engine serves.
+fn start(bed: &Bed, daemon: &Daemon, place: Place) -> Result<(Served, Machine)> {
+    let served = bed.serve(&daemon.arguments().each_ref().map(String::as_str))?;
+    let machine = bed.machine(&served, place).image(&bed.image_with_driver()?);
+    let mut machine = machine.start()?;
+    run(&mut machine, "insmod /bin/vgpu.ko")?;
+    Ok((served, machine))
+}
+
+fn computes(machine: &mut Machine) -> Result<()> {
+    let said = machine.guest()?.run_within(CUDA, COMPUTED)?.success()?;
+    ensure!(said.contains(RIGHT), "{said}");
+    Ok(())
+}
+
+/// Starts a program that computes for ever, and waits until it does.
+fn begin(machine: &mut Machine, daemon: &Daemon) -> Result<()> {
+    let command = format!(
+        "rm -f /cuda.*; (({CUDA} 0 & echo $! >/cuda.pid; wait $!) >/cuda.out 2>&1; echo $? >/cuda.new; mv /cuda.new /cuda.rc) >/dev/null 2>&1 &"
+    );
+    run(machine, &command)?;
+    within(COMPUTED, || Ok(daemon.workers()?.len() == 1)).context("no worker")
+}
+
+/// Waits until it has ended by an error, and gives what it said.
+fn ended(machine: &mut Machine) -> Result<String> {
+    let tries = LIMIT.as_millis() / 100;
+    let wait = format!("for i in $(seq {tries}); do [ -e /cuda.rc ] && break; sleep 0.1; done");
+    let said = run(machine, &format!("{wait}; cat /cuda.out; cat /cuda.rc"))?;
+    let code = said.lines().last().and_then(|it| it.parse::<u8>().ok());
+    let code = code.with_context(|| format!("the program goes on: {said}"))?;
+    ensure!(code != 0, "{said}");
+    Ok(said)
+}
+
+fn no_worker(daemon: &Daemon) -> Result<()> {
+    within(LIMIT, || Ok(daemon.workers()?.is_empty())).context("a worker is left")
+}
+
+/// The driver's messages that are of an error.
+fn kernel_is_content(machine: &mut Machine) -> Result<()> {
+    let said = run(machine, "dmesg")?;
+    for bad in ["BUG:", "WARNING:", "Oops", "does not give", "no answer"] {
+        ensure!(!said.contains(bad), "{said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn programs_compute_on_the_hosts_engine() -> Result<()> {
+    let (bed, daemon) = (Bed::new()?, daemon_with(CPU)?);
+    let (_served, mut machine) = start(&bed, &daemon, Place::Q35)?;
+    computes(&mut machine)?;
+    no_worker(&daemon)?;
+    // Two at once: each has a worker of its own.
+    let both = format!("({CUDA} 20 >/one; echo $? >>/one) & {CUDA} 20 >/two; wait; cat /one /two");
+    let said = machine.guest()?.run_within(&both, COMPUTED)?.success()?;
+    ensure!(said.matches(RIGHT).count() == 2, "{said}");
+    no_worker(&daemon)?;
+    kernel_is_content(&mut machine)?;
+    machine.power_off()
+}
+
+/// Whatever ends a program, its worker or the device at work: nobody keeps memory, and the next program computes.
+#[test]
+fn ends_of_programs_workers_and_the_device() -> Result<()> {
+    let (bed, mut daemon) = (Bed::new()?, daemon_with(CPU)?);
+    let place = Place::Pc;
+    let (_served, mut machine) = start(&bed, &daemon, place)?;
+    let device = format!("/sys/bus/pci/devices/{}", place.address());
+    let driver = "/sys/bus/pci/drivers/vgpu";
+    computes(&mut machine)?;
+    no_worker(&daemon)?;
+    for _ in 0..soak::times() {
+        // The program.
+        begin(&mut machine, &daemon)?;
+        run(&mut machine, "kill -9 $(cat /cuda.pid)")?;
+        no_worker(&daemon)?;
+        ended(&mut machine)?;
+        // Its worker.
+        begin(&mut machine, &daemon)?;
+        for worker in daemon.workers()? {
+            kill_process(worker, Signal::KILL)?;
+        }
+        ended(&mut machine)?;
+        computes(&mut machine)?;
+        no_worker(&daemon)?;
+        // The device, by a function level reset.
+        begin(&mut machine, &daemon)?;
+        run(&mut machine, &format!("echo 1 >{device}/reset"))?;
+        no_worker(&daemon)?;
+        ended(&mut machine)?;
+        computes(&mut machine)?;
+        no_worker(&daemon)?;
+        // Its driver.
+        begin(&mut machine, &daemon)?;
+        let unbind = format!("echo {} >{driver}/unbind", place.address());
+        run(&mut machine, &unbind)?;
+        no_worker(&daemon)?;
+        ended(&mut machine)?;
+        run(&mut machine, "[ ! -e /dev/vgpu0 ]")?;
+        let bind = format!("echo {} >{driver}/bind", place.address());
+        run(&mut machine, &bind)?;
+        computes(&mut machine)?;
+        no_worker(&daemon)?;
+        // The daemon, and its workers with it.
+        begin(&mut machine, &daemon)?;
+        daemon.kill()?;
+        ended(&mut machine)?;
+        daemon.start_again(CPU)?;
+        within(LIMIT, || Ok(computes(&mut machine).is_ok())).context("no daemon again")?;
+        no_worker(&daemon)?;
+    }
+    run(&mut machine, "rmmod vgpu")?;
+    run(&mut machine, "insmod /bin/vgpu.ko")?;
+    computes(&mut machine)?;
+    kernel_is_content(&mut machine)?;
+    machine.power_off()
+}
+
+/// What there is not is said.
+#[test]
+fn what_is_missing_is_said() -> Result<()> {
+    let (bed, mut daemon) = (Bed::new()?, daemon_with("null")?);
+    let (_served, mut machine) = start(&bed, &daemon, Place::Q35)?;
+    let fails = |machine: &mut Machine| -> Result<String> {
+        let said = machine.guest()?.run_within(CUDA, COMPUTED)?;
+        ensure!(said.status != 0, "{}", said.stdout);
+        Ok(said.stderr)
+    };
+    daemon.kill()?;
+    let said = fails(&mut machine)?;
+    ensure!(
+        said.contains("host gives no sessions now (STATE 3)"),
+        "{said}"
+    );
+    run(&mut machine, "rmmod vgpu")?;
+    let said = fails(&mut machine)?;
+    ensure!(
+        said.contains("0000:00:05.0 has no driver: load it with `modprobe vgpu`"),
+        "{said}"
+    );
+    machine.power_off()
+}
