@@ -7,6 +7,7 @@ mod book;
 mod checkout;
 mod cuda;
 mod demo;
+mod driver;
 mod features;
 mod fuzz;
 mod history;
@@ -44,6 +45,7 @@ enum Task {
     Book(book::Options),
     Cuda(cuda::Options),
     Demo(demo::Options),
+    Driver(driver::Options),
     Package(package::Options),
     Fuzz(fuzz::Options),
     Qemu(qemu::Options),
@@ -72,6 +74,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Book(options) => book::run(options, &steps),
         Task::Cuda(options) => cuda::run(options, &steps),
         Task::Demo(options) => demo::run(options, &steps),
+        Task::Driver(options) => driver::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),

@@ -90,7 +90,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 13] = [
+const SOAKS: [Soak; 14] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -144,6 +144,15 @@ const SOAKS: [Soak; 13] = [
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "features::a_guest_shares",
+    },
+    Soak {
+        name: "driver-ends",
+        about: "30 minutes: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::ends",
     },
     Soak {
         name: "channels-hostile",

@@ -258,6 +258,7 @@ fn packages(programs: Option<&Path>, steps: &Steps, summary: &mut Summary) -> Op
         built = Some(package::build(Family::Device, programs, &out, steps)?);
         let programs = cuda_programs(steps)?;
         package::build(Family::Cuda, &programs, &out, steps)?;
+        package::build(Family::Driver, Path::new(""), &out, steps)?;
         fs::copy(programs.join("cuda-add"), out.join("cuda-add"))?;
         Ok(())
     });

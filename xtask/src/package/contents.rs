@@ -50,17 +50,30 @@ pub(super) fn entries(kit: &Kit) -> Result<Vec<Entry>> {
         .flat_map(|rows| rows.iter())
         .map(|(path, mode, source)| entry(path, *mode, source.clone()))
         .collect();
-    let manual = Manual::of(kit.command)?;
-    for (shell, [before, after]) in COMPLETIONS {
-        let path = format!("{before}{}{after}", kit.command);
-        let text = manual.completions(shell)?;
-        entries.push(entry(&path, 0o644, Source::Text(text)));
-    }
-    for (name, page) in manual.pages()? {
-        let path = format!("/usr/share/man/man1/{name}");
-        entries.push(entry(&path, 0o644, Source::Text(page)));
+    if let Some(command) = kit.command {
+        entries.extend(documents(command)?);
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));
+    Ok(entries)
+}
+
+/// Manual pages and completions of a command.
+fn documents(command: &str) -> Result<Vec<Entry>> {
+    let entry = |path, text| Entry {
+        path,
+        mode: 0o644,
+        source: Source::Text(text),
+        settings: false,
+    };
+    let manual = Manual::of(command)?;
+    let mut entries = Vec::new();
+    for (shell, [before, after]) in COMPLETIONS {
+        let path = format!("{before}{command}{after}");
+        entries.push(entry(path, manual.completions(shell)?));
+    }
+    for (name, page) in manual.pages()? {
+        entries.push(entry(format!("/usr/share/man/man1/{name}"), page));
+    }
     Ok(entries)
 }
 

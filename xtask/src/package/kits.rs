@@ -38,6 +38,8 @@ pub(crate) enum Family {
     /// Of CUDA: for glibc 2.17 and later. They load libraries while they run, a program ours and a worker NVIDIA's driver,
     /// which a static program cannot.
     Cuda,
+    /// The source of the guest's driver, which is built where it is installed. It has no programs.
+    Driver,
 }
 
 /// What a package's scripts run.
@@ -61,7 +63,7 @@ pub(super) struct Kit {
     pub(super) kinds: &'static [Kind],
     pub(super) files: &'static [&'static [Row]],
     /// Whose manual pages and completions are in it.
-    pub(super) command: &'static str,
+    pub(super) command: Option<&'static str>,
     /// What an administrator edits.
     pub(super) settings: &'static [&'static str],
     /// The RPM that it cannot be beside.
@@ -84,7 +86,7 @@ const FORGET_TARBALL_AND_RELOAD: &str =
 /// The C library that the programs of CUDA are linked for.
 const GLIBC: [&str; 2] = ["libc6 (>= 2.17)", "glibc >= 2.17"];
 
-pub(super) static KITS: [Kit; 4] = [
+pub(super) static KITS: [Kit; 5] = [
     Kit {
         name: "vgpu-stub",
         summary: DEVICE,
@@ -92,7 +94,7 @@ pub(super) static KITS: [Kit; 4] = [
         family: Family::Device,
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[STUB, PLAIN],
-        command: programs::COMMAND,
+        command: Some(programs::COMMAND),
         settings: &[],
         conflicts: Some("vgpu-stub-xcp-ng"),
         needs: None,
@@ -109,7 +111,7 @@ pub(super) static KITS: [Kit; 4] = [
         family: Family::Device,
         kinds: &[Kind::Rpm, Kind::Tarball],
         files: &[STUB, XCP_NG],
-        command: programs::COMMAND,
+        command: Some(programs::COMMAND),
         settings: &[XCP_SETTINGS],
         conflicts: Some("vgpu-stub"),
         needs: None,
@@ -126,7 +128,7 @@ pub(super) static KITS: [Kit; 4] = [
         family: Family::Cuda,
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[GUEST],
-        command: "vgpu",
+        command: Some("vgpu"),
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
@@ -143,7 +145,7 @@ pub(super) static KITS: [Kit; 4] = [
         family: Family::Cuda,
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[HOST],
-        command: "vgpud",
+        command: Some("vgpud"),
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
@@ -153,7 +155,53 @@ pub(super) static KITS: [Kit; 4] = [
             removed: "",
         },
     },
+    Kit {
+        name: "vgpu-dkms",
+        summary: "The driver of the virtual GPU for guests: vgpu.ko, built for each kernel",
+        about: "Members of the group vgpu reach the device by it. It is built by DKMS.",
+        family: Family::Driver,
+        kinds: &[Kind::Deb],
+        files: &[DRIVER],
+        command: None,
+        settings: &[],
+        conflicts: None,
+        needs: Some(["dkms", "dkms"]),
+        scripts: Scripts {
+            installed: BUILD_DRIVER,
+            removing: FORGET_DRIVER,
+            removed: "",
+        },
+    },
 ];
+
+/// A driver of another version is not kept: its source is gone. One that does not build for a kernel is no reason to fail: there
+/// may be no headers yet.
+const BUILD_DRIVER: &str = concat!(
+    "getent group vgpu >/dev/null || groupadd --system vgpu || :
+for folder in /var/lib/dkms/vgpu/*/; do
+    former=$(basename \"$folder\")
+    case $former in
+    '*' | kernel-*) ;;
+    *) dkms remove -m vgpu -v \"$former\" --all || : ;;
+    esac
+done
+dkms add -m vgpu -v ",
+    env!("CARGO_PKG_VERSION"),
+    " || :
+for headers in /lib/modules/*/build; do
+    kernel=$(basename \"$(dirname \"$headers\")\")
+    [ ! -d \"$headers\" ] || dkms install -m vgpu -v ",
+    env!("CARGO_PKG_VERSION"),
+    " -k \"$kernel\" || :
+done
+[ ! -S /run/udev/control ] || udevadm control --reload || :"
+);
+
+const FORGET_DRIVER: &str = concat!(
+    "dkms remove -m vgpu -v ",
+    env!("CARGO_PKG_VERSION"),
+    " --all || :"
+);
 
 const COMMAND: &str = "/usr/bin/vgpu-stub";
 
@@ -283,5 +331,79 @@ const HOST: &[Row] = &[
         "/usr/share/zsh/vendor-completions/_vgpud",
         0o777,
         Link("/usr/share/zsh/site-functions/_vgpud"),
+    ),
+];
+
+const DRIVER: &[Row] = &[
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION")),
+        0o755,
+        Folder,
+    ),
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION"), "/Kbuild"),
+        0o644,
+        File("guest/driver/Kbuild"),
+    ),
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION"), "/vgpu.h"),
+        0o644,
+        File("guest/driver/vgpu.h"),
+    ),
+    (
+        concat!(
+            "/usr/src/vgpu-",
+            env!("CARGO_PKG_VERSION"),
+            "/vgpu_compat.h"
+        ),
+        0o644,
+        File("guest/driver/vgpu_compat.h"),
+    ),
+    (
+        concat!(
+            "/usr/src/vgpu-",
+            env!("CARGO_PKG_VERSION"),
+            "/vgpu_mailbox.c"
+        ),
+        0o644,
+        File("guest/driver/vgpu_mailbox.c"),
+    ),
+    (
+        concat!(
+            "/usr/src/vgpu-",
+            env!("CARGO_PKG_VERSION"),
+            "/vgpu_memory.c"
+        ),
+        0o644,
+        File("guest/driver/vgpu_memory.c"),
+    ),
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION"), "/vgpu_pci.c"),
+        0o644,
+        File("guest/driver/vgpu_pci.c"),
+    ),
+    (
+        concat!(
+            "/usr/src/vgpu-",
+            env!("CARGO_PKG_VERSION"),
+            "/vgpu_session.c"
+        ),
+        0o644,
+        File("guest/driver/vgpu_session.c"),
+    ),
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION"), "/vgpu_uapi.h"),
+        0o644,
+        File("abi/vgpu_uapi.h"),
+    ),
+    (
+        concat!("/usr/src/vgpu-", env!("CARGO_PKG_VERSION"), "/dkms.conf"),
+        0o644,
+        File("guest/driver/packaging/dkms.conf"),
+    ),
+    (
+        "/usr/lib/udev/rules.d/60-vgpu.rules",
+        0o644,
+        File("guest/driver/packaging/60-vgpu.rules"),
     ),
 ];

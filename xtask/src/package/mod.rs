@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     };
     let kits: Vec<_> = KITS.iter().filter(chosen).collect();
     let mut out = PathBuf::new();
-    for family in [Family::Device, Family::Cuda] {
+    for family in [Family::Device, Family::Cuda, Family::Driver] {
         let kits = kits.iter().filter(|kit| kit.family == family);
         let kits: Vec<_> = kits.copied().collect();
         if kits.is_empty() {
@@ -80,6 +80,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
                 folder.to_path_buf()
             }
             (None, Family::Cuda) => cuda::programs(steps)?,
+            (None, Family::Driver) => PathBuf::new(),
         };
         out = package(&kits, &programs, &options.out, steps)?;
     }
