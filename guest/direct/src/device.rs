@@ -11,8 +11,6 @@ use vgpu_terminal::{Failure, OrMend};
 
 use crate::Registers;
 
-const DEVICES: &str = "/sys/bus/pci/devices";
-
 /// The register Command of config space (PCI 3.0 section 6.2.2), and what a driver sets in it.
 const COMMAND: u64 = 0x04;
 const MEMORY: u16 = 1 << 1;
@@ -42,7 +40,7 @@ impl Device {
                 "run it as root, as by sudo",
             ));
         }
-        let folder = find(Path::new(DEVICES), address)?;
+        let folder = find(Path::new(vgpu_node::DEVICES), address)?;
         let address = name(&folder);
         if let Ok(driver) = fs::read_link(folder.join("driver")) {
             let driver = name(&driver);
@@ -137,7 +135,10 @@ fn find(devices: &Path, address: Option<&str>) -> Result<PathBuf, Failure> {
     let all = fs::read_dir(devices).or_mend("run it in a guest that has PCI")?;
     let mut all: Vec<_> = all.flatten().map(|entry| entry.path()).collect();
     all.sort();
-    let ours: Vec<_> = all.iter().filter(|folder| is_ours(folder)).collect();
+    let ours: Vec<_> = all
+        .iter()
+        .filter(|folder| vgpu_node::is_device(folder))
+        .collect();
     let listed = || {
         ours.iter()
             .map(|it| name(it))
@@ -169,14 +170,6 @@ fn find(devices: &Path, address: Option<&str>) -> Result<PathBuf, Failure> {
             format!("name one by --device: {}", listed()),
         )),
     }
-}
-
-fn is_ours(folder: &Path) -> bool {
-    let has = |file: &str, id: u16| {
-        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
-        text.trim() == format!("{id:#06x}")
-    };
-    has("vendor", ids::VENDOR_ID) && has("device", ids::DEVICE_ID)
 }
 
 #[cfg(test)]

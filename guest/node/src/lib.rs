@@ -1,6 +1,7 @@
-//! The device node of a guest's driver, `/dev/vgpuN`: its calls ([`vgpu_abi::ioctl`]), and nothing else.
+//! The device node of a guest's driver, `/dev/vgpuN`: its calls ([`vgpu_abi::ioctl`]); and how a device is known where no
+//! driver has it.
 //!
-//! This is the one place that makes them. What a call reads and writes is a structure of the ABI, in whose fields any
+//! This is the one place that makes the calls. What a call reads and writes is a structure of the ABI, in whose fields any
 //! bits are a value.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,11 +10,13 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::opcode::{none, read, read_write, write};
-use rustix::ioctl::{Getter, NoArg, Opcode, Setter, Updater};
+use rustix::ioctl::{NoArg, Opcode, Updater};
+use vgpu_abi::ids;
 use vgpu_abi::ioctl::{
     self, FOREVER, GROUP, Info, KICK, REGION_ADD, REGION_DELETE, REGION_SHIFT, Region, SESSION,
     Session, WAIT, Wait,
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 const INFO_CALL: Opcode = read::<Info>(GROUP, ioctl::INFO);
 const SESSION_CALL: Opcode = read_write::<Session>(GROUP, SESSION);
@@ -21,6 +24,19 @@ const ADD_CALL: Opcode = read_write::<Region>(GROUP, REGION_ADD);
 const DELETE_CALL: Opcode = write::<Region>(GROUP, REGION_DELETE);
 const KICK_CALL: Opcode = none(GROUP, KICK);
 const WAIT_CALL: Opcode = read_write::<Wait>(GROUP, WAIT);
+
+/// A folder for each PCI function of this machine.
+pub const DEVICES: &str = "/sys/bus/pci/devices";
+
+/// Whether a folder of [`DEVICES`] is of a device of ours.
+#[must_use]
+pub fn is_device(folder: &Path) -> bool {
+    let has = |file: &str, id: u16| {
+        let text = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
+        text.trim() == format!("{id:#06x}")
+    };
+    has("vendor", ids::VENDOR_ID) && has("device", ids::DEVICE_ID)
+}
 
 /// An open device node: a session, once it has a channel.
 #[derive(Debug)]
@@ -36,16 +52,34 @@ impl Node {
         rustix::fs::open(path, flags, Mode::empty()).map(Self)
     }
 
+    /// Makes a call, whose number states the size of its structure.
+    fn call<const NUMBER: Opcode, T: FromBytes + IntoBytes>(
+        &self,
+        parameters: &mut T,
+    ) -> Result<(), Errno> {
+        const {
+            assert!(
+                (NUMBER >> 16) as usize & 0x3fff == size_of::<T>(),
+                "another's size"
+            );
+        };
+        // SAFETY: the call is of this structure, as its number says.
+        #[allow(unsafe_code)]
+        let call = unsafe { Updater::<NUMBER, T>::new(parameters) };
+        // SAFETY: the driver reads and writes no more than the structure, any bits of which are a value.
+        #[allow(unsafe_code)]
+        unsafe {
+            rustix::ioctl::ioctl(&self.0, call)
+        }
+    }
+
     /// What the device is, and how its host.
     ///
     /// # Errors
     /// The device is gone, or the node is of another driver.
     pub fn info(&self) -> Result<Info, Errno> {
-        // SAFETY: the driver writes an `Info`, whose size is in the call's number.
-        #[allow(unsafe_code)]
-        unsafe {
-            rustix::ioctl::ioctl(&self.0, Getter::<INFO_CALL, Info>::new())
-        }
+        let mut info = Info::default();
+        self.call::<INFO_CALL, _>(&mut info).map(|()| info)
     }
 
     /// Opens the file's channel, with a slice of `size` bytes; gives its number.
@@ -57,11 +91,7 @@ impl Node {
             size,
             ..Session::default()
         };
-        // SAFETY: the driver reads and writes a `Session`, whose size is in the call's number.
-        #[allow(unsafe_code)]
-        unsafe {
-            rustix::ioctl::ioctl(&self.0, Updater::<SESSION_CALL, Session>::new(&mut session))
-        }?;
+        self.call::<SESSION_CALL, _>(&mut session)?;
         Ok(session.channel)
     }
 
@@ -70,14 +100,12 @@ impl Node {
     /// # Errors
     /// See [`vgpu_abi::ioctl`].
     pub fn add(&self, size: u64) -> Result<u32, Errno> {
+        // Of this process's memory it takes none, as no address is given.
         let mut region = Region {
             size,
             ..Region::default()
         };
-        // SAFETY: the driver reads and writes a `Region`, whose size is in the call's number; of this process's memory it
-        // takes none, as no address is given.
-        #[allow(unsafe_code)]
-        unsafe { rustix::ioctl::ioctl(&self.0, Updater::<ADD_CALL, Region>::new(&mut region)) }?;
+        self.call::<ADD_CALL, _>(&mut region)?;
         Ok(region.region)
     }
 
@@ -86,15 +114,11 @@ impl Node {
     /// # Errors
     /// See [`vgpu_abi::ioctl`].
     pub fn delete(&self, region: u32) -> Result<(), Errno> {
-        let region = Region {
+        let mut region = Region {
             region,
             ..Region::default()
         };
-        // SAFETY: the driver reads a `Region`, whose size is in the call's number.
-        #[allow(unsafe_code)]
-        unsafe {
-            rustix::ioctl::ioctl(&self.0, Setter::<DELETE_CALL, Region>::new(region))
-        }
+        self.call::<DELETE_CALL, _>(&mut region)
     }
 
     /// Wakes the host.
@@ -102,10 +126,13 @@ impl Node {
     /// # Errors
     /// See [`vgpu_abi::ioctl`].
     pub fn kick(&self) -> Result<(), Errno> {
-        // SAFETY: the call has no parameter.
+        // SAFETY: the call is one without a parameter, as its number says.
+        #[allow(unsafe_code)]
+        let call = unsafe { NoArg::<KICK_CALL>::new() };
+        // SAFETY: the driver takes nothing of this process.
         #[allow(unsafe_code)]
         unsafe {
-            rustix::ioctl::ioctl(&self.0, NoArg::<KICK_CALL>::new())
+            rustix::ioctl::ioctl(&self.0, call)
         }
     }
 
@@ -118,9 +145,7 @@ impl Node {
             interrupts,
             timeout: FOREVER,
         };
-        // SAFETY: the driver reads and writes a `Wait`, whose size is in the call's number.
-        #[allow(unsafe_code)]
-        unsafe { rustix::ioctl::ioctl(&self.0, Updater::<WAIT_CALL, Wait>::new(&mut wait)) }?;
+        self.call::<WAIT_CALL, _>(&mut wait)?;
         Ok(wait.interrupts)
     }
 

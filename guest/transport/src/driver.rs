@@ -2,12 +2,11 @@
 
 use std::fs;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use vgpu_abi::features::state;
-use vgpu_abi::ids::{DEVICE_ID, VENDOR_ID};
 use vgpu_node::Node;
 use vgpu_ring::layout::SLICE_SIZE;
 use vgpu_ring::{Park, Wake};
@@ -17,9 +16,6 @@ use crate::{Error, Lost, Region, Transport};
 
 /// The first device's node.
 const NODE: &str = "/dev/vgpu0";
-
-/// All PCI functions of this machine.
-const DEVICES: &str = "/sys/bus/pci/devices";
 
 /// A session by a driver. It ends with this process.
 #[derive(Debug)]
@@ -76,18 +72,10 @@ fn why(cause: Errno) -> &'static str {
 
 /// A device of this machine that no driver has, by its address.
 pub(crate) fn without_driver() -> Option<String> {
-    let devices = fs::read_dir(DEVICES).ok()?;
+    let devices = fs::read_dir(vgpu_node::DEVICES).ok()?;
     let mut folders = devices.flatten().map(|entry| entry.path());
-    let found = folders.find(|folder| is_without_driver(folder))?;
+    let found = folders.find(|it| vgpu_node::is_device(it) && !it.join("driver").exists())?;
     Some(found.file_name()?.to_string_lossy().into_owned())
-}
-
-fn is_without_driver(folder: &PathBuf) -> bool {
-    let has = |file: &str, id: u16| {
-        let text = fs::read_to_string(folder.join(file)).unwrap_or_default();
-        text.trim() == format!("{id:#06x}")
-    };
-    has("vendor", VENDOR_ID) && has("device", DEVICE_ID) && !folder.join("driver").exists()
 }
 
 impl Wake for Driver {

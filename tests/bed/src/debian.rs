@@ -96,7 +96,9 @@ pub fn root(cache: &Cache, suite: &Suite, packages: &[&str], steps: &Steps) -> R
                     copy_lines(&apt.dir.join("sources.list"), &sources, "deb ")?;
                     copy_lines(&apt.dir.join("apt.conf"), &options, "Acquire::")?;
                     let mut make = Command::new("mmdebstrap");
+                    // Nothing of it has to outlast a crash: what is not whole is made anew.
                     make.args(["--variant=essential", "--format=tar"])
+                        .arg("--dpkgopt=force-unsafe-io")
                         .arg(format!("--include={}", packages.join(",")))
                         .args(["--architectures", ARCHITECTURE])
                         .arg(format!("--aptopt={}", options.display()))

@@ -16,6 +16,9 @@ use vgpu_terminal::OrMend;
 /// The package with the headers of a release's newest kernel for virtual machines.
 pub const HEADERS: &str = "linux-headers-cloud-amd64";
 
+/// What builds modules beside the compiler, which the headers need, and what reads their source.
+const TOOLS: [&str; 3] = ["make", "perl", "sparse"];
+
 /// In namespaces of its own: $0 is the root folder, $1 the folder with the source, and the command follows.
 const APART: &str = "mount --rbind /dev \"$0/dev\" && mount --bind \"$1\" \"$0/mnt\" || exit
 root=$0; shift; cd / && exec chroot \"$root\" \"$@\"";
@@ -33,20 +36,14 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// With the package `headers`, such as [`HEADERS`], and `others`. It is made once, as in
+    /// With the package `headers`, such as [`HEADERS`], and the kernel's usual tools. It is made once, as in
     /// [`debian::root`].
     ///
     /// # Errors
     /// When a package cannot be fetched, or the folder cannot be made.
-    pub fn new(
-        cache: &Cache,
-        suite: &Suite,
-        headers: &str,
-        others: &[&str],
-        steps: &Steps,
-    ) -> Result<Self> {
+    pub fn new(cache: &Cache, suite: &Suite, headers: &str, steps: &Steps) -> Result<Self> {
         host_packages::ensure(&[Package::program("util-linux", "unshare")], steps)?;
-        let packages: Vec<_> = [headers, "make"].iter().chain(others).copied().collect();
+        let packages: Vec<_> = [headers].into_iter().chain(TOOLS).collect();
         let archive = debian::root(cache, suite, &packages, steps)?;
         let key = archive.parent().and_then(Path::file_name);
         let key = key.context("an archive in no folder")?.to_string_lossy();

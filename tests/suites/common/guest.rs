@@ -52,7 +52,7 @@ const DRIVEN: [&str; 2] = ["cuda-add", "libcuda.so"];
 /// The guest of [`image_with_cuda`], with a CUDA program, the library, and the driver as `/bin/vgpu.ko`.
 pub(crate) fn image_with_driver(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     let image = image_with_cuda(cache, steps)?;
-    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, &[], steps)?;
+    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, steps)?;
     ensure!(
         builder.release() == image.release(),
         "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and kernel-builders of {}",
