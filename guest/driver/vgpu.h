@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The driver of the virtual GPU: it shares memory with the host, and passes wake-ups on. What is said in that memory is no
- * affair of its own.
+ * The driver of the virtual GPU: it shares memory with the host, and passes wake-ups on. What is
+ * said in that memory is no affair of its own.
  */
 #ifndef VGPU_H
 #define VGPU_H
@@ -28,7 +28,8 @@
 /*
  * A device. It outlives its PCI function for as long as a file is open.
  *
- * Order of locks: mmap_lock, lock, access, sessions_lock. No page of a program's is touched under them.
+ * Order of locks: mmap_lock, lock, access, sessions_lock. No page of a program's is touched under
+ * the last three.
  */
 struct vgpu_device {
 	struct kref references;
@@ -40,7 +41,7 @@ struct vgpu_device {
 	/* The mailbox, the sessions and their regions; whether the device is used at all. */
 	struct mutex lock;
 	bool removed;
-	/* It is settled, and the host has its page; else it has to be started before it is asked for anything. */
+	/* It is settled, and the host has its page; else it has to be started first. */
 	bool started;
 	u32 generation;
 	u32 request;

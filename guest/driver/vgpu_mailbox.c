@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The device's set-up: its handshake, and the commands by which channels and regions come and go. */
+/* The device's set-up: its handshake, and the commands that make channels and regions. */
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 
@@ -56,8 +56,8 @@ static int vgpu_answer(struct vgpu_device *vgpu, u32 status, u32 *number)
 }
 
 /*
- * Has a command done. Parameters are whole words. Where there is no answer, or one that makes no sense, the device has to be
- * started anew: what it may have of this guest's memory is not known any more.
+ * Has a command done. Parameters are whole words. Where there is no answer, or one that makes no
+ * sense, the device has to be started anew: what it has of this guest's memory is not known.
  */
 int vgpu_command(struct vgpu_device *vgpu, u32 command, const void *parameters, size_t size,
 		 u32 *number)
@@ -204,7 +204,7 @@ void vgpu_look(struct vgpu_device *vgpu)
 		if (!served)
 			vgpu_session_lose(session);
 	}
-	/* Memory comes back once the device was reset, for which it need not wait for the next program. */
+	/* Memory comes back once the device was reset, which need not wait for a program. */
 	if (!same)
 		vgpu_ready(vgpu);
 }

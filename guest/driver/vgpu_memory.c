@@ -3,6 +3,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/overflow.h>
 #include <linux/sched/signal.h>
 
 #include "vgpu.h"
@@ -22,7 +23,7 @@ static struct vgpu_memory *vgpu_memory_new(u64 size)
 		return ERR_PTR(-ENOSPC);
 	/* As many chunks as there are pages, but no more than the host takes. */
 	pages = min_t(u64, pages, VGPU_SEGMENT_PIECES_MAX);
-	memory = kvzalloc(sizeof(*memory) + pages * sizeof(memory->chunks[0]), GFP_KERNEL_ACCOUNT);
+	memory = kvzalloc(struct_size(memory, chunks, pages), GFP_KERNEL_ACCOUNT);
 	if (!memory)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&memory->list);
@@ -119,7 +120,7 @@ void vgpu_directory_write(struct vgpu_device *vgpu, const struct vgpu_memory *me
 			head->magic = cpu_to_le32(VGPU_SEGMENT_MAGIC);
 			head->count = cpu_to_le32(min_t(u32, left, VGPU_SEGMENT_PER_PAGE));
 			head->next = cpu_to_le64(left > VGPU_SEGMENT_PER_PAGE ? next : 0);
-			entry = (__le64 *)(head + 1);
+			entry = (void *)(head + 1);
 		}
 		*entry++ = cpu_to_le64(chunk->address | (chunk->order + PAGE_SHIFT - unit));
 	}

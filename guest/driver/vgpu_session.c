@@ -103,7 +103,10 @@ static void vgpu_session_close(struct vgpu_session *session)
 		vgpu_ready(vgpu);
 }
 
-/* The process that opened it closes it, by its end too: a child that still has the file open has no part in the session. */
+/*
+ * The process that opened it closes it, by its end too: a child that still has the file open has no
+ * part in the session.
+ */
 static int vgpu_flush(struct file *file, fl_owner_t owner)
 {
 	struct vgpu_session *session = file->private_data;
@@ -161,8 +164,8 @@ static int vgpu_session_check(const struct vgpu_session *session)
 }
 
 /*
- * Makes memory, and shares it as a channel's slice or another region of its, by a command whose parameters are laid out
- * alike. Gives the number that the device has for it.
+ * Makes memory, and shares it as a channel's slice or another region, by a command: both have the
+ * same parameters, in the same places. Gives the number that the device has for it.
  */
 static int vgpu_share(struct vgpu_session *session, u64 size, u32 command, u32 channel, u32 most)
 {

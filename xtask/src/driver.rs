@@ -1,13 +1,17 @@
 //! `cargo xtask driver`: the guest's driver, built for the kernels of Debian's releases, and read by the kernel's own tools.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use vgpu_bed::cache::Cache;
-use vgpu_bed::debian::Suite;
+use vgpu_bed::debian::{self, Suite};
+use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::kernel_module::{Builder, HEADERS};
-use vgpu_bed::steps::{Step, Steps};
+use vgpu_bed::steps::Steps;
 
 use crate::checkout;
 
@@ -21,8 +25,17 @@ The first time, each release takes a root folder with its compiler and the heade
 
 Exit code: 0 if all is well, 1 otherwise.";
 
-/// The releases whose kernels it is built for: 5.10, 6.1, 6.12, and the newest there is.
-const SUITES: [&str; 4] = ["bullseye", "bookworm", "trixie", "sid"];
+/// The releases whose kernels it is built for, 5.10, 6.1, 6.12 and the newest that there is for a release, with the package of their
+/// headers. What bullseye's newest is does not change any more.
+const SUITES: [(&str, &str); 4] = [
+    ("bullseye", "linux-headers-5.10.0-46-cloud-amd64"),
+    (READERS, HEADERS),
+    ("trixie", HEADERS),
+    (
+        "trixie-backports",
+        "linux-headers-cloud-amd64/trixie-backports",
+    ),
+];
 
 /// The one whose sparse and checkpatch read it.
 const READERS: &str = "bookworm";
@@ -30,15 +43,24 @@ const READERS: &str = "bookworm";
 /// Warnings are errors.
 const STRICT: [&str; 2] = ["W=1", "KCFLAGS=-Werror"];
 
-/// As strict as sparse is, on all files.
-const SPARSE: [&str; 2] = [
-    "C=2",
-    "CF=-Wsparse-error -Wsparse-all -Wno-transparent-union",
-];
+/// All files, and what sparse finds is an error.
+const SPARSE: [&str; 2] = ["C=2", "CF=-Wsparse-error"];
 
-/// Where Debian has it; without a tree of the kernel, each file as a whole.
-const CHECKPATCH: &str = "perl /lib/modules/*/source/scripts/checkpatch.pl --no-tree --strict --terse --show-types \
-                          --max-line-length=100 --ignore COMMIT_MESSAGE --file /mnt/vgpu*.[ch]";
+/// The package with the kernel's source, and what of it is checkpatch.
+const KERNEL: &str = "linux-source-6.1";
+const CHECKPATCH: [&str; 3] = ["checkpatch.pl", "spelling.txt", "const_structs.checkpatch"];
+
+/// Each file as a whole, without a tree of the kernel; one source for many kernels asks for their versions.
+const CHECKED: [&str; 8] = [
+    "--no-tree",
+    "--strict",
+    "--terse",
+    "--show-types",
+    "--no-summary",
+    "--max-line-length=100",
+    "--ignore=LINUX_VERSION_CODE,CONSTANT_COMPARISON",
+    "--file",
+];
 
 /// Build the guest's driver
 #[derive(Debug, Args)]
@@ -67,13 +89,20 @@ enum Task {
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     match &options.task {
-        Task::Check { suite } if suite.is_empty() => {
-            SUITES.iter().try_for_each(|suite| check(suite, steps))?;
-            read(steps)
+        Task::Check { suite } => {
+            let all = || SUITES.iter().map(|(suite, _)| *suite).collect();
+            let suites: Vec<_> = match suite.is_empty() {
+                true => all(),
+                false => suite.iter().map(String::as_str).collect(),
+            };
+            suites.iter().try_for_each(|suite| check(suite, steps))?;
+            match suites.contains(&READERS) {
+                true => read(steps),
+                false => Ok(()),
+            }
         }
-        Task::Check { suite } => suite.iter().try_for_each(|suite| check(suite, steps)),
         Task::Build { suite } => {
-            let builder = builder(suite, &[], steps)?;
+            let builder = builder(suite, steps)?;
             println!("{}", builder.module(&source(), "vgpu.ko", steps)?.display());
             Ok(())
         }
@@ -84,19 +113,19 @@ fn source() -> PathBuf {
     checkout().join("guest/driver")
 }
 
-fn builder(suite: &str, others: &[&str], steps: &Steps) -> Result<Builder> {
-    Builder::new(
-        &Cache::open()?,
-        &Suite::debian(suite),
-        HEADERS,
-        others,
-        steps,
-    )
+fn builder(suite: &str, steps: &Steps) -> Result<Builder> {
+    let known = SUITES.iter().find(|(name, _)| *name == suite);
+    let headers = known.map_or(HEADERS, |(_, headers)| headers);
+    let release = match suite.strip_suffix("-backports") {
+        Some(release) => Suite::debian(release).with_backports(),
+        None => Suite::debian(suite),
+    };
+    Builder::new(&Cache::open()?, &release, headers, steps)
 }
 
 /// Builds it for a release's kernel, without a warning.
 fn check(suite: &str, steps: &Steps) -> Result<()> {
-    let builder = builder(suite, &[], steps)?;
+    let builder = builder(suite, steps)?;
     let what = format!(
         "Build the driver for Linux {}, of {suite}",
         builder.release()
@@ -106,11 +135,45 @@ fn check(suite: &str, steps: &Steps) -> Result<()> {
 
 /// Has the kernel's tools read it.
 fn read(steps: &Steps) -> Result<()> {
-    let builder = builder(READERS, &["sparse", "perl"], steps)?;
+    let builder = builder(READERS, steps)?;
     steps.step("Check the driver with sparse", |step| {
         builder.make_anew(&source(), &SPARSE, step)
     })?;
-    steps.step("Check the driver with checkpatch", |step: &Step| {
-        builder.run(&source(), &["sh", "-c", CHECKPATCH], step)
+    let checkpatch = checkpatch(steps)?;
+    steps.step("Check the driver with checkpatch", |step| {
+        let mut perl = Command::new("perl");
+        perl.arg(checkpatch).args(CHECKED);
+        for entry in fs::read_dir(source())? {
+            let path = entry?.path();
+            let kind = path.extension().and_then(OsStr::to_str);
+            if matches!(kind, Some("c" | "h")) {
+                perl.arg(path);
+            }
+        }
+        step.run(&mut perl)
     })
+}
+
+/// The program checkpatch, of Debian's kernel.
+fn checkpatch(steps: &Steps) -> Result<PathBuf> {
+    host_packages::ensure(&[Package::program("perl", "perl")], steps)?;
+    let cache = Cache::open()?;
+    let entry = cache.entry("checkpatch", KERNEL, |dir| {
+        let suite = Suite::debian(READERS);
+        let package = debian::unpacked(&cache, &suite, &[KERNEL], steps)?;
+        steps.step("Unpack checkpatch", |step| {
+            let archive = package.join(format!("usr/src/{KERNEL}.tar.xz"));
+            let mut unpack = Command::new("tar");
+            unpack
+                .arg("--extract")
+                .arg("--file")
+                .arg(archive)
+                .arg("--directory")
+                .arg(dir)
+                .args(["--strip-components=2", "--no-same-owner"])
+                .args(CHECKPATCH.map(|name| format!("{KERNEL}/scripts/{name}")));
+            step.run(&mut unpack)
+        })
+    })?;
+    Ok(entry.join(CHECKPATCH[0]))
 }

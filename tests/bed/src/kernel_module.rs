@@ -20,8 +20,9 @@ pub const HEADERS: &str = "linux-headers-cloud-amd64";
 const TOOLS: [&str; 3] = ["make", "perl", "sparse"];
 
 /// In namespaces of its own: $0 is the root folder, $1 the folder with the source, and the command follows.
-const APART: &str = "mount --rbind /dev \"$0/dev\" && mount --bind \"$1\" \"$0/mnt\" || exit
-root=$0; shift; cd / && exec chroot \"$root\" \"$@\"";
+const APART: &str = "root=$0 work=$1; shift
+for place in dev proc; do mount --rbind \"/$place\" \"$root/$place\" || exit; done
+mount --bind \"$work\" \"$root/mnt\" && cd / && exec chroot \"$root\" \"$@\"";
 
 /// Where the source is in that root folder.
 const SOURCE: &str = "/mnt";
