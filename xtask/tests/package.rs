@@ -345,6 +345,30 @@ fn the_packages_of_cuda_are_beside_all_others() {
 }
 
 /// Packages had one program once, which served. It goes on until its device ends, and the next one finds both programs.
+/// DKMS takes the version from the folder and from its file, and all sources are there.
+#[test]
+fn the_driver_is_there_for_dkms() {
+    let packages = packages_of("1735689600", &["vgpu-dkms"]);
+    let root = TempDir::new().unwrap();
+    let mut unpack = Command::new("dpkg-deb");
+    let deb = find(&packages, "vgpu-dkms_", ".deb");
+    succeed(unpack.arg("--extract").arg(deb).arg(root.path()));
+    let version = env!("CARGO_PKG_VERSION");
+    let folder = root.path().join(format!("usr/src/vgpu-{version}"));
+    let settings = fs::read_to_string(folder.join("dkms.conf")).unwrap();
+    assert!(settings.contains(&format!("PACKAGE_VERSION=\"{version}\"\n")));
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest/driver");
+    for file in fs::read_dir(source).unwrap() {
+        let file = file.unwrap().path();
+        let name = file.file_name().unwrap();
+        // Who builds it by hand has that in the checkout.
+        if !file.is_dir() && name != "Makefile" {
+            let packaged = fs::read(folder.join(name)).unwrap();
+            assert!(packaged == fs::read(&file).unwrap(), "{name:?}");
+        }
+    }
+}
+
 #[test]
 fn an_older_package_is_upgraded_while_its_program_runs() {
     let packages = packages("1735689600");
@@ -705,7 +729,7 @@ fn the_same_input_gives_the_same_bytes() {
         assert!(read(&one) != read(&later), "{name:?} has no date");
         files += 1;
     }
-    assert_eq!(files, 8);
+    assert_eq!(files, 9);
 }
 
 /// A script of a package has no word that ends an emulator.

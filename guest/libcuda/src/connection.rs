@@ -9,7 +9,8 @@ use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
 use vgpu_trace::Reason;
-use vgpu_transport::{Attachment, Lost, SpinFor, Transport};
+use vgpu_transport::attachment::Attachment;
+use vgpu_transport::{Lost, SpinFor, Transport};
 use vgpu_window::Window;
 use zerocopy::FromBytes;
 

@@ -1,12 +1,12 @@
 //! How a program reaches its session, whatever lies between it and the host.
 //!
 //! [`Transport`] is what the CUDA library is written against. [`local`] reaches
-//! a daemon on the same machine, [`Driver`] the host of a virtual machine by
-//! the driver of its device, [`Attachment`] whichever of them there is.
+//! a daemon on the same machine, [`driver`] the host of a virtual machine by
+//! the driver of its device, [`attachment`] whichever of them there is.
 #![forbid(unsafe_code)]
 
-mod attachment;
-mod driver;
+pub mod attachment;
+pub mod driver;
 mod error;
 mod event;
 #[cfg(feature = "host")]
@@ -18,8 +18,6 @@ use std::fmt;
 
 use vgpu_ring::{Memory, Park, Wake};
 
-pub use attachment::Attachment;
-pub use driver::Driver;
 pub use error::{Error, Lost};
 pub use event::Event;
 #[cfg(feature = "host")]
