@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::{self, Suite};
 use vgpu_bed::host_packages::{self, Package};
-use vgpu_bed::kernel_module::{Builder, HEADERS};
+use vgpu_bed::kernel_module::{Builder, HEADERS, KERNELS};
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
@@ -24,18 +24,6 @@ Examples:
 The first time, each release takes a root folder with its compiler and the headers of its kernel: 150 MB to fetch.
 
 Exit code: 0 if all is well, 1 otherwise.";
-
-/// The releases whose kernels it is built for, 5.10, 6.1, 6.12 and the newest that there is for a release, with the package of their
-/// headers. What bullseye's newest is does not change any more.
-const SUITES: [(&str, &str); 4] = [
-    ("bullseye", "linux-headers-5.10.0-46-cloud-amd64"),
-    (READERS, HEADERS),
-    ("trixie", HEADERS),
-    (
-        "trixie-backports",
-        "linux-headers-cloud-amd64/trixie-backports",
-    ),
-];
 
 /// The one whose sparse and checkpatch read it.
 const READERS: &str = "bookworm";
@@ -90,7 +78,7 @@ enum Task {
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
     match &options.task {
         Task::Check { suite } => {
-            let all = || SUITES.iter().map(|(suite, _)| *suite).collect();
+            let all = || KERNELS.iter().map(|(suite, _)| *suite).collect();
             let suites: Vec<_> = match suite.is_empty() {
                 true => all(),
                 false => suite.iter().map(String::as_str).collect(),
@@ -114,7 +102,7 @@ fn source() -> PathBuf {
 }
 
 fn builder(suite: &str, steps: &Steps) -> Result<Builder> {
-    let known = SUITES.iter().find(|(name, _)| *name == suite);
+    let known = KERNELS.iter().find(|(name, _)| *name == suite);
     let headers = known.map_or(HEADERS, |(_, headers)| headers);
     let release = match suite.strip_suffix("-backports") {
         Some(release) => Suite::debian(release).with_backports(),

@@ -90,7 +90,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 14] = [
+const SOAKS: [Soak; 15] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -144,6 +144,15 @@ const SOAKS: [Soak; 14] = [
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "features::a_guest_shares",
+    },
+    Soak {
+        name: "driver-kernels",
+        about: "2 minutes: the guest's driver on kernels of other releases, once; 5 more to fetch their compilers; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::on_kernels --ignored",
     },
     Soak {
         name: "driver-ends",

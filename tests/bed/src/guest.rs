@@ -75,6 +75,8 @@ const LIBRARIES: [&str; 2] = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"
 /// Debian's kernel for virtual machines has no `pci-stub`; `pci-pf-stub` is the driver in it that takes a device and
 /// leaves it alone.
 const MODULES: &[&str] = &["kernel/drivers/pci/pci-pf-stub.ko"];
+/// Where kernels of older and of newer releases have their modules.
+const MODULE_FOLDERS: [&str; 2] = ["lib/modules", "usr/lib/modules"];
 /// What the kernel has built in, for lspci.
 const MODULE_LISTS: &[&str] = &[
     "modules.builtin",
@@ -109,11 +111,29 @@ impl GuestImage {
     /// # Errors
     /// When Debian's packages cannot be fetched, lack what the guest needs, or a file cannot be read or written.
     pub fn assemble(cache: &Cache, programs: &[GuestProgram<'_>], steps: &Steps) -> Result<Self> {
-        let suite = Suite::debian(SUITE);
-        let kernel_root = debian::kernel(cache, &suite, Kernel::Cloud, steps)?;
-        let root = debian::unpacked(cache, &suite, PACKAGES, steps)?;
+        let mut image = Self::of(cache, &Self::suite(), steps)?;
+        image.programs = archive(programs)?;
+        Ok(image)
+    }
+
+    /// The same guest with the kernel of another release.
+    ///
+    /// # Errors
+    /// As [`GuestImage::assemble`].
+    pub fn with_kernel_of(&self, cache: &Cache, release: &Suite, steps: &Steps) -> Result<Self> {
+        let mut image = Self::of(cache, release, steps)?;
+        image.programs.clone_from(&self.programs);
+        Ok(image)
+    }
+
+    /// All but the project's own programs.
+    fn of(cache: &Cache, release: &Suite, steps: &Steps) -> Result<Self> {
+        let kernel_root = debian::kernel(cache, release, Kernel::Cloud, steps)?;
+        let root = debian::unpacked(cache, &Self::suite(), PACKAGES, steps)?;
         let kernel = find(&kernel_root.join("boot"), "vmlinuz-")?;
-        let modules = find(&kernel_root.join("lib/modules"), "")?;
+        let modules = MODULE_FOLDERS.map(|folder| kernel_root.join(folder));
+        let modules = modules.iter().find(|folder| folder.is_dir());
+        let modules = find(modules.context("the kernel's package has no modules")?, "")?;
 
         let mut key = Sha256::new();
         key.update(INIT);
@@ -127,7 +147,9 @@ impl GuestImage {
         let entry = cache.entry("guests", &key[..16], |dir| {
             steps.step("Make the guest image", |_| {
                 system(&root, &modules)?.write(File::create(dir.join(SYSTEM))?)?;
-                fs::write(dir.join(ELF), elf(&read(&kernel)?)?)?;
+                // One that is compressed otherwise takes longer to start.
+                let kernel = read(&kernel)?;
+                fs::write(dir.join(ELF), elf(&kernel).unwrap_or(kernel))?;
                 Ok(())
             })
         })?;
@@ -138,7 +160,7 @@ impl GuestImage {
             release: release.to_string_lossy().into_owned(),
             elf: entry.join(ELF),
             system: entry.join(SYSTEM),
-            programs: archive(programs)?,
+            programs: Vec::new(),
         })
     }
 
@@ -237,13 +259,15 @@ fn system(root: &Path, modules: &Path) -> Result<Initramfs> {
         .context("the modules are in no folder")?;
     let folder = tempfile::tempdir()?;
     let own = folder.path().join("lib/modules").join(release);
-    for file in MODULES.iter().chain(MODULE_LISTS) {
+    // Some releases have theirs compressed.
+    let own_modules = MODULES.iter().filter(|file| modules.join(file).exists());
+    for file in own_modules.clone().chain(MODULE_LISTS) {
         let path = own.join(file);
         fs::create_dir_all(path.parent().unwrap_or(&own))?;
         fs::copy(modules.join(file), path)?;
     }
     index_modules(root, folder.path(), release)?;
-    let mut files: Vec<_> = MODULES.iter().map(|module| own.join(module)).collect();
+    let mut files: Vec<_> = own_modules.map(|module| own.join(module)).collect();
     for entry in fs::read_dir(&own)? {
         files.push(entry?.path());
     }

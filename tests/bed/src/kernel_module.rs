@@ -16,6 +16,18 @@ use vgpu_terminal::OrMend;
 /// The package with the headers of a release's newest kernel for virtual machines.
 pub const HEADERS: &str = "linux-headers-cloud-amd64";
 
+/// Releases with kernels 5.10, 6.1, 6.12 and the newest that there is for one, and the package of their headers. What bullseye's
+/// newest is does not change any more.
+pub const KERNELS: [(&str, &str); 4] = [
+    ("bullseye", "linux-headers-5.10.0-46-cloud-amd64"),
+    ("bookworm", HEADERS),
+    ("trixie", HEADERS),
+    (
+        "trixie-backports",
+        "linux-headers-cloud-amd64/trixie-backports",
+    ),
+];
+
 /// What builds modules beside the compiler, which the headers need, and what reads their source.
 const TOOLS: [&str; 3] = ["make", "perl", "sparse"];
 

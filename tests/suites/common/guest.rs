@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use vgpu_bed::cache::Cache;
+use vgpu_bed::debian::Suite;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::kernel_module::{Builder, HEADERS};
 use vgpu_bed::machine::Machine;
@@ -52,7 +53,29 @@ const DRIVEN: [&str; 2] = ["cuda-add", "libcuda.so"];
 /// The guest of [`image_with_cuda`], with a CUDA program, the library, and the driver as `/bin/vgpu.ko`.
 pub(crate) fn image_with_driver(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     let image = image_with_cuda(cache, steps)?;
-    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, steps)?;
+    with_driver(&image, &GuestImage::suite(), HEADERS, cache, steps)
+}
+
+/// The same with the kernel of another release, of which `headers` is the package.
+pub(crate) fn image_with_driver_on(
+    release: &str,
+    headers: &str,
+    cache: &Cache,
+    steps: &Steps,
+) -> Result<GuestImage> {
+    let release = Suite::debian(release);
+    let image = image_with_cuda(cache, steps)?.with_kernel_of(cache, &release, steps)?;
+    with_driver(&image, &release, headers, cache, steps)
+}
+
+fn with_driver(
+    image: &GuestImage,
+    release: &Suite,
+    headers: &str,
+    cache: &Cache,
+    steps: &Steps,
+) -> Result<GuestImage> {
+    let builder = Builder::new(cache, release, headers, steps)?;
     ensure!(
         builder.release() == image.release(),
         "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and kernel-builders of {}",

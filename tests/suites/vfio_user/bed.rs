@@ -15,7 +15,9 @@ use vgpu_conformance::Identity;
 use vgpu_control::Client;
 use vgpu_control::protocol::{Counters, Registers};
 
-use crate::common::{Place, environment, image, image_with_cuda, image_with_driver};
+use crate::common::{
+    Place, environment, image, image_with_cuda, image_with_driver, image_with_driver_on,
+};
 
 /// What every test here needs.
 pub(crate) struct Bed {
@@ -68,6 +70,11 @@ impl Bed {
     /// The same with the driver for it.
     pub(crate) fn image_with_driver(&self) -> Result<GuestImage> {
         image_with_driver(&self.cache, &self.steps)
+    }
+
+    /// The same on the kernel of another release.
+    pub(crate) fn image_with_driver_on(&self, release: &str, headers: &str) -> Result<GuestImage> {
+        image_with_driver_on(release, headers, &self.cache, &self.steps)
     }
 
     /// The firmware of the project's own QEMU.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Signal, kill_process};
 use vgpu_bed::daemon::{Daemon, within};
+use vgpu_bed::guest::GuestImage;
+use vgpu_bed::kernel_module::KERNELS;
 use vgpu_bed::machine::Machine;
 use vgpu_bed::soak;
 
@@ -26,9 +28,12 @@ const RIGHT: &str = "1000 sums are right on";
 
 /// A machine with the driver, whose device a daemon with this engine serves.
 fn start(bed: &Bed, daemon: &Daemon, place: Place) -> Result<(Served, Machine)> {
+    boot(bed, daemon, place, &bed.image_with_driver()?)
+}
+
+fn boot(bed: &Bed, daemon: &Daemon, place: Place, image: &GuestImage) -> Result<(Served, Machine)> {
     let served = bed.serve(&daemon.arguments().each_ref().map(String::as_str))?;
-    let machine = bed.machine(&served, place).image(&bed.image_with_driver()?);
-    let mut machine = machine.start()?;
+    let mut machine = bed.machine(&served, place).image(image).start()?;
     run(&mut machine, "insmod /bin/vgpu.ko")?;
     Ok((served, machine))
 }
@@ -167,4 +172,32 @@ fn what_is_missing_is_said() -> Result<()> {
         "{said}"
     );
     machine.power_off()
+}
+
+/// Computes, before and after the device was reset and bound anew, on each kernel that boots here.
+#[test]
+#[ignore = "fetches a compiler for each release: cargo xtask soak driver-kernels"]
+fn on_kernels_of_other_releases() -> Result<()> {
+    let (bed, daemon) = (Bed::new()?, daemon_with(CPU)?);
+    let place = Place::Q35;
+    // Without backports, whose kernels apt has under names of their own.
+    for (release, headers) in KERNELS.iter().filter(|(name, _)| !name.contains('-')) {
+        let image = bed.image_with_driver_on(release, headers)?;
+        let (_served, mut machine) = boot(&bed, &daemon, place, &image)?;
+        println!("Linux {}", image.release());
+        computes(&mut machine)?;
+        let address = place.address();
+        for act in [
+            format!("echo 1 >/sys/bus/pci/devices/{address}/reset"),
+            format!("echo {address} >/sys/bus/pci/drivers/vgpu/unbind"),
+            format!("echo {address} >/sys/bus/pci/drivers/vgpu/bind"),
+        ] {
+            run(&mut machine, &act)?;
+        }
+        computes(&mut machine)?;
+        no_worker(&daemon)?;
+        kernel_is_content(&mut machine)?;
+        machine.power_off()?;
+    }
+    Ok(())
 }
