@@ -13,6 +13,7 @@ mod history;
 mod manual;
 mod package;
 mod programs;
+mod prove;
 mod pypi;
 mod qemu;
 mod sanitize;
@@ -46,6 +47,7 @@ enum Task {
     Demo(demo::Options),
     Package(package::Options),
     Fuzz(fuzz::Options),
+    Prove(prove::Options),
     Qemu(qemu::Options),
     Sanitize(sanitize::Options),
     Soak(soak::Options),
@@ -74,6 +76,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Demo(options) => demo::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),
+        Task::Prove(options) => prove::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Sanitize(options) => sanitize::run(options, &steps),
         Task::Soak(options) => soak::run(options, &steps),
