@@ -56,7 +56,11 @@ pub(super) fn entries(kit: &Kit) -> Result<Vec<Entry>> {
         let text = manual.completions(shell)?;
         entries.push(entry(&path, 0o644, Source::Text(text)));
     }
-    for (name, page) in manual.pages()? {
+    let mut pages = manual.pages()?;
+    for program in kit.documented {
+        pages.extend(Manual::of(program)?.pages()?);
+    }
+    for (name, page) in pages {
         let path = format!("/usr/share/man/man1/{name}");
         entries.push(entry(&path, 0o644, Source::Text(page)));
     }

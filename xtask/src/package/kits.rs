@@ -62,6 +62,8 @@ pub(super) struct Kit {
     pub(super) files: &'static [&'static [Row]],
     /// Whose manual pages and completions are in it.
     pub(super) command: &'static str,
+    /// Of what else there are manual pages in it.
+    pub(super) documented: &'static [&'static str],
     /// What an administrator edits.
     pub(super) settings: &'static [&'static str],
     /// The RPM that it cannot be beside.
@@ -93,6 +95,7 @@ pub(super) static KITS: [Kit; 4] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[STUB, PLAIN],
         command: programs::COMMAND,
+        documented: &[],
         settings: &[],
         conflicts: Some("vgpu-stub-xcp-ng"),
         needs: None,
@@ -110,6 +113,7 @@ pub(super) static KITS: [Kit; 4] = [
         kinds: &[Kind::Rpm, Kind::Tarball],
         files: &[STUB, XCP_NG],
         command: programs::COMMAND,
+        documented: &[],
         settings: &[XCP_SETTINGS],
         conflicts: Some("vgpu-stub"),
         needs: None,
@@ -127,6 +131,7 @@ pub(super) static KITS: [Kit; 4] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[GUEST],
         command: "vgpu",
+        documented: &["vgpu-ptxas"],
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
@@ -144,6 +149,7 @@ pub(super) static KITS: [Kit; 4] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[HOST],
         command: "vgpud",
+        documented: &[],
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
