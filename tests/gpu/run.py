@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What vgpu does on the GPU of this machine, in one run of at most four minutes: see README.md.
+"""What vgpu does on the GPU of this machine, in one run of at most five minutes: see README.md.
 
-It needs the built programs, Python, and tinygrad on PYTHONPATH; it writes results/NAME.json and results/NAME.md, whatever fails.
+It needs the built programs, Python, and tinygrad on PYTHONPATH; it writes results/NAME.json, NAME.md, and the digests of all
+launches to NAME.digests, whatever fails.
 """
 import argparse
 import datetime
@@ -17,7 +18,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 # Losses differ from those of tinygrad's CPU back end by the order of sums.
 TOLERANCE = 1e-4
-TOTAL = 240
+TOTAL = 290
 
 
 def arguments():
@@ -25,6 +26,7 @@ def arguments():
     parser.add_argument("--engine", default="nvidia", choices=["nvidia", "cpu", "null"])
     parser.add_argument("--programs", type=pathlib.Path, default=CHECKOUT / "target" / "release", help="folder of vgpu")
     parser.add_argument("--library", type=pathlib.Path, default=CHECKOUT / "target" / "cuda", help="folder of libcuda.so.1")
+    parser.add_argument("--golden", type=pathlib.Path, default=CHECKOUT / "target" / "golden", help="folder of launches")
     parser.add_argument("--results", type=pathlib.Path, default=HERE / "results")
     return parser.parse_args()
 
@@ -59,6 +61,7 @@ def machine():
         "driver": read("/proc/driver/nvidia/version"),
         "nodes": sorted(str(node) for node in pathlib.Path("/dev").glob("nvidia*")),
         "kernel": platform.release(),
+        "/dev/kvm": pathlib.Path("/dev/kvm").exists(),
         "security modules": read("/sys/kernel/security/lsm"),
         "hmm": read("/sys/module/nvidia_uvm/parameters/uvm_disable_hmm"),
         "processor": f"{len(cpu)} x {cpu[0] if cpu else '?'}",
@@ -79,9 +82,13 @@ def steps(options):
         ("vadd", [*vgpu, *python, HERE / "vadd.py"], {}, 30),
         ("call cost", [*vgpu, cost], {}, 40),
         ("convnet", [*vgpu, *python, HERE / "convnet.py"], tinygrad, 80),
+        ("probes", [*vgpu, *python, HERE / "probes.py", 8], {}, 20),
+        ("golden launches", [*vgpu, *python, HERE / "golden.py", options.golden, 60], {}, 75),
     ]
     if gpu:
         table += [
+            ("probes, NVIDIA's libcuda", [*python, HERE / "probes.py", 32], {}, 30),
+            ("golden launches, NVIDIA's libcuda", [*python, HERE / "golden.py", options.golden, 40], {}, 50),
             ("call cost, NVIDIA's libcuda", [cost], {}, 20),
             ("convnet, NVIDIA's libcuda", [*python, HERE / "convnet.py"], tinygrad, 40),
         ]
@@ -105,7 +112,9 @@ def run(command, environment, seconds):
         result = json.loads(said.strip().splitlines()[-1])
     except (IndexError, ValueError):
         result = None
-    return {"seconds": round(time.monotonic() - start, 2), "exit": code, "result": result, "stderr": complaints[-4000:]}
+    digests = result.pop("digests", []) if result else []
+    step = {"seconds": round(time.monotonic() - start, 2), "exit": code, "result": result, "stderr": complaints[-4000:]}
+    return step, digests
 
 
 def verdict(step, engine):
@@ -138,7 +147,7 @@ def figures(step):
     lines = (step["stderr"] or "").strip().splitlines()
     if step["result"] is None:
         return lines[-1] if lines else "no output"
-    return ", ".join(f"{key} {value}" for key, value in result.items())
+    return ", ".join(f"{key} {value}" for key, value in result.items() if key != "lists")
 
 
 def page(report):
@@ -156,9 +165,13 @@ def main():
     start = time.monotonic()
     date = datetime.datetime.now(datetime.timezone.utc)
     report = {"date": date.strftime("%Y-%m-%d %H:%M UTC"), "engine": options.engine, "machine": machine(), "steps": {}}
+    tables = {}
     for name, command, environment, seconds in steps(options):
         left = TOTAL - (time.monotonic() - start)
-        step = run(command, environment, min(seconds, left)) if left > 1 else {"exit": "no time left", "result": None, "seconds": 0, "stderr": ""}
+        step, digests = {"exit": "no time left", "result": None, "seconds": 0, "stderr": ""}, []
+        if left > 1:
+            step, digests = run(command, environment, min(seconds, left))
+        tables[name] = digests
         step["verdict"] = verdict(step, options.engine)
         report["steps"][name] = step
         print(f"{name}: {step['verdict']}, {step['seconds']} s: {figures(step)}", flush=True)
@@ -167,6 +180,9 @@ def main():
     base = options.results / f"{date:%Y-%m-%d-%H%M}-{options.engine}"
     base.with_suffix(".json").write_text(json.dumps(report, indent=1) + "\n")
     base.with_suffix(".md").write_text(page(report))
+    lines = [f"{name}: {line}" for name, digests in tables.items() for line in digests]
+    if lines:
+        base.with_suffix(".digests").write_text("\n".join(lines) + "\n")
     print(f"written: {base}.json, {base}.md")
     return any(step["verdict"] in ("failed", "wrong") for step in report["steps"].values())
 

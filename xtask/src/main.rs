@@ -14,6 +14,7 @@ mod history;
 mod manual;
 mod package;
 mod programs;
+mod prove;
 mod pypi;
 mod qemu;
 mod sanitize;
@@ -48,6 +49,7 @@ enum Task {
     Driver(driver::Options),
     Package(package::Options),
     Fuzz(fuzz::Options),
+    Prove(prove::Options),
     Qemu(qemu::Options),
     Sanitize(sanitize::Options),
     Soak(soak::Options),
@@ -77,6 +79,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Driver(options) => driver::run(options, &steps),
         Task::Package(options) => package::run(options, &steps),
         Task::Fuzz(options) => fuzz::run(options, &steps),
+        Task::Prove(options) => prove::run(options, &steps),
         Task::Qemu(options) => qemu::run(options, &steps),
         Task::Sanitize(options) => sanitize::run(options, &steps),
         Task::Soak(options) => soak::run(options, &steps),

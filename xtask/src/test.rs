@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that has to hold, in one command.
 
+mod generations;
 mod summary;
 
 use std::ffi::OsStr;
@@ -144,6 +145,9 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
             tests(&["--workspace"], &[] as &[(&str, &Path)])
         });
         build.map(thread::ScopedJoinHandle::join)
+    });
+    summary.add("The interpreter on older processors", || {
+        generations::run(steps, |words, set| tests(words, set))
     });
     summary.add("Fuzz for a short time", || fuzz::briefly(3, steps));
     summary.add("tinygrad for a short time", || cuda::briefly(steps));

@@ -224,7 +224,7 @@ const XCP_NG: [&str; 8] = [
     SETTINGS,
 ];
 
-const GUEST: [&str; 14] = [
+const GUEST: [&str; 15] = [
     "usr/bin/vgpu",
     "usr/lib/vgpu/libcuda.so",
     "usr/lib/vgpu/libcuda.so.1",
@@ -235,6 +235,7 @@ const GUEST: [&str; 14] = [
     "usr/share/fish/vendor_completions.d/vgpu.fish",
     "usr/share/man/man1/vgpu-library-enable.1",
     "usr/share/man/man1/vgpu-library.1",
+    "usr/share/man/man1/vgpu-ptxas.1",
     "usr/share/man/man1/vgpu-run.1",
     "usr/share/man/man1/vgpu.1",
     "usr/share/zsh/site-functions/_vgpu",

@@ -126,6 +126,33 @@ fn what_programs_call_is_there() {
     assert!(unknown.is_empty(), "{unknown:?}");
 }
 
+/// Each function, by its own version, is called by a test of the library.
+#[test]
+fn each_function_is_tested() {
+    fn read(folder: &Path, into: &mut String) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                read(&path, into);
+            } else if path.extension().is_some_and(|end| end == "rs") {
+                into.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut text = String::new();
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/libcuda/tests");
+    read(&tests, &mut text);
+    let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let called: BTreeSet<_> = text.split(|c| !name(c)).collect();
+    let functions = idl().functions;
+    let untested: Vec<_> = functions
+        .iter()
+        .filter(|function| !called.contains(&*function.name))
+        .map(|function| &function.name)
+        .collect();
+    assert!(untested.is_empty(), "{untested:?}");
+}
+
 #[test]
 fn each_error_is_cudarcs() {
     let file = cudarc();

@@ -114,7 +114,7 @@ pub trait Contexts {
     #[local]
     #[since(2000)]
     fn cuCtxAttach(#[out] pctx: *mut CUcontext, flags: c_uint);
-    #[asynchronous]
+    #[sync]
     #[since(2000)]
     fn cuCtxDetach(ctx: CUcontext);
     #[asynchronous]

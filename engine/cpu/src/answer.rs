@@ -32,6 +32,14 @@ pub(crate) fn launch(error: &LaunchError) -> Error {
                 kind: AccessErrorKind::Misaligned,
                 ..
             }) => ErrorKind::MisalignedAddress,
+            // Sizes are powers of two.
+            Cause::Shared { address, size, .. }
+            | Cause::Local { address, size, .. }
+            | Cause::Parameter { address, size, .. }
+                if address & size.saturating_sub(1) != 0 =>
+            {
+                ErrorKind::MisalignedAddress
+            }
             Cause::Global(_)
             | Cause::Shared { .. }
             | Cause::Local { .. }

@@ -77,6 +77,45 @@ fn a_program_from_its_module_to_its_result() {
     assert_eq!(engine.memory_info().free, 1 << 20);
 }
 
+/// CUDA tells an address that is not aligned from one that is not there, in each memory.
+#[test]
+fn addresses_that_are_not_aligned_are_said_to_be() {
+    let mut engine = engine();
+    let memory = engine.alloc(64).expect("room");
+    for (space, declared, far) in [
+        ("global", "mov.u64 %a, ALLOCATION;", 64),
+        ("shared", ".shared .align 8 .b8 s[64]; mov.u64 %a, s;", 64),
+        (
+            "local",
+            ".local .align 8 .b8 l[64]; mov.u64 %a, l;",
+            1 << 20,
+        ),
+    ] {
+        let declared = declared.replace("ALLOCATION", &memory.to_string());
+        for (offset, kind) in [
+            (2, ErrorKind::MisalignedAddress),
+            (far, ErrorKind::IllegalAddress),
+        ] {
+            let text = format!(
+                ".version 7.0\n.target sm_70\n.address_size 64\n.visible .entry k() {{
+                .reg .b64 %a; .reg .b32 %r; {declared}
+                ld.{space}.u32 %r, [%a+{offset}]; st.{space}.u32 [%a+{offset}], %r; ret; }}"
+            );
+            let module = engine.module_load(text.as_bytes()).expect("loads");
+            let launch = Launch {
+                module: module.id,
+                function: "k",
+                grid: [1; 3],
+                block: [1; 3],
+                shared: 0,
+                parameters: &[],
+            };
+            let error = engine.launch(&launch).expect_err("a fault");
+            assert_eq!(error.kind, kind, "{space}: {error}");
+        }
+    }
+}
+
 #[test]
 fn images_that_are_refused_say_why() {
     let mut engine = engine();

@@ -105,3 +105,4 @@ pub use grid::Statistics;
 pub use launch::{BLOCK_MAX, Executor, Launch, LaunchError};
 pub use program::{Global, Kernel, LoadError, Parameter, Program};
 pub use table::{all as forms, counts, coverage};
+pub use wide::generation;

@@ -98,6 +98,10 @@ impl Lane for u64 {
     }
 }
 
+/// The NaN of each width: a GPU gives singles no other one, and the ISA tells programs to rely on none.
+pub(crate) const NAN_32: u32 = 0x7fff_ffff;
+pub(crate) const NAN_64: u64 = 0x7fff_ffff_ffff_ffff;
+
 /// A type of PTX as a type of Rust.
 pub(crate) trait Value: Copy {
     /// The register that holds it.
@@ -129,8 +133,9 @@ value! {
     i64: u64, |b| b as i64, |v| v as u64;
     f16: u32, |b| f16::from_bits(b as u16), |v| u32::from(v.to_bits());
     bf16: u32, |b| bf16::from_bits(b as u16), |v| u32::from(v.to_bits());
-    f32: u32, |b| f32::from_bits(b), |v| v.to_bits();
-    f64: u64, |b| f64::from_bits(b), |v| v.to_bits();
+    // Which NaN a sum of two gives is the processor's, and the compiler's, affair: here there is one.
+    f32: u32, |b| f32::from_bits(b), |v| if v.is_nan() { NAN_32 } else { v.to_bits() };
+    f64: u64, |b| f64::from_bits(b), |v| if v.is_nan() { NAN_64 } else { v.to_bits() };
     // A predicate that was read as lanes.
     bool: u32, |b| b != 0, |v| u32::from(v);
     // A pair of halves, the low one first.

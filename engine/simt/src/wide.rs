@@ -23,6 +23,29 @@ macro_rules! versions {
 }
 pub(crate) use versions;
 
+versions! {
+fn level() -> u8 {
+    multiversion::target::match_target! {
+        "x86_64+avx512f" => 4,
+        "x86_64+avx2" => 3,
+        "x86_64+sse4.2" => 2,
+        _ => 0,
+    }
+}
+}
+
+/// What the usual instructions are compiled for in this process: a level of the psABI of x86-64, `x86-64-v4` to
+/// `x86-64-v2`, or `all` processors.
+#[must_use]
+pub fn generation() -> &'static str {
+    match level() {
+        4 => "x86-64-v4",
+        3 => "x86-64-v3",
+        2 => "x86-64-v2",
+        _ => "all",
+    }
+}
+
 /// Where the lanes of an operand come from.
 struct Source<L> {
     operand: Operand,

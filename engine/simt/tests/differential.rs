@@ -149,6 +149,7 @@ fn execute(
         {stores} ret; }}"
     );
     let mut device = Device::new(&text);
+    device.about(&format!("{form}{last}"));
     let flat: Vec<u64> = rows.iter().flatten().copied().collect();
     let from = device.buffer(&bytes_of(&flat, |v| v.to_le_bytes()));
     let to = device.buffer(&vec![0; rows.len() * out.len() * 8]);

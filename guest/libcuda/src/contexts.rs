@@ -23,6 +23,8 @@ pub(crate) const LIMITS: usize = 3;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Context {
     pub(crate) flags: u32,
+    /// By `cuCtxAttach`, and one by whoever made it.
+    pub(crate) uses: usize,
     pub(crate) limits: [usize; LIMITS],
     /// Hints: how a multiprocessor's memory is divided, and how wide its banks are.
     pub(crate) hints: [u32; 2],
@@ -32,6 +34,7 @@ impl Context {
     const fn new(flags: u32) -> Self {
         Self {
             flags,
+            uses: 1,
             limits: [1 << 10, 1 << 20, 8 << 20],
             hints: [0; 2],
         }

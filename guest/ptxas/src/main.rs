@@ -7,22 +7,13 @@
 //! accepted and does nothing.
 #![forbid(unsafe_code)]
 
-mod options;
-
 use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use vgpu_new_file::{NewFile, Permissions, unique_beside};
-
-use options::{Action, Compile};
-
-const USAGE: &str = "\
-usage: vgpu-ptxas [--gpu-name=ARCH] INPUT.ptx -o OUTPUT
-       vgpu-ptxas --version
-
-Checks the PTX and writes it as an image that vgpu's libcuda loads.";
+use vgpu_ptxas::options::{self, Action, Compile};
 
 /// Programs take from it how new the PTX may be that they write: 12.8 stands
 /// for PTX 8.7.
@@ -44,7 +35,7 @@ fn main() -> ExitCode {
 fn run() -> Result<()> {
     let version = env!("CARGO_PKG_VERSION");
     match options::parse(std::env::args_os().skip(1))? {
-        Action::Help => println!("{USAGE}"),
+        Action::Help => println!("{}", vgpu_ptxas::help()),
         Action::Version => println!("vgpu-ptxas {version}: takes PTX of {RELEASE}"),
         Action::Compile(compile) => assemble(&compile)?,
     }

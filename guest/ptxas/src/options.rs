@@ -7,61 +7,120 @@ use anyhow::{Result, bail};
 
 /// What is asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+pub enum Action {
+    /// To show how it is called.
     Help,
+    /// To say what it is.
     Version,
+    /// To make an image.
     Compile(Compile),
 }
 
+/// What an image is made of.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Compile {
-    pub(crate) input: PathBuf,
-    pub(crate) output: PathBuf,
-    pub(crate) gpu: Option<String>,
+pub struct Compile {
+    /// The PTX.
+    pub input: PathBuf,
+    /// The image.
+    pub output: PathBuf,
+    /// The architecture that it is for, such as `sm_90a`.
+    pub gpu: Option<String>,
+}
+
+/// An option.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    /// Its long name.
+    pub long: &'static str,
+    /// Its other name, if there is one; each may have one dash or two.
+    pub short: Option<&'static str>,
+    /// What its value is called, where it has one.
+    pub value: Option<&'static str>,
+    /// What it does, in a line.
+    pub about: &'static str,
+    means: Means,
 }
 
 /// What an option is for.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Means {
     Help,
     Version,
     Output,
     Gpu,
-    /// Advice for a compiler, with no value.
-    Flag,
-    /// Advice for a compiler, with a value.
-    Value,
+    /// Advice for a compiler, which there is none of.
+    Advice,
 }
 
-/// The options by their long and their short names.
-const OPTIONS: &[(&str, &str, Means)] = &[
-    ("help", "h", Means::Help),
-    ("version", "V", Means::Version),
-    ("output-file", "o", Means::Output),
-    ("gpu-name", "arch", Means::Gpu),
-    ("verbose", "v", Means::Flag),
-    ("generate-line-info", "lineinfo", Means::Flag),
-    ("suppress-debug-info", "suppress-debug-info", Means::Flag),
-    ("device-debug", "g", Means::Flag),
-    ("compile-only", "c", Means::Flag),
-    ("disable-warnings", "w", Means::Flag),
-    ("warn-on-spills", "warn-spills", Means::Flag),
-    ("opt-level", "O", Means::Value),
-    ("fmad", "fmad", Means::Value),
-    ("maxrregcount", "maxrregcount", Means::Value),
-    ("machine", "m", Means::Value),
-    ("def-load-cache", "dlcm", Means::Value),
-    ("def-store-cache", "dscm", Means::Value),
-    ("regAllocOptLevel", "regAllocOptLevel", Means::Value),
+const fn option(
+    long: &'static str,
+    short: Option<&'static str>,
+    value: Option<&'static str>,
+    about: &'static str,
+    means: Means,
+) -> Known {
+    Known {
+        long,
+        short,
+        value,
+        about,
+        means,
+    }
+}
+
+const fn advice(
+    long: &'static str,
+    short: Option<&'static str>,
+    value: Option<&'static str>,
+) -> Known {
+    option(long, short, value, "Does nothing here", Means::Advice)
+}
+
+/// The options.
+pub const OPTIONS: &[Known] = &[
+    option(
+        "output-file",
+        Some("o"),
+        Some("FILE"),
+        "Where the image goes",
+        Means::Output,
+    ),
+    option(
+        "gpu-name",
+        Some("arch"),
+        Some("ARCH"),
+        "What the image is for, such as sm_90: refuse PTX for later ones",
+        Means::Gpu,
+    ),
+    advice("verbose", Some("v"), None),
+    advice("generate-line-info", Some("lineinfo"), None),
+    advice("suppress-debug-info", None, None),
+    advice("device-debug", Some("g"), None),
+    advice("compile-only", Some("c"), None),
+    advice("disable-warnings", Some("w"), None),
+    advice("warn-on-spills", Some("warn-spills"), None),
+    advice("opt-level", Some("O"), Some("LEVEL")),
+    advice("fmad", None, Some("BOOL")),
+    advice("maxrregcount", None, Some("COUNT")),
+    advice("machine", Some("m"), Some("BITS")),
+    advice("def-load-cache", Some("dlcm"), Some("WAY")),
+    advice("def-store-cache", Some("dscm"), Some("WAY")),
+    advice("regAllocOptLevel", None, Some("LEVEL")),
+    option("help", Some("h"), None, "Print help", Means::Help),
+    option("version", Some("V"), None, "Print version", Means::Version),
 ];
 
-fn find(name: &str) -> Option<Means> {
-    let named = |(long, short, _): &&(&str, &str, Means)| name == *long || name == *short;
-    OPTIONS.iter().find(named).map(|(.., means)| *means)
+fn find(name: &str) -> Option<&'static Known> {
+    let named = |known: &&Known| name == known.long || Some(name) == known.short;
+    OPTIONS.iter().find(named)
 }
 
 /// Reads a command line.
-pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action> {
+///
+/// # Errors
+///
+/// It is not one of `ptxas`, or says too little.
+pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action> {
     let mut arguments = arguments;
     let (mut input, mut output, mut gpu) = (None, None, None);
     while let Some(argument) = arguments.next() {
@@ -78,18 +137,18 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Action>
             None if name.len() == 2 && name.starts_with('O') => ("O", Some(name[1..].into())),
             None => (name, None),
         };
-        let Some(means) = find(name) else {
+        let Some(known) = find(name) else {
             bail!("unknown option {option}; vgpu-ptxas --help shows the known ones");
         };
         let mut value = || {
             let found = value.clone().or_else(|| arguments.next());
             found.ok_or_else(|| anyhow::anyhow!("{option} needs a value"))
         };
-        match means {
+        match known.means {
             Means::Help => return Ok(Action::Help),
             Means::Version => return Ok(Action::Version),
-            Means::Flag => {}
-            Means::Value => drop(value()?),
+            Means::Advice if known.value.is_none() => {}
+            Means::Advice => drop(value()?),
             Means::Output => output = Some(PathBuf::from(value()?)),
             Means::Gpu => gpu = Some(value()?.to_string_lossy().into_owned()),
         }

@@ -1,4 +1,5 @@
-//! Random values, and places of a step that were come to.
+//! Random values, and places of a step that were come to. `cargo xtask prove` puts its own in place of
+//! the functions that are not inlined.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ thread_local! {
     static REACHED: RefCell<BTreeSet<u32>> = const { RefCell::new(BTreeSet::new()) };
 }
 
+#[inline(never)]
 pub(crate) fn any() -> u64 {
     RANDOM.with_borrow_mut(|random| match random.u8(..8) {
         0..4 => NEAR.get().wrapping_add(random.u64(..24) * 16),
@@ -25,10 +27,12 @@ pub(crate) fn assume(holds: bool) -> bool {
     holds
 }
 
+#[inline(never)]
 pub(crate) fn places(count: u32) {
     PLACES.set(count);
 }
 
+#[inline(never)]
 pub(crate) fn reached(place: u32) {
     REACHED.with_borrow_mut(|reached| reached.insert(place));
 }

@@ -5,6 +5,7 @@
 
 mod completions;
 mod manual;
+mod ptxas;
 
 use std::env;
 use std::fs;
@@ -15,10 +16,11 @@ use anyhow::{Context, Result, bail};
 use clap_complete::Shell;
 
 /// The commands that have a manual.
-const COMMANDS: [fn() -> clap::Command; 3] = [
+const COMMANDS: [fn() -> clap::Command; 4] = [
     vgpu_stub::command,
     vgpu_command::command,
     vgpud::cli::command,
+    ptxas::command,
 ];
 
 fn main() -> ExitCode {

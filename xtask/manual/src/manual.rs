@@ -131,7 +131,10 @@ mod tests {
         assert_eq!(vgpu.len(), 11);
         let vgpud = pages(vgpud::cli::command()).unwrap();
         assert_eq!(vgpud.len(), 3);
-        for (name, page) in stub.into_iter().chain(vgpu).chain(vgpud) {
+        let ptxas = pages(crate::ptxas::command()).unwrap();
+        assert_eq!(ptxas.len(), 1);
+        let all = stub.into_iter().chain(vgpu).chain(vgpud).chain(ptxas);
+        for (name, page) in all {
             let page = String::from_utf8(page).unwrap();
             for section in ["SYNOPSIS", "DESCRIPTION", "EXAMPLES", "EXIT STATUS"] {
                 assert_eq!(

@@ -50,15 +50,17 @@ pub(super) fn entries(kit: &Kit) -> Result<Vec<Entry>> {
         .flat_map(|rows| rows.iter())
         .map(|(path, mode, source)| entry(path, *mode, source.clone()))
         .collect();
-    if let Some(command) = kit.command {
-        entries.extend(documents(command)?);
+    let completed = kit.command.iter().map(|command| (command, true));
+    let documented = kit.documented.iter().map(|command| (command, false));
+    for (command, completed) in completed.chain(documented) {
+        entries.extend(documents(command, completed)?);
     }
     entries.sort_by(|one, other| one.path.cmp(&other.path));
     Ok(entries)
 }
 
-/// Manual pages and completions of a command.
-fn documents(command: &str) -> Result<Vec<Entry>> {
+/// Manual pages of a command, and completions where it has some.
+fn documents(command: &str, completed: bool) -> Result<Vec<Entry>> {
     let entry = |path, text| Entry {
         path,
         mode: 0o644,
@@ -67,7 +69,7 @@ fn documents(command: &str) -> Result<Vec<Entry>> {
     };
     let manual = Manual::of(command)?;
     let mut entries = Vec::new();
-    for (shell, [before, after]) in COMPLETIONS {
+    for (shell, [before, after]) in COMPLETIONS.into_iter().filter(|_| completed) {
         let path = format!("{before}{command}{after}");
         entries.push(entry(path, manual.completions(shell)?));
     }

@@ -64,6 +64,8 @@ pub(super) struct Kit {
     pub(super) files: &'static [&'static [Row]],
     /// Whose manual pages and completions are in it.
     pub(super) command: Option<&'static str>,
+    /// What other programs' manual pages are.
+    pub(super) documented: &'static [&'static str],
     /// What an administrator edits.
     pub(super) settings: &'static [&'static str],
     /// The RPM that it cannot be beside.
@@ -95,6 +97,7 @@ pub(super) static KITS: [Kit; 5] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[STUB, PLAIN],
         command: Some(programs::COMMAND),
+        documented: &[],
         settings: &[],
         conflicts: Some("vgpu-stub-xcp-ng"),
         needs: None,
@@ -112,6 +115,7 @@ pub(super) static KITS: [Kit; 5] = [
         kinds: &[Kind::Rpm, Kind::Tarball],
         files: &[STUB, XCP_NG],
         command: Some(programs::COMMAND),
+        documented: &[],
         settings: &[XCP_SETTINGS],
         conflicts: Some("vgpu-stub"),
         needs: None,
@@ -129,6 +133,7 @@ pub(super) static KITS: [Kit; 5] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[GUEST],
         command: Some("vgpu"),
+        documented: &["vgpu-ptxas"],
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
@@ -146,6 +151,7 @@ pub(super) static KITS: [Kit; 5] = [
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[HOST],
         command: Some("vgpud"),
+        documented: &[],
         settings: &[],
         conflicts: None,
         needs: Some(GLIBC),
@@ -163,6 +169,7 @@ pub(super) static KITS: [Kit; 5] = [
         kinds: &[Kind::Deb],
         files: &[DRIVER],
         command: None,
+        documented: &[],
         settings: &[],
         conflicts: None,
         needs: Some(["dkms", "dkms"]),

@@ -74,4 +74,19 @@ pub(super) const FORMS: &[Form] = &[
         "9.7.13.1",
         |_| Some(Action::Flow(Flow::Barrier(Reduction::Or)))
     ),
+    form!(
+        "barrier{.cta}.red.popc{.aligned}.u32 d, a:u32, b:u32, !c",
+        "9.7.13.1",
+        |_| Some(Action::Flow(Flow::Barrier(Reduction::Count)))
+    ),
+    form!(
+        "barrier{.cta}.red.and{.aligned}.pred p, a:u32, b:u32, !c",
+        "9.7.13.1",
+        |_| Some(Action::Flow(Flow::Barrier(Reduction::And)))
+    ),
+    form!(
+        "barrier{.cta}.red.or{.aligned}.pred p, a:u32, b:u32, !c",
+        "9.7.13.1",
+        |_| Some(Action::Flow(Flow::Barrier(Reduction::Or)))
+    ),
 ];

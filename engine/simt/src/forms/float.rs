@@ -4,6 +4,7 @@ use crate::code::Action;
 use crate::form::Form;
 use crate::instruction::Modifiers;
 use crate::round;
+use crate::value::{NAN_32, NAN_64};
 use crate::words::Words;
 
 pub(super) const FORMS: &[Form] = &[
@@ -212,7 +213,7 @@ fn fused() -> bool {
 
 /// The smaller or the larger of two; -0 is less than +0, a number wins over a NaN.
 macro_rules! extremes {
-    ($least:ident, $greatest:ident, $ty:ty, $nan:literal) => {
+    ($least:ident, $greatest:ident, $ty:ty, $nan:ident) => {
         #[inline(always)]
         pub(super) fn $least(a: $ty, b: $ty) -> $ty {
             match (a.is_nan(), b.is_nan()) {
@@ -237,8 +238,8 @@ macro_rules! extremes {
     };
 }
 
-extremes!(min_32, max_32, f32, 0x7fff_ffff);
-extremes!(min_64, max_64, f64, 0x7fff_ffff_ffff_ffff);
+extremes!(min_32, max_32, f32, NAN_32);
+extremes!(min_64, max_64, f64, NAN_64);
 
 /// `.xorsign.abs`: of the values without their signs, with both signs together.
 #[inline(always)]
@@ -255,7 +256,7 @@ fn signed(m: Modifiers, a: f32, b: f32, f: fn(f32, f32) -> f32) -> f32 {
 #[inline(always)]
 fn strict(a: f32, b: f32, f: fn(f32, f32) -> f32) -> f32 {
     if a.is_nan() || b.is_nan() {
-        f32::from_bits(0x7fff_ffff)
+        f32::from_bits(NAN_32)
     } else {
         f(a, b)
     }

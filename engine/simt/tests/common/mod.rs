@@ -1,6 +1,7 @@
 //! A device with one module, for tests.
 #![allow(dead_code)]
 
+pub(crate) mod golden;
 pub(crate) mod opencl;
 pub(crate) mod oracle;
 pub(crate) mod places;
@@ -16,6 +17,7 @@ pub(crate) struct Device {
     pub(crate) memory: Memory,
     pub(crate) program: Arc<Program>,
     executor: Executor,
+    recorder: golden::Recorder,
 }
 
 impl Device {
@@ -32,6 +34,7 @@ impl Device {
             memory,
             program: Arc::new(program),
             executor: Executor::new(threads, instructions_max),
+            recorder: golden::Recorder::new(text),
         }
     }
 
@@ -45,9 +48,15 @@ impl Device {
         }
     }
 
+    /// Says what the launches are about: see [`golden`].
+    pub(crate) fn about(&mut self, what: &str) {
+        self.recorder.about(what);
+    }
+
     pub(crate) fn buffer(&mut self, bytes: &[u8]) -> u64 {
         let address = self.memory.alloc(bytes.len().max(1) as u64).expect("room");
         self.memory.write(address, bytes).expect("written");
+        self.recorder.buffer(address, bytes.len());
         address
     }
 
@@ -76,8 +85,14 @@ impl Device {
             shared,
             parameters,
         };
-        self.executor
-            .launch(&self.program, &self.memory.view(), &launch)
+        let before = self.recorder.before(&self.memory);
+        let done = self
+            .executor
+            .launch(&self.program, &self.memory.view(), &launch)?;
+        if let Some(before) = before {
+            self.recorder.record(&launch, &before, &self.memory);
+        }
+        Ok(done)
     }
 
     /// What the last launch printed.
@@ -162,6 +177,7 @@ pub(crate) fn run(form: &str, result: &str, sources: &[&str], rows: &[Vec<u64>])
         {store} ret; }}"
     );
     let mut device = Device::new(&text);
+    device.about(form);
     let input: Vec<u64> = rows.iter().flat_map(|row| row.iter().copied()).collect();
     let from = device.buffer(&bytes_of(&input, |v| v.to_le_bytes()));
     let to = device.buffer(&vec![0; rows.len() * 8]);

@@ -116,22 +116,33 @@ pub(crate) fn cuCtxGetExecAffinity(
     Err(CUresult::CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY)
 }
 
-/// One use more of the current context. Uses are not counted: the last one ends with it.
+/// One use more of the current context.
 pub(crate) fn cuCtxAttach(context: &mut CUcontext, flags: c_uint) -> Done {
-    in_context()?;
+    let session = in_context()?;
     if flags != 0 {
         return Err(INVALID);
     }
+    let more = |context: &mut crate::contexts::Context| context.uses += 1;
+    session.contexts.update(current(), more)?;
     *context = current();
     Ok(())
 }
 
+/// One use less of the current context, which ends with the last.
 pub(crate) fn cuCtxDetach(context: CUcontext) -> Done {
     let session = in_context()?;
     session.contexts.check(context)?;
-    match context == current() {
-        true => Ok(()),
-        false => Err(CUresult::CUDA_ERROR_INVALID_CONTEXT),
+    if context != current() {
+        return Err(CUresult::CUDA_ERROR_INVALID_CONTEXT);
+    }
+    let mut left = 0;
+    session.contexts.update(context, |context| {
+        left = context.uses.saturating_sub(1);
+        context.uses = left.max(1);
+    })?;
+    match left {
+        0 => cuCtxDestroy_v2(context),
+        _ => Ok(()),
     }
 }
 

@@ -116,29 +116,19 @@ pub(crate) fn cuMemcpyBatchAsync(
     from: &[CUdeviceptr],
     sizes: &[usize],
     count: usize,
-    attributes: *mut CUmemcpyAttributes,
-    indices: *mut usize,
+    _attributes: *mut CUmemcpyAttributes,
+    _indices: *mut usize,
     attribute_count: usize,
     failed: Option<&mut usize>,
     of: CUstream,
 ) -> Done {
-    let done = cuMemcpyBatchAsync_v2(
-        to,
-        from,
-        sizes,
-        count,
-        attributes,
-        indices,
-        attribute_count,
-        of,
-    );
-    if done.is_err()
-        && let Some(failed) = failed
-    {
-        // An error that is of no copy alone.
-        *failed = usize::MAX;
-    }
-    done
+    let done = batch([to, from], sizes, count, attribute_count, of);
+    done.map_err(|(index, error)| {
+        if let Some(failed) = failed {
+            *failed = index;
+        }
+        error
+    })
 }
 
 /// The copies' order is one of those that attributes may ask for. There is no batch of none, nor one
@@ -153,12 +143,27 @@ pub(crate) fn cuMemcpyBatchAsync_v2(
     attribute_count: usize,
     of: CUstream,
 ) -> Done {
-    in_context()?;
+    let done = batch([to, from], sizes, count, attribute_count, of);
+    done.map_err(|(_, error)| error)
+}
+
+/// Copies; where one fails, its index too, or that it is of none alone.
+fn batch(
+    [to, from]: [&[CUdeviceptr]; 2],
+    sizes: &[usize],
+    count: usize,
+    attribute_count: usize,
+    of: CUstream,
+) -> Result<(), (usize, CUresult)> {
+    const OF_NONE: usize = usize::MAX;
+    in_context().map_err(|error| (OF_NONE, error))?;
     if count == 0 || attribute_count == 0 || attribute_count > count || of.addr() < 2 {
-        return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+        return Err((OF_NONE, CUresult::CUDA_ERROR_INVALID_VALUE));
     }
-    let mut copies = to.iter().zip(from).zip(sizes);
-    copies.try_for_each(|((to, from), size)| cuMemcpyAsync(*to, *from, *size, of))
+    let mut copies = to.iter().zip(from).zip(sizes).enumerate();
+    copies.try_for_each(|(index, ((to, from), size))| {
+        cuMemcpyAsync(*to, *from, *size, of).map_err(|error| (index, error))
+    })
 }
 
 /// Fills rows, of one element or more.

@@ -34,6 +34,8 @@ mod library;
 mod callbacks;
 mod capture;
 mod contexts;
+mod current;
+mod earlier;
 mod graphs;
 mod images;
 mod kernels;
@@ -85,6 +87,15 @@ programs! {
     a_context_ends_with_what_is_in_it: contexts::ends,
     a_context_has_limits: contexts::limits,
     there_is_no_peer: contexts::peers,
+    current_contexts_are_a_stack: current::stack,
+    a_context_counts_its_uses: current::uses,
+    contexts_and_the_device_say_what_they_are: current::says,
+    the_best_block_is_known: current::blocks,
+    earlier_versions_make_graphs: earlier::graphs,
+    earlier_versions_make_edges: earlier::edges,
+    earlier_versions_write_words: earlier::words,
+    earlier_versions_tell_of_captures: earlier::captures,
+    earlier_versions_copy_and_look_up: earlier::others,
     pools_count_what_is_taken_from_them: pools::pools,
     streams_say_what_they_are: streams::streams,
     events_tell_the_time_where_they_may: streams::events,

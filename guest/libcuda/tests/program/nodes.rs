@@ -349,6 +349,22 @@ pub(crate) fn parameters() {
     ok!(cuGraphNodeSetEnabled(all, added, 1));
     launch(all);
     adder.check(3);
+    // Of no elements from now on, here.
+    ok!(cuGraphExecKernelNodeSetParams_v2(
+        all,
+        added,
+        &raw const kernel
+    ));
+    launch(all);
+    adder.check(3);
+    assert_eq!(
+        sys!(cuGraphExecKernelNodeSetParams_v2(
+            all,
+            called,
+            &raw const kernel
+        )),
+        1
+    );
     assert_eq!(
         sys!(cuGraphExecMemsetNodeSetParams(
             all,

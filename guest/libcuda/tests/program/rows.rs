@@ -183,7 +183,7 @@ pub(crate) fn copies_2d() {
 }
 
 /// A copy of nothing.
-fn none_3d() -> CUDA_MEMCPY3D {
+pub(super) fn none_3d() -> CUDA_MEMCPY3D {
     CUDA_MEMCPY3D {
         srcXInBytes: 0,
         srcY: 0,
