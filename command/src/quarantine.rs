@@ -13,8 +13,8 @@ Examples:
   vgpu quarantine 1b4e28ba-2fa1-11d2-883f-0016d3cca427
   vgpu quarantine --end 1b4e28ba-2fa1-11d2-883f-0016d3cca427
 
-Its sessions are ended at once, and new ones refused, until --end or the daemon's restart. vgpud does
-the same by itself with a machine whose kernels ran too long too often.
+Its sessions are ended at once, and new ones refused, until --end or the daemon's restart. vgpud
+does the same by itself with a machine whose kernels ran too long too often.
 
 Exit code: 0 if it is done, 2 if there is no such machine or the daemon does not answer.";
 

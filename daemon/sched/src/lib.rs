@@ -38,7 +38,4 @@ mod words;
 
 pub use scheduler::Scheduler;
 pub use share::{Config, Priority, Rate, Share};
-pub use words::{Decision, Expired, Lease, Refused, SessionId, Usage, VmId};
-
-/// Nanoseconds: of a clock that does not go back, or of an engine's time.
-pub type Nanos = u64;
+pub use words::{Decision, Expired, Lease, Nanos, Refused, SessionId, Usage, VmId};

@@ -1,6 +1,7 @@
 //! What a scheduler and its caller tell each other.
 
-use crate::Nanos;
+/// Nanoseconds: of a clock that does not go back, or of an engine's time.
+pub type Nanos = u64;
 
 /// A virtual machine, by the number that its caller gave it.
 pub type VmId = u64;
