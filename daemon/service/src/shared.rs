@@ -13,6 +13,9 @@ use vgpu_ledger::Kind;
 /// What an allocation takes of a quota: a multiple of it.
 const GRANULE: u64 = 512;
 
+/// Bytes of a MiB.
+const MIB: f64 = 1_048_576.0;
+
 /// A worker's gate, for its engine and for who knows when the session rests.
 #[derive(Clone, Debug)]
 pub(crate) struct SharedGate(Arc<Mutex<Gate>>);
@@ -98,7 +101,7 @@ impl Shared {
         count: Count,
         work: impl FnOnce(&mut dyn Engine) -> Result<()>,
     ) -> Result<()> {
-        let parts = bytes as f64 / (1 << 20) as f64;
+        let parts = bytes as f64 / MIB;
         let estimate = (self.copies.0 as f64 * parts) as u64;
         let ((), took) = self.work(estimate, work)?;
         if parts >= 1.0 / 16.0 {

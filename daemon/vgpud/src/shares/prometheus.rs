@@ -125,7 +125,7 @@ const METRICS: [Metric; 17] = [
 ];
 
 fn mebibytes(bytes: u64) -> f64 {
-    bytes as f64 / (1 << 20) as f64
+    bytes as f64 / 1_048_576.0
 }
 
 fn seconds(nanoseconds: u64) -> f64 {
