@@ -4,11 +4,19 @@
 //! own definition.
 #![forbid(unsafe_code)]
 
+mod control;
 mod library;
+mod metrics;
 mod ping;
 mod program;
 mod ptx;
+mod quarantine;
+mod reload;
 mod run;
+mod sim;
+mod status;
+mod table;
+mod top;
 mod trace;
 
 use std::env;
@@ -26,6 +34,8 @@ Examples:
   vgpu ptx check kernel.ptx         whether the processors' engine takes a kernel
   vgpu library status               whether programs find the device without vgpu run
   vgpu ping                         in a guest: whether a virtual GPU's shared memory works
+  vgpu top                          on a host: which virtual machine uses the engines
+  vgpu sim thirty.toml              what thirty of them would get
 
 Exit code: each command's help has its own.";
 
@@ -50,6 +60,12 @@ enum Command {
     Ptx(ptx::Args),
     Library(library::Args),
     Ping(ping::Args),
+    Status(status::Args),
+    Top(top::Args),
+    Metrics(metrics::Args),
+    Reload(reload::Args),
+    Quarantine(quarantine::Args),
+    Sim(sim::Args),
 }
 
 /// Does what the arguments of this process ask for.
@@ -67,6 +83,12 @@ pub fn run() -> ExitCode {
             Command::Ptx(args) => ptx::run(&args),
             Command::Library(args) => library::run(&args),
             Command::Ping(args) => ping::run(&args),
+            Command::Status(args) => status::run(&args),
+            Command::Top(args) => top::run(&args),
+            Command::Metrics(args) => metrics::run(&args),
+            Command::Reload(args) => reload::run(&args),
+            Command::Quarantine(args) => quarantine::run(&args),
+            Command::Sim(args) => sim::run(&args),
         },
         Err(error) => Err(not_understood(&error, &first)),
     };

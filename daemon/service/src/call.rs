@@ -10,6 +10,7 @@ use zerocopy::IntoBytes;
 
 use crate::cuda::{Cuda, Link};
 use crate::hello::hello;
+use crate::shared::Shared;
 
 /// The most modules of a session.
 const MOST_MODULES: usize = 65_536;
@@ -194,6 +195,10 @@ impl Handler for Call<'_> {
         // Once: a session has one device.
         let make = self.cuda.make.take().ok_or(INVALID)?;
         let engine = make((base, end)).map_err(told)?;
+        let engine: Box<dyn Engine> = match self.cuda.gate.clone() {
+            Some(gate) => Box::new(Shared::new(engine, gate)),
+            None => engine,
+        };
         let engine = self.cuda.engine.insert(engine);
         let hello = hello(engine.properties());
         let bytes = hello.as_bytes();
@@ -210,6 +215,8 @@ impl Handler for Call<'_> {
     }
 
     fn hold(&mut self, point: u64) -> Done {
+        // The program may take as long as it likes.
+        self.cuda.rest_engine();
         let held = self.session.hold(point);
         held.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE)
     }

@@ -9,6 +9,7 @@ use vgpu_engine::{Engine, LinkId, ModuleInfo};
 use vgpu_window::Window;
 
 use crate::printed::Printed;
+use crate::shared::SharedGate;
 
 /// Makes an engine whose device memory has addresses from the first on, and up
 /// to the second.
@@ -22,6 +23,8 @@ pub(crate) struct Link {
 
 /// A session's device.
 pub struct Cuda {
+    /// `None`: nobody else uses the engine.
+    pub(crate) gate: Option<SharedGate>,
     /// Until the program's greeting says which addresses are free.
     pub(crate) make: Option<MakeEngine>,
     pub(crate) engine: Option<Box<dyn Engine>>,
@@ -42,10 +45,11 @@ pub struct Cuda {
 }
 
 impl Cuda {
-    /// A device that an engine is made for when the program greets.
+    /// A device that an engine is made for when the program greets, which nobody else uses.
     #[must_use]
     pub fn new(make: MakeEngine) -> Self {
         Self {
+            gate: None,
             make: Some(make),
             engine: None,
             streams: BTreeSet::new(),
@@ -56,6 +60,21 @@ impl Cuda {
             refusal: String::new(),
             printed: Printed::default(),
             staging: Vec::new(),
+        }
+    }
+}
+
+impl Cuda {
+    /// The same, whose engine works behind a gate.
+    pub(crate) fn behind(mut self, gate: SharedGate) -> Self {
+        self.gate = Some(gate);
+        self
+    }
+
+    /// Others do not wait for an engine that this session does not use for a while.
+    pub(crate) fn rest_engine(&self) {
+        if let Some(gate) = &self.gate {
+            gate.rest();
         }
     }
 }

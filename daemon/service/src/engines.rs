@@ -1,10 +1,12 @@
 //! The engines that a worker may have: one row each.
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
 
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config as DriverConfig, Device};
+use vgpu_gate::Gate;
 use vgpu_installed::Machine;
 use vgpu_sandbox::Policy;
 use vgpu_worker::{
@@ -14,10 +16,13 @@ use vgpu_worker::{
 
 use crate::cuda::{Cuda, MakeEngine};
 use crate::echo::Echo;
+use crate::shared::SharedGate;
+use crate::tuning::Tuning;
 
 /// What does the work, and what its process may do then.
 struct Prepared {
-    service: Box<dyn Service>,
+    /// `None`: no CUDA is executed.
+    make: Option<MakeEngine>,
     policy: &'static Policy,
     files: Option<FilesKept>,
     /// Whether the worker never sleeps.
@@ -25,10 +30,10 @@ struct Prepared {
 }
 
 impl Prepared {
-    /// For a service that opens nothing.
-    fn alone(service: impl Service + 'static) -> Self {
+    /// For what opens nothing.
+    fn alone(make: Option<MakeEngine>) -> Self {
         Self {
-            service: Box::new(service),
+            make,
             policy: &POLICY,
             files: None,
             awake: false,
@@ -46,7 +51,7 @@ pub struct EngineKind {
     /// Gets ready to make one, in a worker that is not in its sandbox yet: here
     /// libraries are loaded and devices are opened. The error says why there is
     /// none.
-    prepare: fn() -> Result<Prepared, String>,
+    prepare: fn(&Tuning) -> Result<Prepared, String>,
 }
 
 /// What serves a virtual machine's channel beside [`ENGINES`], though it executes no CUDA: it proves the way there.
@@ -54,15 +59,15 @@ pub const ECHOES: [EngineKind; 2] = [
     EngineKind {
         name: "echo",
         about: "no CUDA: sends back what it gets, and hashes memory, for tests of the way to a guest",
-        prepare: || Ok(Prepared::alone(Echo)),
+        prepare: |_| Ok(Prepared::alone(None)),
     },
     EngineKind {
         name: "echo-awake",
         about: "the same, and never sleeps: a processor for each channel, for measurements",
-        prepare: || {
+        prepare: |_| {
             Ok(Prepared {
                 awake: true,
-                ..Prepared::alone(Echo)
+                ..Prepared::alone(None)
             })
         },
     },
@@ -73,17 +78,17 @@ pub const ENGINES: [EngineKind; 4] = [
     EngineKind {
         name: "cpu",
         about: "executes PTX on all processors, and checks every access to memory",
-        prepare: || cpu(false),
+        prepare: |tuning| cpu(tuning, false),
     },
     EngineKind {
         name: "cpu-racecheck",
         about: "as cpu, and a kernel ends where its threads race in shared memory; slower",
-        prepare: || cpu(true),
+        prepare: |tuning| cpu(tuning, true),
     },
     EngineKind {
         name: "nvidia",
         about: "an NVIDIA GPU, by the driver of this machine",
-        prepare: || nvidia(&installed()),
+        prepare: |_| nvidia(&installed()),
     },
     EngineKind {
         name: "null",
@@ -96,22 +101,30 @@ pub const ENGINES: [EngineKind; 4] = [
 /// program that takes all of it leaves its worker what that needs (`POLICY`).
 const NULL_MEMORY: u64 = 4 << 30;
 
-fn cpu(race_check: bool) -> Result<Prepared, String> {
+fn cpu(tuning: &Tuning, race_check: bool) -> Result<Prepared, String> {
+    let usual = Config::default();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    Ok(Prepared::alone(Cuda::new(Box::new(move |addresses| {
+    let config = Config {
+        memory: tuning.memory.unwrap_or(usual.memory),
+        threads,
+        race_check,
+        kernel: tuning.kernel,
+        ..usual
+    };
+    let make: MakeEngine = Box::new(move |addresses| {
         Ok(Box::new(CpuEngine::new(&Config {
             addresses,
-            threads,
-            race_check,
-            ..Config::default()
+            ..config
         })))
-    }))))
+    });
+    Ok(Prepared::alone(Some(make)))
 }
 
-fn null() -> Result<Prepared, String> {
-    Ok(Prepared::alone(Cuda::new(Box::new(|(first, last)| {
-        Ok(Box::new(NullEngine::new(NULL_MEMORY, first, last)))
-    }))))
+fn null(tuning: &Tuning) -> Result<Prepared, String> {
+    let memory = tuning.memory.unwrap_or(NULL_MEMORY);
+    let make: MakeEngine =
+        Box::new(move |(first, last)| Ok(Box::new(NullEngine::new(memory, first, last))));
+    Ok(Prepared::alone(Some(make)))
 }
 
 /// The driver of this machine. By its name the linker may find our own library,
@@ -138,11 +151,25 @@ fn nvidia(config: &DriverConfig) -> Result<Prepared, String> {
         Ok(Box::new(engine))
     });
     Ok(Prepared {
-        service: Box::new(Cuda::new(make)),
+        make: Some(make),
         policy: &DRIVER_POLICY,
         files: Some(files),
         awake: false,
     })
+}
+
+/// The worker's end of its gate, which the daemon gave it as its standard output. Nothing that is written there later, as
+/// by a driver, is to reach the daemon.
+fn gate() -> Result<SharedGate, String> {
+    let told = |error: &dyn std::fmt::Display| format!("no gate: {error}");
+    let stdout = std::io::stdout();
+    let socket = stdout.as_fd().try_clone_to_owned();
+    let socket = socket.map_err(|error| told(&error))?;
+    let nowhere = File::options().write(true).open("/dev/null");
+    let nowhere = nowhere.map_err(|error| told(&error))?;
+    rustix::stdio::dup2_stdout(nowhere).map_err(|error| told(&error))?;
+    let gate = Gate::connect(socket).map_err(|error| told(&error))?;
+    Ok(SharedGate::new(gate))
 }
 
 /// Whose commands a worker executes.
@@ -158,21 +185,26 @@ pub enum Attachment {
 /// otherwise as [`EngineKind::worker`].
 #[must_use]
 pub fn worker_with_driver(socket: OwnedFd, daemon: i32, config: &DriverConfig) -> i32 {
-    run(nvidia(config), Attachment::Local, socket, daemon)
+    run(|| nvidia(config), Attachment::Local, socket, daemon)
 }
 
 fn run(
-    prepared: Result<Prepared, String>,
+    prepare: impl FnOnce() -> Result<Prepared, String>,
     attachment: Attachment,
     socket: OwnedFd,
     daemon: i32,
 ) -> i32 {
-    let prepared = match prepared {
+    let prepared = gate().and_then(|gate| Ok((gate, prepare()?)));
+    let (gate, prepared) = match prepared {
         Ok(prepared) => prepared,
         Err(why) => {
             log(why);
             return 1;
         }
+    };
+    let service: Box<dyn Service> = match prepared.make {
+        Some(make) => Box::new(Cuda::new(make).behind(gate)),
+        None => Box::new(Echo),
     };
     let options = Options {
         parent: rustix::process::Pid::from_raw(daemon),
@@ -182,8 +214,8 @@ fn run(
         ..Options::default()
     };
     let served = match attachment {
-        Attachment::Local => serve(socket, &options, prepared.service),
-        Attachment::Channel => serve_channel(socket, &options, prepared.service),
+        Attachment::Local => serve(socket, &options, service),
+        Attachment::Channel => serve_channel(socket, &options, service),
     };
     if let Err(error) = &served {
         log(error);
@@ -203,7 +235,19 @@ impl EngineKind {
     /// status. `daemon` is the number of the process that started this one.
     #[must_use]
     pub fn worker(&self, attachment: Attachment, socket: OwnedFd, daemon: i32) -> i32 {
-        run((self.prepare)(), attachment, socket, daemon)
+        self.tuned_worker(&Tuning::default(), attachment, socket, daemon)
+    }
+
+    /// The same, with an engine that is not as usual.
+    #[must_use]
+    pub fn tuned_worker(
+        &self,
+        tuning: &Tuning,
+        attachment: Attachment,
+        socket: OwnedFd,
+        daemon: i32,
+    ) -> i32 {
+        run(|| (self.prepare)(tuning), attachment, socket, daemon)
     }
 }
 

@@ -11,12 +11,15 @@ mod engines;
 mod hello;
 mod printed;
 mod serve;
+mod shared;
+mod tuning;
 
 use std::os::fd::OwnedFd;
 
 pub use cuda::{Cuda, MakeEngine};
 pub use echo::Echo;
 pub use engines::{Attachment, ECHOES, ENGINES, EngineKind, worker_with_driver};
+pub use tuning::{NoTuning, Tuning};
 
 /// A worker of a daemon, with the default engine: see [`EngineKind::worker`].
 #[must_use]

@@ -41,6 +41,10 @@ impl Service for Cuda {
             }
         }
     }
+
+    fn rest(&mut self) {
+        self.rest_engine();
+    }
 }
 
 /// Whether the device goes on after an error: that of a command's arguments does

@@ -8,7 +8,7 @@ use std::process::{Command, ExitCode, exit};
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use vgpu_service::{Attachment, ECHOES, ENGINES, EngineKind};
+use vgpu_service::{Attachment, ECHOES, ENGINES, EngineKind, Tuning};
 use vgpu_terminal::Failure;
 use vgpu_usage::misused;
 
@@ -39,18 +39,23 @@ listens in its place.";
 const LINK_EXAMPLES: &str = "\
 Examples:
   vgpud link --socket /run/user/1000/vgpu.sock               this user's machines
-  vgpud link --socket /run/vgpu/link --config /etc/vgpu/link.toml
+  vgpud link --socket /run/vgpu/link --config /etc/vgpu/link.toml --control /run/vgpu/vgpud
   vgpud link --socket /tmp/link --engine echo                to prove the way to a guest
 
 Without a configuration, emulators of this user may attach, for any machine. With one, those of the
 users that it names, each for its machines; root or this user owns it, and nobody else can write to it.
-It is read anew for each emulator that connects:
+It is read anew for each emulator that connects, on SIGHUP, and by `vgpu reload`:
 
   [[machine]]
   uuid = \"1b4e28ba-2fa1-11d2-883f-0016d3cca427\"
   uid = 64055           # the user of its emulator
   channels = 16         # CUDA programs at a time: 64 unless it is said
   memory-mib = 4096     # of the guest's memory that they share: 1024 unless it is said
+  device-memory-mib = 8192   # of the device: all of it unless it is said
+  weight = 200          # its part of the engine, relative to others: 100 unless it is said
+  priority = \"high\"     # low, medium or high
+
+docs/shares.md has all that can be said: engines, pools of them, and bounds of engine time.
 
 Each channel of a guest has a process that executes its work, and that ends with it, with its
 emulator, and with this daemon.
@@ -90,7 +95,13 @@ struct LinkArgs {
     /// Who may attach, and for what
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// What executes the guests' work
+    /// Where operators ask: `vgpu status`, `vgpu top`, `vgpu metrics`, `vgpu reload`, `vgpu quarantine`
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// Append a line of JSON to this file for each session that is opened or over
+    #[arg(long, value_name = "FILE")]
+    audit: Option<PathBuf>,
+    /// What executes the guests' work, where the configuration names no engine
     #[arg(long, value_name = "ENGINE", default_value = ENGINES[0].name, value_parser = engines(&ECHOES))]
     engine: String,
 }
@@ -125,7 +136,8 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Its first argument where it starts itself as a worker: the engine's name and the daemon's number follow.
+/// Its first argument where it starts itself as a worker: the engine's name follows, its tuning where there is one, and the
+/// daemon's number.
 const WORKERS: [(&str, Attachment); 2] = [
     ("worker", Attachment::Local),
     ("channel", Attachment::Channel),
@@ -141,12 +153,17 @@ pub fn run() -> ExitCode {
     }
     let done = match Cli::try_parse() {
         Ok(cli) => match cli.command {
-            Task::Serve(args) => {
-                serve::serve(workers(Attachment::Local, &args.engine)).map(|()| ExitCode::SUCCESS)
-            }
+            Task::Serve(args) => serve::serve(workers(Attachment::Local, Some(&args.engine)))
+                .map(|()| ExitCode::SUCCESS),
             Task::Link(args) => {
-                let command = workers(Attachment::Channel, &args.engine);
-                serve::link(&args.socket, args.config, command).map(|()| ExitCode::SUCCESS)
+                let command = workers(Attachment::Channel, None);
+                let places = serve::LinkPlaces {
+                    socket: args.socket,
+                    config: args.config,
+                    control: args.control,
+                    audit: args.audit,
+                };
+                serve::link(places, &args.engine, command).map(|()| ExitCode::SUCCESS)
             }
             Task::Run(args) => one_program(&args.program),
         },
@@ -156,23 +173,31 @@ pub fn run() -> ExitCode {
 }
 
 /// The command that starts a worker: the same file, even where another was installed in its place.
-fn workers(attachment: Attachment, engine: &str) -> Vec<OsString> {
+/// Without an engine, it is named for each.
+fn workers(attachment: Attachment, engine: Option<&str>) -> Vec<OsString> {
     let words = WORKERS.iter().filter(|(_, it)| *it == attachment);
-    let words = words.map(|(word, _)| *word).chain([engine]);
+    let words = words.map(|(word, _)| *word).chain(engine);
     let own = OsString::from("/proc/self/exe");
     [own].into_iter().chain(words.map(OsString::from)).collect()
 }
 
 fn worker(attachment: Attachment, arguments: &[OsString]) -> ExitCode {
-    let [engine, daemon] = arguments else {
+    let [engine, tuning @ .., daemon] = arguments else {
         return ExitCode::FAILURE;
+    };
+    let tuning = match tuning {
+        [] => Some(Tuning::default()),
+        [tuning] => tuning.to_str().and_then(|word| word.parse().ok()),
+        _ => None,
     };
     let engine = engine.to_str().and_then(EngineKind::named);
     let daemon = daemon.to_str().and_then(|number| number.parse().ok());
     let socket = std::io::stdin().as_fd().try_clone_to_owned();
-    match (engine, daemon, socket) {
+    match (engine, tuning, daemon, socket) {
         // Not by returning: threads of the session may still run.
-        (Some(engine), Some(daemon), Ok(socket)) => exit(engine.worker(attachment, socket, daemon)),
+        (Some(engine), Some(tuning), Some(daemon), Ok(socket)) => {
+            exit(engine.tuned_worker(&tuning, attachment, socket, daemon))
+        }
         _ => ExitCode::FAILURE,
     }
 }
@@ -186,8 +211,8 @@ fn one_program(words: &[OsString]) -> Result<ExitCode, Failure> {
         let cause = format!("cannot start {}: {error}", name.display());
         Failure::new(cause, "name a program that is there").with_code(125)
     };
-    let mut daemon =
-        Daemon::new(workers(Attachment::Local, ENGINES[0].name)).map_err(|error| failed(&error))?;
+    let mut daemon = Daemon::new(workers(Attachment::Local, Some(ENGINES[0].name)))
+        .map_err(|error| failed(&error))?;
     let status = program::run(&mut daemon, Command::new(name).args(arguments));
     let status = status.map_err(|error| failed(&error))?;
     Ok(ExitCode::from(program::code(status)))

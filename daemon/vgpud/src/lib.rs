@@ -8,12 +8,17 @@
 //! its program is killed.
 #![forbid(unsafe_code)]
 
+mod audit;
+mod budget;
 pub mod cli;
+pub mod control;
 pub mod link;
 mod log;
 mod process;
 pub mod program;
 mod serve;
+mod settings;
+mod shares;
 mod worker;
 
 use std::ffi::OsString;
@@ -22,12 +27,19 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGCHLD;
+use uuid::Uuid;
 use vgpu_poll::Poll;
+use vgpu_service::ENGINES;
 use vgpu_transport::Error;
 use vgpu_transport::local::{Listener, Name};
 
 use log::Log;
+use settings::{EngineSettings, MachineSettings};
+use shares::{SeatId, Shares};
 use worker::Worker;
+
+pub use settings::Policy;
+pub use shares::{EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work};
 
 /// The most sessions at a time.
 const SESSIONS: usize = 256;
@@ -47,6 +59,14 @@ pub struct Daemon {
     rest: Option<Instant>,
     log: Log,
     command: Vec<OsString>,
+    shares: Shares,
+}
+
+/// What there is to look at.
+#[derive(Clone, Copy, Debug)]
+enum Due {
+    Worker,
+    Seat(SeatId),
 }
 
 impl Daemon {
@@ -82,6 +102,7 @@ impl Daemon {
         };
         let (children, signalled) = UnixStream::pair().map_err(system)?;
         children.set_nonblocking(true).map_err(system)?;
+        let shares = shares_of_user().map_err(system)?;
         let daemon = Self {
             listener,
             children,
@@ -90,6 +111,7 @@ impl Daemon {
             rest: None,
             log: Log::new(),
             command,
+            shares,
         };
         daemon.wake_on(SIGCHLD).map_err(system)?;
         Ok(daemon)
@@ -122,22 +144,61 @@ impl Daemon {
         let now = Instant::now();
         let rest = self.rest.filter(|&rest| rest > now);
         let deadlines = self.workers.iter().filter_map(Worker::deadline);
+        let shares = self.shares.wait().map(Duration::from_nanos);
         let wait = deadlines
             .chain(rest)
             .map(|at| at.saturating_duration_since(now))
+            .chain(shares)
             .min();
         let accepts = self.workers.len() < SESSIONS && rest.is_none();
-        let poll = Poll::new()
-            .readable((), accepts.then_some(&self.listener))
-            .readable((), &self.children);
-        let all = self.workers.iter().fold(poll, |poll, it| it.add_to(poll));
-        // Whoever it was: all are looked at, without waiting.
-        let _ = all.wait(wait);
+        let mut poll = Poll::new()
+            .readable(Due::Worker, accepts.then_some(&self.listener))
+            .readable(Due::Worker, &self.children);
+        for (seat, socket) in self.shares.readable() {
+            poll = poll.readable(Due::Seat(seat), socket);
+        }
+        let workers = self.workers.iter();
+        let all = workers.fold(poll, |poll, it| it.add_to(poll, Due::Worker));
+        let due = all.wait(wait).unwrap_or_default();
+        self.share(&due);
+        if !due.is_empty() && due.iter().all(|due| matches!(due, Due::Seat(_))) {
+            return;
+        }
+        // Whoever else it was: all are looked at, without waiting.
         let _ = (&self.children).read(&mut [0; 64]);
-        self.workers
-            .retain_mut(|worker| worker.attend(&mut self.log));
+        let (log, shares) = (&mut self.log, &mut self.shares);
+        self.workers.retain_mut(|worker| {
+            let stays = worker.attend(log);
+            if !stays {
+                shares.close(worker.seat());
+            }
+            stays
+        });
+        self.share(&[]);
         if accepts {
             self.accept();
+        }
+    }
+
+    /// Hears workers, gives the engine to whose turn it is, and ends those that took too much.
+    fn share(&mut self, due: &[Due]) {
+        let mut ended = Vec::new();
+        for due in due {
+            if let Due::Seat(seat) = *due
+                && let Err(breach) = self.shares.hear(seat)
+            {
+                ended.push((seat, breach.to_string()));
+            }
+        }
+        let verdicts = self.shares.divide().into_iter();
+        ended.extend(verdicts.map(|verdict| (verdict.seat, verdict.why)));
+        for (seat, why) in ended {
+            let worker = self.workers.iter_mut().find(|it| it.seat() == seat);
+            if let Some(worker) = worker {
+                let id = worker.id();
+                self.log.line(format_args!("worker {id} is ended: {why}"));
+                worker.kill();
+            }
         }
     }
 
@@ -157,13 +218,34 @@ impl Daemon {
         };
         self.rest = None;
         let Some(socket) = socket else { return };
-        match Worker::start(&self.command, socket) {
-            Ok(worker) => self.workers.push(worker),
+        let opened = self.shares.open(Uuid::nil(), 0).map_err(io::Error::from);
+        let started = opened.and_then(|opened| {
+            let seat = opened.seat;
+            let started = Worker::start(&self.command, socket, opened);
+            started.inspect_err(|_| self.shares.close(seat))
+        });
+        match started {
+            Ok(worker) => {
+                self.shares.set_process(worker.seat(), worker.id());
+                self.workers.push(worker);
+            }
             Err(error) => self
                 .log
                 .line(format_args!("cannot start a worker: {error}")),
         }
     }
+}
+
+/// One engine, and a machine without a number: all programs of the user.
+fn shares_of_user() -> io::Result<Shares> {
+    let usual = MachineSettings::usual(0, 1);
+    let share = vgpu_sched::Share {
+        sessions: SESSIONS as u32,
+        ..usual.share
+    };
+    let mut shares = Shares::new(&[EngineSettings::usual(ENGINES[0].name)]);
+    shares.set_machine(Uuid::nil(), &MachineSettings { share, ..usual })?;
+    Ok(shares)
 }
 
 impl Drop for Daemon {

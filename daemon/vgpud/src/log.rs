@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
+use crate::budget::Budget;
+
 /// Bytes that workers may log together at once,
 const AT_ONCE: u64 = 64 << 10;
 /// and then in a second.
@@ -11,9 +13,7 @@ const A_SECOND: u64 = 4 << 10;
 /// What all workers may still log.
 #[derive(Debug)]
 pub(crate) struct Log {
-    left: u64,
-    /// When `left` was right.
-    at: Instant,
+    budget: Budget,
     /// Lines that were left out since the last one.
     missing: u64,
 }
@@ -21,8 +21,7 @@ pub(crate) struct Log {
 impl Log {
     pub(crate) fn new() -> Self {
         Self {
-            left: AT_ONCE,
-            at: Instant::now(),
+            budget: Budget::new(AT_ONCE, A_SECOND),
             missing: 0,
         }
     }
@@ -46,12 +45,6 @@ impl Log {
 
     /// What is to be written for a line.
     fn take(&mut self, line: &str, now: Instant) -> Option<String> {
-        let passed = now.saturating_duration_since(self.at).as_millis();
-        let more = u64::try_from(passed).unwrap_or(u64::MAX) / 1000 * A_SECOND;
-        if more > 0 {
-            self.left = self.left.saturating_add(more).min(AT_ONCE);
-            self.at = now;
-        }
         let mut text = match self.missing {
             0 => String::new(),
             missing => format!("vgpud: {missing} lines of workers are left out\n"),
@@ -59,12 +52,13 @@ impl Log {
         text.push_str("vgpud: ");
         text.push_str(line);
         text.push('\n');
-        let Some(left) = self.left.checked_sub(text.len() as u64) else {
+        if self.budget.take(text.len() as u64, now) {
+            self.missing = 0;
+            Some(text)
+        } else {
             self.missing += 1;
-            return None;
-        };
-        (self.left, self.missing) = (left, 0);
-        Some(text)
+            None
+        }
     }
 }
 
@@ -77,7 +71,7 @@ mod tests {
     #[test]
     fn a_flood_is_cut_and_counted() {
         let mut log = Log::new();
-        let start = log.at;
+        let start = log.budget.at();
         let line = "x".repeat(1000);
         let written = |log: &mut Log, at: Duration| {
             let lines = (0..200).filter_map(|_| log.take(&line, start + at));

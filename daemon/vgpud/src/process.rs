@@ -28,8 +28,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts a worker by a command, with a socket as its standard input, and this process's number as its last argument.
-    pub(crate) fn start(command: &[OsString], socket: OwnedFd) -> io::Result<Self> {
+    /// Starts a worker by a command, with a socket as its standard input, its end of the gate as its standard output, and
+    /// this process's number as its last argument.
+    pub(crate) fn start(command: &[OsString], socket: OwnedFd, gate: OwnedFd) -> io::Result<Self> {
         let mut child = Command::new(&command[0])
             .args(&command[1..])
             .arg(std::process::id().to_string())
@@ -41,7 +42,7 @@ impl Process {
             .current_dir("/")
             .process_group(0)
             .stdin(Stdio::from(socket))
-            .stdout(Stdio::null())
+            .stdout(Stdio::from(gate))
             .stderr(Stdio::piped())
             .spawn()?;
         let said = child.stderr.take();

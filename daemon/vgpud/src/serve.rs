@@ -2,19 +2,20 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use vgpu_service_manager::{ServiceManager, State};
 use vgpu_socket::PacketListener;
 use vgpu_terminal::Failure;
 use vgpu_transport::Error;
 
 use crate::Daemon;
-use crate::link::{Link, Policy};
+use crate::Policy;
+use crate::link::Link;
 
 /// What ends it in order: a service manager's stop, and Ctrl-C.
 const ENDED_BY: [i32; 2] = [SIGTERM, SIGINT];
@@ -32,26 +33,49 @@ pub(crate) fn serve(command: Vec<OsString>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The same for the emulators that attach at `socket`, as a file says, or this user's.
-pub(crate) fn link(
-    socket: &Path,
-    config: Option<PathBuf>,
-    command: Vec<OsString>,
-) -> Result<(), Failure> {
+/// Where a daemon of virtual machines is found, and what it reads and writes.
+#[derive(Debug)]
+pub(crate) struct LinkPlaces {
+    pub(crate) socket: PathBuf,
+    pub(crate) config: Option<PathBuf>,
+    pub(crate) control: Option<PathBuf>,
+    pub(crate) audit: Option<PathBuf>,
+}
+
+/// The same for the emulators that attach at a socket, as a file says, or this user's. `engine` is what executes the
+/// guests' work where that file names none.
+pub(crate) fn link(place: LinkPlaces, engine: &str, command: Vec<OsString>) -> Result<(), Failure> {
     let manager = ServiceManager::connect();
-    let policy = Policy::new(config).map_err(|error| {
+    let policy = Policy::new(place.config, engine).map_err(|error| {
         let mend = "correct the file: `vgpud link --help` has an example";
         Failure::new(format!("cannot take the configuration: {error}"), mend)
     })?;
     // Who may attach is told by its user, not by whom the file lets in.
     let mode = if policy.is_for_others() { 0o666 } else { 0o600 };
-    let listener = PacketListener::bind(socket, mode)
+    let listener = PacketListener::bind(&place.socket, mode)
         .map_err(|error| Failure::new(error.to_string(), error.mend().to_string()))?;
     all_descriptors();
     let mut link = Link::new(listener, policy, command).map_err(|error| refused(&error))?;
+    if let Some(path) = &place.control {
+        link.listen(path)
+            .map_err(|(cause, mend)| Failure::new(cause, mend))?;
+    }
+    if let Some(path) = &place.audit {
+        link.audit(path).map_err(|error| {
+            let cause = format!("cannot note sessions in {}: {error}", path.display());
+            Failure::new(cause, "name a file that this user may write to")
+        })?;
+    }
     let ended = signals(|signal| link.wake_on(signal)).map_err(|error| refused(&error))?;
+    let reload = flag(&[SIGHUP], |signal| link.wake_on(signal)).map_err(|error| refused(&error))?;
     manager.tell(State::Ready);
     while !ended.load(Ordering::Relaxed) {
+        if reload.swap(false, Ordering::Relaxed)
+            && let Err(cause) = link.reload()
+        {
+            let mend = "correct the file; until then all is as it was";
+            Failure::new(format!("not reloaded: {cause}"), mend).print();
+        }
         link.turn();
     }
     manager.tell(State::Stopping);
@@ -68,15 +92,20 @@ fn all_descriptors() {
     let _ = setrlimit(Resource::Nofile, all);
 }
 
-/// Whether one of the signals came, which also wakes the daemon.
+/// Whether it is to end.
 fn signals(wake_on: impl Fn(i32) -> io::Result<()>) -> io::Result<Arc<AtomicBool>> {
-    let ended = Arc::new(AtomicBool::new(false));
-    for signal in ENDED_BY {
+    flag(&ENDED_BY, wake_on)
+}
+
+/// Whether one of some signals came, which also wakes the daemon.
+fn flag(signals: &[i32], wake_on: impl Fn(i32) -> io::Result<()>) -> io::Result<Arc<AtomicBool>> {
+    let came = Arc::new(AtomicBool::new(false));
+    for &signal in signals {
         // The flag first: whoever is woken looks at it.
-        signal_hook::flag::register(signal, Arc::clone(&ended))?;
+        signal_hook::flag::register(signal, Arc::clone(&came))?;
         wake_on(signal)?;
     }
-    Ok(ended)
+    Ok(came)
 }
 
 fn refused(error: &(impl std::error::Error + 'static)) -> Failure {

@@ -11,6 +11,7 @@ use vgpu_poll::Poll;
 
 use crate::log::Log;
 use crate::process::Process;
+use crate::shares::{Opened, SeatId};
 
 /// How long a worker may stay after its program.
 const GRACE: Duration = Duration::from_secs(1);
@@ -24,23 +25,34 @@ pub(crate) struct Worker {
     /// (before Linux 5.3).
     program: Option<OwnedFd>,
     deadline: Option<Instant>,
+    seat: SeatId,
 }
 
 impl Worker {
-    pub(crate) fn start(command: &[OsString], socket: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn start(command: &[OsString], socket: OwnedFd, opened: Opened) -> io::Result<Self> {
         let watched = socket.try_clone()?;
         let program = sockopt::socket_peercred(&socket)?.pid;
         let program = pidfd_open(program, PidfdFlags::empty()).ok();
         Ok(Self {
-            process: Process::start(command, socket)?,
+            process: Process::start(command, socket, opened.gate)?,
             socket: watched,
             program,
             deadline: None,
+            seat: opened.seat,
         })
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    pub(crate) fn seat(&self) -> SeatId {
+        self.seat
+    }
+
+    /// Has it end, as it took too much.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill();
     }
 
     /// When it must have ended.
@@ -49,12 +61,12 @@ impl Worker {
     }
 
     /// Adds what is to be waited for.
-    pub(crate) fn add_to<'a>(&'a self, poll: Poll<'a, ()>) -> Poll<'a, ()> {
+    pub(crate) fn add_to<'a, S: Clone>(&'a self, poll: Poll<'a, S>, name: S) -> Poll<'a, S> {
         let lives = self.deadline.is_none();
         let poll = poll
-            .hung_up((), lives.then_some(&self.socket))
-            .readable((), self.program.as_ref().filter(|_| lives));
-        self.process.add_to(poll, ())
+            .hung_up(name.clone(), lives.then_some(&self.socket))
+            .readable(name.clone(), self.program.as_ref().filter(|_| lives));
+        self.process.add_to(poll, name)
     }
 
     /// Does what is due; gives whether the worker is still there.

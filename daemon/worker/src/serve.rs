@@ -1,5 +1,6 @@
 //! What serving a session comes down to, whoever its guest is.
 
+use std::cell::RefCell;
 use std::process;
 use std::thread;
 
@@ -7,7 +8,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::SESSION;
-use vgpu_ring::{Next, Record, Slice};
+use vgpu_ring::{Next, Park, Record, Slice};
 use vgpu_transport::{Guest, HostSpin, Lost};
 
 use crate::{Context, Fatal, Regions, Request, Service};
@@ -71,6 +72,26 @@ pub(crate) fn answer_commands(
     }
 }
 
+/// Sleeps until the guest wakes it, once its service has been told.
+struct Resting<'a, S> {
+    guest: &'a Guest,
+    service: RefCell<&'a mut S>,
+}
+
+impl<S: Service> Park for Resting<'_, S> {
+    type Ticket = ();
+    type Lost = Lost;
+
+    fn ticket(&self) {
+        self.guest.ticket();
+    }
+
+    fn park(&self, (): ()) -> Result<(), Lost> {
+        self.service.borrow_mut().rest();
+        self.guest.park(())
+    }
+}
+
 enum Stop {
     Lost(Lost),
     Fatal(Fatal),
@@ -91,7 +112,11 @@ fn answer(
         let handled = match next {
             Ok(Next::Empty) => {
                 spin.renew();
-                host.wait(guest, &mut spin).map_err(Stop::Lost)?;
+                let parked = Resting {
+                    guest,
+                    service: RefCell::new(&mut *service),
+                };
+                host.wait(&parked, &mut spin).map_err(Stop::Lost)?;
                 continue;
             }
             Ok(Next::Record) => {

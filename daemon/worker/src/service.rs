@@ -56,11 +56,18 @@ pub trait Service {
     /// # Errors
     /// The session is to end.
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal>;
+
+    /// The program has sent nothing for a while, and may not for long.
+    fn rest(&mut self) {}
 }
 
 impl<S: Service + ?Sized> Service for Box<S> {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
         (**self).handle(request, session)
+    }
+
+    fn rest(&mut self) {
+        (**self).rest();
     }
 }
 

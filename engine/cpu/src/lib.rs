@@ -18,6 +18,8 @@ mod image;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use vgpu_device_memory::Memory;
 use vgpu_engine::{
@@ -44,6 +46,9 @@ pub struct Config {
     pub compute_capability: (u32, u32),
     /// Whether races in shared memory are looked for; kernels are some times slower.
     pub race_check: bool,
+    /// How long each kernel takes at least, for tests of what divides an engine: it is executed, and the rest of the time
+    /// is slept.
+    pub kernel: Duration,
 }
 
 impl Default for Config {
@@ -56,6 +61,7 @@ impl Default for Config {
             instructions_max: 1 << 40,
             compute_capability: (7, 0),
             race_check: false,
+            kernel: Duration::ZERO,
         }
     }
 }
@@ -73,6 +79,7 @@ pub struct CpuEngine {
     next_link: u64,
     executor: Executor,
     race_check: bool,
+    kernel: Duration,
     counters: Counters,
 }
 
@@ -104,6 +111,7 @@ impl CpuEngine {
             next_link: 1,
             executor: Executor::new(config.threads, config.instructions_max),
             race_check: config.race_check,
+            kernel: config.kernel,
             counters: Counters::default(),
         }
     }
@@ -282,6 +290,7 @@ impl Engine for CpuEngine {
     }
 
     fn launch(&mut self, launch: &Launch<'_>) -> Result<()> {
+        let began = Instant::now();
         let program = self.program(launch.module)?.clone();
         let view = self.memory.view();
         let inner = vgpu_simt::Launch {
@@ -298,6 +307,10 @@ impl Engine for CpuEngine {
             .map_err(|error| answer::launch(&error))?;
         let instructions = self.counters.instructions;
         self.counters.instructions = instructions.saturating_add(done.lane_instructions);
+        let rest = self.kernel.saturating_sub(began.elapsed());
+        if !rest.is_zero() {
+            thread::sleep(rest);
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ use vgpu_poll::Poll;
 use super::kinds::Size;
 use crate::log::Log;
 use crate::process::Process;
+use crate::shares::{Opened, SeatId};
 
 /// How long a worker may take until it serves: a driver below it has much to load.
 const OPENS: Duration = Duration::from_secs(10);
@@ -34,6 +35,7 @@ pub(crate) struct Channel {
     /// What the worker has not answered yet, and until when it has to.
     asked: Option<(Message, Instant)>,
     end: Option<End>,
+    seat: SeatId,
 }
 
 /// A worker that was killed, or has ended by itself.
@@ -66,20 +68,32 @@ impl Channel {
         page: Option<&Parcel>,
         open: &Parcel,
         size: Size,
+        opened: Opened,
     ) -> io::Result<Self> {
         let (socket, theirs) = vgpu_packet::pair().map_err(io::Error::other)?;
+        let words = opened.words.into_iter().map(OsString::from);
+        let command: Vec<_> = command.iter().cloned().chain(words).collect();
         let mut channel = Self {
             number: open.0.channel,
-            process: Process::start(command, theirs)?,
+            process: Process::start(&command, theirs, opened.gate)?,
             socket,
             regions: BTreeMap::from([(0, size)]),
             asked: Some((open.0, Instant::now() + OPENS)),
             end: None,
+            seat: opened.seat,
         };
         for parcel in page.into_iter().chain([open]) {
             channel.send(parcel);
         }
         Ok(channel)
+    }
+
+    pub(crate) const fn seat(&self) -> SeatId {
+        self.seat
+    }
+
+    pub(crate) fn process(&self) -> u32 {
+        self.process.id()
     }
 
     /// What it shares, all together.
@@ -138,7 +152,7 @@ impl Channel {
     }
 
     /// Kills the worker, which did something wrong.
-    fn kill(&mut self, status: Errno) {
+    pub(crate) fn kill(&mut self, status: Errno) {
         self.process.kill();
         self.end.get_or_insert(End {
             status,

@@ -13,8 +13,9 @@ use vgpu_packet::Error;
 use super::closer::Closer;
 use super::kinds;
 use super::machine::Machine;
-use super::policy::{Limits, Machines, Policy};
 use crate::log::Log;
+use crate::settings::{MachineSettings, Machines, Policy};
+use crate::shares::Shares;
 
 /// How long a connection may take to be attached.
 const ATTACHES: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ pub(crate) struct Emulator {
     machines: Machines,
     until: Instant,
     /// What it wants to attach for, while a process may still have memory of that machine.
-    pub(crate) wants: Option<(Uuid, Limits)>,
+    pub(crate) wants: Option<(Uuid, MachineSettings)>,
     pub(crate) machine: Option<Machine>,
 }
 
@@ -37,7 +38,7 @@ impl Emulator {
     pub(crate) fn of(socket: OwnedFd, policy: &Policy) -> Result<Self, String> {
         let peer = socket_peercred(&socket).map_err(|errno| errno.to_string())?;
         let (process, user) = (peer.pid.as_raw_pid(), peer.uid.as_raw());
-        let machines = policy.of_user(user)?;
+        let machines = policy.of_user(user);
         if machines.is_empty() {
             return Err(format!(
                 "process {process} of user {user} may attach for no machine"
@@ -83,7 +84,13 @@ impl Emulator {
     }
 
     /// Takes one message, where there is one.
-    pub(crate) fn receive(&mut self, command: &[OsString], closer: &Closer, log: &mut Log) {
+    pub(crate) fn receive(
+        &mut self,
+        command: &[OsString],
+        shares: &mut Shares,
+        closer: &Closer,
+        log: &mut Log,
+    ) {
         let Some(socket) = self.readable() else {
             let ended = self.socket.as_ref().map(vgpu_poll::is_hung_up);
             if ended.is_some_and(|ended| ended.unwrap_or(true)) {
@@ -110,7 +117,7 @@ impl Emulator {
             closer.close(descriptors);
             return self.drop_it(&why, closer, log);
         }
-        let answer = machine.handle(&message, descriptors, command, closer);
+        let answer = machine.handle(&message, descriptors, command, shares, closer);
         self.tell(answer, closer, log);
     }
 
@@ -123,16 +130,20 @@ impl Emulator {
             return Err(format!("version {}, not {VERSION}", message.version));
         }
         let uuid = Uuid::from_bytes(message.machine);
-        let limits = self.machines.limits(uuid);
-        let limits = limits.ok_or_else(|| format!("machine {uuid} is not one of its user's"))?;
-        self.wants = Some((uuid, limits));
+        let settings = self.machines.settings(uuid);
+        let settings =
+            settings.ok_or_else(|| format!("machine {uuid} is not one of its user's"))?;
+        self.wants = Some((uuid, settings.clone()));
         Ok(())
     }
 
     /// Nothing of a former emulator stands in its way any more.
-    pub(crate) fn attached(&mut self, closer: &Closer, log: &mut Log) {
-        if let Some((uuid, limits)) = self.wants.take() {
-            self.machine = Some(Machine::new(uuid, limits));
+    pub(crate) fn attached(&mut self, shares: &mut Shares, closer: &Closer, log: &mut Log) {
+        if let Some((uuid, settings)) = self.wants.take() {
+            if let Err(error) = shares.set_machine(uuid, &settings) {
+                return self.drop_it(&error, closer, log);
+            }
+            self.machine = Some(Machine::new(uuid, settings.limits));
             let state = Message {
                 kind: STATE,
                 status: 1,
@@ -143,11 +154,17 @@ impl Emulator {
     }
 
     /// Does what is due of its machine: of one channel, or of all that it has.
-    pub(crate) fn attend(&mut self, channel: Option<u32>, closer: &Closer, log: &mut Log) {
+    pub(crate) fn attend(
+        &mut self,
+        channel: Option<u32>,
+        shares: &mut Shares,
+        closer: &Closer,
+        log: &mut Log,
+    ) {
         let mut tell = Vec::new();
         match (&mut self.machine, channel) {
-            (Some(machine), Some(number)) => machine.attend_one(number, log, &mut tell),
-            (Some(machine), None) => machine.attend(log, &mut tell),
+            (Some(machine), Some(number)) => machine.attend_one(number, shares, log, &mut tell),
+            (Some(machine), None) => machine.attend(shares, log, &mut tell),
             (None, _) if self.socket.is_some() && self.until <= Instant::now() => {
                 self.drop_it(&"it does not attach", closer, log);
             }

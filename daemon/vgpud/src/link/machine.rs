@@ -13,8 +13,9 @@ use vgpu_abi::segment::PAGE as GRAIN;
 use super::channel::{Channel, ENDS, Parcel, done};
 use super::closer::Closer;
 use super::kinds::{self, Size};
-use super::policy::Limits;
 use crate::log::Log;
+use crate::settings::Limits;
+use crate::shares::{SeatId, Shares};
 
 #[derive(Debug)]
 pub(crate) struct Machine {
@@ -35,6 +36,20 @@ impl Machine {
             channels: BTreeMap::new(),
             reset: None,
         }
+    }
+
+    /// What it may have from now on.
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Ends the worker of a session, if that is one of its own: whoever had it is told that the channel is lost. Gives its
+    /// process.
+    pub(crate) fn end_session(&mut self, seat: SeatId) -> Option<u32> {
+        let mut channels = self.channels.values_mut();
+        let channel = channels.find(|channel| channel.seat() == seat)?;
+        channel.kill(Errno::TIMEDOUT);
+        Some(channel.process())
     }
 
     /// Whether it hears its emulator: while it resets, messages wait.
@@ -65,6 +80,7 @@ impl Machine {
         message: &Message,
         descriptors: Vec<OwnedFd>,
         command: &[OsString],
+        shares: &mut Shares,
         closer: &Closer,
     ) -> Option<Message> {
         let parcel = (*message, descriptors);
@@ -75,7 +91,7 @@ impl Machine {
                 self.reset = Some((*message, Instant::now() + ENDS));
                 return None;
             }
-            OPEN => self.open(&parcel, command),
+            OPEN => self.open(&parcel, command, shares),
             ADD => self.add(&parcel),
             DELETE => self
                 .channel(message)
@@ -116,7 +132,12 @@ impl Machine {
         allowed
     }
 
-    fn open(&mut self, open: &Parcel, command: &[OsString]) -> Result<(), Errno> {
+    fn open(
+        &mut self,
+        open: &Parcel,
+        command: &[OsString],
+        shares: &mut Shares,
+    ) -> Result<(), Errno> {
         let number = kinds::channel(&open.0)?;
         let size = self.room(&open.0)?;
         if self.channels.contains_key(&number) {
@@ -125,11 +146,15 @@ impl Machine {
         if self.channels.len() >= self.limits.channels as usize {
             return Err(Errno::NOSPC);
         }
-        let channel = Channel::open(command, self.page.as_ref(), open, size);
+        let opened = shares.open(self.uuid, number)?;
+        let seat = opened.seat;
+        let channel = Channel::open(command, self.page.as_ref(), open, size, opened);
         let channel = channel.map_err(|error| {
+            shares.close(seat);
             let errno = error.raw_os_error().map(Errno::from_raw_os_error);
             errno.unwrap_or(Errno::AGAIN)
         })?;
+        shares.set_process(seat, channel.process());
         self.channels.insert(number, channel);
         Ok(())
     }
@@ -158,8 +183,14 @@ impl Machine {
     }
 
     /// Does what is due. What there is to tell the emulator goes to `tell`.
-    pub(crate) fn attend(&mut self, log: &mut Log, tell: &mut Vec<Message>) {
-        self.channels.retain(|_, channel| channel.attend(log, tell));
+    pub(crate) fn attend(&mut self, shares: &mut Shares, log: &mut Log, tell: &mut Vec<Message>) {
+        self.channels.retain(|_, channel| {
+            let stays = channel.attend(log, tell);
+            if !stays {
+                shares.close(channel.seat());
+            }
+            stays
+        });
         self.settle(tell);
     }
 
@@ -174,10 +205,17 @@ impl Machine {
     }
 
     /// As [`Self::attend`], for one channel.
-    pub(crate) fn attend_one(&mut self, number: u32, log: &mut Log, tell: &mut Vec<Message>) {
+    pub(crate) fn attend_one(
+        &mut self,
+        number: u32,
+        shares: &mut Shares,
+        log: &mut Log,
+        tell: &mut Vec<Message>,
+    ) {
         if let Some(channel) = self.channels.get_mut(&number)
             && !channel.attend(log, tell)
         {
+            shares.close(channel.seat());
             self.channels.remove(&number);
             self.settle(tell);
         }

@@ -11,24 +11,28 @@ mod emulator;
 pub mod fuzz;
 mod kinds;
 mod machine;
-mod policy;
 
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::SIGCHLD;
+use uuid::Uuid;
 use vgpu_poll::Poll;
 use vgpu_socket::PacketListener;
 
-use crate::log::Log;
 use closer::Closer;
 use emulator::Emulator;
 use machine::Machine;
 
-pub use policy::Policy;
+use crate::audit::Audit;
+use crate::control::{Answer, Control, Request};
+use crate::log::Log;
+use crate::settings::Policy;
+use crate::shares::{SeatId, Shares};
 
 /// Connections at a time.
 const EMULATORS: usize = 256;
@@ -41,6 +45,7 @@ pub struct Link {
     listener: PacketListener,
     policy: Policy,
     command: Vec<OsString>,
+    shares: Shares,
     children: UnixStream,
     /// The other end of `children`, which signals are written to.
     signalled: UnixStream,
@@ -49,6 +54,7 @@ pub struct Link {
     rest: Option<Instant>,
     closer: Closer,
     log: Log,
+    control: Option<Control>,
 }
 
 /// What there is to do.
@@ -58,6 +64,8 @@ enum Due {
     Signal,
     Emulator(usize),
     Channel(usize, u32),
+    Seat(SeatId),
+    Control,
 }
 
 impl Link {
@@ -79,6 +87,7 @@ impl Link {
         children.set_nonblocking(true)?;
         let link = Self {
             listener,
+            shares: Shares::new(&policy.settings().engines),
             policy,
             command,
             children,
@@ -87,6 +96,7 @@ impl Link {
             rest: None,
             closer: Closer::new()?,
             log: Log::new(),
+            control: None,
         };
         link.wake_on(SIGCHLD)?;
         Ok(link)
@@ -107,25 +117,38 @@ impl Link {
         // Where a child has ended, all are looked at.
         let all = (&self.children).read(&mut [0; 64]).is_ok();
         let now = Instant::now();
-        let (closer, log) = (&self.closer, &mut self.log);
+        let (closer, log, shares) = (&self.closer, &mut self.log, &mut self.shares);
+        let mut ended = Vec::new();
         for due in &due {
             match *due {
                 Due::Emulator(place) => {
                     let emulator = &mut self.emulators[place];
-                    emulator.receive(&self.command, closer, log);
-                    emulator.attend(None, closer, log);
+                    emulator.receive(&self.command, shares, closer, log);
+                    emulator.attend(None, shares, closer, log);
                 }
                 Due::Channel(place, number) => {
-                    self.emulators[place].attend(Some(number), closer, log);
+                    self.emulators[place].attend(Some(number), shares, closer, log);
+                }
+                Due::Seat(seat) => {
+                    if let Err(breach) = shares.hear(seat) {
+                        ended.push((seat, breach.to_string()));
+                    }
+                }
+                Due::Control => {
+                    if let Some(control) = &self.control {
+                        control.accept();
+                    }
                 }
                 Due::Connection | Due::Signal => {}
             }
         }
         for emulator in &mut self.emulators {
             if all || emulator.deadline().is_some_and(|at| at <= now) {
-                emulator.attend(None, closer, log);
+                emulator.attend(None, shares, closer, log);
             }
         }
+        self.share(ended);
+        self.answer();
         self.attach();
         self.emulators.retain(|emulator| !emulator.is_gone());
         if due.iter().any(|due| matches!(due, Due::Connection)) {
@@ -137,14 +160,20 @@ impl Link {
         let now = Instant::now();
         let rest = self.rest.filter(|&rest| rest > now);
         let deadlines = self.emulators.iter().filter_map(Emulator::deadline);
+        let shares = self.shares.wait().map(Duration::from_nanos);
         let wait = deadlines
             .chain(rest)
             .map(|at| at.saturating_duration_since(now))
+            .chain(shares)
             .min();
         let accepts = self.emulators.len() < EMULATORS && rest.is_none();
         let mut poll = Poll::new()
             .readable(Due::Connection, accepts.then_some(&self.listener))
-            .readable(Due::Signal, &self.children);
+            .readable(Due::Signal, &self.children)
+            .readable(Due::Control, self.control.as_ref());
+        for (seat, socket) in self.shares.readable() {
+            poll = poll.readable(Due::Seat(seat), socket);
+        }
         for (place, emulator) in self.emulators.iter().enumerate() {
             poll = poll
                 .readable(Due::Emulator(place), emulator.readable())
@@ -157,10 +186,99 @@ impl Link {
         poll.wait(wait).unwrap_or_default()
     }
 
+    /// Gives engines to whose turn it is, and ends those that took too much: `ended`, and whom the watchdog names.
+    fn share(&mut self, mut ended: Vec<(SeatId, String)>) {
+        let verdicts = self.shares.divide().into_iter();
+        ended.extend(verdicts.map(|verdict| (verdict.seat, verdict.why)));
+        for (seat, why) in ended {
+            let machines = self.emulators.iter_mut();
+            let mut machines = machines.filter_map(|it| it.machine.as_mut());
+            let process = machines.find_map(|machine| machine.end_session(seat));
+            if let Some(process) = process {
+                self.log
+                    .line(format_args!("worker {process} is ended: {why}"));
+            }
+        }
+    }
+
+    /// Reads the configuration anew, and takes it over at once. Where it is wrong, all stays as it was.
+    ///
+    /// # Errors
+    /// What is wrong with it, in one line.
+    pub fn reload(&mut self) -> Result<(), String> {
+        self.policy.reload()?;
+        let settings = self.policy.settings();
+        self.shares.apply(settings);
+        for machine in self
+            .emulators
+            .iter_mut()
+            .filter_map(|it| it.machine.as_mut())
+        {
+            if let Some(settings) = settings.machines.get(&machine.uuid) {
+                machine.set_limits(settings.limits);
+            }
+        }
+        self.share(Vec::new());
+        Ok(())
+    }
+
+    /// Listens for operators at a path.
+    ///
+    /// # Errors
+    /// Why it cannot, and what to do about that.
+    pub fn listen(&mut self, path: &Path) -> Result<(), (String, String)> {
+        let told = |error: io::Error| (error.to_string(), "see what limits descriptors".to_owned());
+        let waker = self.signalled.try_clone().map_err(told)?;
+        self.control = Some(Control::listen(path, waker)?);
+        Ok(())
+    }
+
+    /// Notes sessions in a file, to which it appends.
+    ///
+    /// # Errors
+    /// It cannot be opened.
+    pub fn audit(&mut self, path: &Path) -> io::Result<()> {
+        self.shares.set_audit(Audit::to(path)?);
+        Ok(())
+    }
+
+    /// Answers what operators ask.
+    fn answer(&mut self) {
+        while let Some((request, reply)) = self.control.as_ref().and_then(Control::asked) {
+            let answer = match request {
+                Request::Status => Answer::Status(self.shares.status()),
+                Request::Metrics => Answer::Metrics(self.shares.metrics()),
+                Request::Reload => match self.reload() {
+                    Ok(()) => Answer::Done,
+                    Err(cause) => Answer::Failed {
+                        cause,
+                        mend: "correct the file; until then all is as it was".to_owned(),
+                    },
+                },
+                Request::Quarantine { machine, on } => self.quarantine(machine, on),
+            };
+            // Who does not wait any more has no use for it.
+            let _ = reply.try_send(answer);
+        }
+    }
+
+    fn quarantine(&mut self, machine: Uuid, on: bool) -> Answer {
+        let Some(seats) = self.shares.set_quarantine(machine, on) else {
+            return Answer::Failed {
+                cause: format!("machine {machine} is not known here"),
+                mend: "name one that `vgpu status` lists".to_owned(),
+            };
+        };
+        let why = "its machine is quarantined".to_owned();
+        self.share(seats.into_iter().map(|seat| (seat, why.clone())).collect());
+        Answer::Done
+    }
+
     /// Attaches those that wait for it, where no process has memory of their machine any more.
     fn attach(&mut self) {
         for place in 0..self.emulators.len() {
-            let Some((uuid, _)) = self.emulators[place].wants else {
+            let wants = self.emulators[place].wants.as_ref();
+            let Some(uuid) = wants.map(|(uuid, _)| *uuid) else {
                 continue;
             };
             let holds = |it: &&Emulator| {
@@ -171,10 +289,10 @@ impl Link {
             let refused = former.filter(|former| !former.has_hung_up());
             let refused = refused.map(|it| format!("process {} has machine {uuid}", it.process));
             let free = former.is_none();
-            let (closer, log) = (&self.closer, &mut self.log);
+            let (closer, log, shares) = (&self.closer, &mut self.log, &mut self.shares);
             match refused {
                 Some(why) => self.emulators[place].drop_it(&why, closer, log),
-                None if free => self.emulators[place].attached(closer, log),
+                None if free => self.emulators[place].attached(shares, closer, log),
                 None => {}
             }
         }
@@ -188,7 +306,8 @@ impl Link {
             Ok(None) => {}
             Ok(Some(socket)) => {
                 self.rest = None;
-                match Emulator::of(socket, &self.policy) {
+                let read = self.reload();
+                match read.and_then(|()| Emulator::of(socket, &self.policy)) {
                     Ok(emulator) => self.emulators.push(emulator),
                     Err(error) => refused(&error, self),
                 }

@@ -346,6 +346,39 @@ impl Guest {
         answer.expect("woken, with its bit")
     }
 
+    /// Sends a message of CUDA's that wants no answer; gives whether there was room for it.
+    pub(crate) fn sends(&mut self, op: u16, message: &[u64], data: &[u8]) -> bool {
+        let command = Self::command(op, data);
+        let sent = self.commands.send(command, message, data, &self.doorbell);
+        sent.is_ok()
+    }
+
+    /// Sends one that wants an answer, and waits for that.
+    pub(crate) fn asks(&mut self, op: u16, message: &[u64], data: &[u8]) -> Option<Reply> {
+        let command = Self::command(op, data);
+        let (commands, answers) = (&mut self.commands, &self.answers);
+        let seq = commands
+            .call(command, 3, message, data, &self.doorbell)
+            .ok()?;
+        let spin = SpinFor::new(Duration::from_millis(1));
+        answers
+            .wait(&self.sleep, spin, || answers.poll(3, seq))
+            .ok()
+    }
+
+    const fn command(op: u16, data: &[u8]) -> guest::Command {
+        guest::Command {
+            op,
+            flags: 0,
+            aux: data.len() as u32,
+        }
+    }
+
+    /// Writes into the arena of its slice.
+    pub(crate) fn writes(&self, offset: usize, bytes: &[u8]) -> bool {
+        self.answers.slice().arena_write(offset, bytes)
+    }
+
     pub(crate) fn echoes(&mut self) {
         self.echoes_after(Duration::from_micros(20));
     }

@@ -207,7 +207,7 @@ fn memory_that_is_none_is_refused() {
         let answer = emulator.ask_about(&message, &[list, &events, &events]);
         assert_eq!(answer, expected, "{message:?}");
     }
-    assert_eq!(emulator.lost, []);
+    assert!(emulator.lost.is_empty());
     guest.echoes();
 }
 

@@ -1,0 +1,166 @@
+//! The worker's end.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use vgpu_ledger::{Ledger, Place};
+use vgpu_ring::Memory as _;
+use vgpu_window::Window;
+
+use crate::message::{BACK, HELLO, LEASE, Message, WANT};
+use crate::{Count, Error, Page, Series, now};
+
+/// What lets a worker's engine work.
+#[derive(Debug)]
+pub struct Gate {
+    socket: OwnedFd,
+    page: Page<Window>,
+    place: Place<Window>,
+    lease: Option<Held>,
+}
+
+/// A lease.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    number: u64,
+    time: u64,
+    open: bool,
+    /// Engine time that was used under it.
+    spent: u64,
+}
+
+/// Leave to work once.
+#[derive(Debug)]
+#[must_use = "the engine works until `Gate::leave`"]
+pub struct Pass {
+    /// When it was asked for, and when it was there.
+    came: u64,
+    began: u64,
+}
+
+impl Gate {
+    /// Takes the daemon's first message, which is there already. To be called before the process closes its sandbox.
+    ///
+    /// # Errors
+    /// It is not, or is another.
+    pub fn connect(socket: OwnedFd) -> Result<Self, Error> {
+        // The first reading finds out by prctl(2) where the kernel has its clock, which a sandbox would not let it.
+        let _ = now();
+        let (hello, descriptors) = vgpu_packet::receive::<Message>(&socket, 2)?;
+        let Ok([page, ledger]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+            return Err(Error::Protocol("a page and a ledger"));
+        };
+        if hello.kind != HELLO {
+            return Err(Error::Protocol("which place is this session's"));
+        }
+        let page = Page::new(Window::map(page.as_fd(), Page::<Window>::SIZE)?);
+        let window = Window::map(ledger.as_fd(), Ledger::<Window>::WORDS * 8)?;
+        debug_assert!(window.words().len() >= Ledger::<Window>::WORDS);
+        let place = usize::try_from(hello.number).ok();
+        let place = place.and_then(|place| Ledger::new(window)?.place(place));
+        Ok(Self {
+            socket,
+            page: page.ok_or(Error::Protocol("a page"))?,
+            place: place.ok_or(Error::Protocol("a place of the ledger"))?,
+            lease: None,
+        })
+    }
+
+    /// The session's page.
+    #[must_use]
+    pub const fn page(&self) -> &Page<Window> {
+        &self.page
+    }
+
+    /// The session's place in its machine's ledger.
+    #[must_use]
+    pub const fn place(&self) -> &Place<Window> {
+        &self.place
+    }
+
+    /// Waits until the engine may work, for about `estimate` nanoseconds. What would not end in the rest of a lease that
+    /// was used already waits for the next one.
+    ///
+    /// # Errors
+    /// The daemon is gone, or says what it may not.
+    pub fn enter(&mut self, estimate: u64) -> Result<Pass, Error> {
+        let came = now();
+        loop {
+            let held = match self.lease {
+                Some(held) => held,
+                None => self.ask(WANT, 0)?,
+            };
+            let ends = held.spent.saturating_add(estimate) > held.time;
+            let used_up = !held.open && held.spent > 0 && ends;
+            let began = now();
+            if !used_up && self.page.begin(held.number, began) {
+                return Ok(Pass { came, began });
+            }
+            self.ask(BACK, held.number)?;
+        }
+    }
+
+    /// The engine has done its work. Gives how long that took, in nanoseconds. A lease that is used up, or wanted back, is
+    /// given back when there is more work, or none for a while.
+    pub fn leave(&mut self, pass: &Pass) -> u64 {
+        self.page.end();
+        let now = now();
+        let took = now.saturating_sub(pass.began);
+        self.page.add(Count::EngineTime, took);
+        self.page
+            .note(Series::Latency, now.saturating_sub(pass.came));
+        if let Some(held) = &mut self.lease {
+            held.spent = held.spent.saturating_add(took);
+        }
+        took
+    }
+
+    /// The session has nothing to do for a while: others do not wait for what it does not use.
+    ///
+    /// # Errors
+    /// The daemon is gone.
+    pub fn rest(&mut self) -> Result<(), Error> {
+        match self.lease {
+            Some(held) if !held.open || self.page.is_recalled(held.number) => self.give_back(held),
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks for a lease, and gives one back where it has one.
+    fn ask(&mut self, kind: u32, back: u64) -> Result<Held, Error> {
+        self.lease = None;
+        let began = now();
+        let want = Message {
+            kind,
+            open: u32::from(kind == BACK),
+            number: back,
+            ..Message::default()
+        };
+        vgpu_packet::send(&self.socket, &want, &[])?;
+        let (lease, _) = vgpu_packet::receive::<Message>(&self.socket, 0)?;
+        if lease.kind != LEASE {
+            return Err(Error::Protocol("a lease"));
+        }
+        let waited = now().saturating_sub(began);
+        self.page.add(Count::Waits, 1);
+        self.page.add(Count::WaitTime, waited);
+        self.page.note(Series::Wait, waited);
+        let held = Held {
+            number: lease.number,
+            time: lease.time,
+            open: lease.open != 0,
+            spent: 0,
+        };
+        self.lease = Some(held);
+        Ok(held)
+    }
+
+    fn give_back(&mut self, held: Held) -> Result<(), Error> {
+        self.lease = None;
+        let back = Message {
+            kind: BACK,
+            number: held.number,
+            ..Message::default()
+        };
+        Ok(vgpu_packet::send(&self.socket, &back, &[])?)
+    }
+}
