@@ -30,8 +30,7 @@ impl Log {
     #[cfg(feature = "fuzz")]
     pub(crate) fn silent() -> Self {
         Self {
-            left: 0,
-            at: Instant::now() + std::time::Duration::from_secs(u32::MAX.into()),
+            budget: Budget::new(0, 0),
             missing: 0,
         }
     }

@@ -5,14 +5,16 @@ use std::os::fd::OwnedFd;
 
 use super::closer::Closer;
 use super::emulator::Emulator;
-use super::policy::Policy;
 use crate::log::Log;
+use crate::settings::Policy;
+use crate::shares::Shares;
 
 /// A daemon that cannot start a worker, with one emulator.
 #[derive(Debug)]
 pub struct Connection {
     emulator: Emulator,
     command: Vec<OsString>,
+    shares: Shares,
     closer: Closer,
     log: Log,
 }
@@ -24,10 +26,11 @@ impl Connection {
     /// The socket is none that tells its user.
     #[must_use]
     pub fn accept(socket: OwnedFd) -> Self {
-        let policy = Policy::new(None).expect("no file");
+        let policy = Policy::new(None, vgpu_service::ECHOES[0].name).expect("no file");
         Self {
             emulator: Emulator::of(socket, &policy).expect("an emulator of this user"),
             command: vec!["/nonexistent/vgpud".into()],
+            shares: Shares::new(&policy.settings().engines),
             closer: Closer::here(),
             log: Log::silent(),
         }
@@ -38,14 +41,15 @@ impl Connection {
         let Self {
             emulator,
             command,
+            shares,
             closer,
             log,
         } = self;
-        emulator.receive(command, closer, log);
+        emulator.receive(command, shares, closer, log);
         if emulator.wants.is_some() {
-            emulator.attached(closer, log);
+            emulator.attached(shares, closer, log);
         }
-        emulator.attend(None, closer, log);
+        emulator.attend(None, shares, closer, log);
         !emulator.has_hung_up()
     }
 }
