@@ -14,7 +14,7 @@ use vgpu_device::{HostState, Request, Task};
 use super::given::EVENT;
 use crate::Input;
 use guest::{Guest, PAGES};
-use reference::{LIMITS, Reference};
+use reference::{Asked, LIMITS, Reference};
 
 /// What was sent last: the message, and its pages, as files and pages of them.
 type Sent = Arc<Mutex<Option<(Message, Vec<(i32, u64)>)>>>;
@@ -110,8 +110,10 @@ impl Bed {
             return self.reference.undo();
         }
         match expected {
-            Ok(None) => assert_eq!(found, Some(Outcome::Complete(number, Ok(None)))),
-            Ok(Some(pages)) => {
+            Ok(Asked::Nobody(answer)) => {
+                assert_eq!(found, Some(Outcome::Complete(number, Ok(answer))));
+            }
+            Ok(Asked::Daemon(pages)) => {
                 assert_eq!(found, None, "{task:?}");
                 assert_eq!(sent.map(|(_, pages)| pages), Some(pages), "{task:?}");
             }
@@ -198,6 +200,9 @@ pub(super) fn run(bytes: &[u8]) {
                     },
                 });
             }
+            7 if op & 0x10 != 0 => bed.ask(Task::Look {
+                channel: (input.u8() % 6).into(),
+            }),
             7 => bed.ask(Task::Close {
                 channel: (op >> 4).into(),
             }),

@@ -52,6 +52,15 @@ pub(super) struct Reference {
     again: Option<u32>,
 }
 
+/// Who is asked for something.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// Nobody: the answer is this.
+    Nobody(Option<u32>),
+    /// The daemon, about these pages.
+    Daemon(Pages),
+}
+
 impl Reference {
     pub(super) fn holds_nothing(&self) -> bool {
         let Held {
@@ -77,13 +86,8 @@ impl Reference {
         pages.any(|page| page * PAGE <= last && page * PAGE + PAGE > first)
     }
 
-    /// What the daemon gets; `None` where it need not be asked.
-    pub(super) fn request(
-        &mut self,
-        number: u32,
-        task: Task,
-        guest: &Guest,
-    ) -> Result<Option<Pages>, u16> {
+    /// What the daemon gets, or the answer where it need not be asked.
+    pub(super) fn request(&mut self, number: u32, task: Task, guest: &Guest) -> Result<Asked, u16> {
         self.before = self.held.clone();
         if self.held.waiting.is_some() || self.resets > 0 || !self.ready {
             return Err(code::NOT_READY);
@@ -98,7 +102,7 @@ impl Reference {
                 self.held.page = true;
                 (link::PAGE, 0, 0, vec![of])
             }
-            Task::Stop if self.holds_nothing() => return Ok(None),
+            Task::Stop if self.holds_nothing() => return Ok(Asked::Nobody(None)),
             Task::Stop => (link::RESET, 0, 0, Vec::new()),
             Task::Open { directory, length } => {
                 let channel = (0..u32::from(LIMITS.0)).find(|channel| !has(self, *channel, 0));
@@ -120,10 +124,16 @@ impl Reference {
                 let pages = self.share((channel, region), directory, length, guest)?;
                 (link::ADD, channel, region, pages)
             }
-            Task::Close { channel } if !has(self, channel, 0) => return Err(code::ABSENT),
+            Task::Close { channel } | Task::Look { channel } if !has(self, channel, 0) => {
+                return Err(code::ABSENT);
+            }
+            Task::Look { channel } => {
+                let served = self.held.served.contains(&channel);
+                return Ok(Asked::Nobody(Some(u32::from(served))));
+            }
             Task::Close { channel } if !self.held.served.contains(&channel) => {
                 self.close(channel);
-                return Ok(None);
+                return Ok(Asked::Nobody(None));
             }
             Task::Close { channel } => (link::CLOSE, channel, 0, Vec::new()),
             Task::Delete { channel, region } if region != 0 && has(self, channel, region) => {
@@ -137,7 +147,7 @@ impl Reference {
             channel,
             region,
         });
-        Ok(Some(pages))
+        Ok(Asked::Daemon(pages))
     }
 
     fn share(
