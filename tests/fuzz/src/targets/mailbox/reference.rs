@@ -173,7 +173,7 @@ impl Reference {
             2 | 0x11 => (0, false),
             0x10 => (8, true),
             0x20 | 0x30 => (24, true),
-            0x21 => (4, false),
+            0x21 | 0x22 => (4, false),
             0x31 => (8, false),
             _ => return self.answer(Err(UNKNOWN)),
         };
@@ -208,6 +208,7 @@ impl Reference {
                 length: long(2),
             },
             0x21 => Task::Close { channel: word(0) },
+            0x22 => Task::Look { channel: word(0) },
             0x30 => Task::Add {
                 directory: long(0),
                 length: long(2),
