@@ -63,7 +63,7 @@ pub struct Channels {
     ready: bool,
     table: Table,
     /// The eventfds that wake workers, by channel.
-    doorbells: Vec<Option<OwnedFd>>,
+    doorbells: Vec<Option<Arc<OwnedFd>>>,
     /// The eventfd by which workers interrupt the guest.
     interrupt: Arc<OwnedFd>,
     page: bool,
@@ -210,7 +210,7 @@ impl Channels {
                         .resize_with(channel.saturating_add(1), || None);
                 }
                 if let Some(place) = self.doorbells.get_mut(channel) {
-                    *place = Some(doorbell);
+                    *place = Some(Arc::new(doorbell));
                 }
                 Ok(begun)
             }
@@ -469,9 +469,15 @@ impl Channels {
         self.table.has(channel) && doorbell.is_none_or(Option::is_none)
     }
 
+    /// The eventfd that wakes a channel's worker; `None` where there is none.
+    #[must_use]
+    pub fn doorbell(&self, channel: u16) -> Option<&Arc<OwnedFd>> {
+        self.doorbells.get(usize::from(channel))?.as_ref()
+    }
+
     /// Wakes a channel's worker; nothing where there is none.
     pub fn ring(&self, channel: u16) {
-        if let Some(Some(doorbell)) = self.doorbells.get(usize::from(channel)) {
+        if let Some(doorbell) = self.doorbell(channel) {
             // A full one is rung already.
             let _ = rustix::io::write(doorbell, &1_u64.to_ne_bytes());
         }

@@ -1,25 +1,39 @@
 //! The device model as QEMU sees it: a static library with a C interface.
 //!
-//! `tree/hw/misc/vgpu-stub.c` is the other half: a QEMU device that decides
-//! nothing and asks here. The interface is declared to C in
+//! `tree/hw/misc/vgpu-stub.c` is the other half, with what is beside it: a QEMU
+//! device that decides nothing and asks here. The interface is declared to C in
 //! `tree/hw/misc/vgpu-stub.h`, which a test holds against this file.
 //!
 //! Pointers are Rust references, so C must pass valid, aligned, non-null ones
 //! to initialised values, and never the same device from two threads at once;
 //! QEMU calls devices under its big lock.
-#![allow(unsafe_code)] // exported symbols, and the one pointer that C frees
+#![allow(unsafe_code)] // exported symbols, and pointers and a descriptor of C's
 
 use std::ffi::c_char;
 
 use vgpu_abi::{bar0, ids};
-use vgpu_device::{Bar0Size, Device, DeviceConfig, Effects, Refused, STATE_SIZE};
-use vgpu_pci::PciId;
+use vgpu_device::{Device, FEATURES_STATE_SIZE, Refused, STATE_SIZE};
 use vgpu_pci::capability::PortType;
 
+use sharing::Sharing;
+
+mod features;
 mod instance;
+mod memory;
+mod options;
+mod sharing;
 mod values;
 
-pub use instance::VgpuDevice;
+pub use features::{
+    VGPU_CHANNELS, VGPU_DOORBELLS, VGPU_MSIX_PENDING, VGPU_MSIX_TABLE, VGPU_VECTOR_CHANNELS,
+    VGPU_VECTOR_CONTROL, VGPU_VECTORS, vgpu_connect, vgpu_detach, vgpu_hear, vgpu_is_asked,
+    vgpu_is_raised, vgpu_is_shared, vgpu_next_doorbell, vgpu_raised, vgpu_unmapped, vgpu_unwatched,
+    vgpu_watched, vgpu_work,
+};
+pub use instance::{VgpuDevice, VgpuTodo};
+pub use memory::{VgpuFound, VgpuMemory, VgpuPresence};
+pub use options::{VgpuOptions, VgpuPlace};
+pub use sharing::VgpuDoorbell;
 pub use values::{VGPU_DESCRIPTION_SIZE, VGPU_NAME_SIZE, VgpuValue, vgpu_value, vgpu_value_at};
 
 /// Bytes of config space that the model implements; those above read 0.
@@ -31,7 +45,8 @@ const _: () = assert!(VGPU_CONFIG_SIZE == vgpu_pci::SIZE);
 pub const VGPU_STATE_FIXED: usize = 1296;
 /// Room for a saved state, in bytes: more than any has.
 pub const VGPU_STATE_MOST: usize = 8192;
-const _: () = assert!(VGPU_STATE_FIXED <= STATE_SIZE && STATE_SIZE <= VGPU_STATE_MOST);
+const _: () =
+    assert!(VGPU_STATE_FIXED <= STATE_SIZE && STATE_SIZE + FEATURES_STATE_SIZE <= VGPU_STATE_MOST);
 
 /// Room for an error message with its closing NUL, in bytes.
 pub const VGPU_ERROR_SIZE: usize = 256;
@@ -58,40 +73,6 @@ const _: () = assert!(
         && VGPU_BAR0_SIZE == bar0::DEFAULT_SIZE as u64
 );
 
-/// What the user chose, unchecked.
-#[repr(C)]
-#[derive(Debug)]
-pub struct VgpuOptions {
-    /// Vendor ID.
-    pub vendor_id: u16,
-    /// Device ID.
-    pub device_id: u16,
-    /// Subsystem Vendor ID.
-    pub subsystem_vendor_id: u16,
-    /// Subsystem ID.
-    pub subsystem_id: u16,
-    /// Size of BAR0 in bytes.
-    pub bar0_size: u64,
-    /// Revision ID.
-    pub revision: u8,
-    /// Where the device sits.
-    pub place: VgpuPlace,
-}
-
-/// Where the device sits, which decides what it is in PCI Express.
-#[repr(C)]
-#[derive(Debug, Clone, Copy)]
-pub enum VgpuPlace {
-    /// On a root bus, or below bridges in a machine of conventional PCI alone:
-    /// an endpoint that is integrated and has no link.
-    RootBus,
-    /// Behind a port of PCI Express: an endpoint with a link.
-    Port,
-    /// Below a bridge from PCI Express to conventional PCI: no capability, as
-    /// QEMU hides it of vfio devices there (`hw/vfio/pci.c`).
-    ConventionalBridge,
-}
-
 /// A saved state, which has a length of its own.
 #[repr(C)]
 #[derive(Debug)]
@@ -114,17 +95,21 @@ pub extern "C" fn vgpu_new(
         VgpuPlace::Port => Some(PortType::Endpoint),
         VgpuPlace::ConventionalBridge => None,
     };
-    match config(options) {
-        Ok(config) => Some(Box::new(VgpuDevice {
+    let made = options::check(options).and_then(|(config, place)| {
+        let sharing = config
+            .features
+            .as_ref()
+            .map(|features| Sharing::new(features, place));
+        Ok(Box::new(VgpuDevice {
             device: Device::new(&config, port_type),
             refused_reads: 0,
             refused_writes: 0,
-        })),
-        Err(message) => {
-            fill(error, &message);
-            None
-        }
-    }
+            sharing: sharing
+                .transpose()
+                .map_err(|error| format!("property 'features': {error}"))?,
+        }))
+    });
+    made.map_err(|message| fill(error, &message)).ok()
 }
 
 /// Frees a device; NULL is allowed.
@@ -151,20 +136,20 @@ pub extern "C" fn vgpu_config_read(device: &VgpuDevice, offset: u32, size: u32) 
 }
 
 /// The guest writes the low `size` (1 to 4) bytes of `value` to config space
-/// at `offset`. Returns whether the device reset itself because of it.
+/// at `offset`.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_config_write(
     device: &mut VgpuDevice,
     offset: u32,
     size: u32,
     value: u32,
-) -> bool {
+) -> VgpuTodo {
     let value = value.to_le_bytes();
     let size = value.len().min(size as usize);
     let effects = device
         .device
         .config_write(saturate(offset), value.split_at(size).0);
-    has_reset(&effects)
+    device.act(&effects)
 }
 
 /// All of config space as the guest would read it.
@@ -198,7 +183,7 @@ pub extern "C" fn vgpu_bar0_read(
 
 /// The guest writes the low `size` bytes of `value` to BAR0 at `offset`. Sets
 /// `refused` to whether the device takes no such access; nothing is changed
-/// then. Returns whether the device reset itself because of it.
+/// then.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_bar0_write(
     device: &mut VgpuDevice,
@@ -206,24 +191,33 @@ pub extern "C" fn vgpu_bar0_write(
     size: u32,
     value: u64,
     refused: &mut bool,
-) -> bool {
+) -> VgpuTodo {
     let written = device.device.bar0_write(offset, size as usize, value);
     *refused = written.is_err();
     match written {
-        Ok(effects) => has_reset(&effects),
+        Ok(effects) => device.act(&effects),
         Err(Refused) => {
             device.refused_writes = device.refused_writes.wrapping_add(1);
-            false
+            VgpuTodo::default()
         }
     }
 }
 
 /// Puts the device back to its power-on state, as QEMU does with its own part
-/// of it.
+/// of it. With `settle` it returns when nobody has the guest's memory any more,
+/// or after a second.
 #[unsafe(no_mangle)]
-pub extern "C" fn vgpu_reset(device: &mut VgpuDevice) {
-    let reset = has_reset(&device.device.reset());
-    debug_assert!(reset, "it is what QEMU asked for");
+pub extern "C" fn vgpu_reset(device: &mut VgpuDevice, settle: bool) -> VgpuTodo {
+    let effects = device.device.reset();
+    let mut todo = device.act(&effects);
+    if settle {
+        todo = todo.and(device.settle());
+    }
+    // It is what QEMU asked for.
+    VgpuTodo {
+        reset: false,
+        ..todo
+    }
 }
 
 /// The host writes the Status register. Where it is a driver's, returns false, and says so in `error`.
@@ -234,11 +228,8 @@ pub extern "C" fn vgpu_set_status(
     error: &mut [c_char; VGPU_ERROR_SIZE],
 ) -> bool {
     match device.device.set_status(status) {
-        Ok(effects) => {
-            let reset = has_reset(&effects);
-            debug_assert!(!reset, "Status is no reset");
-            true
-        }
+        // Nothing follows of it.
+        Ok(_) => true,
         Err(cause) => {
             fill(error, &cause.to_string());
             false
@@ -249,27 +240,30 @@ pub extern "C" fn vgpu_set_status(
 /// Saves all guest-visible state.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_save(device: &VgpuDevice, state: &mut VgpuState) {
+    let features = device.device.save_features();
     let saved = device.device.save();
+    let saved = saved.into_iter().chain(features.into_iter().flatten());
     // At most the room there is, by the assertion above.
-    state.size = device.device.state_size().min(saved.len()) as u32;
+    state.size = device.device.state_size() as u32;
     for (to, from) in state.bytes.iter_mut().zip(saved) {
         *to = from;
     }
 }
 
-/// Takes over a saved state. If it is not one of such a device, returns false,
-/// says why in `error`, and leaves the device as it was.
+/// Takes over a saved state, and says in `todo` what QEMU has to do. If it is
+/// not one of such a device, returns false, says why in `error`, and leaves the
+/// device as it was.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_restore(
     device: &mut VgpuDevice,
     state: &VgpuState,
+    todo: &mut VgpuTodo,
     error: &mut [c_char; VGPU_ERROR_SIZE],
 ) -> bool {
     let size = state.bytes.len().min(state.size as usize);
     match device.device.restore(state.bytes.split_at(size).0) {
         Ok(effects) => {
-            let reset = has_reset(&effects);
-            debug_assert!(!reset, "a saved state is no reset");
+            *todo = device.act(&effects);
             true
         }
         Err(cause) => {
@@ -277,38 +271,6 @@ pub extern "C" fn vgpu_restore(
             false
         }
     }
-}
-
-/// Whether the device has reset itself, which is what QEMU has to act on.
-#[must_use]
-fn has_reset(effects: &Effects) -> bool {
-    let Effects {
-        // QEMU sees these two itself, in its own copy of the registers.
-        bar0: _,
-        bus_master: _,
-        reset,
-        // It has no features yet.
-        doorbell: _,
-        request: _,
-        interrupt: _,
-        revoke: _,
-    } = effects;
-    *reset
-}
-
-/// Checks the options; the error names the one that is wrong.
-fn config(options: &VgpuOptions) -> Result<DeviceConfig, String> {
-    let id = |name, id| PciId::try_from(id).map_err(|cause| format!("property '{name}': {cause}"));
-    Ok(DeviceConfig {
-        vendor_id: id("vendor-id", options.vendor_id)?,
-        device_id: id("device-id", options.device_id)?,
-        subsystem_vendor_id: id("subsystem-vendor-id", options.subsystem_vendor_id)?,
-        subsystem_id: id("subsystem-id", options.subsystem_id)?,
-        revision: options.revision,
-        bar0_size: Bar0Size::try_from(options.bar0_size)
-            .map_err(|cause| format!("property 'bar0-size': {cause}"))?,
-        features: None,
-    })
 }
 
 /// Offsets past 64 KiB are past any config space.

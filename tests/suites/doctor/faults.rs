@@ -134,6 +134,18 @@ fn qemu_without_the_argument() -> Result<()> {
     .is_found_and_mended()
 }
 
+/// QEMU's first lines say so too, which the log would show.
+#[test]
+fn private_memory() -> Result<()> {
+    let vm = || Start::new(Qemu::Own, &["-device", "vgpu-stub,addr=5,features=on"]);
+    Fault {
+        well_before: false,
+        plant: Patient::boot,
+        ..Fault::of(vm, Side::Host, "shared-memory")
+    }
+    .is_found_and_mended()
+}
+
 #[test]
 fn stock_qemu_without_the_argument() -> Result<()> {
     Fault {

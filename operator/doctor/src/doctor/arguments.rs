@@ -20,6 +20,8 @@ pub(super) struct DeviceArgument {
     pub(super) driver: String,
     /// Of a vfio-user server.
     pub(super) socket: Option<String>,
+    /// Whether QEMU's own device has features.
+    pub(super) features: bool,
 }
 
 /// The values of an option of QEMU, in order. It takes each with one dash and
@@ -48,6 +50,9 @@ fn device(value: &str) -> Option<DeviceArgument> {
     Some(DeviceArgument {
         driver: option.driver()?.to_owned(),
         socket: option.text("socket.path").map(str::to_owned),
+        features: option.properties().any(|(name, value)| {
+            name == "features" && (*value == json!("on") || *value == json!(true))
+        }),
     })
 }
 

@@ -11,13 +11,14 @@ mod installed;
 mod isolated;
 mod log;
 mod process;
+mod shared_memory;
 
 use super::finding::Point;
 use super::subject::Subject;
 
 /// The points of a host. What has no fault before another point is named in
 /// `after` is well enough for it.
-pub(super) const POINTS: [Point<Subject>; 11] = [
+pub(super) const POINTS: [Point<Subject>; 12] = [
     Point {
         id: "installed",
         title: "The device, or its emulator, is installed",
@@ -82,10 +83,17 @@ pub(super) const POINTS: [Point<Subject>; 11] = [
         look: ids::look,
     },
     Point {
+        id: "shared-memory",
+        title: "A device with features can share the guest's memory",
+        guide: "",
+        after: &["process"],
+        look: shared_memory::look,
+    },
+    Point {
         id: "log",
         title: "The log has no complaint about the device",
         guide: "3, test 4",
-        after: &["process"],
+        after: &["process", "shared-memory"],
         look: log::look,
     },
     Point {

@@ -74,6 +74,20 @@ impl Machine {
         self.functions.iter().filter(ours).cloned().collect()
     }
 
+    /// Whether other processes can map some of the guest's memory (QEMU: qapi/machine.json, `Memdev`).
+    pub(super) fn memory_is_shared(&self) -> Result<bool, QmpError> {
+        let memory = self.qmp.borrow_mut().ask("query-memdev", Value::Null)?;
+        let mut all = memory.as_array().into_iter().flatten();
+        Ok(all.any(|it| it["share"] == true))
+    }
+
+    /// Bytes of memory that the machine was started with.
+    pub(super) fn memory_size(&self) -> Result<Option<u64>, QmpError> {
+        let mut qmp = self.qmp.borrow_mut();
+        let sizes = qmp.ask("query-memory-size-summary", Value::Null)?;
+        Ok(sizes["base-memory"].as_u64())
+    }
+
     /// Reads 4 bytes of the guest's memory, as a CPU of it would.
     pub(super) fn read(&self, address: u64) -> Result<Option<u32>, QmpError> {
         let text = self

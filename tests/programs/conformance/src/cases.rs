@@ -1,5 +1,10 @@
 //! The cases.
 
+mod access;
+mod features;
+
+use access::{Access, BAR0, COMMAND, DEVICE_CONTROL, INITIATE_FLR, MEMORY_SPACE, same};
+
 use crate::{Error, Identity, Target};
 
 /// One thing the device must do.
@@ -60,23 +65,27 @@ pub const CASES: &[Case] = &[
         name: "reset: a function level reset is a power-on",
         run: function_level_reset,
     },
+    Case {
+        name: "features: each register takes what it should",
+        run: features::registers,
+    },
+    Case {
+        name: "features: the driver goes up step by step",
+        run: features::handshake,
+    },
+    Case {
+        name: "features: the mailbox answers, and says so",
+        run: features::mailbox,
+    },
+    Case {
+        name: "features: a function level reset ends the driver",
+        run: features::reset,
+    },
 ];
-
-const COMMAND: u16 = 0x04;
-const MEMORY_SPACE: u32 = 1 << 1;
-const BAR0: u16 = 0x10;
-const DEVICE_CONTROL: u16 = 0x48;
-const INITIATE_FLR: u32 = 1 << 15;
 
 const STATUS: u64 = 0x04;
 const REQUEST_ID: u64 = 0x10;
 const DATA: std::ops::Range<u64> = 0x20..0x400;
-
-/// The device as the cases use it: accesses and checks.
-struct Access<'a> {
-    target: &'a mut dyn Target,
-    identity: &'a Identity,
-}
 
 /// Runs a case on a device in its power-on state, but for BAR0 and Command,
 /// and puts back what the device held before.
@@ -84,6 +93,10 @@ pub(crate) fn run(case: &Case, target: &mut dyn Target, identity: &Identity) -> 
     let mut access = Access { target, identity };
     let before = access.writable_registers()?;
     let result = (case.run)(&mut access);
+    if identity.features {
+        access.decode(true)?;
+        access.bar0_write(features::DRIVER, 4, 0)?;
+    }
     // Command last: memory decode goes on when BAR0 is in place.
     let (command, others): (Vec<_>, Vec<_>) = before
         .into_iter()
@@ -96,60 +109,6 @@ pub(crate) fn run(case: &Case, target: &mut dyn Target, identity: &Identity) -> 
         access.bar0_write(offset, 4, 0)?;
     }
     result
-}
-
-impl Access<'_> {
-    fn config_read(&mut self, offset: u16, size: usize) -> Result<u32, Error> {
-        self.target.config_read(offset, size)
-    }
-
-    fn config_write(&mut self, offset: u16, size: usize, value: u32) -> Result<(), Error> {
-        self.target.config_write(offset, size, value)
-    }
-
-    fn bar0_read(&mut self, offset: u64, size: usize) -> Result<u64, Error> {
-        self.target.bar0_read(offset, size)
-    }
-
-    fn bar0_write(&mut self, offset: u64, size: usize, value: u64) -> Result<(), Error> {
-        self.target.bar0_write(offset, size, value)
-    }
-
-    fn config_is(&mut self, offset: u16, size: usize, expected: u32) -> Result<(), Error> {
-        let found = self.config_read(offset, size)?;
-        same("config", offset.into(), size, found.into(), expected.into())
-    }
-
-    fn bar0_is(&mut self, offset: u64, size: usize, expected: u64) -> Result<(), Error> {
-        let found = self.bar0_read(offset, size)?;
-        same("BAR0", offset, size, found, expected)
-    }
-
-    /// The dwords of config space that a guest can change, with their values.
-    fn writable_registers(&mut self) -> Result<Vec<(u16, u32)>, Error> {
-        self.identity
-            .dwords()
-            .into_iter()
-            .filter(|dword| dword.writable != 0)
-            .map(|dword| Ok((dword.offset, self.config_read(dword.offset, 4)?)))
-            .collect()
-    }
-
-    fn decode(&mut self, on: bool) -> Result<(), Error> {
-        let command = self.config_read(COMMAND, 2)? & !MEMORY_SPACE;
-        let bit = if on { MEMORY_SPACE } else { 0 };
-        self.config_write(COMMAND, 2, command | bit)
-    }
-}
-
-fn same(space: &str, offset: u64, size: usize, found: u64, expected: u64) -> Result<(), Error> {
-    if found == expected {
-        return Ok(());
-    }
-    let digits = 2 * size;
-    Err(Error::Mismatch(format!(
-        "{size} bytes at {space} + {offset:#05x} read 0x{found:0digits$x}, not 0x{expected:0digits$x}"
-    )))
 }
 
 /// The low `size` bytes of a value.
@@ -225,14 +184,10 @@ fn capability_list(access: &mut Access<'_>) -> Result<(), Error> {
             )));
         }
         let header = access.config_read(at as u16, 2)?;
-        found.push((at, header & 0xff));
+        found.push((at as u16, header as u8));
         at = header >> 8;
     }
-    let express = [(0x40, 0x10)];
-    let expected = match access.identity.port_type {
-        Some(_) => &express[..],
-        None => &[],
-    };
+    let expected = access.identity.capabilities();
     if found == expected {
         Ok(())
     } else {
@@ -341,7 +296,11 @@ fn refused(access: &mut Access<'_>) -> Result<(), Error> {
     access.bar0_is(0x00, 4, 0x1111_1111)?;
     access.bar0_is(0x08, 4, 0x2222_2222)?;
     let end = u64::from(access.identity.bar0_size);
-    for offset in [DATA.end, 0x7fc, 0x800, end - 8] {
+    let first = match access.identity.features {
+        true => features::RESERVED,
+        false => DATA.end,
+    };
+    for offset in [first, 0x7fc, 0x800, end - 8] {
         for size in [1, 2, 4, 8] {
             let offset = offset.next_multiple_of(size as u64);
             access.bar0_write(offset, size, u64::MAX)?;

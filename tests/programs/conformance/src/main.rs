@@ -36,6 +36,10 @@ struct Options {
     #[arg(long)]
     by_vfio: bool,
 
+    /// The device has features
+    #[arg(long)]
+    features: bool,
+
     /// Size of BAR0 in bytes
     #[arg(long, default_value_t = Identity::default().bar0_size)]
     bar0_size: u32,
@@ -61,6 +65,7 @@ fn conformance(options: &Options) -> Result<bool> {
         },
         by_vfio: options.by_vfio,
         bar0_size: options.bar0_size,
+        features: options.features,
         ..Identity::default()
     };
     let mut guest = Guest::open(options.address, options.bar0_size)?;

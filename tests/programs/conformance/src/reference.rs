@@ -23,6 +23,8 @@ pub struct Identity {
     /// Whether QEMU reaches the device by vfio, and so answers itself for the
     /// bits in [`EMULATED_FOR_VFIO`](crate::EMULATED_FOR_VFIO).
     pub by_vfio: bool,
+    /// Whether it has features.
+    pub features: bool,
 }
 
 impl Default for Identity {
@@ -37,6 +39,7 @@ impl Default for Identity {
             bar0_size: 0x1000,
             port_type: Some(PortType::RootComplexIntegratedEndpoint),
             by_vfio: false,
+            features: false,
         }
     }
 }
@@ -51,7 +54,26 @@ pub(crate) struct Dword {
     pub(crate) kept: u32,
 }
 
+/// Where the PCI Express capability is, where there is one.
+const EXPRESS: u16 = 0x40;
+
 impl Identity {
+    /// Where the MSI-X capability is, where there is one: behind the other.
+    fn msix(&self) -> Option<u16> {
+        let at = match self.port_type {
+            Some(_) => 0x7c,
+            None => EXPRESS,
+        };
+        self.features.then_some(at)
+    }
+
+    /// Offsets and ids of the capabilities, in the order of the list.
+    pub(crate) fn capabilities(&self) -> Vec<(u16, u8)> {
+        let express = self.port_type.map(|_| (EXPRESS, 0x10));
+        let msix = self.msix().map(|at| (at, 0x11));
+        express.into_iter().chain(msix).collect()
+    }
+
     /// All 64 dwords: value after reset and the bits a guest may change
     /// (PCI 3.0 section 6.1, PCIe 4.0 section 7.5.3).
     pub(crate) fn dwords(&self) -> Vec<Dword> {
@@ -84,6 +106,21 @@ impl Identity {
                 (0x50, 0x0011_0000, 0x0000_00c3),
                 (0x6c, 0x0000_0002, 0),
             ]),
+        }
+        if let Some(at) = self.msix() {
+            let first = u32::from(self.capabilities()[0].0);
+            implemented.extend([
+                (0x04, 0x0010_0000, 0x0000_0546),
+                (0x34, first, 0),
+                (at, 0x0001_0011, 0xc000_0000),
+                (at + 4, 0x0000_0c00, 0),
+                (at + 8, 0x0000_0e00, 0),
+            ]);
+            for (offset, reset, _) in &mut implemented {
+                if *offset == EXPRESS && at != EXPRESS {
+                    *reset |= u32::from(at) << 8;
+                }
+            }
         }
         (0..0x100)
             .step_by(4)

@@ -57,6 +57,13 @@ pub const EMULATED_FOR_VFIO: &[EmulatedBits] = &[
         reason: "BAR0: QEMU maps it by its own copy of the register",
     },
     EmulatedBits {
+        offset: 0x7c,
+        bits: 0xc000_0000,
+        of: EVERY,
+        answer: Answer::Copy,
+        reason: "MSI-X Message Control: QEMU delivers by its own copy of the register",
+    },
+    EmulatedBits {
         offset: 0x4c,
         bits: 1 << 22,
         of: BEHIND_PORT,

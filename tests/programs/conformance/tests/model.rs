@@ -1,7 +1,7 @@
 //! The suite on the bare model, and the suite on devices that are wrong.
 
 use vgpu_conformance::{Error, Identity, Model, Outcome, Target, run};
-use vgpu_device::{Bar0Size, DeviceConfig};
+use vgpu_device::{Bar0Size, DeviceConfig, FeaturesConfig};
 use vgpu_pci::capability::PortType;
 
 #[test]
@@ -30,6 +30,33 @@ fn the_model_conforms() {
     }
 }
 
+#[test]
+fn the_model_with_features_conforms() {
+    for port_type in [
+        Some(PortType::RootComplexIntegratedEndpoint),
+        Some(PortType::Endpoint),
+        None,
+    ] {
+        let identity = Identity {
+            port_type,
+            features: true,
+            ..Identity::default()
+        };
+        for report in run(&mut Model::new(&with_features(), port_type), &identity) {
+            let reset = report.name.contains("reset");
+            let passed = report.outcome == Outcome::Passed;
+            assert_eq!(passed, port_type.is_some() || !reset, "{report}");
+        }
+    }
+}
+
+fn with_features() -> DeviceConfig {
+    DeviceConfig {
+        features: Some(FeaturesConfig::default()),
+        ..DeviceConfig::default()
+    }
+}
+
 /// A model with one defect.
 struct Mutant {
     model: Model,
@@ -46,6 +73,11 @@ enum Defect {
     NoReset,
     NoCapability,
     BytesInRegisters,
+    NoMagic,
+    ForgottenAck,
+    StepsSkipped,
+    SilentMailbox,
+    DriverSurvives,
 }
 
 impl Target for Mutant {
@@ -62,7 +94,7 @@ impl Target for Mutant {
 
     fn config_write(&mut self, offset: u16, size: usize, value: u32) -> Result<(), Error> {
         match (self.defect, offset) {
-            (Defect::NoReset, 0x48) => Ok(()),
+            (Defect::NoReset | Defect::DriverSurvives, 0x48) => Ok(()),
             _ => self.model.config_write(offset, size, value),
         }
     }
@@ -72,6 +104,9 @@ impl Target for Mutant {
             (Defect::DataLost, 0x3f8, 8) => Ok(0),
             (Defect::StatusWritable, 0x04, 4) => Ok(0x5555_5555),
             (Defect::BytesInRegisters, 0x00, 1) => Ok(0x11),
+            (Defect::NoMagic, 0x400, 4) | (Defect::SilentMailbox, 0x430, 4) => Ok(0),
+            (Defect::ForgottenAck, 0x410, 4) => Ok(0),
+            (Defect::StepsSkipped, 0x418, 4) => Ok(self.model.bar0_read(offset, size)?.max(1)),
             _ => self.model.bar0_read(offset, size),
         }
     }
@@ -93,10 +128,21 @@ fn each_defect_is_found() {
         (NoReset, "reset"),
         (NoCapability, "config: the capability list"),
         (BytesInRegisters, "bar0: other accesses"),
+        (NoMagic, "features: each register"),
+        (ForgottenAck, "features: the driver"),
+        (StepsSkipped, "features: the driver"),
+        (SilentMailbox, "features: the mailbox"),
+        (DriverSurvives, "features: a function level reset"),
     ] {
-        let model = Model::new(&DeviceConfig::default(), PortType::Endpoint);
+        let features = case.starts_with("features");
+        let config = match features {
+            true => with_features(),
+            false => DeviceConfig::default(),
+        };
+        let model = Model::new(&config, PortType::Endpoint);
         let identity = Identity {
             port_type: Some(PortType::Endpoint),
+            features,
             ..Identity::default()
         };
         let reports = run(&mut Mutant { model, defect }, &identity);

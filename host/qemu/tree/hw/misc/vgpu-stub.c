@@ -14,16 +14,14 @@
 #include "qemu/log.h"
 #include "qemu/module.h"
 #include "qapi/error.h"
-#include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "migration/vmstate.h"
 #include "trace.h"
 
-#if __has_include("hw/pci/pci_device.h") /* since 8.0 */
-#include "hw/pci/pci_device.h"
-#else
-#include "hw/pci/pci.h"
-#endif
+#include "vgpu-stub-sharing.h"
+#include "vgpu-stub-values.h"
+
+#include "hw/pci/msix.h"
 #include "hw/pci/pci_bridge.h"
 #include "hw/pci/pci_bus.h"
 #if __has_include("hw/core/qdev-properties.h") /* since 11.0 */
@@ -32,18 +30,11 @@
 #include "hw/qdev-properties.h"
 #endif
 
-#include "vgpu-stub.h"
-
-#define TYPE_VGPU_STUB "vgpu-stub"
 #define VGPU_STUB(obj) OBJECT_CHECK(VgpuStubState, (obj), TYPE_VGPU_STUB)
 #define VGPU_STUB_CLASS(klass) \
     OBJECT_CLASS_CHECK(VgpuStubClass, (klass), TYPE_VGPU_STUB)
 #define VGPU_STUB_GET_CLASS(obj) \
     OBJECT_GET_CLASS(VgpuStubClass, (obj), TYPE_VGPU_STUB)
-
-#define QEMU_SINCE(major, minor)          \
-    (QEMU_VERSION_MAJOR > (major) ||      \
-     (QEMU_VERSION_MAJOR == (major) && QEMU_VERSION_MINOR >= (minor)))
 
 typedef struct VgpuStubState {
     PCIDevice parent_obj;
@@ -56,6 +47,10 @@ typedef struct VgpuStubState {
      * there afterwards. All that reaches the model holds that lock.
      */
     VgpuDevice *model;
+    /* While the device is plugged; NULL without features. */
+    VgpuSharing *sharing;
+    /* The device resets itself: nobody waits for what it had shared. */
+    bool resets_itself;
     VgpuState migrated;
     /* What of it comes after the part that every device has. */
     uint8_t *more;
@@ -68,6 +63,11 @@ typedef struct VgpuStubClass {
     DeviceRealize parent_realize;
 } VgpuStubClass;
 
+VgpuDevice *vgpu_values_model(Object *obj)
+{
+    return VGPU_STUB(obj)->model;
+}
+
 /* QEMU's copy follows the model: first what QEMU acts on, then the rest. */
 static void vgpu_stub_follow_model(VgpuStubState *s)
 {
@@ -79,7 +79,24 @@ static void vgpu_stub_follow_model(VgpuStubState *s)
                              pci_get_long(config + PCI_BASE_ADDRESS_0), 4);
     pci_default_write_config(pci_dev, PCI_COMMAND,
                              pci_get_word(config + PCI_COMMAND), 2);
+    if (msix_present(pci_dev)) {
+        uint32_t flags = pci_dev->msix_cap + PCI_MSIX_FLAGS;
+
+        pci_default_write_config(pci_dev, flags, pci_get_word(config + flags),
+                                 2);
+    }
     memcpy(pci_dev->config, config, sizeof(config));
+}
+
+/* Does what follows from an access of the guest's. */
+static void vgpu_stub_act(VgpuStubState *s, VgpuTodo todo)
+{
+    if (todo.reset) {
+        s->resets_itself = true;
+        pci_device_reset(PCI_DEVICE(s));
+        s->resets_itself = false;
+    }
+    vgpu_sharing_act(s->sharing, todo);
 }
 
 static uint32_t vgpu_stub_config_read(PCIDevice *pci_dev, uint32_t addr,
@@ -96,16 +113,17 @@ static void vgpu_stub_config_write(PCIDevice *pci_dev, uint32_t addr,
                                    uint32_t value, int len)
 {
     VgpuStubState *s = VGPU_STUB(pci_dev);
+    VgpuTodo todo;
 
     trace_vgpu_stub_config_write(addr, len, value);
-    if (vgpu_config_write(s->model, addr, len, value)) {
-        pci_device_reset(pci_dev);
-        return;
+    todo = vgpu_config_write(s->model, addr, len, value);
+    if (!todo.reset) {
+        pci_default_write_config(pci_dev, addr, value, len);
+        /* Read-only in QEMU's copy: see vgpu_stub_realize(). */
+        pci_dev->config[PCI_INTERRUPT_LINE] =
+            vgpu_config_read(s->model, PCI_INTERRUPT_LINE, 1);
     }
-    pci_default_write_config(pci_dev, addr, value, len);
-    /* Read-only in QEMU's copy: see vgpu_stub_realize(). */
-    pci_dev->config[PCI_INTERRUPT_LINE] =
-        vgpu_config_read(s->model, PCI_INTERRUPT_LINE, 1);
+    vgpu_stub_act(s, todo);
 }
 
 static uint64_t vgpu_stub_bar0_read(void *opaque, hwaddr addr, unsigned size)
@@ -130,9 +148,7 @@ static void vgpu_stub_bar0_write(void *opaque, hwaddr addr, uint64_t value,
     bool refused = false;
 
     trace_vgpu_stub_bar0_write(addr, size, value);
-    if (vgpu_bar0_write(s->model, addr, size, value, &refused)) {
-        pci_device_reset(PCI_DEVICE(s));
-    }
+    vgpu_stub_act(s, vgpu_bar0_write(s->model, addr, size, value, &refused));
     if (refused) {
         qemu_log_mask(LOG_GUEST_ERROR, TYPE_VGPU_STUB
                       ": refused write of %u bytes at BAR0 + 0x%" HWADDR_PRIx
@@ -158,7 +174,8 @@ static void vgpu_stub_reset(DeviceState *dev)
         return;
     }
     trace_vgpu_stub_reset();
-    vgpu_reset(s->model);
+    vgpu_sharing_act_later(s->sharing,
+                           vgpu_reset(s->model, !s->resets_itself));
     vgpu_stub_follow_model(s);
 }
 
@@ -182,14 +199,16 @@ static int vgpu_stub_pre_load(void *opaque)
 static int vgpu_stub_post_load(void *opaque, int version_id)
 {
     VgpuStubState *s = opaque;
+    VgpuTodo todo = { 0 };
     char error[VGPU_ERROR_SIZE] = "";
 
     s->migrated.size = VGPU_STATE_FIXED + s->more_size;
-    if (!vgpu_restore(s->model, &s->migrated, &error)) {
+    if (!vgpu_restore(s->model, &s->migrated, &todo, &error)) {
         error_report(TYPE_VGPU_STUB ": %s", error);
         return -EINVAL;
     }
     vgpu_stub_follow_model(s);
+    vgpu_sharing_act_later(s->sharing, todo);
     return 0;
 }
 
@@ -217,6 +236,22 @@ static const VMStateDescription vgpu_stub_vmstate_more = {
     },
 };
 
+static bool vgpu_stub_msix_needed(void *opaque)
+{
+    return msix_present(PCI_DEVICE(opaque));
+}
+
+static const VMStateDescription vgpu_stub_vmstate_msix = {
+    .name = TYPE_VGPU_STUB "/msix",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = vgpu_stub_msix_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_MSIX(parent_obj, VgpuStubState),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
 static const VMStateDescription vgpu_stub_vmstate = {
     .name = TYPE_VGPU_STUB,
     .version_id = 1,
@@ -232,6 +267,7 @@ static const VMStateDescription vgpu_stub_vmstate = {
     },
     .subsections = (const VMStateDescription *[]) {
         &vgpu_stub_vmstate_more,
+        &vgpu_stub_vmstate_msix,
         NULL
     },
 };
@@ -264,6 +300,15 @@ static VgpuPlace vgpu_stub_place(PCIDevice *pci_dev)
                                    : VGPU_PLACE_ROOT_BUS;
 }
 
+/* What the callbacks of the region use lives on: see vgpu_stub_finalize(). */
+static void vgpu_stub_exit(PCIDevice *pci_dev)
+{
+    VgpuStubState *s = VGPU_STUB(pci_dev);
+
+    vgpu_sharing_stop(s->sharing);
+    s->sharing = NULL;
+}
+
 static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
 {
     VgpuStubState *s = VGPU_STUB(pci_dev);
@@ -283,9 +328,14 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
     }
 
     s->options.place = vgpu_stub_place(pci_dev);
+    if (s->options.features) {
+        s->sharing = vgpu_sharing_new(pci_dev, &s->bar0);
+        s->options.memory_is_shared = vgpu_sharing_has_memory(s->sharing);
+    }
     model = vgpu_new(&s->options, &error);
     if (!model) {
         error_setg(errp, "%s", error);
+        vgpu_stub_exit(pci_dev);
         return;
     }
     /*
@@ -302,6 +352,12 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
     s->model = model;
     s->more = s->migrated.bytes + VGPU_STATE_FIXED;
 
+    /* Before the model's bytes are put over what it writes. */
+    if (s->sharing && !vgpu_sharing_start(s->sharing, model,
+                                           s->options.link != NULL, errp)) {
+        vgpu_stub_exit(pci_dev);
+        return;
+    }
     vgpu_config_write_mask(s->model, (void *)pci_dev->wmask);
     /*
      * Migration compares all bits that the guest cannot change, so a device
@@ -322,64 +378,9 @@ static void vgpu_stub_realize(PCIDevice *pci_dev, Error **errp)
     pci_dev->exp.exp_cap = pci_find_capability(pci_dev, PCI_CAP_ID_EXP);
 }
 
-/* There is no exit(): what the region's callbacks use lives until here. */
 static void vgpu_stub_finalize(Object *obj)
 {
     vgpu_free(VGPU_STUB(obj)->model);
-}
-
-/* The host's view of the device, as QOM properties. */
-static void vgpu_stub_get_value(Object *obj, Visitor *v, const char *name,
-                                void *opaque, Error **errp)
-{
-    VgpuStubState *s = VGPU_STUB(obj);
-    const VgpuValue *which = opaque;
-    uint64_t value = s->model ? vgpu_value(s->model, which) : 0;
-
-    visit_type_uint64(v, name, &value, errp);
-}
-
-static void vgpu_stub_set_status(Object *obj, Visitor *v, const char *name,
-                                 void *opaque, Error **errp)
-{
-    VgpuStubState *s = VGPU_STUB(obj);
-    Error *local_err = NULL;
-    char error[VGPU_ERROR_SIZE] = "";
-    uint32_t value;
-
-    visit_type_uint32(v, name, &value, &local_err);
-    if (local_err) {
-        error_propagate(errp, local_err);
-    } else if (!s->model) {
-        error_setg(errp, "property '%s': " TYPE_VGPU_STUB
-                   " does not run yet; set it on the running device", name);
-    } else if (!vgpu_set_status(s->model, value, &error)) {
-        error_setg(errp, "property '%s': %s", name, error);
-    }
-}
-
-static void vgpu_stub_add_values(ObjectClass *klass)
-{
-    const VgpuValue *value;
-    uint32_t i;
-
-    for (i = 0; (value = vgpu_value_at(i)); i++) {
-        object_class_property_add(
-            klass, value->name, value->settable ? "uint32" : "uint64",
-            vgpu_stub_get_value,
-            value->settable ? vgpu_stub_set_status : NULL,
-            NULL, (void *)value
-#if !QEMU_SINCE(5, 1)
-            , &error_abort
-#endif
-            );
-        object_class_property_set_description(
-            klass, value->name, value->description
-#if !QEMU_SINCE(5, 1)
-            , &error_abort
-#endif
-            );
-    }
 }
 
 #if QEMU_SINCE(10, 0)
@@ -399,6 +400,9 @@ static Property vgpu_stub_properties[] = {
                       VGPU_REVISION),
     DEFINE_PROP_SIZE("bar0-size", VgpuStubState, options.bar0_size,
                      VGPU_BAR0_SIZE),
+    DEFINE_PROP_BOOL("features", VgpuStubState, options.features, false),
+    DEFINE_PROP_STRING("link", VgpuStubState, options.link),
+    DEFINE_PROP_STRING("machine", VgpuStubState, options.machine),
 #ifdef DEFINE_PROP_END_OF_LIST /* until 10.0 */
     DEFINE_PROP_END_OF_LIST(),
 #endif
@@ -415,6 +419,7 @@ static void vgpu_stub_class_init(ObjectClass *klass, void *data)
     VgpuStubClass *vc = VGPU_STUB_CLASS(klass);
 
     k->realize = vgpu_stub_realize;
+    k->exit = vgpu_stub_exit;
     k->config_read = vgpu_stub_config_read;
     k->config_write = vgpu_stub_config_write;
     device_class_set_parent_realize(dc, vgpu_stub_device_realize,
@@ -432,7 +437,7 @@ static void vgpu_stub_class_init(ObjectClass *klass, void *data)
 #else
     dc->props = vgpu_stub_properties;
 #endif
-    vgpu_stub_add_values(klass);
+    vgpu_values_add(klass);
 }
 
 static const TypeInfo vgpu_stub_info = {
