@@ -112,7 +112,7 @@ fn sessions_at_once_never_have_more_than_the_quota() {
                         let all = held.fetch_add(bytes, Ordering::SeqCst) + bytes;
                         over.fetch_or(all > quota, Ordering::SeqCst);
                         granted.fetch_add(1, Ordering::Relaxed);
-                        if bytes % 3 == 0 {
+                        if bytes.is_multiple_of(3) {
                             held.fetch_sub(bytes, Ordering::SeqCst);
                             drop(reserved);
                         } else {
