@@ -89,7 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let note = |audit: &mut Audit, n: u64| {
-            audit.note("opened", &std::collections::BTreeMap::from([("n", n)]))
+            audit.note("opened", &std::collections::BTreeMap::from([("n", n)]));
         };
         note(&mut Audit::to(&path).unwrap(), 1);
         let mut audit = Audit::to(&path).unwrap();
