@@ -172,7 +172,7 @@ pub(super) static KITS: [Kit; 5] = [
         documented: &[],
         settings: &[],
         conflicts: None,
-        needs: Some(["dkms", "dkms"]),
+        needs: Some(["dkms, passwd", "dkms, shadow-utils"]),
         scripts: Scripts {
             installed: BUILD_DRIVER,
             removing: FORGET_DRIVER,
