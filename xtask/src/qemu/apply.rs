@@ -378,7 +378,7 @@ mod tests {
         apply_to(&dir, &attachment).unwrap();
         let objects = text(&dir, "hw/misc/Makefile.objs");
         assert!(
-            objects.contains("common-obj-$(CONFIG_VGPU_STUB) += vgpu-stub.o\n"),
+            objects.contains("common-obj-$(CONFIG_VGPU_STUB) += vgpu-stub.o vgpu-stub-sharing.o vgpu-stub-values.o\n"),
             "{objects}"
         );
         assert!(objects.contains(LIBRARY), "{objects}");
