@@ -90,7 +90,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 15] = [
+const SOAKS: [Soak; 17] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -137,13 +137,22 @@ const SOAKS: [Soak; 15] = [
         only: "features::ends:: features::kills::",
     },
     Soak {
+        name: "channels-ends-built-in",
+        about: "30 minutes: a quarter of that, and QEMU killed, the device unplugged; the device in QEMU",
+        machines: Machines::Qemu,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "device",
+        only: "features::ends:: features::kills::",
+    },
+    Soak {
         name: "channels-parks",
         about: "3 minutes: hosts that sleep, each woken 10,000 times, on pc and q35; a stock QEMU",
         machines: Machines::Stock,
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "features::a_guest_shares",
+        only: "features::sharing::",
     },
     Soak {
         name: "driver-kernels",
@@ -170,6 +179,15 @@ const SOAKS: [Soak; 15] = [
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
+        only: "features::hostile::",
+    },
+    Soak {
+        name: "channels-hostile-built-in",
+        about: "the same; the device in QEMU",
+        machines: Machines::Qemu,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "device",
         only: "features::hostile::",
     },
     Soak {
@@ -320,10 +338,10 @@ impl Machines {
         if matches!(self, Self::Stock) {
             let stock = StockQemu::fetch(&cache, steps)?;
             environment.push(("VGPU_STUB_STOCK_QEMU", stock.path.into()));
-            // Those that need them say so where there are none.
-            let cuda = cuda_programs(steps).ok();
-            environment.extend(cuda.map(|folder| ("VGPU_STUB_CUDA_PROGRAMS", folder.into())));
         }
+        // Those that need them say so where there are none.
+        let cuda = cuda_programs(steps).ok();
+        environment.extend(cuda.map(|folder| ("VGPU_STUB_CUDA_PROGRAMS", folder.into())));
         Ok(environment)
     }
 }

@@ -80,6 +80,13 @@ impl Daemon {
         ]
     }
 
+    /// The same as properties of QEMU's own device.
+    #[must_use]
+    pub fn properties(&self) -> String {
+        let link = socket(&self.folder);
+        format!("features=on,machine={MACHINE},link={}", link.display())
+    }
+
     /// The daemon's process id.
     #[must_use]
     pub fn pid(&self) -> Pid {

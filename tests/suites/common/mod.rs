@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports)]
 
 mod attack;
+pub(crate) mod features;
 mod guest;
 mod place;
 mod qtest_target;

@@ -7,6 +7,7 @@ mod bed;
 mod common;
 mod conformance;
 mod criteria;
+mod features;
 mod firmware;
 mod hostile;
 mod hotplug;

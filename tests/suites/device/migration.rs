@@ -16,10 +16,10 @@ use vgpu_conformance::Target;
 use crate::bed::{Bed, property, query_pci, set_property};
 use crate::common::{Place, QtestTarget};
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// Migrates `machine` to `uri` and waits for the end, which it returns.
-fn migrate(machine: &mut Machine, uri: &str) -> Result<String> {
+pub(crate) fn migrate(machine: &mut Machine, uri: &str) -> Result<String> {
     machine.qmp().execute("migrate", json!({ "uri": uri }))?;
     for _ in 0..600 {
         let status = machine.qmp().execute("query-migrate", Value::Null)?;
@@ -55,7 +55,7 @@ fn qemu_copy(stream: &[u8], config_size: usize) -> Result<usize> {
         .context("the stream holds no state of the device")
 }
 
-fn saved(machine: &mut Machine, file: &Path) -> Result<Vec<u8>> {
+pub(crate) fn saved(machine: &mut Machine, file: &Path) -> Result<Vec<u8>> {
     let end = migrate(machine, &format!("exec:cat >{}", file.display()))?;
     ensure!(end == "completed", "the migration {end}");
     Ok(fs::read(file)?)
@@ -199,7 +199,7 @@ fn a_snapshot_brings_the_device_back() -> Result<()> {
 }
 
 /// Gives the machine a disk image that can hold snapshots, as node `disk`.
-fn snapshot_disk(machine: &mut Machine, path: &Path) -> Result<()> {
+pub(crate) fn snapshot_disk(machine: &mut Machine, path: &Path) -> Result<()> {
     let file = json!({ "driver": "file", "filename": path });
     let mut create = file.clone();
     create["size"] = json!(0);
@@ -215,20 +215,17 @@ fn snapshot_disk(machine: &mut Machine, path: &Path) -> Result<()> {
 }
 
 /// Runs a command that starts a job, and the job to its end.
-fn job(machine: &mut Machine, command: &str, mut arguments: Value) -> Result<()> {
+pub(crate) fn job(machine: &mut Machine, command: &str, mut arguments: Value) -> Result<()> {
     arguments["job-id"] = json!("job");
     machine.qmp().execute(command, arguments)?;
     for _ in 0..600 {
         let jobs = machine.qmp().execute("query-jobs", Value::Null)?;
         if jobs[0]["status"] == "concluded" {
-            ensure!(
-                jobs[0]["error"].is_null(),
-                "{command}: {}",
-                jobs[0]["error"]
-            );
             machine
                 .qmp()
                 .execute("job-dismiss", json!({ "id": "job" }))?;
+            let error = &jobs[0]["error"];
+            ensure!(error.is_null(), "{command}: {error}");
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(100));

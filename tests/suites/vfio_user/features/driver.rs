@@ -10,8 +10,8 @@ use vgpu_bed::kernel_module::KERNELS;
 use vgpu_bed::machine::Machine;
 use vgpu_bed::soak;
 
-use super::daemon_with;
 use crate::bed::{Bed, Served};
+use crate::common::features::daemon_with;
 use crate::common::{CUDA, Place, run};
 
 /// How long a program may take that is emulated, and whose kernels are interpreted, on a busy machine.

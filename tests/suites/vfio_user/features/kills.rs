@@ -11,10 +11,11 @@ use vgpu_bed::daemon::{Daemon, ECHO, within};
 use vgpu_bed::machine::Machine;
 use vgpu_bed::soak;
 
-use super::ends::{GIVEN_UP, LIMIT, has_ended, stream, stream_fails};
-use super::{LITTLE, daemon, ping, start};
+use super::start;
 use crate::bed::{Bed, Served};
 use crate::common::Place;
+use crate::common::features::ends::{GIVEN_UP, LIMIT, has_ended, stream, stream_fails};
+use crate::common::features::{LITTLE, daemon, ping};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Victim {

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 use vgpu_bed::daemon::within;
 use vgpu_bed::machine::Machine;
 
-use super::ends::{GIVEN_UP, stream, stream_fails};
-use super::{LITTLE, daemon, ping, start};
+use super::start;
 use crate::bed::Bed;
+use crate::common::features::ends::{GIVEN_UP, stream, stream_fails};
+use crate::common::features::{LITTLE, daemon, ping};
 use crate::common::{Place, run};
 
 /// How long a machine may take to be loaded, on a busy machine.

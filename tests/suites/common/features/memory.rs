@@ -13,7 +13,7 @@ const NAME: &str = "/memfd:memory-backend-memfd";
 
 /// The memory of a machine: the file that it lies in.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct GuestRam {
+pub(crate) struct GuestRam {
     inode: u64,
 }
 
@@ -23,7 +23,7 @@ fn inode_of(line: &str) -> Option<u64> {
 }
 
 impl GuestRam {
-    pub(super) fn of(machine: &Machine) -> Result<Self> {
+    pub(crate) fn of(machine: &Machine) -> Result<Self> {
         let maps = fs::read_to_string(format!("/proc/{}/maps", machine.pid()))?;
         let line = maps.lines().find(|line| line.contains(NAME));
         let inode = line.and_then(inode_of);
@@ -33,7 +33,7 @@ impl GuestRam {
     }
 
     /// The processes that have some of it mapped.
-    pub(super) fn mapped_by(self) -> Vec<Pid> {
+    pub(crate) fn mapped_by(self) -> Vec<Pid> {
         let has = |process: &PathBuf| {
             let maps = fs::read_to_string(process.join("maps")).unwrap_or_default();
             maps.lines()
@@ -65,7 +65,7 @@ impl GuestRam {
     }
 
     /// Whether nobody has it but these processes, QEMU and the one that has the device: they, by descriptors alone, all the time.
-    pub(super) fn is_only_with(self, qemu: Option<Pid>, server: Option<Pid>) -> bool {
+    pub(crate) fn is_only_with(self, qemu: Option<Pid>, server: Option<Pid>) -> bool {
         let mapped = self.mapped_by().into_iter().all(|pid| Some(pid) == qemu);
         let opened = self.opened_by();
         mapped
@@ -75,7 +75,7 @@ impl GuestRam {
     }
 
     /// That a test of it can fail: while records flow, a worker has it. It keeps its memory to itself, so root alone sees that.
-    pub(super) fn ensure_mapped_by(self, worker: Pid) -> Result<()> {
+    pub(crate) fn ensure_mapped_by(self, worker: Pid) -> Result<()> {
         let all = self.mapped_by();
         let seen = all.contains(&worker) || !geteuid().is_root();
         ensure!(seen, "worker {worker} has none of it: {all:?}");
@@ -93,6 +93,6 @@ fn processes() -> impl Iterator<Item = (Pid, PathBuf)> {
 }
 
 /// How many descriptors a process has open.
-pub(super) fn descriptors(pid: Pid) -> Result<usize> {
+pub(crate) fn descriptors(pid: Pid) -> Result<usize> {
     Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
 }
