@@ -1,6 +1,6 @@
 //! What the tests of all attachments share.
 // Each uses a part of it.
-#![allow(dead_code, unused_imports)]
+#![allow(dead_code, unused_imports, unused_macros)]
 
 mod attack;
 pub(crate) mod features;

@@ -117,10 +117,6 @@ macro_rules! features_tests {
                 q35_conforms: conforms(Q35),
                 a_root_port_conforms: conforms(RootPort),
             }
-            interrupts {
-                of_the_mailbox_on_pc: of_the_mailbox(Pc),
-                of_the_mailbox_on_q35: of_the_mailbox(Q35),
-            }
             ends {
                 of_a_guest_that_is_reset: of_a_guest_that_is_reset(Q35),
                 of_a_driver_whose_device_is_reset: of_a_driver_whose_device_is_reset(Pc),
