@@ -137,7 +137,7 @@ const SOAKS: [Soak; 17] = [
         only: "features::ends:: features::kills::",
     },
     Soak {
-        name: "channels-ends-built-in",
+        name: "channels-ends-qemu",
         about: "30 minutes: a quarter of that, and QEMU killed, the device unplugged; the device in QEMU",
         machines: Machines::Qemu,
         times: 50,
@@ -182,7 +182,7 @@ const SOAKS: [Soak; 17] = [
         only: "features::hostile::",
     },
     Soak {
-        name: "channels-hostile-built-in",
+        name: "channels-hostile-qemu",
         about: "the same; the device in QEMU",
         machines: Machines::Qemu,
         times: 50,

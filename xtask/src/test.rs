@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that has to hold, in one command.
 
 mod generations;
+mod releases;
 mod summary;
 
 use std::ffi::OsStr;
@@ -27,6 +28,7 @@ use crate::fuzz;
 use crate::package::{self, Family};
 use crate::programs;
 use crate::qemu::{self, Source, Variant};
+use releases::SUITES;
 use summary::{Outcome, Summary};
 
 const EXAMPLES: &str = "\
@@ -36,23 +38,6 @@ Examples:
   cargo xtask test --quick              what needs no virtual machine
 
 Exit code: 0 if all that ran passed, 1 otherwise.";
-
-/// The releases of Debian whose QEMU the device is tested on, and what the other's is enough for: whole boots that differ in
-/// where the device sits. What ends or attacks channels, each does by vfio-user. `--suite` and `cargo xtask soak` do all.
-const SUITES: [(&str, &str); 2] = [
-    (
-        "bookworm",
-        "--skip unplug::from_a_root_port --skip criteria::a_guest_finds_the_device_below_a_bridge_of_q35 \
-         --skip hostile::of_two_processors_behind_a_root_port --skip shares_its_memory_on_q35 \
-         --skip features::ends:: --skip features::kills:: --skip features::hostile::",
-    ),
-    (
-        "trixie",
-        "--skip unplug::of_pc --skip criteria::a_guest_finds_the_device_below_a_bridge_of_pc \
-         --skip hostile::of_one_processor_on_pc --skip hostile::of_two_processors_on_q35 --skip shares_its_memory_on_pc \
-         --skip features::ends:: --skip features::kills:: --skip features::hostile::",
-    ),
-];
 
 /// The one whose QEMU is built as a device model for xl, and tested on Xen too.
 pub(crate) const XEN_SUITE: &str = "trixie";
