@@ -1,7 +1,8 @@
 //! What is tested on which QEMU with the device.
 
 /// The releases of Debian whose QEMU the device is tested on, and what the other's is enough for: whole boots that differ in
-/// where the device sits. Ends and attacks in the middle of a stream are tested by vfio-user. `--suite` and `cargo xtask soak` do all.
+/// where the device sits. Ends and attacks in the middle of a stream are tested by vfio-user. `--suite` and `cargo xtask soak`
+/// do all.
 pub(super) const SUITES: [(&str, &str); 2] = [
     (
         "bookworm",
