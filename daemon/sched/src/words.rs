@@ -10,14 +10,14 @@ pub type VmId = u64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub(crate) u64);
 
-/// Engine time that a session has until it gives it back by [`Scheduler::done`].
+/// Engine time that a session has until it gives it back by [`Scheduler::done`](crate::Scheduler::done).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// Whose it is.
     pub session: SessionId,
     /// How much; a piece of work that takes longer goes to its end all the same.
     pub time: Nanos,
-    /// Whether it goes on until [`Scheduler::recall`] names the session, as nobody else wants the engine.
+    /// Whether it goes on until [`Scheduler::recall`](crate::Scheduler::recall) names the session, as nobody else wants the engine.
     pub open: bool,
 }
 
@@ -30,7 +30,7 @@ pub enum Decision {
     Wait(Option<Nanos>),
 }
 
-/// A session whose kernel ran too long, or that kept its lease: it is to be ended, and [`Scheduler::close`]d.
+/// A session whose kernel ran too long, or that kept its lease: it is to be ended, and [`Scheduler::close`](crate::Scheduler::close)d.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expired {
     /// Which.
