@@ -43,16 +43,17 @@ fn heard(seat: &mut Seat) -> Heard {
     }
 }
 
-/// Grants what is asked for, while the worker does something.
+/// Grants what is asked for in some way, while the worker does something.
 fn granting<T: Send>(
     pair: &mut Pair,
+    asked: Heard,
     lease: (u64, u64, bool),
     act: impl FnOnce(&mut Gate) -> T + Send,
 ) -> T {
     let (gate, seat) = (&mut pair.gate, &mut pair.seat);
     thread::scope(|scope| {
         let acting = scope.spawn(|| act(gate));
-        assert_eq!(heard(seat), Heard::Wants);
+        assert_eq!(heard(seat), asked);
         let (number, time, open) = lease;
         seat.grant(number, time, open).unwrap();
         acting.join().unwrap()
@@ -62,7 +63,7 @@ fn granting<T: Send>(
 #[test]
 fn an_open_lease_takes_no_message_until_it_is_recalled() {
     let mut pair = pair();
-    granting(&mut pair, (1, 1000, true), |gate| {
+    granting(&mut pair, Heard::Wants, (1, 1000, true), |gate| {
         for _ in 0..1000 {
             let pass = gate.enter(1_000_000).unwrap();
             gate.leave(&pass);
@@ -73,7 +74,9 @@ fn an_open_lease_takes_no_message_until_it_is_recalled() {
     // It does not work: the lease is back at once.
     assert!(pair.seat.recall());
     assert!(!pair.seat.recall(), "it has none");
-    granting(&mut pair, (2, 1000, true), |gate| drop(gate.enter(1)));
+    granting(&mut pair, Heard::Wants, (2, 1000, true), |gate| {
+        drop(gate.enter(1));
+    });
     // It works: it says so when it has done.
     assert!(!pair.seat.recall());
     assert_eq!(pair.seat.hear(), Ok(None));
@@ -82,7 +85,9 @@ fn an_open_lease_takes_no_message_until_it_is_recalled() {
 #[test]
 fn a_lease_that_is_recalled_comes_back_after_what_is_done() {
     let mut pair = pair();
-    let pass = granting(&mut pair, (1, 1000, true), |gate| gate.enter(1).unwrap());
+    let pass = granting(&mut pair, Heard::Wants, (1, 1000, true), |gate| {
+        gate.enter(1).unwrap()
+    });
     assert!(pair.seat.page().busy_since().unwrap() <= now());
     assert!(!pair.seat.recall());
     pair.gate.leave(&pass);
@@ -95,14 +100,14 @@ fn a_lease_that_is_recalled_comes_back_after_what_is_done() {
 fn a_lease_that_is_used_up_comes_back() {
     let mut pair = pair();
     let (time, short) = (5_000_000, 1_000_000);
-    let pass = granting(&mut pair, (1, time, false), |gate| {
+    let pass = granting(&mut pair, Heard::Wants, (1, time, false), |gate| {
         gate.enter(short).unwrap()
     });
     thread::sleep(Duration::from_millis(1));
     pair.gate.leave(&pass);
     assert_eq!(pair.seat.hear(), Ok(None));
     // What would not end in time waits for the next; what is long goes all the same, where nothing went before.
-    let pass = granting_after_back(&mut pair, (2, time, false), |gate| {
+    let pass = granting(&mut pair, Heard::Again, (2, time, false), |gate| {
         gate.enter(2 * time).unwrap()
     });
     thread::sleep(Duration::from_millis(6));
@@ -118,24 +123,10 @@ fn a_lease_that_is_used_up_comes_back() {
     assert!(page.times(Series::Latency).percentile(99).unwrap() >= 6_000_000);
 }
 
-fn granting_after_back<T: Send>(
-    pair: &mut Pair,
-    lease: (u64, u64, bool),
-    act: impl FnOnce(&mut Gate) -> T + Send,
-) -> T {
-    let (gate, seat) = (&mut pair.gate, &mut pair.seat);
-    thread::scope(|scope| {
-        let acting = scope.spawn(|| act(gate));
-        assert_eq!(heard(seat), Heard::Again);
-        seat.grant(lease.0, lease.1, lease.2).unwrap();
-        acting.join().unwrap()
-    })
-}
-
 #[test]
 fn who_rests_gives_a_lease_back_that_others_wait_for() {
     let mut pair = pair();
-    granting(&mut pair, (1, 1_000_000_000, false), |gate| {
+    granting(&mut pair, Heard::Wants, (1, 1_000_000_000, false), |gate| {
         let pass = gate.enter(1).unwrap();
         gate.leave(&pass);
         gate.rest().unwrap();

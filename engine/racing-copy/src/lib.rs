@@ -37,29 +37,29 @@ pub fn store<const N: usize>(from: &[u32; N], to: &[AtomicU32; N]) {
 #[inline(always)]
 #[allow(unsafe_code)]
 fn load_four(from: &[AtomicU32; 4], to: &mut [u32; 4]) {
-    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference. Who writes `from`
-    // meanwhile does so by atomic accesses or `store_four`; the instructions may see either value of a word.
-    unsafe {
-        std::arch::asm!(
-            "mov {low}, [{from}]",
-            "mov {high}, [{from} + 8]",
-            "mov [{to}], {low}",
-            "mov [{to} + 8], {high}",
-            low = out(reg) _,
-            high = out(reg) _,
-            from = in(reg) from.as_ptr(),
-            to = in(reg) to.as_mut_ptr(),
-            options(nostack, preserves_flags),
-        );
-    }
+    // SAFETY: there is a reference to the 16 bytes of each. Who writes `from` meanwhile does so by atomic accesses or `store_four`;
+    // the instructions may see either value of a word.
+    unsafe { move_four(from.as_ptr().cast(), to.as_mut_ptr()) }
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[inline(always)]
 #[allow(unsafe_code)]
 fn store_four(from: &[u32; 4], to: &[AtomicU32; 4]) {
-    // SAFETY: it reads the 16 bytes of `from` and writes those of `to`, for both of which there is a reference; an `AtomicU32` may be
-    // written through a shared one, and each word is written as one.
+    // SAFETY: there is a reference to the 16 bytes of each; an `AtomicU32` may be written through a shared one, and each word is
+    // written as one.
+    unsafe { move_four(from.as_ptr(), to.as_ptr().cast::<u32>().cast_mut()) }
+}
+
+/// Moves 16 bytes.
+///
+/// # Safety
+/// Those at `from` can be read, and those at `to` written, by instructions that move each aligned word as one.
+#[cfg(all(target_arch = "x86_64", not(miri)))]
+#[inline(always)]
+#[allow(unsafe_code)]
+unsafe fn move_four(from: *const u32, to: *mut u32) {
+    // SAFETY: as the caller says; nothing else is touched.
     unsafe {
         std::arch::asm!(
             "mov {low}, [{from}]",
@@ -68,8 +68,8 @@ fn store_four(from: &[u32; 4], to: &[AtomicU32; 4]) {
             "mov [{to} + 8], {high}",
             low = out(reg) _,
             high = out(reg) _,
-            from = in(reg) from.as_ptr(),
-            to = in(reg) to.as_ptr(),
+            from = in(reg) from,
+            to = in(reg) to,
             options(nostack, preserves_flags),
         );
     }
