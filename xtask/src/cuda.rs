@@ -14,7 +14,7 @@ use vgpu_bed::cache::Cache;
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
-pub(crate) use build::{Installed, Profile, example, programs_of_tests, quick};
+pub(crate) use build::{Installed, Profile, build_for_tests, example, programs_of_tests, quick};
 pub(crate) use glibc::programs;
 pub(crate) use python::Python;
 

@@ -14,6 +14,7 @@ use vgpu_terminal::{Failure, OrMend};
 use xen_bed::{Bed, XenVersion};
 
 use crate::checkout;
+use crate::cuda;
 use crate::fuzz;
 use crate::history::Commit;
 use crate::package::{self, Family};
@@ -339,9 +340,8 @@ impl Machines {
             let stock = StockQemu::fetch(&cache, steps)?;
             environment.push(("VGPU_STUB_STOCK_QEMU", stock.path.into()));
         }
-        // Those that need them say so where there are none.
-        let cuda = cuda_programs(steps).ok();
-        environment.extend(cuda.map(|folder| ("VGPU_STUB_CUDA_PROGRAMS", folder.into())));
+        cuda::build_for_tests(steps)?;
+        environment.push(("VGPU_STUB_CUDA_PROGRAMS", cuda_programs(steps)?.into()));
         Ok(environment)
     }
 }

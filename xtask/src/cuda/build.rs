@@ -120,6 +120,23 @@ pub(crate) fn programs_of_tests(folder: &Path, steps: &Steps) -> Result<()> {
     })
 }
 
+/// Builds what [`programs_of_tests`] gathers, where no test of the workspace has run before.
+///
+/// # Errors
+///
+/// It does not build.
+pub(crate) fn build_for_tests(steps: &Steps) -> Result<()> {
+    steps.step("Build vgpu, vgpud and the library", |step| {
+        let mut cargo = process::cargo();
+        cargo.current_dir(checkout()).arg("build");
+        for package in ["vgpu-command", "vgpud", "vgpu-ptxas", "vgpu-libcuda"] {
+            cargo.args(["--package", package]);
+        }
+        cargo.args(["--lib", "--bins", "--example", "cuda-add"]);
+        step.run(&mut cargo)
+    })
+}
+
 /// Builds a program of `guest/libcuda/examples/`, and returns its path.
 ///
 /// # Errors
