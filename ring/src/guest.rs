@@ -6,7 +6,7 @@ use crate::memory::{Memory, Slice, Word};
 use crate::record::{Header, NO_SLOT, Record};
 use crate::reply::{Replies, Reply};
 use crate::spsc::{Consumer, Fault, Next, Producer, PushError};
-use crate::wait::{Park, Spin, Wake, publish, wait, wake};
+use crate::wait::{Bell, Park, Spin, Wake, publish, wait, wake};
 
 /// What is sent: a record's header without its length and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub struct Commands<M> {
     slice: Slice<M>,
     replies: Replies<M>,
     seq: u32,
+    bell: Bell,
 }
 
 impl<M: Memory> Commands<M> {
@@ -36,6 +37,7 @@ impl<M: Memory> Commands<M> {
             replies: Replies::new(slice.clone()),
             slice,
             seq: 0,
+            bell: Bell::default(),
         }
     }
 
@@ -95,7 +97,8 @@ impl<M: Memory> Commands<M> {
         };
         self.producer.push(header, fixed, data)?;
         self.seq = seq;
-        wake(self.slice.word(self.slice.layout().parked), peer);
+        let parked = self.slice.word(self.slice.layout().parked);
+        self.bell.ring(parked, peer);
         Ok(seq)
     }
 

@@ -30,9 +30,11 @@ pub const HEADER: usize = 0x0000;
 pub const COMMAND_TAIL: usize = 0x0080;
 /// Free-running count of the command bytes that the host has consumed.
 pub const COMMAND_HEAD: usize = 0x0100;
-/// Not 0: the host sleeps and wants to be woken.
+/// A u32 that is not 0: the host sleeps and wants to be woken. The u32 behind it counts
+/// how often it has: the guest may ring once each time. A host that does not count has 0.
 pub const HOST_PARKED: usize = 0x0180;
-/// The number of guest threads that sleep and want to be woken.
+/// A u32, the number of guest threads that sleep and want to be woken, and behind it a
+/// count as the host's.
 pub const GUEST_WAITERS: usize = 0x0200;
 /// The sticky fault of the session.
 pub const HOST_FAULT: usize = 0x0280;

@@ -4,6 +4,10 @@
 //! publishes looks at that word afterwards. Who parks has a fence
 //! between the two; who publishes does it by an exchange, which is as strong and
 //! costs x86 less. So one of them sees the other, and no wake-up is lost.
+//!
+//! The word has in its lower half how many are parked, and in its upper half how
+//! often somebody has parked. Who sends many records until a parked peer runs
+//! rings once for them all, see [`Bell`]: who parks anew is counted anew.
 
 use core::sync::atomic::Ordering;
 
@@ -38,6 +42,9 @@ pub trait Park {
     /// The other side is gone.
     fn park(&self, ticket: Self::Ticket) -> Result<(), Self::Lost>;
 }
+
+/// What parking adds to its word: one that is parked, and one more time.
+const PARKING: u64 = 1 << 32 | 1;
 
 /// How long to look again before parking.
 pub trait Spin {
@@ -82,7 +89,7 @@ pub fn wait<W: Word, P: Park, T>(
             continue;
         }
         let ticket = park.ticket();
-        flag.fetch_add(1, Ordering::SeqCst);
+        flag.fetch_add(PARKING, Ordering::SeqCst);
         W::fence(Ordering::SeqCst);
         let found = ready();
         let parked = match found {
@@ -110,5 +117,35 @@ pub fn publish<W: Word>(word: &W, value: u64) {
 pub fn wake<W: Word>(flag: &W, wake: &impl Wake) {
     if flag.load(Ordering::SeqCst) as u32 != 0 {
         wake.wake();
+    }
+}
+
+/// What was rung: wakes the other side as [`wake`] does, but once each time that it parks.
+#[derive(Debug, Default)]
+pub struct Bell {
+    /// The time that it was parked, as its word counts them, when it was rung last and has
+    /// not been seen awake since; else 0.
+    rung: u32,
+}
+
+impl Bell {
+    /// As [`wake`], under the same rule.
+    #[inline]
+    pub fn ring<W: Word>(&mut self, flag: &W, peer: &impl Wake) {
+        let parked = flag.load(Ordering::SeqCst);
+        if parked as u32 == 0 {
+            self.rung = 0;
+        } else {
+            self.ring_parked((parked >> 32) as u32, peer);
+        }
+    }
+
+    #[cold]
+    fn ring_parked(&mut self, time: u32, peer: &impl Wake) {
+        // A peer that does not count has 0 there, and is rung each time.
+        if time == 0 || time != self.rung {
+            self.rung = time;
+            peer.wake();
+        }
     }
 }

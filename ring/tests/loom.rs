@@ -226,6 +226,29 @@ fn a_parked_host_is_woken() {
     });
 }
 
+/// It is rung once for each sleep: none of them is slept through for the ring of another.
+#[test]
+fn a_host_that_parks_again_is_woken_again() {
+    model(|| {
+        let slice = slice();
+        let doorbell = Event::new();
+        let mut commands = Commands::new(slice.clone());
+        let peer = doorbell.clone();
+        let guest = thread::spawn(move || {
+            for _ in 0..2 {
+                commands.send(COMMAND, &[], &[], &peer).unwrap();
+            }
+        });
+        let mut host = Host::new(slice, Nobody);
+        let mut record = Record::boxed();
+        for seq in 1..=2 {
+            host.wait(&doorbell, Looks(0)).unwrap();
+            assert_eq!(take(&mut host, &mut record), Some((1, seq)));
+        }
+        guest.join().unwrap();
+    });
+}
+
 #[test]
 fn a_parked_guest_is_woken() {
     model(|| {
