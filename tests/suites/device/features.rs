@@ -49,11 +49,3 @@ impl FeaturesBed for Bed {
 }
 
 features_tests!(crate::bed::Bed);
-
-// A stock QEMU has the table of vectors itself.
-features_tests! { crate::bed::Bed:
-    interrupts {
-        of_the_mailbox_on_pc: of_the_mailbox(Pc),
-        of_the_mailbox_on_q35: of_the_mailbox(Q35),
-    }
-}

@@ -12,6 +12,9 @@ use crate::common::{Place, QtestTarget};
 const ADDRESS: u32 = 0x10_0000;
 const WORD: u32 = 0x0060_0d1d;
 
+/// So often QEMU is asked where nothing is to be seen.
+const SEVERAL: u32 = 100;
+
 /// The mailbox interrupts once for what is not yet acknowledged, and where the vector is masked, when it no longer is.
 pub(crate) fn of_the_mailbox<B: FeaturesBed>(place: Place) -> Result<()> {
     let (bed, daemon) = (B::new()?, daemon()?);
@@ -33,7 +36,15 @@ pub(crate) fn of_the_mailbox<B: FeaturesBed>(place: Place) -> Result<()> {
     driver.mask(0, true)?;
     assert_eq!(driver.command(mailbox::ECHO, &[9])?, Ok(9));
     let pending = |driver: &mut Driver| Ok(driver.read(MSIX_PENDING.start)? & 1 == 1);
-    within(LIMIT, || pending(&mut driver)).context("nothing is pending")?;
+    if B::BY_VFIO {
+        // QEMU has the vectors, but asks the server what is pending, which does not know what is masked (docs/features.md).
+        // It hears of the interrupt between two questions.
+        for _ in 0..SEVERAL {
+            assert!(!pending(&mut driver)?, "this QEMU tells what is pending");
+        }
+    } else {
+        within(LIMIT, || pending(&mut driver)).context("nothing is pending")?;
+    }
     assert_eq!(driver.memory(ADDRESS)?, 0, "one came too many");
     driver.mask(0, false)?;
     came(&mut driver)?;

@@ -123,6 +123,10 @@ macro_rules! features_tests {
                 of_a_worker: of_a_worker(Q35),
                 of_a_daemon: of_a_daemon(Pc),
             }
+            interrupts {
+                of_the_mailbox_on_pc: of_the_mailbox(Pc),
+                of_the_mailbox_on_q35: of_the_mailbox(Q35),
+            }
             hostile {
                 a_hostile_driver_on_q35: withstands(Q35),
                 a_hostile_driver_on_pc: withstands(Pc),
