@@ -1,8 +1,10 @@
 //! The worker's end.
 
+use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
 
 use vgpu_ledger::{Ledger, Place};
+use vgpu_packet::Error as PacketError;
 use vgpu_ring::Memory as _;
 use vgpu_window::Window;
 
@@ -16,6 +18,12 @@ pub struct Gate {
     page: Page<Window>,
     place: Place<Window>,
     lease: Option<Held>,
+    /// Whether its worker outlives the daemon, which another may follow.
+    outlives: bool,
+    /// Since when the engine works, where it does.
+    works: Option<u64>,
+    /// Whether a lease is asked for already, which nobody has taken yet.
+    asked: bool,
 }
 
 /// A lease.
@@ -27,6 +35,14 @@ struct Held {
     /// Engine time that was used under it.
     spent: u64,
 }
+
+/// What a worker goes on with that has no daemon. No lease has this number.
+const ALONE: Held = Held {
+    number: u64::MAX,
+    time: u64::MAX,
+    open: true,
+    spent: 0,
+};
 
 /// Leave to work once.
 #[derive(Debug)]
@@ -45,24 +61,44 @@ impl Gate {
     pub fn connect(socket: OwnedFd) -> Result<Self, Error> {
         // The first reading finds out by prctl(2) where the kernel has its clock, which a sandbox would not let it.
         let _ = now();
-        let (hello, descriptors) = vgpu_packet::receive::<Message>(&socket, 2)?;
-        let Ok([page, ledger]) = <[OwnedFd; 2]>::try_from(descriptors) else {
-            return Err(Error::Protocol("a page and a ledger"));
-        };
-        if hello.kind != HELLO {
-            return Err(Error::Protocol("which place is this session's"));
-        }
-        let page = Page::new(Window::map(page.as_fd(), Page::<Window>::SIZE)?);
-        let window = Window::map(ledger.as_fd(), Ledger::<Window>::WORDS * 8)?;
-        debug_assert!(window.words().len() >= Ledger::<Window>::WORDS);
-        let place = usize::try_from(hello.number).ok();
-        let place = place.and_then(|place| Ledger::new(window)?.place(place));
+        let (page, place) = greeting(&socket)?;
         Ok(Self {
             socket,
-            page: page.ok_or(Error::Protocol("a page"))?,
-            place: place.ok_or(Error::Protocol("a place of the ledger"))?,
+            page,
+            place,
             lease: None,
+            outlives: false,
+            works: None,
+            asked: false,
         })
+    }
+
+    /// Where the daemon goes, the engine works without leases until there is another ([`Self::reconnect`]). How long that may
+    /// be is up to the caller.
+    pub const fn outlive(&mut self) {
+        self.outlives = true;
+    }
+
+    /// Goes on with another daemon, of which `socket` is as in [`Self::connect`]. What the session has of the machine's
+    /// memory is told it. What the engine does now goes on, and the daemon is asked for a lease for it: so it knows since when.
+    ///
+    /// # Errors
+    /// Its first message is not there, or is another; or it is gone already.
+    pub fn reconnect(&mut self, socket: OwnedFd) -> Result<(), Error> {
+        let (page, place) = greeting(&socket)?;
+        place.take_over(&self.place);
+        self.asked = self.works.is_some();
+        if let Some(since) = self.works {
+            let _ = page.begin(ALONE.number, since);
+            let want = Message {
+                kind: WANT,
+                ..Message::default()
+            };
+            vgpu_packet::send(&socket, &want, &[])?;
+        }
+        (self.socket, self.page, self.place) = (socket, page, place);
+        self.lease = None;
+        Ok(())
     }
 
     /// The session's page.
@@ -93,6 +129,7 @@ impl Gate {
             let used_up = !held.open && held.spent > 0 && ends;
             let began = now();
             if !used_up && self.page.begin(held.number, began) {
+                self.works = Some(began);
                 return Ok(Pass { came, began });
             }
             self.ask(BACK, held.number)?;
@@ -103,6 +140,7 @@ impl Gate {
     /// given back when there is more work, or none for a while.
     pub fn leave(&mut self, pass: &Pass) -> u64 {
         self.page.end();
+        self.works = None;
         let now = now();
         let took = now.saturating_sub(pass.began);
         self.page.add(Count::EngineTime, took);
@@ -129,17 +167,13 @@ impl Gate {
     fn ask(&mut self, kind: u32, back: u64) -> Result<Held, Error> {
         self.lease = None;
         let began = now();
-        let want = Message {
-            kind,
-            open: u32::from(kind == BACK),
-            number: back,
-            ..Message::default()
+        let lease = match self.exchange(kind, back) {
+            Err(Error::Packet(PacketError::Gone)) if self.outlives => {
+                self.lease = Some(ALONE);
+                return Ok(ALONE);
+            }
+            lease => lease?,
         };
-        vgpu_packet::send(&self.socket, &want, &[])?;
-        let (lease, _) = vgpu_packet::receive::<Message>(&self.socket, 0)?;
-        if lease.kind != LEASE {
-            return Err(Error::Protocol("a lease"));
-        }
         let waited = now().saturating_sub(began);
         self.page.add(Count::Waits, 1);
         self.page.add(Count::WaitTime, waited);
@@ -154,6 +188,23 @@ impl Gate {
         Ok(held)
     }
 
+    fn exchange(&mut self, kind: u32, back: u64) -> Result<Message, Error> {
+        let want = Message {
+            kind,
+            open: u32::from(kind == BACK),
+            number: back,
+            ..Message::default()
+        };
+        if !mem::take(&mut self.asked) {
+            vgpu_packet::send(&self.socket, &want, &[])?;
+        }
+        let (lease, _) = vgpu_packet::receive::<Message>(&self.socket, 0)?;
+        match lease.kind {
+            LEASE => Ok(lease),
+            _ => Err(Error::Protocol("a lease")),
+        }
+    }
+
     fn give_back(&mut self, held: Held) -> Result<(), Error> {
         self.lease = None;
         let back = Message {
@@ -161,6 +212,29 @@ impl Gate {
             number: held.number,
             ..Message::default()
         };
-        Ok(vgpu_packet::send(&self.socket, &back, &[])?)
+        match vgpu_packet::send(&self.socket, &back, &[]) {
+            Err(PacketError::Gone) if self.outlives => Ok(()),
+            sent => Ok(sent?),
+        }
     }
+}
+
+/// Takes a daemon's first message.
+fn greeting(socket: &OwnedFd) -> Result<(Page<Window>, Place<Window>), Error> {
+    let (hello, descriptors) = vgpu_packet::receive::<Message>(socket, 2)?;
+    let Ok([page, ledger]) = <[OwnedFd; 2]>::try_from(descriptors) else {
+        return Err(Error::Protocol("a page and a ledger"));
+    };
+    if hello.kind != HELLO {
+        return Err(Error::Protocol("which place is this session's"));
+    }
+    let page = Page::new(Window::map(page.as_fd(), Page::<Window>::SIZE)?);
+    let window = Window::map(ledger.as_fd(), Ledger::<Window>::WORDS * 8)?;
+    debug_assert!(window.words().len() >= Ledger::<Window>::WORDS);
+    let place = usize::try_from(hello.number).ok();
+    let place = place.and_then(|place| Ledger::new(window)?.place(place));
+    Ok((
+        page.ok_or(Error::Protocol("a page"))?,
+        place.ok_or(Error::Protocol("a place of the ledger"))?,
+    ))
 }

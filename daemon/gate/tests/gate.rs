@@ -249,3 +249,64 @@ fn the_ledger_is_the_machines() {
     assert_eq!(pair.ledger.used_by(Kind::Device, 3), 30);
     assert!(pair.gate.place().reserve(Kind::Device, 71).is_err());
 }
+
+#[test]
+fn a_worker_that_outlives_its_daemon_works_without_leases_until_there_is_another() {
+    let Pair {
+        mut seat,
+        mut gate,
+        ledger,
+    } = pair();
+    ledger.set_quota(Kind::Device, 100);
+    gate.outlive();
+    // It waits for a lease as the daemon dies.
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let pass = gate.enter(1).unwrap();
+            gate.leave(&pass);
+        });
+        assert_eq!(heard(&mut seat), Heard::Wants);
+        drop(seat);
+        waiting.join().unwrap();
+    });
+    for _ in 0..3 {
+        let pass = gate.enter(u64::MAX).unwrap();
+        gate.leave(&pass);
+        gate.rest().unwrap();
+    }
+    gate.place().reserve(Kind::Device, 77).unwrap().commit();
+
+    // Another comes while it does not work: it asks as ever.
+    let (mut seat, theirs, ledger) = ends();
+    gate.reconnect(theirs).unwrap();
+    assert_eq!(ledger.used_by(Kind::Device, 3), 77);
+    assert_eq!(seat.hear(), Ok(None));
+    let mut pair = Pair { seat, gate, ledger };
+    granting(&mut pair, Heard::Wants, (1, 1000, false), |gate| {
+        let pass = gate.enter(1).unwrap();
+        gate.leave(&pass);
+    });
+
+    // One with a lease does not hear of the end until the lease is; then it is without.
+    drop(std::mem::replace(&mut pair.seat, ends().0));
+    let Pair { mut gate, .. } = pair;
+    thread::sleep(Duration::from_millis(1));
+    let pass = gate.enter(u64::MAX).unwrap();
+    // Another comes while it works: it knows since when, and is asked for a lease.
+    let began = now();
+    let (mut seat, theirs, ledger) = ends();
+    gate.reconnect(theirs).unwrap();
+    assert_eq!(ledger.used_by(Kind::Device, 3), 77);
+    assert!(seat.page().busy_since().is_some_and(|since| since <= began));
+    assert_eq!(heard(&mut seat), Heard::Wants);
+    seat.grant(1, 1000, true).unwrap();
+    assert!(!seat.recall(), "it works");
+    gate.leave(&pass);
+    assert!(seat.page().busy_since().is_none());
+    let mut pair = Pair { seat, gate, ledger };
+    // That lease is wanted back: it asks for the next one.
+    granting(&mut pair, Heard::Again, (2, 1000, true), |gate| {
+        let pass = gate.enter(1).unwrap();
+        gate.leave(&pass);
+    });
+}

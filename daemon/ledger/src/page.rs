@@ -152,6 +152,16 @@ impl<M: Memory<Word = AtomicU64>> Place<M> {
         }
     }
 
+    /// Has from now on what another place has, of another ledger, in a machine that may have less by now: what a session has,
+    /// it keeps.
+    pub fn take_over(&self, other: &Self) {
+        for kind in [Kind::Device, Kind::Pinned] {
+            let has = other.ledger.used_by(kind, other.place);
+            let word = self.ledger.word(at(kind, self.place));
+            word.store(has, SeqCst);
+        }
+    }
+
     /// Gives bytes back that were committed.
     pub fn release(&self, kind: Kind, bytes: u64) {
         let less = |has: u64| Some(has.saturating_sub(bytes));

@@ -202,9 +202,9 @@ fn run(
             return 1;
         }
     };
-    let service: Box<dyn Service> = match prepared.make {
-        Some(make) => Box::new(Cuda::new(make).behind(gate)),
-        None => Box::new(Echo),
+    let (service, shared): (Box<dyn Service>, _) = match prepared.make {
+        Some(make) => (Box::new(Cuda::new(make).behind(gate.clone())), Some(gate)),
+        None => (Box::new(Echo), None),
     };
     let options = Options {
         parent: rustix::process::Pid::from_raw(daemon),
@@ -215,7 +215,14 @@ fn run(
     };
     let served = match attachment {
         Attachment::Local => serve(socket, &options, service),
-        Attachment::Channel => serve_channel(socket, &options, service),
+        Attachment::Channel => {
+            if let Some(gate) = &shared {
+                gate.outlive();
+            }
+            // What shares no engine needs no gate.
+            let reconnect = move |socket| shared.as_ref().map_or(Ok(()), |it| it.reconnect(socket));
+            serve_channel(socket, &options, service, reconnect)
+        }
     };
     if let Err(error) = &served {
         log(error);

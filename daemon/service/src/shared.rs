@@ -1,6 +1,7 @@
 //! An engine that others share: it works under leases, and has no more memory than its machine may.
 
 use std::collections::{BTreeMap, HashMap};
+use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vgpu_engine::{
@@ -27,6 +28,18 @@ impl SharedGate {
 
     fn lock(&self) -> MutexGuard<'_, Gate> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Gate::outlive`].
+    pub(crate) fn outlive(&self) {
+        self.lock().outlive();
+    }
+
+    /// As [`Gate::reconnect`]; the error is for the log.
+    pub(crate) fn reconnect(&self, socket: OwnedFd) -> std::result::Result<(), String> {
+        self.lock()
+            .reconnect(socket)
+            .map_err(|error| error.to_string())
     }
 
     /// The session has nothing to do for a while. An error shows at the next command.

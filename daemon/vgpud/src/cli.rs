@@ -57,8 +57,8 @@ It is read anew for each emulator that connects, on SIGHUP, and by `vgpu reload`
 
 docs/shares.md has all that can be said: engines, pools of them, and bounds of engine time.
 
-Each channel of a guest has a process that executes its work, and that ends with it, with its
-emulator, and with this daemon.
+Each channel of a guest has a process that executes its work, and that ends with it and with its
+emulator. Where this daemon is killed, they go on for 5 s, until another one takes them over.
 
 SIGTERM and SIGINT end the daemon and these processes; guests are told that their channels are lost.
 
@@ -98,7 +98,7 @@ struct LinkArgs {
     /// Where operators ask: `vgpu status`, `vgpu top`, `vgpu metrics`, `vgpu reload`, `vgpu quarantine`
     #[arg(long, value_name = "PATH")]
     control: Option<PathBuf>,
-    /// Append a line of JSON to this file for each session that is opened or over
+    /// Append a line of JSON to this file for each session that is opened, adopted or over
     #[arg(long, value_name = "FILE")]
     audit: Option<PathBuf>,
     /// What executes the guests' work, where the configuration names no engine

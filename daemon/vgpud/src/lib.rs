@@ -218,7 +218,10 @@ impl Daemon {
         };
         self.rest = None;
         let Some(socket) = socket else { return };
-        let opened = self.shares.open(Uuid::nil(), 0).map_err(io::Error::from);
+        let opened = self
+            .shares
+            .open(Uuid::nil(), 0, None)
+            .map_err(io::Error::from);
         let started = opened.and_then(|opened| {
             let seat = opened.seat;
             let started = Worker::start(&self.command, socket, opened);
@@ -226,7 +229,8 @@ impl Daemon {
         });
         match started {
             Ok(worker) => {
-                self.shares.set_process(worker.seat(), worker.id());
+                self.shares
+                    .set_process(worker.seat(), worker.id(), "opened");
                 self.workers.push(worker);
             }
             Err(error) => self

@@ -1,13 +1,14 @@
 //! The channel of a virtual machine's guest. Its memory is the guest's own, which the process that has the device named; the
 //! daemon passes that on, and asks for no more than to map and to unmap ([`vgpu_abi::link`]).
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use rustix::io::{Errno, ioctl_fionbio};
-use vgpu_abi::link::{ADD, DELETE, DESCRIPTORS, DONE, Message, OPEN, PAGE};
+use vgpu_abi::link::{ADD, DELETE, DESCRIPTORS, DONE, GATE, Message, OPEN, PAGE};
 use vgpu_packet::Error as PacketError;
 use vgpu_ring::Slice;
 use vgpu_ring::layout::SESSION;
@@ -17,27 +18,32 @@ use vgpu_window::Window;
 
 use crate::close::close;
 use crate::memory::map;
-use crate::serve::{Error, answer_commands, answer_requests, end_with};
+use crate::serve::{Error, answer_commands, answer_requests};
+use crate::way::Way;
 use crate::{Options, Regions, Service, log};
 
-/// Serves the channel that the daemon behind a socket opens there, until it closes its end. Otherwise as [`crate::serve`];
-/// how much memory there may be is the daemon's to say, so `options` tells neither of the slice nor of regions.
+/// Serves the channel that the daemon behind a socket opens there, until that closes its end, or has been gone for too long
+/// ([`vgpu_abi::link::GRACE_MS`]). Otherwise as [`crate::serve`]; how much memory there may be is the daemon's to say, so
+/// `options` tells neither of the slice nor of regions. The process does not end with the one that started it.
 ///
-/// The first message is [`OPEN`], or the device's page ([`PAGE`]) and then that.
+/// The first messages are the way back ([`WAY`](vgpu_abi::link::WAY)), the device's page ([`PAGE`]) where there is one, and
+/// [`OPEN`]. `reconnect` takes the gate of a new daemon; an error is for the log.
 ///
 /// # Errors
-/// The channel could not be opened, or ended for another reason than the daemon's word.
+/// The channel could not be opened, or ended for another reason than a daemon's word.
 pub fn serve_channel(
     socket: OwnedFd,
     options: &Options,
     mut service: impl Service,
+    reconnect: impl Fn(OwnedFd) -> Result<(), String> + Send + 'static,
 ) -> Result<(), Error> {
-    end_with(options.parent)?;
+    let user = rustix::process::getuid().as_raw();
     let sandboxed = close(options)?;
-    let channel = Arc::new(Channel::open(socket, sandboxed)?);
+    let (channel, mut requests) = open(socket, user, sandboxed)?;
+    let channel = Arc::new(channel);
     answer_requests({
         let channel = Arc::clone(&channel);
-        move || channel.answer_requests()
+        move || requests.answer_all(&channel, &reconnect)
     })?;
     answer_commands(
         &channel.guest,
@@ -52,39 +58,66 @@ struct Channel {
     regions: Regions,
 }
 
-impl Channel {
-    fn open(socket: OwnedFd, _: Sandboxed) -> Result<Self, Error> {
-        let refused = |error: PacketError| Error::Channel(error.to_string());
-        let receive = || vgpu_packet::receive::<Message>(&socket, DESCRIPTORS).map_err(refused);
-        let (mut message, mut descriptors) = receive()?;
-        let mut page = None;
-        if message.kind == PAGE {
-            page = Some((message, descriptors));
-            (message, descriptors) = receive()?;
-        }
-        if message.kind != OPEN {
-            return Err(Error::Channel(format!("kind {:#x}", message.kind)));
-        }
-        let parts = parts(&message, page, descriptors);
-        let status = parts
-            .as_ref()
-            .map_or_else(|errno| errno.raw_os_error(), |_| 0);
-        done(&socket, &message, status).map_err(refused)?;
-        let (slice, doorbell, interrupt) = parts?;
-        Ok(Self {
-            guest: Guest::new(socket, slice, doorbell, interrupt),
-            regions: Regions::new(u64::MAX),
-        })
-    }
+/// What a daemon asks for.
+struct Requests {
+    daemon: OwnedFd,
+    way: Way,
+    channel: u32,
+    /// What is shared, by region: bytes and pieces. The next daemon is told.
+    shared: BTreeMap<u32, (u64, u32)>,
+}
 
-    /// Gives whether the daemon said nothing wrong, once it has closed its end.
-    fn answer_requests(&self) -> bool {
+fn open(daemon: OwnedFd, user: u32, _: Sandboxed) -> Result<(Channel, Requests), Error> {
+    let refused = |error: PacketError| Error::Channel(error.to_string());
+    let receive = || vgpu_packet::receive::<Message>(&daemon, DESCRIPTORS).map_err(refused);
+    let (message, descriptors) = receive()?;
+    let way = Way::of(&message, descriptors, user);
+    let way = way.ok_or_else(|| Error::Channel("no way back".to_owned()))?;
+    let (mut message, mut descriptors) = receive()?;
+    let mut page = None;
+    if message.kind == PAGE {
+        page = Some((message, descriptors));
+        (message, descriptors) = receive()?;
+    }
+    if message.kind != OPEN {
+        return Err(Error::Channel(format!("kind {:#x}", message.kind)));
+    }
+    let parts = parts(&message, page, descriptors);
+    let status = parts
+        .as_ref()
+        .map_or_else(|errno| errno.raw_os_error(), |_| 0);
+    done(&daemon, &message, status).map_err(refused)?;
+    let (slice, doorbell, interrupt) = parts?;
+    let channel = Channel {
+        guest: Guest::new(way.socket(), slice, doorbell, interrupt),
+        regions: Regions::new(u64::MAX),
+    };
+    let requests = Requests {
+        daemon,
+        way,
+        channel: message.channel,
+        shared: BTreeMap::from([(0, (message.length, message.pieces))]),
+    };
+    Ok((channel, requests))
+}
+
+impl Requests {
+    /// Gives whether no daemon said something wrong, once the last one is gone.
+    fn answer_all(
+        &mut self,
+        channel: &Channel,
+        reconnect: &impl Fn(OwnedFd) -> Result<(), String>,
+    ) -> bool {
         loop {
-            let answered = vgpu_packet::receive(self.guest.peer(), DESCRIPTORS)
-                .and_then(|(message, descriptors)| self.answer(&message, descriptors));
+            let answered = vgpu_packet::receive(&self.daemon, DESCRIPTORS).and_then(
+                |(message, descriptors)| self.answer(channel, reconnect, &message, descriptors),
+            );
             match answered {
                 Ok(()) => {}
-                Err(PacketError::Gone) => return true,
+                Err(PacketError::Gone) => match self.way.next_daemon(self.channel) {
+                    Some(daemon) => self.greet(daemon),
+                    None => return true,
+                },
                 Err(error) => {
                     log(format_args!("channel ended: {error}"));
                     return false;
@@ -93,15 +126,45 @@ impl Channel {
         }
     }
 
-    fn answer(&self, message: &Message, descriptors: Vec<OwnedFd>) -> Result<(), PacketError> {
+    fn greet(&mut self, daemon: OwnedFd) {
+        let shared = self.shared.iter();
+        let shared = shared.map(|(region, (length, pieces))| (*region, *length, *pieces));
+        // Where it does not take that, it is gone, as the next receive tells.
+        if self.way.tell(&daemon, self.channel, shared).is_err() {
+            let _ = rustix::net::shutdown(&daemon, rustix::net::Shutdown::Both);
+        }
+        self.daemon = daemon;
+    }
+
+    fn answer(
+        &mut self,
+        channel: &Channel,
+        reconnect: &impl Fn(OwnedFd) -> Result<(), String>,
+        message: &Message,
+        mut descriptors: Vec<OwnedFd>,
+    ) -> Result<(), PacketError> {
         let result = match message.kind {
             ADD => memory(message, descriptors)
-                .and_then(|window| self.regions.place(message.region, window)),
-            DELETE => self.regions.take(message.region).map(unmap),
+                .and_then(|window| channel.regions.place(message.region, window))
+                .map(|()| {
+                    let size = (message.length, message.pieces);
+                    self.shared.insert(message.region, size);
+                }),
+            DELETE => channel.regions.take(message.region).map(|window| {
+                unmap(window);
+                self.shared.remove(&message.region);
+            }),
+            GATE => {
+                let gate = descriptors.pop().ok_or(Errno::INVAL)?;
+                reconnect(gate).map_err(|why| {
+                    log(format_args!("no gate: {why}"));
+                    Errno::IO
+                })
+            }
             _ => return Err(Errno::PROTO.into()),
         };
         let status = result.map_or_else(Errno::raw_os_error, |()| 0);
-        done(self.guest.peer(), message, status)
+        done(&self.daemon, message, status)
     }
 }
 

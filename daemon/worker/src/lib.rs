@@ -16,6 +16,7 @@ mod policy;
 mod regions;
 mod serve;
 mod service;
+mod way;
 
 pub use channel::serve_channel;
 pub use driver::{DRIVER_POLICY, FilesKept, keep_driver_files};

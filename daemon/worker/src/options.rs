@@ -10,7 +10,7 @@ use crate::{FilesKept, POLICY};
 /// What a worker's session may have.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// The process that started this one, and that it ends with.
+    /// The process that started this one, and that it ends with; a channel's outlives it.
     pub parent: Option<Pid>,
     /// Bytes of the slice.
     pub slice_size: usize,

@@ -1,56 +1,45 @@
 //! What a driver asks for, and what the daemon says.
 
-use std::fmt;
+mod away;
+
+use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::Errno;
 use vgpu_abi::bar0::CHANNELS;
-use vgpu_abi::link::{self, Message, Piece};
+use vgpu_abi::link::{self, Message};
 use vgpu_abi::mailbox::code;
 use vgpu_abi::segment::{PAGE, PIECES_MAX};
 use vgpu_device::{HostState, Request, Task};
 
+use crate::daemon::{Daemon, Outcome, Way};
 use crate::directory::{Bounds, resolve};
 use crate::limits::Limits;
 use crate::memory::{GuestMemory, Missing, Shared};
 use crate::table::{Region, Table};
-
-/// The way to the daemon.
-pub trait Daemon: fmt::Debug + Send {
-    /// Sends a message with its pieces and descriptors, without waiting.
-    ///
-    /// # Errors
-    ///
-    /// The daemon is gone, or does not take it: it is as good as gone.
-    fn send(
-        &mut self,
-        message: &Message,
-        pieces: &[Piece],
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<(), Errno>;
-}
-
-/// What the device has to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
-    /// [`Device::complete`](vgpu_device::Device::complete).
-    Complete(u32, Result<Option<u32>, u16>),
-    /// [`Device::set_host_state`](vgpu_device::Device::set_host_state), with the number of the last revocation.
-    State(HostState, u32),
-    /// [`Device::channel_lost`](vgpu_device::Device::channel_lost).
-    Lost,
-}
+use crate::ways::{Away, Ways};
 
 /// A command that the daemon works on.
 #[derive(Debug)]
 struct Waiting {
     number: u32,
-    /// What is to be answered by the daemon.
+    /// What the guest wants.
     kind: u32,
     channel: u32,
     region: u32,
+    /// What is to be answered by the daemon.
+    asked: u32,
+    /// Whether another daemon was asked before, which may have done it.
+    again: bool,
+}
+
+impl Waiting {
+    /// Whether the guest gives everything up.
+    fn stops(&self) -> bool {
+        self.kind == link::RESET
+    }
 }
 
 /// The channels of one device.
@@ -66,12 +55,18 @@ pub struct Channels {
     doorbells: Vec<Option<Arc<OwnedFd>>>,
     /// The eventfd by which workers interrupt the guest.
     interrupt: Arc<OwnedFd>,
-    page: bool,
+    page: Option<Shared>,
     waiting: Option<Waiting>,
     /// Resets that the daemon has not done yet: what it says of before them is of no interest.
     resets: u32,
     /// Number of the last revocation.
     revoked: u32,
+    ways: Ways,
+    away: Option<Away>,
+    /// Whether all is lost, and the device is to be told once no worker is left.
+    lost: bool,
+    /// What is to be told next.
+    news: VecDeque<Outcome>,
 }
 
 impl Channels {
@@ -86,66 +81,34 @@ impl Channels {
             table: Table::default(),
             doorbells: Vec::new(),
             interrupt,
-            page: false,
+            page: None,
             waiting: None,
             resets: 0,
             revoked: 0,
+            ways: Ways::default(),
+            away: None,
+            lost: false,
+            news: VecDeque::new(),
         }
     }
 
     /// Whether nothing of the guest's is held by anybody.
     #[must_use]
     pub fn are_given_up(&self) -> bool {
-        self.resets == 0 && self.holds_nothing()
+        self.resets == 0 && self.holds_nothing() && !self.ways.are_ending()
     }
 
     /// Whether no channel is open, nor about to be: the device can be saved.
     #[must_use]
     pub fn holds_nothing(&self) -> bool {
-        self.table.is_empty() && !self.page && self.waiting.is_none()
-    }
-
-    /// There is a daemon.
-    pub fn connected(&mut self, daemon: Box<dyn Daemon>) -> Option<Outcome> {
-        self.daemon = Some(daemon);
-        let attach = Message {
-            kind: link::ATTACH,
-            version: link::VERSION,
-            machine: self.machine,
-            ..Message::default()
-        };
-        match self.send(&attach, &Shared::default(), &[]) {
-            Ok(()) => None,
-            Err(_) => Some(self.disconnected()),
-        }
-    }
-
-    /// The daemon is gone, and with it all workers.
-    pub fn disconnected(&mut self) -> Outcome {
-        let held = !self.holds_nothing();
-        let served = self.ready || self.resets > 0;
-        self.daemon = None;
-        self.ready = false;
-        self.resets = 0;
-        self.forget();
-        let state = match held || served {
-            true => HostState::Lost,
-            false => HostState::NoDaemon,
-        };
-        Outcome::State(state, self.revoked)
-    }
-
-    fn forget(&mut self) {
-        self.table.clear();
-        self.doorbells.clear();
-        self.page = false;
-        self.waiting = None;
+        self.table.is_empty() && self.page.is_none() && self.waiting.is_none()
     }
 
     /// The guest asks for something. What the daemon has to do is answered later.
     pub fn request(&mut self, request: Request, memory: &dyn GuestMemory) -> Option<Outcome> {
         let done = |result| Some(Outcome::Complete(request.number, result));
-        if self.waiting.is_some() || self.resets > 0 || !self.ready {
+        let may = self.ready || (self.is_away() && gives_up(&request.task));
+        if self.waiting.is_some() || self.resets > 0 || !may {
             return done(Err(code::NOT_READY));
         }
         match self.begin(&request, memory) {
@@ -162,7 +125,7 @@ impl Channels {
         let message = Message::default();
         match request.task {
             Task::Start { page } => {
-                if self.page || !page.is_multiple_of(PAGE) {
+                if self.page.is_some() || !page.is_multiple_of(PAGE) {
                     return Err(code::PARAMETERS);
                 }
                 let found = memory.find(page).map_err(missing)?;
@@ -177,7 +140,9 @@ impl Channels {
                     length: PAGE,
                     ..message
                 };
-                self.ask(request.number, message, &shared, &[])
+                let begun = self.ask(request.number, message, &shared, &[])?;
+                self.page = Some(shared);
+                Ok(begun)
             }
             Task::Stop if self.holds_nothing() => Ok(Begun::Done(None)),
             Task::Stop => {
@@ -229,6 +194,8 @@ impl Channels {
                 };
                 self.share(request.number, message, directory, memory, &[])
             }
+            // A worker that no daemon took ends; it is told when it has.
+            Task::Close { channel } if self.ways.ends(channel) => Err(code::HOST),
             Task::Close { channel } if self.is_lost(channel) => {
                 self.close(channel);
                 Ok(Begun::Done(None))
@@ -312,14 +279,18 @@ impl Channels {
         shared: &Shared,
         events: &[BorrowedFd<'_>],
     ) -> Result<Begun, u16> {
-        self.send(&message, shared, events)
-            .map_err(|_| code::HOST)?;
-        self.page |= message.kind == link::PAGE;
+        // Without a daemon, the next one is asked.
+        if !self.is_away() {
+            self.send(&message, shared, events)
+                .map_err(|_| code::HOST)?;
+        }
         Ok(Begun::Sent(Waiting {
             number,
             kind: message.kind,
             channel: message.channel,
             region: message.region,
+            asked: message.kind,
+            again: false,
         }))
     }
 
@@ -340,34 +311,6 @@ impl Channels {
         daemon.send(&message, &shared.pieces, &descriptors)
     }
 
-    /// All of the guest's memory is to be given up, by the revocation of this number. What becomes of it is told at once, or
-    /// when the daemon has done it.
-    pub fn revoke(&mut self, number: u32) -> Option<Outcome> {
-        self.revoked = number;
-        let stops = |waiting: &mut Waiting| waiting.kind == link::RESET;
-        if self.waiting.take_if(stops).is_some() {
-            // The driver has asked for a reset itself, which is as good: it is answered once.
-            self.forget();
-            self.resets = self.resets.saturating_add(1);
-        }
-        if self.holds_nothing() {
-            // Where a reset is in work, its end says so.
-            return (self.resets == 0).then(|| self.state());
-        }
-        self.forget();
-        let reset = Message {
-            kind: link::RESET,
-            ..Message::default()
-        };
-        match self.send(&reset, &Shared::default(), &[]) {
-            Ok(()) => {
-                self.resets = self.resets.saturating_add(1);
-                None
-            }
-            Err(_) => Some(self.disconnected()),
-        }
-    }
-
     fn state(&self) -> Outcome {
         let state = match self.ready {
             true => HostState::Ready,
@@ -383,13 +326,19 @@ impl Channels {
         self.table.within(first, last)
     }
 
-    /// The daemon says something. A message that makes no sense is the end of the link, as `Err`.
+    /// The daemon says something, with the way back to a channel's worker where it is open. A message that makes no sense is
+    /// the end of the link, as `Err`.
     ///
     /// # Errors
     ///
     /// The daemon breaks the protocol.
-    pub fn received(&mut self, message: &Message) -> Result<Option<Outcome>, Errno> {
+    pub fn received(
+        &mut self,
+        message: &Message,
+        way: Option<Box<dyn Way>>,
+    ) -> Result<Option<Outcome>, Errno> {
         match message.kind {
+            link::STATE if self.is_away() => self.adopt(message.status == 1),
             link::STATE => {
                 self.ready = message.status == 1;
                 let quiet = self.resets > 0;
@@ -402,17 +351,33 @@ impl Channels {
                     ..Message::default()
                 };
                 let sent = self.send(&again, &Shared::default(), &[]);
-                Ok(sent.is_err().then(|| self.disconnected()))
+                match sent {
+                    Ok(()) => Ok(None),
+                    Err(_) => Ok(self.disconnected()),
+                }
             }
             link::DONE if message.of == link::RESET && self.resets > 0 => {
                 self.resets = self.resets.saturating_sub(1);
                 let last = self.resets == 0;
+                if last {
+                    self.ways.ended();
+                    self.lost = false;
+                }
                 Ok(last.then(|| self.state()))
             }
             // Of what was asked for before a reset.
             link::DONE | link::LOST if self.resets > 0 => Ok(None),
-            link::DONE => self.done(message).map(Some),
+            link::DONE if message.of == link::ADOPT => self.adopted(message),
+            // The page, of which this daemon is told before it adopts.
+            link::DONE if message.of == link::PAGE && self.is_away() => {
+                if message.status != 0 {
+                    self.page = None;
+                }
+                Ok(None)
+            }
+            link::DONE => self.done(message, way).map(Some),
             link::LOST if message.channel < CHANNELS.into() => {
+                self.ways.forget(message.channel);
                 // The driver still has to close it: only then is the number another's.
                 self.silence(message.channel);
                 Ok(self.table.has(message.channel).then_some(Outcome::Lost))
@@ -421,9 +386,9 @@ impl Channels {
         }
     }
 
-    fn done(&mut self, message: &Message) -> Result<Outcome, Errno> {
+    fn done(&mut self, message: &Message, way: Option<Box<dyn Way>>) -> Result<Outcome, Errno> {
         let asked = |it: &mut Waiting| {
-            (it.kind, it.channel, it.region) == (message.of, message.channel, message.region)
+            (it.asked, it.channel, it.region) == (message.of, message.channel, message.region)
         };
         let waiting = self.waiting.take_if(asked).ok_or(Errno::PROTO)?;
         let Waiting {
@@ -431,8 +396,12 @@ impl Channels {
             kind,
             channel,
             region,
+            again,
+            ..
         } = waiting;
-        let succeeded = message.status == 0;
+        let absent = message.status == Errno::NOENT.raw_os_error().unsigned_abs();
+        // What another daemon has done already is not there; what it was to add is taken back.
+        let succeeded = (message.status == 0 || again && absent) && !(again && kind == link::ADD);
         let result = match (kind, succeeded) {
             (link::OPEN, true) => Ok(Some(channel)),
             (link::ADD, true) => Ok(Some(region)),
@@ -440,8 +409,16 @@ impl Channels {
             (_, false) => Err(code::HOST),
         };
         match kind {
-            link::RESET if succeeded => self.forget(),
-            link::PAGE => self.page = succeeded,
+            link::RESET if succeeded => {
+                self.forget();
+                self.ways.ended();
+            }
+            link::PAGE if !succeeded => self.page = None,
+            link::OPEN if succeeded => {
+                if let Some(way) = way {
+                    self.ways.keep(channel, way);
+                }
+            }
             link::OPEN if !succeeded => self.close(channel),
             link::CLOSE if succeeded => self.close(channel),
             link::ADD if !succeeded => self.table.remove_region(channel, region),
@@ -452,6 +429,7 @@ impl Channels {
     }
 
     fn close(&mut self, channel: u32) {
+        self.ways.forget(channel);
         self.table.remove(channel);
         self.silence(channel);
     }
@@ -482,6 +460,14 @@ impl Channels {
             let _ = rustix::io::write(doorbell, &1_u64.to_ne_bytes());
         }
     }
+}
+
+/// Whether a task asks for nothing that a daemon has to do at once, and need not fail while there is none.
+const fn gives_up(task: &Task) -> bool {
+    matches!(
+        task,
+        Task::Close { .. } | Task::Delete { .. } | Task::Look { .. }
+    )
 }
 
 /// What became of a request at once.

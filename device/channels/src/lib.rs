@@ -16,12 +16,15 @@
 )]
 
 mod channels;
+mod daemon;
 mod directory;
 mod limits;
 mod memory;
 mod ranges;
 mod table;
+mod ways;
 
-pub use channels::{Channels, Daemon, Outcome};
+pub use channels::Channels;
+pub use daemon::{Daemon, Outcome, Way};
 pub use limits::Limits;
 pub use memory::{Found, GuestMemory, Missing, Shared};

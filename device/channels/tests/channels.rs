@@ -137,7 +137,7 @@ impl Bed {
             status: 1,
             ..Message::default()
         };
-        let outcome = bed.channels.received(&ready).unwrap();
+        let outcome = bed.channels.received(&ready, None).unwrap();
         assert_eq!(outcome, Some(Outcome::State(HostState::Ready, 0)));
         bed
     }
@@ -175,7 +175,7 @@ impl Bed {
             region: asked.region,
             ..Message::default()
         };
-        self.channels.received(&done).unwrap()
+        self.channels.received(&done, None).unwrap()
     }
 }
 
@@ -367,18 +367,24 @@ fn a_daemon_that_refuses_leaves_nothing() {
     // Nobody waits for anything now.
     assert!(
         bed.channels
-            .received(&Message {
-                kind: link::DONE,
-                ..Message::default()
-            })
+            .received(
+                &Message {
+                    kind: link::DONE,
+                    ..Message::default()
+                },
+                None
+            )
             .is_err()
     );
     assert!(
         bed.channels
-            .received(&Message {
-                kind: 99,
-                ..Message::default()
-            })
+            .received(
+                &Message {
+                    kind: 99,
+                    ..Message::default()
+                },
+                None
+            )
             .is_err()
     );
 }
@@ -399,7 +405,7 @@ fn a_channel_that_lost_its_worker_is_closed_without_the_daemon() {
         kind: link::LOST,
         ..Message::default()
     };
-    assert_eq!(bed.channels.received(&lost), Ok(Some(Outcome::Lost)));
+    assert_eq!(bed.channels.received(&lost, None), Ok(Some(Outcome::Lost)));
     assert_eq!(look(&mut bed, 0), Ok(Some(0)));
     let sent = bed.sent.lock().unwrap().len();
     let closed = bed.ask(Task::Close { channel: 0 });
@@ -425,7 +431,7 @@ fn a_reset_is_over_when_the_daemon_has_done_the_last_one() {
         of: link::OPEN,
         ..Message::default()
     };
-    assert_eq!(bed.channels.received(&stale), Ok(None));
+    assert_eq!(bed.channels.received(&stale, None), Ok(None));
     assert_eq!(bed.refused(MIB), code::NOT_READY);
     // A process that has not ended in time may still have it.
     let sent = bed.sent.lock().unwrap().len();
@@ -467,7 +473,7 @@ fn without_a_daemon_all_is_lost_and_another_may_come() {
     assert_eq!(bed.open(MIB), None);
     assert_eq!(
         bed.channels.disconnected(),
-        Outcome::State(HostState::Lost, 0)
+        Some(Outcome::State(HostState::Lost, 0))
     );
     assert!(bed.channels.are_given_up());
     assert_eq!(bed.refused(MIB), code::NOT_READY);

@@ -1,6 +1,7 @@
 //! A session's guest as its worker has it, whatever lies between them.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use vgpu_ring::{Memory, Park, Wake};
@@ -12,7 +13,7 @@ use crate::event::Event;
 /// The memory that a worker shares with its guest, what the guest wakes it by, and what it wakes the guest by.
 #[derive(Debug)]
 pub struct Guest {
-    peer: OwnedFd,
+    peer: Arc<OwnedFd>,
     slice: Window,
     doorbell: Event,
     interrupt: Interrupt,
@@ -21,9 +22,14 @@ pub struct Guest {
 impl Guest {
     /// The guest behind a socket: it is gone when the other end is closed.
     #[must_use]
-    pub const fn new(peer: OwnedFd, slice: Window, doorbell: Event, interrupt: Interrupt) -> Self {
+    pub fn new(
+        peer: impl Into<Arc<OwnedFd>>,
+        slice: Window,
+        doorbell: Event,
+        interrupt: Interrupt,
+    ) -> Self {
         Self {
-            peer,
+            peer: peer.into(),
             slice,
             doorbell,
             interrupt,
@@ -32,7 +38,7 @@ impl Guest {
 
     /// The socket.
     #[must_use]
-    pub const fn peer(&self) -> &OwnedFd {
+    pub fn peer(&self) -> &OwnedFd {
         &self.peer
     }
 

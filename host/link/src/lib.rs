@@ -13,8 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use vgpu_abi::link::{Message, Piece};
-use vgpu_channels::Daemon;
+use rustix::net::Shutdown;
+use vgpu_abi::link::{self, Message, Piece};
+use vgpu_channels::{Daemon, Way};
 use vgpu_packet::sealed;
 
 /// A connection to the daemon. Clones are the same.
@@ -41,17 +42,48 @@ impl Link {
         Arc::clone(&self.0)
     }
 
-    /// What the daemon says, if anything.
+    /// What the daemon says, if anything, and the way back that comes with it.
     ///
     /// # Errors
     ///
     /// It is gone, or breaks the protocol.
-    pub fn receive(&self) -> Result<Option<Message>, Errno> {
-        // It sends no descriptors.
-        match vgpu_packet::try_receive::<Message>(&self.0, 0) {
-            Ok(received) => Ok(received.map(|(message, _)| message)),
+    pub fn receive(&self) -> Result<Option<Said>, Errno> {
+        match vgpu_packet::try_receive::<Message>(&self.0, 1) {
+            Ok(None) => Ok(None),
+            Ok(Some((message, mut descriptors))) => match descriptors.pop() {
+                None => Ok(Some((message, None))),
+                Some(way) if opens(&message) => Ok(Some((message, Some(Box::new(WayBack(way)))))),
+                Some(_) => Err(Errno::PROTO),
+            },
             Err(_) => Err(Errno::PROTO),
         }
+    }
+}
+
+/// What the daemon says, with the way back to a worker where it has one.
+pub type Said = (Message, Option<Box<dyn Way>>);
+
+/// Whether a channel is open.
+const fn opens(message: &Message) -> bool {
+    message.kind == link::DONE && message.of == link::OPEN && message.status == 0
+}
+
+/// The emulator's end of a way back ([`vgpu_abi::link`]).
+#[derive(Debug)]
+struct WayBack(OwnedFd);
+
+impl Way for WayBack {
+    fn give_up(&self) {
+        // The worker hears of it, and hangs up as it ends.
+        let _ = rustix::net::shutdown(&self.0, Shutdown::Write);
+    }
+
+    fn is_gone(&self) -> bool {
+        vgpu_poll::is_hung_up(&self.0).unwrap_or(true)
+    }
+
+    fn file(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -29,10 +29,17 @@ const _: () = assert!(
         && VGPU_CHANNELS == bar0::CHANNELS
 );
 
-/// Looks for the daemon, where there is to be one and is none. Does not wait.
+/// Looks for the daemon, where there is to be one and is none, and for ends of workers that no daemon tells of. To be called
+/// from time to time where there is no daemon, or [`vgpu_is_settling`]. Does not wait.
 #[unsafe(no_mangle)]
 pub extern "C" fn vgpu_connect(device: &mut VgpuDevice) -> VgpuTodo {
     device.connect()
+}
+
+/// Whether workers are about to end, which [`vgpu_connect`] finds out.
+#[unsafe(no_mangle)]
+pub extern "C" fn vgpu_is_settling(device: &VgpuDevice) -> bool {
+    device.sharing.as_ref().is_some_and(Sharing::is_settling)
 }
 
 /// The descriptor to watch for what the daemon says, by [`vgpu_hear`]; -1 where there is no daemon. It is open until

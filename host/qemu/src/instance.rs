@@ -1,5 +1,6 @@
 //! What C holds of a device.
 
+use std::thread;
 use std::time::{Duration, Instant};
 
 use vgpu_channels::{GuestMemory, Outcome};
@@ -10,6 +11,9 @@ use crate::sharing::Sharing;
 
 /// How long QEMU is kept waiting for the daemon to have given everything up.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// How often it is looked meanwhile whether a worker has ended that nobody tells of.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The most that is heard of the daemon at once, as the guest waits meanwhile.
 const MESSAGES: usize = 64;
@@ -79,8 +83,20 @@ impl VgpuDevice {
         todo.and(self.tell(revoked))
     }
 
-    /// Tells the device what became of something.
+    /// Tells the device what became of something, and what has come beside.
     pub(crate) fn tell(&mut self, outcome: Option<Outcome>) -> VgpuTodo {
+        let mut todo = VgpuTodo::default();
+        let mut next = outcome;
+        loop {
+            let beside = |it: &mut Self| it.sharing.as_mut().and_then(Sharing::attend);
+            let Some(outcome) = next.take().or_else(|| beside(self)) else {
+                return todo;
+            };
+            todo = todo.and(self.tell_one(outcome));
+        }
+    }
+
+    fn tell_one(&mut self, outcome: Outcome) -> VgpuTodo {
         let Effects {
             interrupt,
             // They come of the guest's accesses alone.
@@ -91,10 +107,9 @@ impl VgpuDevice {
             request: _,
             revoke: _,
         } = match outcome {
-            None => return VgpuTodo::default(),
-            Some(Outcome::Complete(number, result)) => self.device.complete(number, result),
-            Some(Outcome::State(state, revoked)) => self.device.set_host_state(state, revoked),
-            Some(Outcome::Lost) => self.device.channel_lost(),
+            Outcome::Complete(number, result) => self.device.complete(number, result),
+            Outcome::State(state, revoked) => self.device.set_host_state(state, revoked),
+            Outcome::Lost => self.device.channel_lost(),
         };
         VgpuTodo {
             interrupt,
@@ -131,14 +146,22 @@ impl VgpuDevice {
     pub(crate) fn settle(&mut self) -> VgpuTodo {
         let since = Instant::now();
         let mut todo = VgpuTodo::default();
-        while let Some(socket) = self.sharing.as_ref().and_then(Sharing::unsettled) {
+        while self.sharing.as_ref().is_some_and(Sharing::is_shared) {
             let left = SETTLED.saturating_sub(since.elapsed());
             if left.is_zero() {
                 break;
             }
-            if is_readable(&*socket, left).unwrap_or(false) {
-                todo = todo.and(self.hear());
+            let wait = left.min(LOOK);
+            match self.sharing.as_ref().and_then(Sharing::socket) {
+                // Workers without a daemon end by themselves.
+                None => thread::sleep(wait),
+                Some(socket) => {
+                    if is_readable(&*socket, wait).unwrap_or(false) {
+                        todo = todo.and(self.hear());
+                    }
+                }
             }
+            todo = todo.and(self.tell(None));
         }
         todo
     }

@@ -27,8 +27,8 @@ mod values;
 pub use features::{
     VGPU_CHANNELS, VGPU_DOORBELLS, VGPU_MSIX_PENDING, VGPU_MSIX_TABLE, VGPU_VECTOR_CHANNELS,
     VGPU_VECTOR_CONTROL, VGPU_VECTORS, vgpu_connect, vgpu_detach, vgpu_hear, vgpu_is_asked,
-    vgpu_is_raised, vgpu_is_shared, vgpu_next_doorbell, vgpu_raised, vgpu_unmapped, vgpu_unwatched,
-    vgpu_watched, vgpu_work,
+    vgpu_is_raised, vgpu_is_settling, vgpu_is_shared, vgpu_next_doorbell, vgpu_raised,
+    vgpu_unmapped, vgpu_unwatched, vgpu_watched, vgpu_work,
 };
 pub use instance::{VgpuDevice, VgpuTodo};
 pub use memory::{VgpuFound, VgpuMemory, VgpuPresence};

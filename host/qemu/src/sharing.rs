@@ -125,21 +125,28 @@ impl Sharing {
         let link = self.link.as_ref()?;
         let heard = match link.receive() {
             Ok(None) => return None,
-            Ok(Some(message)) => self.channels.received(&message),
+            Ok(Some((message, way))) => self.channels.received(&message, way),
             Err(error) => Err(error),
         };
         Some(heard.unwrap_or_else(|_| {
             self.ended = self.link.take();
-            Some(self.channels.disconnected())
+            self.channels.disconnected()
         }))
     }
 
-    /// The daemon's socket, where it still has to give something up.
-    pub(crate) fn unsettled(&self) -> Option<Arc<OwnedFd>> {
-        self.link
-            .as_ref()
-            .filter(|_| self.is_shared())
-            .map(Link::socket)
+    /// Does what is due of workers that have no daemon, and says what came of that, or of anything beside what was told.
+    pub(crate) fn attend(&mut self) -> Option<Outcome> {
+        self.channels.attend()
+    }
+
+    /// Whether workers are about to end, which [`Self::attend`] finds out.
+    pub(crate) fn is_settling(&self) -> bool {
+        self.channels.is_settling()
+    }
+
+    /// The daemon's socket, where there is a daemon.
+    pub(crate) fn socket(&self) -> Option<Arc<OwnedFd>> {
+        self.link.as_ref().map(Link::socket)
     }
 
     /// The socket to watch, where there is one: what the daemon says.

@@ -12,8 +12,8 @@ pub struct LinkOptions {
     pub machine: [u8; 16],
 }
 
-/// How often one is looked for that is not there.
-const INTERVAL: Duration = Duration::from_secs(1);
+/// How often one is looked for that is not there: workers wait for the next one for no more than 5 s.
+const INTERVAL: Duration = Duration::from_millis(250);
 
 /// The search for a daemon, which goes on until there is one, and begins again where that is gone.
 #[derive(Debug)]

@@ -29,7 +29,7 @@ use crate::guard::{Guard, Guarding};
 use crate::held::Held;
 use crate::sandbox::{FEATURES_POLICY, POLICY};
 use crate::search::{LinkOptions, Search};
-use crate::shared::Shared;
+use crate::shared::{LOOK, Shared};
 
 /// What to serve, and where.
 #[derive(Debug, Clone)]
@@ -235,6 +235,7 @@ impl Server {
                 self.take_back();
             }
             self.look_for_daemon();
+            self.shared.iter().for_each(|shared| shared.attend());
         }
         Ok(())
     }
@@ -245,11 +246,14 @@ impl Server {
         let socket = self.shared.as_deref().and_then(Shared::socket);
         // Whichever thread has heard of it.
         if socket.is_none() && self.daemon.as_mut().is_some_and(Search::is_over) {
-            self.say("the daemon is gone, and the guest has lost its channels");
+            self.say("the daemon is gone, and workers wait for the next one for 5 s");
         }
         let shared = self.shared.as_deref();
         let daemon = self.daemon.as_ref().and_then(Search::next);
-        let next = self.paused.into_iter().chain(leaving).chain(daemon).min();
+        let settling = shared.is_some_and(Shared::is_settling);
+        let settles = settling.then(|| Instant::now().checked_add(LOOK)).flatten();
+        let next = [self.paused, leaving, daemon, settles];
+        let next = next.into_iter().flatten().min();
         let limit = next.map(|at| at.saturating_duration_since(Instant::now()));
         let holder = self.clients.holder().filter(|_| self.leaving.is_none());
         let listener = self.paused.is_none().then_some(&*self.listener);

@@ -5,6 +5,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
@@ -18,6 +19,9 @@ use vgpu_runtime::Emulator;
 
 /// How long the client is kept waiting for the daemon to have given everything up. QEMU allows 5 s.
 const SETTLED: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether a worker has ended that nobody tells of.
+pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
 /// Vectors of MSI-X.
 const CONTROL: u16 = 0;
@@ -108,14 +112,32 @@ impl Shared {
         let since = Instant::now();
         while !lock(&self.channels).are_given_up() {
             let left = SETTLED.saturating_sub(since.elapsed());
-            let socket = lock(&self.link).as_ref().map(Link::socket);
-            let Some(socket) = socket.filter(|_| !left.is_zero()) else {
+            if left.is_zero() {
                 return;
-            };
-            if is_readable(&*socket, left).unwrap_or(false) {
-                self.hear();
             }
+            let wait = left.min(LOOK);
+            let socket = lock(&self.link).as_ref().map(Link::socket);
+            match socket {
+                // Workers without a daemon end by themselves.
+                None => thread::sleep(wait),
+                Some(socket) => {
+                    if is_readable(&*socket, wait).unwrap_or(false) {
+                        self.hear();
+                    }
+                }
+            }
+            self.attend();
         }
+    }
+
+    /// Does what is due of workers that have no daemon.
+    pub(crate) fn attend(&self) {
+        self.tell(None);
+    }
+
+    /// Whether workers are about to end, which [`Self::attend`] finds out.
+    pub(crate) fn is_settling(&self) -> bool {
+        lock(&self.channels).is_settling()
     }
 
     /// The daemon's socket, where there is a daemon.
@@ -138,24 +160,33 @@ impl Shared {
             let heard = open.receive();
             let heard = match heard {
                 Ok(None) => return,
-                Ok(Some(message)) => lock(&self.channels).received(&message),
+                Ok(Some((message, way))) => lock(&self.channels).received(&message, way),
                 Err(error) => Err(error),
             };
             let outcome = heard.unwrap_or_else(|_| {
                 *link = None;
-                Some(lock(&self.channels).disconnected())
+                lock(&self.channels).disconnected()
             });
             self.tell(outcome);
         }
     }
 
-    /// Tells the device what became of something.
+    /// Tells the device what became of something, and what has come beside.
     fn tell(&self, outcome: Option<Outcome>) {
+        let mut next = outcome;
+        loop {
+            // Not in the loop's head, where the lock would be held for its body.
+            let told = next.take().or_else(|| lock(&self.channels).attend());
+            let Some(outcome) = told else { return };
+            self.tell_one(outcome);
+        }
+    }
+
+    fn tell_one(&self, outcome: Outcome) {
         let effects = match outcome {
-            None => return,
-            Some(Outcome::Complete(number, result)) => self.emulator.complete(number, result),
-            Some(Outcome::State(state, revoked)) => self.emulator.set_host_state(state, revoked),
-            Some(Outcome::Lost) => self.emulator.channel_lost(),
+            Outcome::Complete(number, result) => self.emulator.complete(number, result),
+            Outcome::State(state, revoked) => self.emulator.set_host_state(state, revoked),
+            Outcome::Lost => self.emulator.channel_lost(),
         };
         let Effects {
             interrupt,

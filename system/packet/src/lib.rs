@@ -19,4 +19,7 @@
 mod packet;
 pub mod sealed;
 
-pub use packet::{Error, MOST_DESCRIPTORS, connect, pair, receive, send, try_receive};
+pub use packet::{
+    Error, MOST_DESCRIPTORS, Received, Sender, connect, is_packet_socket, pair, receive, send,
+    tell_senders, try_receive, try_receive_from,
+};

@@ -9,12 +9,16 @@ use rustix::io::{Errno, ioctl_fionbio};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags,
     SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketAddrUnix, SocketFlags, SocketType,
-    recvmsg, sendmsg, socket_with, socketpair,
+    recvmsg, sendmsg, socket_with, socketpair, sockopt,
 };
+use rustix::process::Pid;
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// The most descriptors that a message can have beside it.
 pub const MOST_DESCRIPTORS: usize = 16;
+
+/// Bytes for what comes beside a packet.
+const ROOM: usize = rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS), ScmCredentials(1));
 
 /// Why a message was not sent or received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,31 @@ pub enum Error {
     /// The system refused; `EAGAIN` where the other end does not read.
     #[error(transparent)]
     System(#[from] Errno),
+}
+
+/// Who sent a packet, as the kernel says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sender {
+    /// The process.
+    pub process: Pid,
+    /// Its real user.
+    pub user: u32,
+}
+
+/// Has the kernel say of each packet that comes from now on who sent it: [`try_receive_from`]. All receivers may have it.
+///
+/// # Errors
+/// It is no socket.
+pub fn tell_senders(socket: impl AsFd) -> Result<(), Error> {
+    Ok(sockopt::set_socket_passcred(socket, true)?)
+}
+
+/// Whether a descriptor of others is a local socket of packets, to which sending waits for nobody.
+#[must_use]
+pub fn is_packet_socket(file: impl AsFd) -> bool {
+    let kind = sockopt::socket_type(&file);
+    let family = sockopt::socket_domain(file);
+    (family, kind) == (Ok(AddressFamily::UNIX), Ok(SocketType::SEQPACKET))
 }
 
 /// Two sockets that are connected to each other.
@@ -91,7 +120,7 @@ pub fn receive<T: FromBytes + IntoBytes>(
     socket: impl AsFd,
     most: usize,
 ) -> Result<(T, Vec<OwnedFd>), Error> {
-    take(socket, most, RecvFlags::empty())
+    take(socket, most, RecvFlags::empty()).map(|(message, descriptors, _)| (message, descriptors))
 }
 
 /// Takes a message that is there; `None` where there is none.
@@ -102,6 +131,21 @@ pub fn try_receive<T: FromBytes + IntoBytes>(
     socket: impl AsFd,
     most: usize,
 ) -> Result<Option<(T, Vec<OwnedFd>)>, Error> {
+    let received = try_receive_from(socket, most)?;
+    Ok(received.map(|(message, descriptors, _)| (message, descriptors)))
+}
+
+/// A message, its descriptors, and who sent it where the kernel is to say so ([`tell_senders`]).
+pub type Received<T> = (T, Vec<OwnedFd>, Option<Sender>);
+
+/// The same, and who sent it, where the kernel is to say so ([`tell_senders`]).
+///
+/// # Errors
+/// As for [`receive`].
+pub fn try_receive_from<T: FromBytes + IntoBytes>(
+    socket: impl AsFd,
+    most: usize,
+) -> Result<Option<Received<T>>, Error> {
     match take(socket, most, RecvFlags::DONTWAIT) {
         Ok(taken) => Ok(Some(taken)),
         Err(Error::System(Errno::AGAIN)) => Ok(None),
@@ -113,8 +157,8 @@ fn take<T: FromBytes + IntoBytes>(
     socket: impl AsFd,
     most: usize,
     flags: RecvFlags,
-) -> Result<(T, Vec<OwnedFd>), Error> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+) -> Result<Received<T>, Error> {
+    let mut space = [MaybeUninit::uninit(); ROOM];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut message = T::new_zeroed();
     let received = rustix::io::retry_on_intr(|| {
@@ -130,11 +174,19 @@ fn take<T: FromBytes + IntoBytes>(
         Errno::CONNRESET => Error::Gone,
         errno => errno.into(),
     })?;
-    let rights = control.drain().filter_map(|part| match part {
-        RecvAncillaryMessage::ScmRights(rights) => Some(rights),
-        _ => None,
-    });
-    let descriptors: Vec<_> = rights.flatten().collect();
+    let (mut descriptors, mut sender) = (Vec::new(), None);
+    for part in control.drain() {
+        match part {
+            RecvAncillaryMessage::ScmRights(rights) => descriptors.extend(rights),
+            RecvAncillaryMessage::ScmCredentials(who) => {
+                sender = Some(Sender {
+                    process: who.pid,
+                    user: who.uid.as_raw(),
+                });
+            }
+            _ => {}
+        }
+    }
     match received {
         // An empty packet is no message either; nothing tells it from the end.
         _ if received.bytes == 0 && descriptors.is_empty() => Err(Error::Gone),
@@ -144,7 +196,7 @@ fn take<T: FromBytes + IntoBytes>(
         _ if descriptors.len() > most || received.flags.contains(ReturnFlags::CTRUNC) => {
             Err(Error::Descriptors)
         }
-        _ => Ok((message, descriptors)),
+        _ => Ok((message, descriptors, sender)),
     }
 }
 
@@ -228,6 +280,35 @@ mod tests {
         drop(other);
         assert_eq!(receive::<u64>(&one, 0).map(|_| ()), Err(Error::Gone));
         assert_eq!(try_receive::<u64>(&one, 0).map(|_| ()), Err(Error::Gone));
+    }
+
+    #[test]
+    fn the_kernel_says_who_sent_a_packet_where_it_is_to() {
+        let (one, other) = pair().unwrap();
+        send(&one, &1_u64, &[]).unwrap();
+        let (_, _, sender) = try_receive_from::<u64>(&other, 0).unwrap().unwrap();
+        assert_eq!(sender, None);
+        tell_senders(&other).unwrap();
+        send(&one, &2_u64, &[one.as_fd(); MOST_DESCRIPTORS]).unwrap();
+        let received = try_receive_from::<u64>(&other, MOST_DESCRIPTORS).unwrap();
+        let (message, descriptors, sender) = received.unwrap();
+        assert_eq!((message, descriptors.len()), (2, MOST_DESCRIPTORS));
+        let own = Sender {
+            process: rustix::process::getpid(),
+            user: rustix::process::getuid().as_raw(),
+        };
+        assert_eq!(sender, Some(own));
+        // Whoever does not ask gets the message alone.
+        send(&one, &3_u64, &[]).unwrap();
+        assert_eq!(receive::<u64>(&other, 0).unwrap().0, 3);
+    }
+
+    #[test]
+    fn a_socket_of_packets_is_told_from_other_files() {
+        assert!(is_packet_socket(pair().unwrap().0));
+        let (stream, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(!is_packet_socket(stream));
+        assert!(!is_packet_socket(tempfile::tempfile().unwrap()));
     }
 
     #[test]

@@ -7,20 +7,18 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use vgpu_abi::link::{ADD, DELETE, DONE, LOST, Message, OPEN};
+use vgpu_abi::link::{ADD, ADOPT, DELETE, DONE, GATE, LOST, Message, OPEN, WAY};
 use vgpu_poll::Poll;
 
+use super::adoption::Met;
 use super::kinds::Size;
+use super::times::{ANSWERS, ENDS};
 use crate::log::Log;
 use crate::process::Process;
 use crate::shares::{Opened, SeatId};
 
 /// How long a worker may take until it serves: a driver below it has much to load.
 const OPENS: Duration = Duration::from_secs(10);
-/// How long it may take to map or to unmap.
-const ANSWERS: Duration = Duration::from_secs(1);
-/// How long it takes at most until a worker that was killed is gone.
-pub(crate) const ENDS: Duration = Duration::from_secs(1);
 
 /// A message, and the descriptors that came with it.
 pub(crate) type Parcel = (Message, Vec<OwnedFd>);
@@ -35,8 +33,14 @@ pub(crate) struct Channel {
     /// What the worker has not answered yet, and until when it has to.
     asked: Option<(Message, Instant)>,
     end: Option<End>,
-    seat: SeatId,
+    /// `None` where an adopted worker may not stay.
+    seat: Option<SeatId>,
+    /// The emulator's end of the way back, until it has that.
+    way: Option<OwnedFd>,
 }
+
+/// What the emulator is to be told.
+pub(crate) type News = (Message, Option<OwnedFd>);
 
 /// A worker that was killed, or has ended by itself.
 #[derive(Debug)]
@@ -70,7 +74,15 @@ impl Channel {
         size: Size,
         opened: Opened,
     ) -> io::Result<Self> {
-        let (socket, theirs) = vgpu_packet::pair().map_err(io::Error::other)?;
+        let pair = || vgpu_packet::pair().map_err(io::Error::other);
+        let (socket, theirs) = pair()?;
+        let (way, their_way) = pair()?;
+        vgpu_packet::tell_senders(&their_way).map_err(io::Error::other)?;
+        let tells_way = Message {
+            kind: WAY,
+            length: opened.engine,
+            ..Message::default()
+        };
         let words = opened.words.into_iter().map(OsString::from);
         let command: Vec<_> = command.iter().cloned().chain(words).collect();
         let mut channel = Self {
@@ -80,15 +92,54 @@ impl Channel {
             regions: BTreeMap::from([(0, size)]),
             asked: Some((open.0, Instant::now() + OPENS)),
             end: None,
-            seat: opened.seat,
+            seat: Some(opened.seat),
+            way: Some(way),
         };
+        channel.send(&(tells_way, vec![their_way]));
         for parcel in page.into_iter().chain([open]) {
             channel.send(parcel);
         }
         Ok(channel)
     }
 
-    pub(crate) const fn seat(&self) -> SeatId {
+    /// Goes on with the worker of a former daemon, which gets a gate from this one, and is then the emulator's to use. Where
+    /// it may not stay, it is killed, and the emulator is answered once nothing of it is mapped any more.
+    pub(crate) fn adopted(adopt: Message, met: Met, opened: Result<Opened, Errno>) -> Self {
+        let mut channel = Self {
+            number: adopt.channel,
+            process: met.process,
+            socket: met.socket,
+            regions: met.regions,
+            asked: Some((adopt, Instant::now() + ANSWERS)),
+            end: None,
+            seat: opened.as_ref().ok().map(|opened| opened.seat),
+            way: None,
+        };
+        match opened {
+            Ok(opened) => {
+                let gate = Message {
+                    kind: GATE,
+                    channel: adopt.channel,
+                    ..Message::default()
+                };
+                channel.send(&(gate, vec![opened.gate]));
+            }
+            Err(status) => channel.refuse(status),
+        }
+        channel
+    }
+
+    /// Kills a worker that the emulator never had, who is answered once nothing of it is mapped any more.
+    fn refuse(&mut self, status: Errno) {
+        self.process.dismiss();
+        self.end = Some(End {
+            status,
+            wanted: true,
+            close: None,
+        });
+    }
+
+    pub(crate) const fn seat(&self) -> Option<SeatId> {
         self.seat
     }
 
@@ -98,11 +149,7 @@ impl Channel {
 
     /// What it shares, all together.
     pub(crate) fn size(&self) -> Size {
-        let sizes = self.regions.values();
-        sizes.fold(Size::default(), |sum, size| Size {
-            bytes: sum.bytes + size.bytes,
-            pieces: sum.pieces + size.pieces,
-        })
+        self.regions.values().copied().sum()
     }
 
     /// Asks the worker to share another region.
@@ -202,7 +249,7 @@ impl Channel {
     }
 
     /// Does what is due. What there is to tell the emulator goes to `tell`; gives whether there still is a worker.
-    pub(crate) fn attend(&mut self, log: &mut Log, tell: &mut Vec<Message>) -> bool {
+    pub(crate) fn attend(&mut self, log: &mut Log, tell: &mut Vec<News>) -> bool {
         if self.end.is_none() {
             self.hear(log, tell);
         }
@@ -219,13 +266,13 @@ impl Channel {
         if let Some(end) = &mut self.end
             && let Some((close, _)) = end.close.take_if(|(_, until)| *until <= now)
         {
-            tell.push(done(&close, Err(Errno::TIMEDOUT)));
+            tell.push((done(&close, Err(Errno::TIMEDOUT)), None));
         }
         true
     }
 
     /// Takes the worker's answer.
-    fn hear(&mut self, log: &mut Log, tell: &mut Vec<Message>) {
+    fn hear(&mut self, log: &mut Log, tell: &mut Vec<News>) {
         let answer = match vgpu_packet::try_receive::<Message>(&self.socket, 0) {
             Ok(None) => return,
             Ok(Some((answer, _))) => answer,
@@ -243,43 +290,40 @@ impl Channel {
             )),
         };
         match (asked.kind, status) {
-            (OPEN, Err(errno)) => {
-                // Answered once nothing of it is mapped any more.
+            (OPEN | ADOPT, Err(errno)) => {
                 self.asked = Some((asked, Instant::now()));
-                self.process.dismiss();
-                self.end = Some(End {
-                    status: errno,
-                    wanted: true,
-                    close: None,
-                });
-                return;
+                return self.refuse(errno);
             }
             (ADD, Err(_)) | (DELETE, Ok(())) => {
                 self.regions.remove(&asked.region);
             }
             _ => {}
         }
-        tell.push(done(&asked, status));
+        // Only with an OPEN that went well there still is one.
+        tell.push((done(&asked, status), self.way.take()));
     }
 
     /// What the emulator is told when the worker is gone, and with it all that was mapped.
-    fn last_words(&mut self, tell: &mut Vec<Message>) {
+    fn last_words(&mut self, tell: &mut Vec<News>) {
         let end = self.end.take().unwrap_or(End {
             status: Errno::IO,
             wanted: false,
             close: None,
         });
-        let opened = self.asked.is_none_or(|(asked, _)| asked.kind != OPEN);
+        let opened = self
+            .asked
+            .is_none_or(|(asked, _)| ![OPEN, ADOPT].contains(&asked.kind));
         if opened && !end.wanted {
-            tell.push(Message {
+            let lost = Message {
                 kind: LOST,
                 channel: self.number,
                 ..Message::default()
-            });
+            };
+            tell.push((lost, None));
         }
         let asked = self.asked.map(|(asked, _)| done(&asked, Err(end.status)));
         let close = end.close.map(|(close, _)| done(&close, Ok(())));
-        tell.extend(asked.into_iter().chain(close));
+        tell.extend(asked.into_iter().chain(close).map(|it| (it, None)));
     }
 
     /// Kills the worker, and waits for its end.
@@ -289,6 +333,11 @@ impl Channel {
 }
 
 fn is_answer(answer: &Message, asked: &Message) -> bool {
-    let of = (asked.kind, asked.channel, asked.region);
+    // What is asked of an adopted worker is that it takes its gate.
+    let kind = match asked.kind {
+        ADOPT => GATE,
+        kind => kind,
+    };
+    let of = (kind, asked.channel, asked.region);
     answer.kind == DONE && (answer.of, answer.channel, answer.region) == of
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use vgpu_abi::link::{ATTACH, DESCRIPTORS, Message, STATE, VERSION};
 use vgpu_packet::Error;
 
+use super::channel::News;
 use super::closer::Closer;
 use super::kinds;
 use super::machine::Machine;
@@ -118,7 +119,7 @@ impl Emulator {
             return self.drop_it(&why, closer, log);
         }
         let answer = machine.handle(&message, descriptors, command, shares, closer);
-        self.tell(answer, closer, log);
+        self.tell(answer.map(|answer| (answer, None)), closer, log);
     }
 
     /// Takes the first message.
@@ -149,7 +150,7 @@ impl Emulator {
                 status: 1,
                 ..Message::default()
             };
-            self.tell([state], closer, log);
+            self.tell([(state, None)], closer, log);
         }
     }
 
@@ -174,15 +175,11 @@ impl Emulator {
     }
 
     /// Tells it something, without waiting: who does not read is dropped.
-    fn tell(
-        &mut self,
-        messages: impl IntoIterator<Item = Message>,
-        closer: &Closer,
-        log: &mut Log,
-    ) {
-        for message in messages {
+    fn tell(&mut self, news: impl IntoIterator<Item = News>, closer: &Closer, log: &mut Log) {
+        for (message, descriptor) in news {
             let Some(socket) = &self.socket else { return };
-            match vgpu_packet::send(socket, &message, &[]) {
+            let descriptor = descriptor.as_ref().map(AsFd::as_fd);
+            match vgpu_packet::send(socket, &message, descriptor.as_slice()) {
                 Ok(()) => {}
                 Err(Error::Gone) => self.hang_up(closer),
                 Err(Error::System(Errno::AGAIN)) => self.drop_it(&"it does not read", closer, log),

@@ -1,8 +1,10 @@
 //! What an emulator may say, as far as it can be told without its machine.
 
+use std::iter::Sum;
+
 use rustix::io::Errno;
 use vgpu_abi::bar0::CHANNELS;
-use vgpu_abi::link::{ADD, CLOSE, DELETE, FILES, Message, OPEN, PAGE, RESET};
+use vgpu_abi::link::{ADD, ADOPT, CLOSE, DELETE, FILES, Message, OPEN, PAGE, RESET};
 use vgpu_abi::segment::{PAGE as GRAIN, PIECES_MAX};
 
 /// A kind of message.
@@ -22,13 +24,14 @@ const fn kind(kind: u32, descriptors: usize, memory: bool) -> Kind {
 }
 
 /// All that come once the emulator is attached.
-const KINDS: [Kind; 6] = [
+const KINDS: [Kind; 7] = [
     kind(PAGE, 1, true),
     kind(OPEN, 3, true),
     kind(CLOSE, 0, false),
     kind(ADD, 1, true),
     kind(DELETE, 0, false),
     kind(RESET, 0, false),
+    kind(ADOPT, 1, false),
 ];
 
 /// Whether it is a message at all. Who sends another does not speak this protocol.
@@ -79,6 +82,15 @@ impl Size {
     }
 }
 
+impl Sum for Size {
+    fn sum<I: Iterator<Item = Self>>(sizes: I) -> Self {
+        sizes.fold(Self::default(), |sum, size| Self {
+            bytes: sum.bytes.saturating_add(size.bytes),
+            pieces: sum.pieces.saturating_add(size.pieces),
+        })
+    }
+}
+
 /// Whether there can be such a channel.
 pub(crate) fn channel(message: &Message) -> Result<u32, Errno> {
     let possible = message.channel < u32::from(CHANNELS);
@@ -107,6 +119,7 @@ mod tests {
             (ADD, 2, 3),
             (DELETE, 0, 0),
             (RESET, 0, 0),
+            (ADOPT, 0, 1),
         ] {
             assert!(of(kind, files, descriptors), "{kind}");
             assert!(!of(kind, files, descriptors + 1), "{kind}");

@@ -7,12 +7,15 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use uuid::Uuid;
-use vgpu_abi::link::{ADD, CLOSE, DELETE, Message, OPEN, PAGE, RESET};
+use vgpu_abi::link::{ADD, ADOPT, CLOSE, DELETE, Message, OPEN, PAGE, RESET};
 use vgpu_abi::segment::PAGE as GRAIN;
+use vgpu_poll::Poll;
 
-use super::channel::{Channel, ENDS, Parcel, done};
+use super::adoption::{Adoption, Met, Step};
+use super::channel::{Channel, News, Parcel, done};
 use super::closer::Closer;
 use super::kinds::{self, Size};
+use super::times::ENDS;
 use crate::log::Log;
 use crate::settings::Limits;
 use crate::shares::{SeatId, Shares};
@@ -23,6 +26,8 @@ pub(crate) struct Machine {
     limits: Limits,
     page: Option<Parcel>,
     channels: BTreeMap<u32, Channel>,
+    /// Workers of a former daemon that are not known yet.
+    adoptions: BTreeMap<u32, Adoption>,
     /// A RESET that is not answered yet, and until when that is to be.
     reset: Option<(Message, Instant)>,
 }
@@ -34,6 +39,7 @@ impl Machine {
             limits,
             page: None,
             channels: BTreeMap::new(),
+            adoptions: BTreeMap::new(),
             reset: None,
         }
     }
@@ -47,7 +53,7 @@ impl Machine {
     /// process.
     pub(crate) fn end_session(&mut self, seat: SeatId) -> Option<u32> {
         let mut channels = self.channels.values_mut();
-        let channel = channels.find(|channel| channel.seat() == seat)?;
+        let channel = channels.find(|channel| channel.seat() == Some(seat))?;
         channel.kill(Errno::TIMEDOUT);
         Some(channel.process())
     }
@@ -59,19 +65,26 @@ impl Machine {
 
     /// Whether a process may still have memory of it.
     pub(crate) fn is_held(&self) -> bool {
-        !self.channels.is_empty()
+        !self.channels.is_empty() || !self.adoptions.is_empty()
     }
 
-    pub(crate) fn channels(&self) -> impl Iterator<Item = (u32, &Channel)> {
-        self.channels
-            .iter()
-            .map(|(&number, channel)| (number, channel))
+    /// Adds what is to be waited for, by the channel's number.
+    pub(crate) fn add_to<'a, S: Clone>(
+        &'a self,
+        poll: Poll<'a, S>,
+        name: impl Fn(u32) -> S,
+    ) -> Poll<'a, S> {
+        let channels = self.channels.iter();
+        let poll = channels.fold(poll, |poll, (number, it)| it.add_to(poll, name(*number)));
+        let adoptions = self.adoptions.iter();
+        adoptions.fold(poll, |poll, (number, it)| it.add_to(poll, name(*number)))
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let reset = self.reset.map(|(_, until)| until);
         let channels = self.channels.values().filter_map(Channel::deadline);
-        channels.chain(reset).min()
+        let adoptions = self.adoptions.values().map(Adoption::deadline);
+        channels.chain(adoptions).chain(reset).min()
     }
 
     /// Does what a message asks for; gives the answer, where that is known already.
@@ -83,7 +96,7 @@ impl Machine {
         shares: &mut Shares,
         closer: &Closer,
     ) -> Option<Message> {
-        let parcel = (*message, descriptors);
+        let mut parcel = (*message, descriptors);
         let begun = match message.kind {
             PAGE => return Some(done(message, self.set_page(parcel, closer))),
             RESET => {
@@ -96,9 +109,13 @@ impl Machine {
             DELETE => self
                 .channel(message)
                 .and_then(|channel| channel.delete(message)),
-            CLOSE => self
-                .channel(message)
-                .and_then(|channel| channel.close(message)),
+            CLOSE => match self.adoptions.get_mut(&message.channel) {
+                Some(adoption) => adoption.close(message),
+                None => self
+                    .channel(message)
+                    .and_then(|channel| channel.close(message)),
+            },
+            ADOPT => self.adopt(message, parcel.1.pop()),
             _ => Err(Errno::INVAL),
         };
         closer.close(parcel.1);
@@ -109,6 +126,9 @@ impl Machine {
     pub(crate) fn give_up(&mut self, closer: &Closer) {
         for channel in self.channels.values_mut() {
             let _ = channel.dismiss();
+        }
+        for adoption in self.adoptions.values_mut() {
+            adoption.give_up(Errno::CANCELED);
         }
         if let Some((_, descriptors)) = self.page.take() {
             closer.close(descriptors);
@@ -139,14 +159,9 @@ impl Machine {
         shares: &mut Shares,
     ) -> Result<(), Errno> {
         let number = kinds::channel(&open.0)?;
-        let size = self.room(&open.0)?;
-        if self.channels.contains_key(&number) {
-            return Err(Errno::EXIST);
-        }
-        if self.channels.len() >= self.limits.channels as usize {
-            return Err(Errno::NOSPC);
-        }
-        let opened = shares.open(self.uuid, number)?;
+        let size = self.room(Size::of(&open.0)?)?;
+        self.has_place_for(number)?;
+        let opened = shares.open(self.uuid, number, None)?;
         let seat = opened.seat;
         let channel = Channel::open(command, self.page.as_ref(), open, size, opened);
         let channel = channel.map_err(|error| {
@@ -154,13 +169,79 @@ impl Machine {
             let errno = error.raw_os_error().map(Errno::from_raw_os_error);
             errno.unwrap_or(Errno::AGAIN)
         })?;
-        shares.set_process(seat, channel.process());
+        shares.set_process(seat, channel.process(), "opened");
         self.channels.insert(number, channel);
         Ok(())
     }
 
+    /// Whether there may be one more channel, by this number.
+    fn has_place_for(&self, number: u32) -> Result<(), Errno> {
+        if self.channels.contains_key(&number) || self.adoptions.contains_key(&number) {
+            return Err(Errno::EXIST);
+        }
+        match self.channels.len() + self.adoptions.len() < self.limits.channels as usize {
+            true => Ok(()),
+            false => Err(Errno::NOSPC),
+        }
+    }
+
+    /// Looks for the worker of a channel that a former daemon opened.
+    fn adopt(&mut self, adopt: &Message, way: Option<OwnedFd>) -> Result<(), Errno> {
+        let number = kinds::channel(adopt)?;
+        self.has_place_for(number)?;
+        let way = way.ok_or(Errno::INVAL)?;
+        self.adoptions.insert(number, Adoption::begin(adopt, way)?);
+        Ok(())
+    }
+
+    /// Does what is due of workers that are not known yet: of one, or of all.
+    fn attend_adoptions(
+        &mut self,
+        only: Option<u32>,
+        shares: &mut Shares,
+        log: &mut Log,
+        tell: &mut Vec<News>,
+    ) {
+        let due: Vec<_> = match only {
+            Some(number) => vec![number],
+            None => self.adoptions.keys().copied().collect(),
+        };
+        for number in due {
+            let Some(adoption) = self.adoptions.get_mut(&number) else {
+                continue;
+            };
+            let adopt = *adoption.adopt();
+            match adoption.attend() {
+                Step::Waits => {}
+                Step::Failed(answers) => {
+                    self.adoptions.remove(&number);
+                    let answers = answers.iter().map(|(to, status)| (done(to, *status), None));
+                    tell.extend(answers);
+                }
+                Step::Met(met) => {
+                    self.adoptions.remove(&number);
+                    let channel = self.take_in(adopt, met, shares, log);
+                    self.channels.insert(number, channel);
+                }
+            }
+        }
+    }
+
+    /// A worker is known: it may stay where the machine may have what it has.
+    fn take_in(&self, adopt: Message, met: Met, shares: &mut Shares, log: &mut Log) -> Channel {
+        let size = met.regions.values().copied().sum();
+        let room = self.room(size);
+        let opened = room.and_then(|_| shares.open(self.uuid, adopt.channel, Some(met.engine)));
+        let process = met.process.id();
+        match &opened {
+            Ok(opened) => shares.set_process(opened.seat, process, "adopted"),
+            Err(errno) => log.line(format_args!("worker {process} is not adopted: {errno}")),
+        }
+        Channel::adopted(adopt, met, opened)
+    }
+
     fn add(&mut self, add: &Parcel) -> Result<(), Errno> {
-        let size = self.room(&add.0)?;
+        let size = self.room(Size::of(&add.0)?)?;
         self.channel(&add.0)?.add(add, size)
     }
 
@@ -169,38 +250,35 @@ impl Machine {
         channel.ok_or(Errno::NOENT)
     }
 
-    /// What a message asks for, if the machine may have it.
-    fn room(&self, message: &Message) -> Result<Size, Errno> {
-        let size = Size::of(message)?;
-        let sizes = self.channels.values().map(Channel::size);
-        let memory = self.limits.memory;
-        let used = sizes.fold(Size::default(), |sum, size| Size {
-            bytes: sum.bytes + size.bytes,
-            pieces: sum.pieces + size.pieces,
-        });
-        used.plus(size, memory)?;
+    /// That size, if the machine may have so much more.
+    fn room(&self, size: Size) -> Result<Size, Errno> {
+        let channels = self.channels.values().map(Channel::size);
+        let adoptions = self.adoptions.values().map(Adoption::size);
+        let used: Size = channels.chain(adoptions).sum();
+        used.plus(size, self.limits.memory)?;
         Ok(size)
     }
 
     /// Does what is due. What there is to tell the emulator goes to `tell`.
-    pub(crate) fn attend(&mut self, shares: &mut Shares, log: &mut Log, tell: &mut Vec<Message>) {
+    pub(crate) fn attend(&mut self, shares: &mut Shares, log: &mut Log, tell: &mut Vec<News>) {
         self.channels.retain(|_, channel| {
             let stays = channel.attend(log, tell);
             if !stays {
-                shares.close(channel.seat());
+                close(channel, shares);
             }
             stays
         });
+        self.attend_adoptions(None, shares, log, tell);
         self.settle(tell);
     }
 
     /// Answers a RESET where that is due.
-    fn settle(&mut self, tell: &mut Vec<Message>) {
+    fn settle(&mut self, tell: &mut Vec<News>) {
         let now = Instant::now();
         let held = self.is_held();
         if let Some((reset, _)) = self.reset.take_if(|(_, until)| !held || *until <= now) {
             let status = if held { Err(Errno::TIMEDOUT) } else { Ok(()) };
-            tell.push(done(&reset, status));
+            tell.push((done(&reset, status), None));
         }
     }
 
@@ -210,15 +288,16 @@ impl Machine {
         number: u32,
         shares: &mut Shares,
         log: &mut Log,
-        tell: &mut Vec<Message>,
+        tell: &mut Vec<News>,
     ) {
         if let Some(channel) = self.channels.get_mut(&number)
             && !channel.attend(log, tell)
         {
-            shares.close(channel.seat());
+            close(channel, shares);
             self.channels.remove(&number);
-            self.settle(tell);
         }
+        self.attend_adoptions(Some(number), shares, log, tell);
+        self.settle(tell);
     }
 
     /// Kills all workers, and waits for their ends.
@@ -226,6 +305,16 @@ impl Machine {
         self.channels.values_mut().for_each(|channel| {
             let _ = channel.dismiss();
         });
+        for adoption in self.adoptions.values_mut() {
+            adoption.give_up(Errno::CANCELED);
+        }
         self.channels.values_mut().for_each(Channel::end);
+    }
+}
+
+/// A worker is gone, and with it its session.
+fn close(channel: &Channel, shares: &mut Shares) {
+    if let Some(seat) = channel.seat() {
+        shares.close(seat);
     }
 }

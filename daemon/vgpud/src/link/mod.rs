@@ -4,6 +4,7 @@
 //! reads no byte of a guest's: it passes descriptors on, counts what a machine has, and kills what is to end. It waits for
 //! nobody: who does not read its answers is dropped, and a worker that does not answer is killed.
 
+mod adoption;
 mod channel;
 mod closer;
 mod emulator;
@@ -11,6 +12,7 @@ mod emulator;
 pub mod fuzz;
 mod kinds;
 mod machine;
+mod times;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -26,7 +28,6 @@ use vgpu_socket::PacketListener;
 
 use closer::Closer;
 use emulator::Emulator;
-use machine::Machine;
 
 use crate::audit::Audit;
 use crate::control::{Answer, Control, Request};
@@ -39,7 +40,8 @@ const EMULATORS: usize = 256;
 /// How long nobody is accepted after the system refused that.
 const REST: Duration = Duration::from_millis(100);
 
-/// The daemon of the machines whose emulators attach at a socket. Workers end with the thread that made it.
+/// The daemon of the machines whose emulators attach at a socket. Dropped, it ends all workers; where the process is killed,
+/// they wait for the next one.
 #[derive(Debug)]
 pub struct Link {
     listener: PacketListener,
@@ -178,9 +180,8 @@ impl Link {
             poll = poll
                 .readable(Due::Emulator(place), emulator.readable())
                 .hung_up(Due::Emulator(place), emulator.watched());
-            let channels = emulator.machine.iter().flat_map(Machine::channels);
-            for (number, channel) in channels {
-                poll = channel.add_to(poll, Due::Channel(place, number));
+            if let Some(machine) = &emulator.machine {
+                poll = machine.add_to(poll, |number| Due::Channel(place, number));
             }
         }
         poll.wait(wait).unwrap_or_default()

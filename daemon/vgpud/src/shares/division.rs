@@ -109,13 +109,22 @@ impl Shares {
         });
     }
 
-    /// Opens a session of a machine, at that engine of its pool that has the fewest.
+    /// Opens a session of a machine, at that engine of its pool that has the fewest; or at the very engine of a former
+    /// daemon's, where that is still in its pool.
     ///
     /// # Errors
-    /// `ENOSPC`: it has as many as it may; `EPERM`: it is quarantined; `ENODEV`: it is not known; or the system refuses.
-    pub(crate) fn open(&mut self, uuid: Uuid, channel: u32) -> Result<Opened, Errno> {
+    /// `ENOSPC`: it has as many as it may; `EPERM`: it is quarantined; `ENODEV`: it, or such an engine, is not known; or the
+    /// system refuses.
+    pub(crate) fn open(
+        &mut self,
+        uuid: Uuid,
+        channel: u32,
+        at: Option<u64>,
+    ) -> Result<Opened, Errno> {
         let machine = self.machines.get_mut(&uuid).ok_or(Errno::NODEV)?;
+        let fits = |engine: &Engine| at.is_none_or(|id| engine.id == id);
         let engines = machine.settings.engines.iter().copied();
+        let engines = engines.filter(|place| self.engines.get(*place).is_some_and(fits));
         let busy = |place: &usize| self.taken.values().filter(|it| it.engine == *place).count();
         let place = engines.min_by_key(busy).ok_or(Errno::NODEV)?;
         let engine = self.engines.get_mut(place).ok_or(Errno::NODEV)?;
@@ -141,7 +150,7 @@ impl Shares {
         let id = SeatId(self.next);
         self.next += 1;
         engine.seats.insert(session, id);
-        let words = engine.words.clone();
+        let (words, engine) = (engine.words.clone(), engine.id);
         let taken = Taken {
             seat,
             engine: place,
@@ -158,15 +167,16 @@ impl Shares {
             seat: id,
             gate,
             words,
+            engine,
         })
     }
 
-    /// Which process serves a session.
-    pub(crate) fn set_process(&mut self, id: SeatId, process: u32) {
+    /// Which process serves a session, which began by `event`.
+    pub(crate) fn set_process(&mut self, id: SeatId, process: u32, event: &'static str) {
         if let Some(taken) = self.taken.get_mut(&id) {
             taken.process = process;
         }
-        self.note("opened", id);
+        self.note(event, id);
     }
 
     /// Notes a session in the audit log.

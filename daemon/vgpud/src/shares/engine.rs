@@ -16,6 +16,8 @@ pub(super) struct Engine {
     pub(super) name: String,
     /// Its kind and tuning, for workers.
     pub(super) words: [String; 2],
+    /// The same for another daemon: those of one name, kind and tuning have one.
+    pub(super) id: u64,
     pub(super) scheduler: Scheduler,
     pub(super) seats: BTreeMap<SessionId, SeatId>,
     /// Nanoseconds that it worked for sessions that are over.
@@ -29,9 +31,11 @@ pub(super) struct Engine {
 
 impl Engine {
     pub(super) fn new(settings: &EngineSettings) -> Self {
+        let words = [settings.kind.clone(), settings.tuning.to_string()];
         Self {
             name: settings.name.clone(),
-            words: [settings.kind.clone(), settings.tuning.to_string()],
+            id: id([&settings.name, &words[0], &words[1]]),
+            words,
             scheduler: Scheduler::new(settings.config),
             seats: BTreeMap::new(),
             past_ns: 0,
@@ -151,6 +155,14 @@ impl Engine {
             self.watched = Some((session, has_done, now.saturating_add(LOOKS)));
         }
     }
+}
+
+/// FNV-1a of some words.
+fn id(words: [&String; 3]) -> u64 {
+    let bytes = words.into_iter().flat_map(|word| word.bytes().chain([0]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// A number that grows with what a session does.

@@ -42,4 +42,6 @@ pub(crate) struct Opened {
     pub(crate) gate: OwnedFd,
     /// The engine's kind and tuning, as words for the worker.
     pub(crate) words: [String; 2],
+    /// Which engine that is, for a later daemon.
+    pub(crate) engine: u64,
 }

@@ -12,7 +12,8 @@ use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use tempfile::TempDir;
 use vgpu_abi::link::{
-    ADD, ATTACH, CLOSE, DELETE, DESCRIPTORS, DONE, LOST, Message, OPEN, PAGE, Piece, STATE, VERSION,
+    ADD, ADOPT, ATTACH, CLOSE, DELETE, DESCRIPTORS, DONE, LOST, Message, OPEN, PAGE, Piece, STATE,
+    VERSION,
 };
 use vgpu_ring::echo::{ECHO, FILL, Fill, HASH, Range};
 use vgpu_ring::guest::{self, Answers, Commands};
@@ -30,6 +31,7 @@ const SOON: Duration = Duration::from_secs(20);
 pub(crate) struct Daemon {
     pub(crate) child: Child,
     folder: TempDir,
+    command: Command,
 }
 
 impl Daemon {
@@ -51,13 +53,29 @@ impl Daemon {
         let daemon = Self {
             child: command.spawn().unwrap(),
             folder,
+            command,
         };
+        daemon.wait();
+        daemon
+    }
+
+    fn wait(&self) {
         let start = Instant::now();
-        while vgpu_packet::connect(&daemon.path()).is_err() {
-            assert!(start.elapsed() < SOON, "{}", daemon.log());
+        while vgpu_packet::connect(&self.path()).is_err() {
+            assert!(start.elapsed() < SOON, "{}", self.log());
             thread::sleep(Duration::from_millis(2));
         }
-        daemon
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Another one in its place, which was killed.
+    pub(crate) fn start_again(&mut self) {
+        self.child = self.command.spawn().unwrap();
+        self.wait();
     }
 
     pub(crate) fn path(&self) -> std::path::PathBuf {
@@ -134,11 +152,14 @@ impl Ram {
 
 pub(crate) struct Emulator {
     pub(crate) socket: OwnedFd,
+    machine: [u8; 16],
     pub(crate) ram: Ram,
     pub(crate) lost: Vec<u32>,
     /// Answers that came while another was waited for.
     answers: Vec<Message>,
     page: Option<Window>,
+    /// The ways back to workers, as they came.
+    pub(crate) ways: Vec<(u32, OwnedFd)>,
 }
 
 impl Emulator {
@@ -148,23 +169,36 @@ impl Emulator {
 
     /// `None` where the daemon ends the connection instead.
     pub(crate) fn of(daemon: &Daemon, machine: [u8; 16]) -> Option<Self> {
-        let socket = vgpu_packet::connect(&daemon.path()).unwrap();
-        let attach = Message {
-            kind: ATTACH,
-            version: VERSION,
-            machine,
-            ..Message::default()
-        };
-        vgpu_packet::send(&socket, &attach, &[]).ok()?;
-        let (state, _) = vgpu_packet::receive::<Message>(&socket, 0).ok()?;
-        assert_eq!((state.kind, state.status), (STATE, 1));
         Some(Self {
-            socket,
+            socket: attached(daemon, machine)?,
+            machine,
             ram: Ram::new(),
             lost: Vec::new(),
             answers: Vec::new(),
             page: None,
+            ways: Vec::new(),
         })
+    }
+
+    /// Attaches to a daemon that has followed its own.
+    pub(crate) fn attach_again(&mut self, daemon: &Daemon) {
+        self.socket = attached(daemon, self.machine).expect("attached");
+    }
+
+    /// Has the daemon adopt a channel.
+    pub(crate) fn adopt(&mut self, channel: u32) -> u32 {
+        let message = Message {
+            kind: ADOPT,
+            channel,
+            ..Message::default()
+        };
+        let (_, way) = self
+            .ways
+            .iter()
+            .find(|(number, _)| *number == channel)
+            .unwrap();
+        self.send(&message, &[way.as_fd()]);
+        self.answer(&message)
     }
 
     pub(crate) fn send(&self, message: &Message, descriptors: &[BorrowedFd<'_>]) {
@@ -178,7 +212,11 @@ impl Emulator {
         }
         match vgpu_packet::receive::<Message>(&self.socket, DESCRIPTORS) {
             Ok((message, _)) if message.kind == LOST => self.lost.push(message.channel),
-            Ok((message, _)) => self.answers.push(message),
+            Ok((message, ways)) => {
+                self.answers.push(message);
+                let ways = ways.into_iter().map(|way| (message.channel, way));
+                self.ways.extend(ways);
+            }
             Err(_) => return false,
         }
         true
@@ -294,8 +332,25 @@ impl Emulator {
             channel,
             ..Message::default()
         };
-        self.ask(&message, &[])
+        let status = self.ask(&message, &[]);
+        self.ways.retain(|(number, _)| *number != channel);
+        status
     }
+}
+
+/// A connection to a daemon that has a machine; `None` where it ends that instead.
+fn attached(daemon: &Daemon, machine: [u8; 16]) -> Option<OwnedFd> {
+    let socket = vgpu_packet::connect(&daemon.path()).unwrap();
+    let attach = Message {
+        kind: ATTACH,
+        version: VERSION,
+        machine,
+        ..Message::default()
+    };
+    vgpu_packet::send(&socket, &attach, &[]).ok()?;
+    let (state, _) = vgpu_packet::receive::<Message>(&socket, 0).ok()?;
+    assert_eq!((state.kind, state.status), (STATE, 1));
+    Some(socket)
 }
 
 /// A guest's end of a channel.

@@ -4,6 +4,7 @@
 mod common;
 mod emulator;
 mod hostile;
+mod restart;
 mod shares;
 
 use std::fs;
@@ -226,20 +227,6 @@ fn an_emulator_that_goes_takes_its_channels_and_can_come_back_at_once() {
     let mut emulator = Emulator::attach(&daemon);
     assert!(!workers.iter().any(|&worker| runs(worker)));
     emulator.open(1).echoes();
-}
-
-#[test]
-fn a_daemon_that_is_killed_leaves_no_worker() {
-    let mut daemon = Daemon::start();
-    let mut emulator = Emulator::attach(&daemon);
-    let _guests = [1, 2, 3].map(|channel| emulator.open(channel));
-    let workers = children(daemon.child.id());
-    assert_eq!(workers.len(), 3);
-    daemon.child.kill().unwrap();
-    within_a_second("a worker stays", || {
-        !workers.iter().any(|&worker| runs(worker))
-    });
-    daemon.child.wait().unwrap();
 }
 
 #[test]

@@ -327,6 +327,72 @@ fn a_hung_kernel_costs_its_own_machine_alone() {
     });
 }
 
+/// A program computes without a daemon and with the next one, which knows what it has, and whose leases it takes.
+#[test]
+fn an_adopted_session_shares_as_others_do() {
+    let engine = "watchdog-ms = 1000\npatience-ms = 100\nstrikes = 9";
+    let mut daemon = daemon(&machines(engine, "device-memory-mib = 64", ""));
+    let mut emulator = Emulator::of(&daemon, ONE).unwrap();
+    let programs = [1, 2].map(|channel| Program::begin(emulator.open(channel)));
+    let [one, two] = programs.each_ref().map(Client);
+    let pointer = one.memory_allocate(40 << 20).unwrap();
+    // The one works as the daemon dies, the other does not.
+    programs[0].launch(0).unwrap();
+    daemon.kill();
+    for _ in 0..10 {
+        for program in &programs {
+            program.launch(0).unwrap();
+            Client(program).synchronize().unwrap();
+        }
+    }
+    assert!(two.memory_allocate(25 << 20).is_err(), "the quota holds");
+    daemon.start_again();
+    emulator.attach_again(&daemon);
+    for channel in [1, 2] {
+        assert_eq!(emulator.adopt(channel), 0, "{}", daemon.log());
+    }
+    let used = |daemon: &Daemon| status_of(daemon, ONE)["memory_used"].as_u64();
+    assert_eq!(used(&daemon), Some(40 << 20));
+    let engine = status_of(&daemon, ONE)["sessions"][0]["engine"].clone();
+    assert_eq!(engine, "cpu");
+    for program in &programs {
+        program.launch(0).unwrap();
+        Client(program).synchronize().unwrap();
+    }
+    let work = status_of(&daemon, ONE)["work"].clone();
+    assert_eq!((&work["launches"], &work["waits"]), (&2.into(), &2.into()));
+    assert!(two.memory_allocate(25 << 20).is_err());
+    one.memory_free(pointer).unwrap();
+    assert_eq!(used(&daemon), Some(0));
+    assert!(two.memory_allocate(25 << 20).is_ok());
+    // A kernel that begins without a daemon is the next one's to watch.
+    daemon.kill();
+    programs[0].launch(1).unwrap();
+    thread::sleep(Duration::from_millis(200));
+    daemon.start_again();
+    emulator.attach_again(&daemon);
+    for channel in [1, 2] {
+        assert_eq!(emulator.adopt(channel), 0, "{}", daemon.log());
+    }
+    let start = Instant::now();
+    while !emulator.lost.contains(&1) {
+        emulator.hear(Duration::from_millis(100));
+        assert!(start.elapsed() < Duration::from_secs(4), "{}", daemon.log());
+    }
+    programs[1].launch(0).unwrap();
+    two.synchronize().unwrap();
+    assert_eq!(used(&daemon), Some(25 << 20));
+    let audit = fs::read_to_string(folder(&daemon).join("audit")).unwrap();
+    assert_eq!(audit.matches("\"adopted\"").count(), 4, "{audit}");
+    // An engine that is no more the same is another one.
+    daemon.kill();
+    let engine = "kernel-us = 400";
+    write(&folder(&daemon), &machines(engine, "", ""));
+    daemon.start_again();
+    emulator.attach_again(&daemon);
+    assert_eq!(emulator.adopt(2), errno(Errno::NODEV), "{}", daemon.log());
+}
+
 #[test]
 fn operators_are_told_and_sessions_are_noted() {
     let daemon = daemon(&machines("", "pool = \"default\"", ""));

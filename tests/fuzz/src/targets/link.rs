@@ -8,7 +8,8 @@ use std::sync::Arc;
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use vgpu_abi::link::{
-    ADD, ATTACH, CLOSE, DELETE, DESCRIPTORS, DONE, FILES, Message, OPEN, PAGE, RESET, STATE,
+    ADD, ADOPT, ATTACH, CLOSE, DELETE, DESCRIPTORS, DONE, FILES, Message, OPEN, PAGE, RESET, STATE,
+    VERSION,
 };
 use vgpu_channels::{Channels, Limits};
 use vgpu_link::Link;
@@ -36,7 +37,9 @@ impl Packet {
     /// Most often a message of small numbers, with as many descriptors as its kind has.
     fn read(input: &mut Input<'_>) -> Self {
         let nature = input.u8();
-        let kinds = [ATTACH, PAGE, OPEN, CLOSE, ADD, DELETE, RESET, STATE, DONE];
+        let kinds = [
+            ATTACH, PAGE, OPEN, CLOSE, ADD, DELETE, RESET, STATE, DONE, ADOPT,
+        ];
         let kind = kinds[usize::from(nature & 0xf) % kinds.len()];
         if nature & 0xc0 == 0 {
             let (length, descriptors) = (input.u8() % 80, input.u8() % 17);
@@ -51,9 +54,9 @@ impl Packet {
         };
         let message = Message {
             kind,
-            of: (input.u8() % 8).into(),
+            of: (input.u8() % 9).into(),
             status: (input.u8() % 3).into(),
-            version: u32::from(input.u8() % 4 != 3),
+            version: VERSION - u32::from(input.u8() % 4 == 3),
             channel: input.u16().into(),
             region: (input.u8() % 4).into(),
             length: u64::from(input.u32()) << (nature & 0x20),
@@ -62,7 +65,7 @@ impl Packet {
             machine: [nature; 16],
         };
         let own = match kind {
-            PAGE | ADD => 1,
+            PAGE | ADD | ADOPT => 1,
             OPEN => 3,
             _ => 0,
         };
@@ -94,7 +97,8 @@ impl Packet {
 fn answered(packet: &Packet, attached: &mut bool) -> Option<Message> {
     let message = packet.message()?;
     if !*attached {
-        let attaches = message.kind == ATTACH && message.version == 1 && packet.descriptors == 0;
+        let attaches =
+            message.kind == ATTACH && message.version == VERSION && packet.descriptors == 0;
         *attached = attaches;
         return attaches.then(|| Message {
             kind: STATE,
@@ -106,6 +110,7 @@ fn answered(packet: &Packet, attached: &mut bool) -> Option<Message> {
     let (own, memory) = match message.kind {
         PAGE | ADD => (1, true),
         OPEN => (3, true),
+        ADOPT => (1, false),
         CLOSE | DELETE | RESET => (0, false),
         _ => return None,
     };
@@ -123,6 +128,8 @@ fn answered(packet: &Packet, attached: &mut bool) -> Option<Message> {
         PAGE if message.length == 4096 && sized => 0,
         PAGE => INVAL,
         OPEN if message.channel >= 256 => INVAL,
+        // An event is no way back.
+        ADOPT => INVAL,
         OPEN | ADD if !sized => INVAL,
         OPEN | ADD if message.length > MEMORY => NOMEM,
         // No channel is ever there: no worker can be started.
@@ -176,19 +183,27 @@ fn to_the_emulator(input: &mut Input<'_>) {
     );
     while !input.is_empty() {
         let packet = Packet::read(input);
-        let expected = packet.message().filter(|_| packet.descriptors == 0);
+        let opens = |it: &Message| (it.kind, it.of, it.status) == (DONE, OPEN, 0);
+        let expected = packet.message().filter(|it| match packet.descriptors {
+            0 => true,
+            1 => opens(it),
+            _ => false,
+        });
         packet.send(&ours);
         match (link.receive(), expected) {
-            (Ok(Some(message)), Some(expected)) => {
-                assert_eq!(message, expected);
+            (Ok(Some((message, way))), Some(expected)) => {
+                assert_eq!(
+                    (message, way.is_some()),
+                    (expected, packet.descriptors == 1)
+                );
                 // What it makes of it is for target `segments`.
-                let _ = channels.received(&message);
+                let _ = channels.received(&message, way);
             }
             // The emulator looks for another daemon then.
             (Err(_), None) => return,
             (found, expected) => panic!("{found:?} for {expected:?}"),
         }
-        assert_eq!(link.receive(), Ok(None));
+        assert!(matches!(link.receive(), Ok(None)));
     }
 }
 

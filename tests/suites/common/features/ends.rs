@@ -2,6 +2,7 @@
 //! no descriptor is left, and the next stream works.
 
 use std::fs;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -17,6 +18,9 @@ use crate::common::{Place, processor_time, run};
 
 /// How long memory may be held after its guest has lost it.
 pub(crate) const GIVEN_UP: Duration = Duration::from_secs(1);
+
+/// How long a worker goes on without a daemon.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long something may take that nobody waits for, on a busy machine: that a stream says that its worker is gone among it,
 /// as its program shares one emulated processor with all else in the guest.
@@ -147,8 +151,11 @@ pub(crate) fn of_a_daemon<B: FeaturesBed>(place: Place) -> Result<()> {
     for _ in 0..soak::times() {
         let streaming = stream(&mut started.machine, &started.daemon)?;
         started.daemon.kill()?;
-        // They end with it, whether or not somebody takes note.
-        within(GIVEN_UP, || Ok(has_ended(streaming.worker))).context("a worker is left")?;
+        // It waits for the next one, and ends by itself.
+        thread::sleep(GRACE / 2);
+        ensure!(!has_ended(streaming.worker), "the worker ended too early");
+        within(GRACE / 2 + GIVEN_UP, || Ok(has_ended(streaming.worker)))
+            .context("a worker is left")?;
         given_up(streaming.ram, &started)?;
         let said = stream_fails(&mut started.machine)?;
         ensure!(
@@ -159,6 +166,58 @@ pub(crate) fn of_a_daemon<B: FeaturesBed>(place: Place) -> Result<()> {
         ping(&mut started.machine, &format!("{LITTLE} --wait 20"))?;
         open.ensure_same(&started)?;
     }
+    started.machine.power_off()
+}
+
+/// A stream of bytes that are checked goes on over ends of the daemon, by the same worker.
+pub(crate) fn of_a_daemon_that_another_follows<B: FeaturesBed>(place: Place) -> Result<()> {
+    let mut started = Started::<B>::new(place)?;
+    let streaming = stream(&mut started.machine, &started.daemon)?;
+    let moved = || processor_time(streaming.worker).unwrap_or(0);
+    for _ in 0..3 * soak::times() {
+        started.daemon.kill()?;
+        thread::sleep(Duration::from_millis(fastrand::u64(..1000)));
+        started.daemon.start_again(ECHO)?;
+        // Longer than it goes on without a daemon that has adopted it.
+        thread::sleep(GRACE + GIVEN_UP);
+        let before = moved();
+        within(LIMIT, || Ok(moved() >= before + 5)).context("the stream does not flow")?;
+        let ended = run(&mut started.machine, "cat /ping.out; [ ! -e /ping.rc ]");
+        ended.context("the stream has ended")?;
+    }
+    streaming.ram.ensure_mapped_by(streaming.worker)?;
+    // An adopted worker is the daemon's as any other.
+    kill_process(streaming.worker, Signal::KILL)?;
+    let said = stream_fails(&mut started.machine)?;
+    ensure!(said.contains("a channel's worker has ended"), "{said}");
+    given_up(streaming.ram, &started)?;
+    // A whole stream, all of whose bytes are checked.
+    let ping = format!("{VGPU} ping --json --count 0 --parks 0 --region 2M --bytes 2G");
+    let command = format!(
+        "rm -f /ping.*; ({ping} >/ping.out 2>/ping.err; echo $? >/ping.new; mv /ping.new /ping.rc) >/dev/null 2>&1 &"
+    );
+    run(&mut started.machine, &command)?;
+    within(LIMIT, || Ok(started.daemon.workers()?.len() == 1)).context("no stream")?;
+    let mut times = 0;
+    while run(&mut started.machine, "[ ! -e /ping.rc ]").is_ok() {
+        started.daemon.kill()?;
+        started.daemon.start_again(ECHO)?;
+        thread::sleep(Duration::from_secs(1));
+        times += 1;
+    }
+    let said = run(
+        &mut started.machine,
+        "cat /ping.err /ping.rc; cat /ping.out",
+    )?;
+    println!("{times} daemons: {said}");
+    ensure!(times > 1 && said.starts_with('0'), "{said}");
+    let (_, report) = said.split_once('\n').context("no report")?;
+    let report: serde_json::Value = serde_json::from_str(report)?;
+    for way in ["to_host", "to_guest"] {
+        let wrong = &report[way]["wrong"];
+        ensure!(wrong.is_null() || *wrong == 0, "{report}");
+    }
+    super::ping(&mut started.machine, LITTLE)?;
     started.machine.power_off()
 }
 

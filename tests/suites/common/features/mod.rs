@@ -122,6 +122,7 @@ macro_rules! features_tests {
                 of_a_driver_whose_device_is_reset: of_a_driver_whose_device_is_reset(Pc),
                 of_a_worker: of_a_worker(Q35),
                 of_a_daemon: of_a_daemon(Pc),
+                of_a_daemon_that_another_follows: of_a_daemon_that_another_follows(Q35),
             }
             interrupts {
                 of_the_mailbox_on_pc: of_the_mailbox(Pc),

@@ -54,7 +54,8 @@ impl Whole {
         let mut killed = match victim {
             Victim::Server => vec![server],
             Victim::Qemu => vec![qemu],
-            Victim::All => vec![qemu, server, self.daemon.pid(), streaming.worker],
+            // The worker ends by itself.
+            Victim::All => vec![qemu, server, self.daemon.pid()],
         };
         fastrand::shuffle(&mut killed);
         println!("{victim:?}: {killed:?}");

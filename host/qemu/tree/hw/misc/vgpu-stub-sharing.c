@@ -34,7 +34,7 @@
 #endif
 
 /* How often a daemon is looked for that is not there. */
-#define SEARCH_INTERVAL_MS 1000
+#define SEARCH_INTERVAL_MS 250
 
 struct VgpuSharing {
     PCIDevice *pci_dev;
@@ -254,7 +254,8 @@ static void vgpu_sharing_sync(VgpuSharing *sharing)
         }
         trace_vgpu_stub_link(link >= 0);
     }
-    if (link < 0 && sharing->searches && !timer_pending(sharing->search)) {
+    if ((link < 0 || vgpu_is_settling(sharing->model)) && sharing->searches &&
+        !timer_pending(sharing->search)) {
         timer_mod(sharing->search, SEARCH_INTERVAL_MS +
                   qemu_clock_get_ms(QEMU_CLOCK_REALTIME));
     }

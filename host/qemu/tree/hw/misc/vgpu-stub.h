@@ -384,9 +384,15 @@ bool vgpu_restore(VgpuDevice *device,
                   char (*error)[VGPU_ERROR_SIZE]);
 
 /*
- Looks for the daemon, where there is to be one and is none. Does not wait.
+ Looks for the daemon, where there is to be one and is none, and for ends of workers that no daemon tells of. To be called
+ from time to time where there is no daemon, or [`vgpu_is_settling`]. Does not wait.
  */
 VgpuTodo vgpu_connect(VgpuDevice *device);
+
+/*
+ Whether workers are about to end, which [`vgpu_connect`] finds out.
+ */
+bool vgpu_is_settling(const VgpuDevice *device);
 
 /*
  The descriptor to watch for what the daemon says, by [`vgpu_hear`]; -1 where there is no daemon. It is open until
