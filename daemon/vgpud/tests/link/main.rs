@@ -5,6 +5,7 @@ mod common;
 mod emulator;
 mod hostile;
 mod shares;
+mod version;
 
 use std::fs;
 use std::time::{Duration, Instant};
