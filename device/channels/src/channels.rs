@@ -13,7 +13,7 @@ use vgpu_abi::segment::{PAGE, PIECES_MAX};
 use vgpu_device::{HostState, Request, Task};
 
 use crate::directory::{Bounds, resolve};
-use crate::limits::Limits;
+use crate::limits::{Limits, refused};
 use crate::memory::{GuestMemory, Missing, Shared};
 use crate::table::{Region, Table};
 
@@ -437,7 +437,7 @@ impl Channels {
             (link::OPEN, true) => Ok(Some(channel)),
             (link::ADD, true) => Ok(Some(region)),
             (_, true) => Ok(None),
-            (_, false) => Err(code::HOST),
+            (_, false) => Err(refused(message.status)),
         };
         match kind {
             link::RESET if succeeded => self.forget(),
