@@ -19,13 +19,13 @@ pub const SLOTS: usize = 64;
 /// The bytes of a reply that fit into its slot.
 pub const INLINE_REPLY: usize = 112;
 
-/// The slice's magic, its first four bytes: "VGPU".
+/// What a half's version begins with, its first four bytes: "VGPU".
 pub const MAGIC: u32 = 0x5550_4756;
 /// The version of the session ABI.
-pub const SESSION_ABI: u32 = 4;
+pub const SESSION_ABI: u32 = 5;
 
-/// The guest kernel's header. A hint only: the host uses its own values.
-pub const HEADER: usize = 0x0000;
+/// Which version the guest speaks, as [`crate::version`] has it. In no version does it lie elsewhere.
+pub const GUEST_VERSION: usize = 0x0000;
 /// Free-running count of the command bytes that the guest has published.
 pub const COMMAND_TAIL: usize = 0x0080;
 /// Free-running count of the command bytes that the host has consumed.
@@ -46,6 +46,8 @@ pub const GUEST_RELEASED: usize = 0x0380;
 pub const NOTICE_TAIL: usize = 0x0400;
 /// Free-running count of the notice bytes that the guest has consumed.
 pub const NOTICE_HEAD: usize = 0x0480;
+/// Which version the host speaks, as [`crate::version`] has it. In no version does it lie elsewhere.
+pub const HOST_VERSION: usize = 0x0500;
 /// The reply slots.
 pub const REPLIES: usize = 0x1000;
 /// The notice ring.
@@ -134,8 +136,6 @@ pub const SESSION: Layout = Layout {
 /// Who writes a part of the slice. Both can: the rest is protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writer {
-    /// The guest's kernel.
-    GuestKernel,
     /// The guest's program.
     Guest,
     /// The host.
@@ -159,7 +159,7 @@ pub struct Part {
 
 /// The whole slice, by offset.
 pub const PARTS: &[Part] = &[
-    part("header", HEADER, LINE, Writer::GuestKernel),
+    part("guest version", GUEST_VERSION, LINE, Writer::Guest),
     part("command tail", COMMAND_TAIL, LINE, Writer::Guest),
     part("command head", COMMAND_HEAD, LINE, Writer::Host),
     part("host parked", HOST_PARKED, LINE, Writer::Host),
@@ -169,6 +169,7 @@ pub const PARTS: &[Part] = &[
     part("released", GUEST_RELEASED, LINE, Writer::Guest),
     part("notice tail", NOTICE_TAIL, LINE, Writer::Host),
     part("notice head", NOTICE_HEAD, LINE, Writer::Guest),
+    part("host version", HOST_VERSION, LINE, Writer::Host),
     part("reply slots", REPLIES, SLOTS * LINE, Writer::Host),
     part("notice ring", NOTICE_RING, NOTICE_SIZE, Writer::Host),
     part("command ring", COMMAND_RING, COMMAND_SIZE, Writer::Guest),

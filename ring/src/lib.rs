@@ -24,6 +24,7 @@ mod memory;
 mod record;
 mod reply;
 mod spsc;
+pub mod version;
 pub mod wait;
 
 pub use memory::{Memory, Slice, TooSmall, Word};

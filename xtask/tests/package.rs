@@ -224,26 +224,35 @@ const XCP_NG: [&str; 8] = [
     SETTINGS,
 ];
 
-const GUEST: [&str; 15] = [
+const TOOLS: [&str; 14] = [
     "usr/bin/vgpu",
-    "usr/lib/vgpu/libcuda.so",
-    "usr/lib/vgpu/libcuda.so.1",
-    "usr/lib/vgpu/vgpu-ptxas",
     "usr/share/bash-completion/completions/vgpu",
-    "usr/share/doc/vgpu-guest/LICENSE-APACHE",
-    "usr/share/doc/vgpu-guest/LICENSE-MIT",
+    "usr/share/doc/vgpu-tools/LICENSE-APACHE",
+    "usr/share/doc/vgpu-tools/LICENSE-MIT",
     "usr/share/fish/vendor_completions.d/vgpu.fish",
+    "usr/share/man/man1/vgpu-doctor.1",
     "usr/share/man/man1/vgpu-library-enable.1",
     "usr/share/man/man1/vgpu-library.1",
-    "usr/share/man/man1/vgpu-ptxas.1",
     "usr/share/man/man1/vgpu-run.1",
+    "usr/share/man/man1/vgpu-status.1",
+    "usr/share/man/man1/vgpu-top.1",
     "usr/share/man/man1/vgpu.1",
     "usr/share/zsh/site-functions/_vgpu",
     "usr/share/zsh/vendor-completions/_vgpu",
 ];
 
-const HOST: [&str; 11] = [
+const GUEST: [&str; 6] = [
+    "usr/lib/vgpu/libcuda.so",
+    "usr/lib/vgpu/libcuda.so.1",
+    "usr/lib/vgpu/vgpu-ptxas",
+    "usr/share/doc/vgpu-guest/LICENSE-APACHE",
+    "usr/share/doc/vgpu-guest/LICENSE-MIT",
+    "usr/share/man/man1/vgpu-ptxas.1",
+];
+
+const HOST: [&str; 12] = [
     "usr/bin/vgpud",
+    "usr/lib/systemd/system/vgpud-link.service",
     "usr/lib/systemd/user/vgpud.service",
     "usr/share/bash-completion/completions/vgpud",
     "usr/share/doc/vgpu-host/LICENSE-APACHE",
@@ -258,11 +267,15 @@ const HOST: [&str; 11] = [
 
 #[test]
 fn a_deb_leaves_nothing() {
-    let packages = packages_of("1735689600", &["vgpu-stub", "vgpu-guest", "vgpu-host"]);
+    let packages = packages_of(
+        "1735689600",
+        &["vgpu-stub", "vgpu-tools", "vgpu-guest", "vgpu-host"],
+    );
     for (name, parts, scripts) in [
         ("vgpu-stub", &PLAIN[..], &["postinst", "postrm"][..]),
+        ("vgpu-tools", &TOOLS, &[]),
         ("vgpu-guest", &GUEST, &["postinst", "prerm"]),
-        ("vgpu-host", &HOST, &[]),
+        ("vgpu-host", &HOST, &["postinst", "postrm"]),
     ] {
         let deb = find(&packages, &format!("{name}_"), ".deb");
         let root = root();
@@ -300,9 +313,13 @@ fn a_deb_leaves_nothing() {
 /// driver's to anybody: so it goes beside every driver.
 #[test]
 fn the_packages_of_cuda_are_beside_all_others() {
-    let packages = packages_of("1735689600", &["vgpu-guest", "vgpu-host"]);
+    let packages = packages_of("1735689600", &["vgpu-tools", "vgpu-guest", "vgpu-host"]);
     let mut all = Vec::new();
-    for (name, parts) in [("vgpu-guest", &GUEST[..]), ("vgpu-host", &HOST)] {
+    for (name, parts) in [
+        ("vgpu-tools", &TOOLS[..]),
+        ("vgpu-guest", &GUEST),
+        ("vgpu-host", &HOST),
+    ] {
         let mut contents = Command::new("dpkg-deb");
         let deb = find(&packages, &format!("{name}_"), ".deb");
         let listed = succeed(contents.arg("--contents").arg(&deb));
@@ -312,7 +329,7 @@ fn the_packages_of_cuda_are_beside_all_others() {
             .map(|path| path.trim_start_matches("./").to_owned())
             .collect();
         for path in paths.iter().filter(|path| path.contains("lib/")) {
-            let own = ["usr/lib/vgpu/", "usr/lib/systemd/user/"];
+            let own = ["usr/lib/vgpu/", "usr/lib/systemd/"];
             assert!(own.iter().any(|own| path.starts_with(own)), "{path}");
         }
         // Beside those, pages of manuals alone.
@@ -322,8 +339,27 @@ fn the_packages_of_cuda_are_beside_all_others() {
         all.extend(paths);
         let mut ask = Command::new("dpkg-deb");
         let relations = succeed(ask.arg("--field").arg(&deb));
-        for relation in ["Provides", "Conflicts", "Replaces", "Breaks"] {
+        for relation in ["Provides", "Conflicts", "Breaks"] {
             assert!(!relations.contains(relation), "{relations}");
+        }
+        // An older vgpu-guest had the command; it is upgraded beside, or goes on with the other's.
+        let replaces = relations.lines().find(|it| it.starts_with("Replaces"));
+        let version = env!("CARGO_PKG_VERSION");
+        let older = format!("Replaces: vgpu-guest (<= {version})");
+        assert_eq!(
+            replaces,
+            (name == "vgpu-tools").then_some(older.as_str()),
+            "{relations}"
+        );
+        let mut ask = Command::new("rpm");
+        ask.args(["--query", "--requires", "--package"]);
+        let needs = succeed(ask.arg(find(&packages, &format!("{name}-0"), ".rpm")));
+        let depends = name != "vgpu-tools";
+        for (needs, word) in [
+            (&relations, format!("vgpu-tools (= {version})")),
+            (&needs, format!("vgpu-tools = {version}")),
+        ] {
+            assert_eq!(needs.contains(&word), depends, "{name}: {needs}");
         }
         let mut ask = Command::new("rpm");
         ask.args([
@@ -438,6 +474,7 @@ fn rpms_leave_nothing_and_are_for_rpm_4_11() {
     for (name, parts) in [
         ("vgpu-stub-0", &PLAIN[..]),
         ("vgpu-stub-xcp-ng-0", &XCP_NG),
+        ("vgpu-tools-0", &TOOLS),
         ("vgpu-guest-0", &GUEST),
         ("vgpu-host-0", &HOST),
     ] {
@@ -463,6 +500,7 @@ fn rpms_leave_nothing_and_are_for_rpm_4_11() {
             let known = [
                 "/bin/sh",
                 "glibc >= 2.17",
+                concat!("vgpu-tools = ", env!("CARGO_PKG_VERSION")),
                 "rpmlib(CompressedFileNames) <= 3.0.4-1",
                 "rpmlib(FileDigests) <= 4.6.0-1",
                 "rpmlib(PayloadFilesHavePrefix) <= 4.0-1",

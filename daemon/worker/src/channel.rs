@@ -11,7 +11,8 @@ use rustix::io::{Errno, ioctl_fionbio};
 use vgpu_abi::link::{ADD, DELETE, DESCRIPTORS, DONE, GATE, Message, OPEN, PAGE};
 use vgpu_packet::Error as PacketError;
 use vgpu_ring::Slice;
-use vgpu_ring::layout::SESSION;
+use vgpu_ring::layout::{SESSION, SESSION_ABI};
+use vgpu_ring::version::Half;
 use vgpu_sandbox::Sandboxed;
 use vgpu_transport::{Event, Guest, Interrupt};
 use vgpu_window::Window;
@@ -20,7 +21,7 @@ use crate::close::close;
 use crate::memory::map;
 use crate::serve::{Error, answer_commands, answer_requests};
 use crate::way::Way;
-use crate::{Options, Regions, Service, log};
+use crate::{Fatal, Options, Regions, Service, log};
 
 /// Serves the channel that the daemon behind a socket opens there, until that closes its end, or has been gone for too long
 /// ([`vgpu_abi::link::GRACE_MS`]). Otherwise as [`crate::serve`]; how much memory there may be is the daemon's to say, so
@@ -49,8 +50,24 @@ pub fn serve_channel(
         &channel.guest,
         &channel.regions,
         options.spin(),
+        greeted,
         &mut service,
     )
+}
+
+/// Sees that the guest speaks this version of the session ABI, once it has sent something. A library of another sees by
+/// itself that this worker does not speak its own, unless it is older than version 5.
+fn greeted(slice: &Window) -> Result<(), Fatal> {
+    match Half::Guest.stated(slice).unwrap_or_default() {
+        SESSION_ABI => Ok(()),
+        guest => Err(Fatal {
+            status: Fatal::MISMATCH,
+            reason: format!(
+                "the guest's libcuda.so.1 speaks version {guest} of the session, this worker \
+                 {SESSION_ABI}: install vgpu-guest of this host's version there"
+            ),
+        }),
+    }
 }
 
 struct Channel {
@@ -198,6 +215,8 @@ fn parts(
     let (pieces, doorbell, interrupt) = (next()?, next()?, next()?);
     let slice = map(message, pieces, descriptors.as_slice())?;
     Slice::new(slice.clone(), &SESSION).map_err(|_| Errno::INVAL)?;
+    // The guest has its session once this is answered.
+    Half::Host.state(&slice, SESSION_ABI);
     let (doorbell, interrupt) = (event(doorbell)?, event(interrupt)?);
     let interrupt = match page {
         None => Interrupt::new(interrupt),

@@ -32,7 +32,15 @@ pub fn serve(socket: OwnedFd, options: &Options, mut service: impl Service) -> R
         let (session, regions) = (Arc::clone(&session), Arc::clone(&regions));
         move || requests(&session, &regions).is_ok()
     })?;
-    answer_commands(session.guest(), &regions, options.spin(), &mut service)
+    // It has said which version it speaks at the socket.
+    let greeted = |_: &_| Ok(());
+    answer_commands(
+        session.guest(),
+        &regions,
+        options.spin(),
+        greeted,
+        &mut service,
+    )
 }
 
 /// Gives an error only where the program broke the protocol.

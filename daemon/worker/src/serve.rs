@@ -10,6 +10,7 @@ use vgpu_ring::host::Host;
 use vgpu_ring::layout::SESSION;
 use vgpu_ring::{Next, Park, Record, Slice};
 use vgpu_transport::{Guest, HostSpin, Lost};
+use vgpu_window::Window;
 
 use crate::{Context, Fatal, Regions, Request, Service};
 
@@ -58,14 +59,16 @@ pub(crate) fn answer_requests(answer: impl FnOnce() -> bool + Send + 'static) ->
     Ok(())
 }
 
-/// Answers the commands of a session, until its guest has ended. Between them it waits as `spin` says.
+/// Answers the commands of a session, until its guest has ended. Between them it waits as `spin` says; `greeted` looks at the
+/// slice when the guest has sent the first.
 pub(crate) fn answer_commands(
     guest: &Guest,
     regions: &Regions,
     spin: HostSpin,
+    greeted: impl FnOnce(&Window) -> Result<(), Fatal>,
     service: &mut impl Service,
 ) -> Result<(), Error> {
-    match answer(guest, regions, spin, service) {
+    match answer(guest, regions, spin, greeted, service) {
         Err(Stop::Lost(Lost)) => Ok(()),
         Err(Stop::Fatal(fatal)) => Err(fatal.into()),
         Ok(never) => match never {},
@@ -101,12 +104,22 @@ fn answer(
     guest: &Guest,
     regions: &Regions,
     mut spin: HostSpin,
+    greeted: impl FnOnce(&Window) -> Result<(), Fatal>,
     service: &mut impl Service,
 ) -> Result<std::convert::Infallible, Stop> {
     let slice = Slice::new(guest.slice().clone(), &SESSION);
     let slice = slice.map_err(|error| Stop::Fatal(Fatal::protocol(&error)))?;
     let mut host = Host::new(slice, guest.interrupt().clone());
     let mut record = Record::boxed();
+    let parked = Resting {
+        guest,
+        service: RefCell::new(&mut *service),
+    };
+    host.wait(&parked, &mut spin).map_err(Stop::Lost)?;
+    if let Err(fatal) = greeted(guest.slice()) {
+        host.answers().fault(fatal.status, 0);
+        return Err(Stop::Fatal(fatal));
+    }
     loop {
         let next = host.next(&mut record);
         let handled = match next {

@@ -34,6 +34,9 @@ impl Fatal {
     /// protocol.
     pub const UNKNOWN: i32 = 999;
 
+    /// `CUDA_ERROR_SYSTEM_DRIVER_MISMATCH`: the program's library and this worker are of different versions.
+    pub const MISMATCH: i32 = 803;
+
     /// A breach of the protocol.
     pub fn protocol(reason: &(impl fmt::Display + ?Sized)) -> Self {
         Self {

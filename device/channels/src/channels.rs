@@ -16,7 +16,7 @@ use vgpu_device::{HostState, Request, Task};
 
 use crate::daemon::{Daemon, Outcome, Way};
 use crate::directory::{Bounds, resolve};
-use crate::limits::Limits;
+use crate::limits::{Limits, refused};
 use crate::memory::{GuestMemory, Missing, Shared};
 use crate::table::{Region, Table};
 use crate::ways::{Away, Ways};
@@ -406,7 +406,7 @@ impl Channels {
             (link::OPEN, true) => Ok(Some(channel)),
             (link::ADD, true) => Ok(Some(region)),
             (_, true) => Ok(None),
-            (_, false) => Err(code::HOST),
+            (_, false) => Err(refused(message.status)),
         };
         match kind {
             link::RESET if succeeded => {

@@ -1,5 +1,7 @@
 //! How much a guest may share.
 
+use rustix::io::Errno;
+use vgpu_abi::mailbox::code;
 use vgpu_device::FeaturesConfig;
 
 /// What a device may have.
@@ -20,5 +22,14 @@ impl From<&FeaturesConfig> for Limits {
             regions: config.regions.into(),
             bytes: u64::from(config.pinned_max) << 20,
         }
+    }
+}
+
+/// What a guest is told of a refusal of the daemon's: of a limit, so that it is mended where that is set.
+/// All else is the host's affair.
+pub(crate) fn refused(status: u32) -> u16 {
+    match Errno::from_raw_os_error(status.cast_signed()) {
+        Errno::NOSPC | Errno::NOMEM => code::LIMIT,
+        _ => code::HOST,
     }
 }

@@ -364,6 +364,13 @@ fn a_daemon_that_refuses_leaves_nothing() {
         Some(Outcome::Complete(bed.number, Err(code::HOST)))
     );
     assert!(bed.channels.holds_nothing());
+    // Of its limits the guest is told: ENOMEM, ENOSPC; EPERM is a quarantine.
+    for (errno, code) in [(12, code::LIMIT), (28, code::LIMIT), (1, code::HOST)] {
+        assert_eq!(bed.open(MIB), None);
+        let told = Some(Outcome::Complete(bed.number, Err(code)));
+        assert_eq!(bed.done(errno), told, "{errno}");
+        assert!(bed.channels.holds_nothing());
+    }
     // Nobody waits for anything now.
     assert!(
         bed.channels

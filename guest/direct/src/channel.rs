@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use vgpu_abi::bar0::{DOORBELL, DRIVER, EVENTS, STATE};
 use vgpu_abi::features::{driver, event, state};
 use vgpu_ring::guest::{Answers, Command, Commands};
-use vgpu_ring::layout::{ARENA, HOST_PARKED, SESSION};
+use vgpu_ring::layout::{ARENA, HOST_PARKED, SESSION, SESSION_ABI};
+use vgpu_ring::version::Half;
 use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice, Wake};
 use vgpu_terminal::Failure;
 use vgpu_window::Window;
@@ -89,6 +90,7 @@ impl<'d, R: Registers> Channel<'d, R> {
                 "open it with a larger one",
             )
         })?;
+        Half::Guest.state(slice.memory(), SESSION_ABI);
         Ok(Self {
             commands: Commands::new(slice.clone()),
             window: slice.memory().clone(),

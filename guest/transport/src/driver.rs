@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::io::Errno;
 use vgpu_abi::features::state;
 use vgpu_node::Node;
-use vgpu_ring::layout::SLICE_SIZE;
+use vgpu_ring::layout::{SESSION_ABI, SLICE_SIZE};
+use vgpu_ring::version::Half;
 use vgpu_ring::{Park, Wake};
 use vgpu_window::Window;
 
@@ -49,11 +50,21 @@ impl Driver {
             },
         })?;
         let slice = Window::of_device(node.as_fd(), Node::offset(0), SLICE_SIZE)?;
+        greet(&slice, SESSION_ABI)?;
         Ok(Self {
             node,
             slice,
             known: AtomicU64::new(0),
         })
+    }
+}
+
+/// Says which version this half speaks, and sees that the worker speaks the same: it has said so before there was a session.
+fn greet(slice: &Window, own: u32) -> Result<(), Error> {
+    Half::Guest.state(slice, own);
+    match Half::Host.stated(slice).unwrap_or_default() {
+        host if host == own => Ok(()),
+        host => Err(Error::Version { host, own }),
     }
 }
 
@@ -133,5 +144,38 @@ fn refused(cause: Errno) -> Error {
     match cause {
         Errno::PIPE | Errno::NODEV => Lost.into(),
         other => Error::Refused(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_of_another_version_is_refused_with_what_to_do() {
+        let (_, slice) = Window::create(SLICE_SIZE).unwrap();
+        // Those of before say nothing.
+        for (said, newer) in [
+            (None, "the host"),
+            (Some(4), "the host"),
+            (Some(6), "guest"),
+        ] {
+            if let Some(version) = said {
+                Half::Host.state(&slice, version);
+            }
+            let error = greet(&slice, 5).unwrap_err().to_string();
+            assert!(error.contains("speaks version 5 of the session"), "{error}");
+            let of_host = format!("the host's worker {}", said.unwrap_or(0));
+            assert!(error.contains(&of_host), "{error}");
+            assert!(error.contains(newer), "{error}");
+            assert_eq!(error.lines().count(), 1, "{error}");
+        }
+        assert_eq!(
+            Half::Guest.stated(&slice),
+            Some(5),
+            "the worker hears it too"
+        );
+        Half::Host.state(&slice, 5);
+        greet(&slice, 5).unwrap();
     }
 }

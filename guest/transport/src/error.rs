@@ -104,6 +104,18 @@ pub enum Error {
         /// What that means.
         why: &'static str,
     },
+    /// The worker speaks another version of the session ABI ([`vgpu_ring::layout::SESSION_ABI`]).
+    #[error(
+        "this libcuda.so.1 speaks version {own} of the session, the host's worker {host}: install \
+         {} of the other's version",
+        if host < own { "vgpu-host on the host" } else { "vgpu-guest in this guest" }
+    )]
+    Version {
+        /// The worker's; 0 where it says none, as workers of before version 5.
+        host: u32,
+        /// This program's.
+        own: u32,
+    },
     /// The memory cannot be mapped.
     #[error(transparent)]
     Window(#[from] vgpu_window::Error),

@@ -2,7 +2,7 @@
 //! a program, on the host or in the guest.
 
 mod arguments;
-mod finding;
+mod daemon;
 mod function;
 mod guest;
 mod host;
@@ -11,7 +11,6 @@ mod points;
 mod process;
 mod qemu;
 mod qmp;
-mod report;
 mod subject;
 mod toolstack;
 mod unix_sockets;
@@ -34,9 +33,9 @@ use crate::check::{self};
 use guest::Guest;
 use host::Host;
 use process::Process;
-use report::Report;
 use subject::{Control, Monitor, Subject};
 use toolstack::{Kind, Toolstack, Wanted};
+use vgpu_checklist::Report;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -152,11 +151,11 @@ pub fn run(args: &Args) -> Result<ExitCode, Failure> {
             args.address.as_ref(),
             &args.paths,
         );
-        let findings = finding::examine(&guest::points(), &guest);
+        let findings = vgpu_checklist::examine(&guest::points(), &guest);
         Report::new(format!("this guest, device {}", args.ids), findings)
     } else {
         let subject = find(args)?;
-        let findings = finding::examine(&points::POINTS, &subject);
+        let findings = vgpu_checklist::examine(&points::POINTS, &subject);
         let name = format!("{}, device {}", subject.name, args.ids);
         Report::new(name, findings)
     };
@@ -224,6 +223,7 @@ fn find(args: &Args) -> Result<Subject, Failure> {
         monitor,
         control,
         emulators: Vec::new(),
+        daemon: None,
         attachment: None,
         xl_config: OnceCell::new(),
         host,

@@ -1,5 +1,5 @@
 #!/bin/sh
-# cuda.sh VERSION: installs /run/vgpu-guest.deb and /run/vgpu-host.deb beside /run/vgpu-stub.deb in the Debian that this runs in,
+# cuda.sh VERSION: installs the .debs of CUDA in /run beside /run/vgpu-stub.deb in the Debian that this runs in,
 # tries them by the program /run/cuda-add, plants a driver of another's, and removes all. Nothing may be left.
 set -eu
 version=$1
@@ -18,14 +18,20 @@ named=/lib/x86_64-linux-gnu/libcuda.so.1
 
 ldconfig
 listing / >before
-dpkg --install vgpu-stub.deb vgpu-guest.deb vgpu-host.deb
-for package in vgpu-stub vgpu-guest vgpu-host; do
+for package in vgpu-guest vgpu-host; do
+    dpkg --install $package.deb >said 2>&1 && fail "$package is there without the command vgpu"
+    grep -q "depends on vgpu-tools (= $version)" said || fail "$package without vgpu-tools: $(cat said)"
+    dpkg --purge $package
+done
+dpkg --install vgpu-stub.deb vgpu-tools.deb vgpu-guest.deb vgpu-host.deb
+for package in vgpu-stub vgpu-tools vgpu-guest vgpu-host; do
     dpkg --verify $package >verified && [ ! -s verified ] || { cat verified; fail "$package is not as it was packed"; }
     for file in $(dpkg --listfiles $package); do
         [ "$file" = /. ] || [ -s "$file" ] || fail "$file is not there, or empty"
     done
 done
 expect "vgpu's version" "$(vgpu --version)" "vgpu $version"
+[ "$(code vgpu doctor)" = 1 ] && grep -q "no PCI function is a virtual GPU" said || fail "vgpu doctor: $(cat said)"
 expect "vgpud's version" "$(vgpud --version)" "vgpud $version"
 /usr/lib/vgpu/vgpu-ptxas --version
 
@@ -76,7 +82,8 @@ expect "the first library, through an upgrade" "$(found)" /usr/lib/vgpu/libcuda.
 unchanged
 
 # It goes, and the other driver stays.
-dpkg --purge vgpu-guest vgpu-host vgpu-stub
+dpkg --purge vgpu-tools >said 2>&1 && fail "vgpu-tools goes from under vgpu-guest"
+dpkg --purge vgpu-guest vgpu-host vgpu-tools vgpu-stub
 expect "the driver that is left" "$(found)" $driver
 unchanged
 dpkg --purge other-driver

@@ -81,7 +81,7 @@ dpkg --purge vgpu-stub
 [ "$(process two)" = "$served" ] && [ -e "/proc/$served" ] || fail "a VM has lost its device"
 
 # vgpud, by the manager of a user: all programs of that user have a device, and no others.
-dpkg --install vgpu-guest.deb vgpu-host.deb
+dpkg --install vgpu-tools.deb vgpu-guest.deb vgpu-host.deb
 useradd --create-home cuda
 runtime=/run/user/$(id -u cuda)
 install --directory --owner cuda --group cuda --mode 700 "$runtime"
@@ -112,5 +112,20 @@ echo 'VGPUD_OPTIONS=--engine gpu' >/home/cuda/.config/vgpu/vgpud.conf
 as_cuda systemctl --user start vgpud && fail "vgpud starts with a bad option"
 [ "$(vgpud NRestarts)" = 0 ] || fail "a bad option is tried again"
 systemctl stop managed
-dpkg --purge vgpu-guest vgpu-host
+
+# That of virtual machines: not without a configuration; then anybody's server reaches it, and operators as root.
+complaints=$(systemd-analyze verify vgpud-link.service 2>&1) || :
+[ -z "$complaints" ] || fail "systemd says: $complaints"
+systemctl start vgpud-link
+[ ! -e /run/vgpu/link ] || fail "vgpud-link starts without a configuration"
+mkdir /etc/vgpu
+printf '[[machine]]\nuuid = "6f9619ff-8b86-d011-b42d-00c04fc964ff"\nuid = %s\n' "$(id -u nobody)" >/etc/vgpu/link.toml
+systemctl start vgpud-link || fail "vgpud-link does not start"
+vgpu status || fail "vgpud-link does not answer"
+setpriv --reuid nobody --regid nogroup --clear-groups test -w /run/vgpu/link || fail "a server does not reach vgpud-link"
+setpriv --reuid nobody --regid nogroup --clear-groups vgpu status && fail "vgpud-link answers anybody"
+[ "$(stat -c %U "/proc/$(systemctl show --property MainPID --value vgpud-link)")" != root ] || fail "vgpud-link runs as root"
+vgpu reload && systemctl reload vgpud-link && vgpu status || fail "vgpud-link is not reloaded"
+systemctl stop vgpud-link && [ ! -e /run/vgpu ] || fail "vgpud-link leaves something"
+dpkg --purge vgpu-guest vgpu-host vgpu-tools
 echo "units: all is well"

@@ -65,13 +65,16 @@ fn deb(build: &Build<'_>) -> Result<Command> {
         scripts,
         ..
     } = build.kit;
-    let depends = build.kit.needs.map(|[deb, _]| format!("Depends: {deb}\n"));
+    let needs = build.kit.needs.map(|[deb, _]| deb);
+    let mut relations = String::new();
+    for (relation, other) in [("Depends", needs), ("Replaces", build.kit.replaces)] {
+        relations += &other.map_or(String::new(), |other| format!("{relation}: {other}\n"));
+    }
     fs::write(
         control.join("control"),
         format!(
-            "Package: {name}\nVersion: {VERSION}\nArchitecture: amd64\nSection: admin\nPriority: optional\n{}\
-             Maintainer: the vgpu-stub project <vgpu-stub@localhost>\nDescription: {summary}\n {about}\n",
-            depends.unwrap_or_default()
+            "Package: {name}\nVersion: {VERSION}\nArchitecture: amd64\nSection: admin\nPriority: optional\n{relations}\
+             Maintainer: the vgpu-stub project <vgpu-stub@localhost>\nDescription: {summary}\n {about}\n"
         ),
     )?;
     let removing = for_good(scripts.removing, "remove");

@@ -38,7 +38,7 @@ const WELL: &str = "units: all is well";
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// What is tried: the .deb of the device, and beside it those of CUDA.
-const DEBS: [&str; 3] = ["vgpu-stub", "vgpu-guest", "vgpu-host"];
+const DEBS: [&str; 4] = ["vgpu-stub", "vgpu-tools", "vgpu-guest", "vgpu-host"];
 /// A program that uses CUDA, beside the packages.
 pub(super) const PROGRAM: &str = "cuda-add";
 

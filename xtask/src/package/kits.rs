@@ -70,6 +70,8 @@ pub(super) struct Kit {
     pub(super) settings: &'static [&'static str],
     /// The RPM that it cannot be beside.
     pub(super) conflicts: Option<&'static str>,
+    /// What older .debs had of its files, as Debian says it.
+    pub(super) replaces: Option<&'static str>,
     /// What it needs, as Debian says it and as RPM does.
     pub(super) needs: Option<[&'static str; 2]>,
     pub(super) scripts: Scripts,
@@ -87,8 +89,17 @@ const FORGET_TARBALL_AND_RELOAD: &str =
 
 /// The C library that the programs of CUDA are linked for.
 const GLIBC: [&str; 2] = ["libc6 (>= 2.17)", "glibc >= 2.17"];
+/// Beside it, the command of the same version: it speaks with the daemon, and the scripts of vgpu-guest call it.
+const GLIBC_AND_TOOLS: [&str; 2] = [
+    concat!(
+        "libc6 (>= 2.17), vgpu-tools (= ",
+        env!("CARGO_PKG_VERSION"),
+        ")"
+    ),
+    concat!("glibc >= 2.17, vgpu-tools = ", env!("CARGO_PKG_VERSION")),
+];
 
-pub(super) static KITS: [Kit; 5] = [
+pub(super) static KITS: [Kit; 6] = [
     Kit {
         name: "vgpu-stub",
         summary: DEVICE,
@@ -100,6 +111,7 @@ pub(super) static KITS: [Kit; 5] = [
         documented: &[],
         settings: &[],
         conflicts: Some("vgpu-stub-xcp-ng"),
+        replaces: None,
         needs: None,
         scripts: Scripts {
             installed: RELOAD,
@@ -118,6 +130,7 @@ pub(super) static KITS: [Kit; 5] = [
         documented: &[],
         settings: &[XCP_SETTINGS],
         conflicts: Some("vgpu-stub"),
+        replaces: None,
         needs: None,
         scripts: Scripts {
             installed: FORGET_TARBALL_AND_RELOAD,
@@ -126,17 +139,37 @@ pub(super) static KITS: [Kit; 5] = [
         },
     },
     Kit {
+        name: "vgpu-tools",
+        summary: "CUDA programs on a virtual GPU: the command vgpu, for guests and hosts",
+        about: "It runs and traces programs, finds out what is wrong, and asks a host's daemon.",
+        family: Family::Cuda,
+        kinds: &[Kind::Deb, Kind::Rpm],
+        files: &[TOOLS],
+        command: Some("vgpu"),
+        documented: &[],
+        settings: &[],
+        conflicts: None,
+        replaces: Some(concat!("vgpu-guest (<= ", env!("CARGO_PKG_VERSION"), ")")),
+        needs: Some(GLIBC),
+        scripts: Scripts {
+            installed: "",
+            removing: "",
+            removed: "",
+        },
+    },
+    Kit {
         name: "vgpu-guest",
-        summary: "CUDA programs on a virtual GPU: the command vgpu and its libcuda.so.1",
+        summary: "CUDA programs on a virtual GPU: the libcuda.so.1 that they load",
         about: "It goes beside NVIDIA's driver, which programs go on finding unless they are told otherwise.",
         family: Family::Cuda,
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[GUEST],
-        command: Some("vgpu"),
+        command: None,
         documented: &["vgpu-ptxas"],
         settings: &[],
         conflicts: None,
-        needs: Some(GLIBC),
+        replaces: None,
+        needs: Some(GLIBC_AND_TOOLS),
         scripts: Scripts {
             installed: "/usr/bin/vgpu library enable --package || :",
             removing: "/usr/bin/vgpu library disable --package || :",
@@ -146,7 +179,7 @@ pub(super) static KITS: [Kit; 5] = [
     Kit {
         name: "vgpu-host",
         summary: "CUDA programs on a virtual GPU: the daemon vgpud, which executes their work",
-        about: "A daemon of each user, who starts it: systemctl --user enable --now vgpud",
+        about: "Of a host's virtual machines: systemctl enable --now vgpud-link; of each user: systemctl --user enable --now vgpud",
         family: Family::Cuda,
         kinds: &[Kind::Deb, Kind::Rpm],
         files: &[HOST],
@@ -154,11 +187,12 @@ pub(super) static KITS: [Kit; 5] = [
         documented: &[],
         settings: &[],
         conflicts: None,
-        needs: Some(GLIBC),
+        replaces: None,
+        needs: Some(GLIBC_AND_TOOLS),
         scripts: Scripts {
-            installed: "",
+            installed: RELOAD,
             removing: "",
-            removed: "",
+            removed: RELOAD,
         },
     },
     Kit {
@@ -172,6 +206,7 @@ pub(super) static KITS: [Kit; 5] = [
         documented: &[],
         settings: &[],
         conflicts: None,
+        replaces: None,
         needs: Some(["dkms, passwd", "dkms, shadow-utils"]),
         scripts: Scripts {
             installed: BUILD_DRIVER,
@@ -290,8 +325,27 @@ const XCP_NG: &[Row] = &[
     ),
 ];
 
-const GUEST: &[Row] = &[
+const TOOLS: &[Row] = &[
     ("/usr/bin/vgpu", 0o755, Program("vgpu")),
+    ("/usr/share/doc/vgpu-tools", 0o755, Folder),
+    (
+        "/usr/share/doc/vgpu-tools/LICENSE-MIT",
+        0o644,
+        File("LICENSE-MIT"),
+    ),
+    (
+        "/usr/share/doc/vgpu-tools/LICENSE-APACHE",
+        0o644,
+        File("LICENSE-APACHE"),
+    ),
+    (
+        "/usr/share/zsh/vendor-completions/_vgpu",
+        0o777,
+        Link("/usr/share/zsh/site-functions/_vgpu"),
+    ),
+];
+
+const GUEST: &[Row] = &[
     // In no folder that the linker looks into, so no other package has a file of its path.
     ("/usr/lib/vgpu", 0o755, Folder),
     ("/usr/lib/vgpu/libcuda.so.1", 0o644, Program("libcuda.so")),
@@ -309,15 +363,15 @@ const GUEST: &[Row] = &[
         0o644,
         File("LICENSE-APACHE"),
     ),
-    (
-        "/usr/share/zsh/vendor-completions/_vgpu",
-        0o777,
-        Link("/usr/share/zsh/site-functions/_vgpu"),
-    ),
 ];
 
 const HOST: &[Row] = &[
     ("/usr/bin/vgpud", 0o755, Program("vgpud")),
+    (
+        "/usr/lib/systemd/system/vgpud-link.service",
+        0o644,
+        File("daemon/packaging/vgpud-link.service"),
+    ),
     (
         "/usr/lib/systemd/user/vgpud.service",
         0o644,

@@ -26,11 +26,11 @@ const EXAMPLES: &str = "\
 Examples:
   cargo xtask package                   all packages, in target/packages
   cargo xtask package --out /tmp/p
-  cargo xtask package vgpu-guest vgpu-host
+  cargo xtask package vgpu-tools vgpu-guest vgpu-host
   cargo xtask package --check           and the .debs are tried on a clean Debian
   SOURCE_DATE_EPOCH=1735689600 cargo xtask package
 
-The programs of vgpu-guest and vgpu-host are linked for glibc 2.17; the linker for that comes from PyPI, 100 MB, once.
+The programs of vgpu-tools, vgpu-guest and vgpu-host are linked for glibc 2.17; the linker for that comes from PyPI, 100 MB, once.
 
 The same sources give the same packages, on the same release of Debian. Without SOURCE_DATE_EPOCH they are as old as the
 last commit.

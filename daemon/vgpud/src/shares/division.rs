@@ -337,6 +337,7 @@ impl Shares {
                 quarantined: machine.quarantined,
                 memory_used: machine.ledger.used(Kind::Device),
                 memory_quota: (quota != u64::MAX).then_some(quota),
+                sessions_most: machine.settings.share.sessions,
                 resets: usage.map(|usage| usage.expired).sum(),
                 sessions_ended: machine.sessions,
                 work: Work::of(&self.totals(uuid, machine)),

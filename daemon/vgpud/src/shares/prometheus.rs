@@ -249,6 +249,7 @@ mod tests {
             quarantined: true,
             memory_used: 3 << 20,
             memory_quota: Some(8 << 20),
+            sessions_most: 64,
             resets: 0,
             sessions_ended: 2,
             work,

@@ -47,6 +47,9 @@ pub struct MachineStatus {
     pub memory_used: u64,
     /// and may have; `None` where there is no quota.
     pub memory_quota: Option<u64>,
+    /// Sessions that it may have at a time; 0 where the daemon does not tell, as older ones.
+    #[serde(default)]
+    pub sessions_most: u32,
     /// Sessions that the watchdog ended.
     pub resets: u64,
     /// Sessions that are over.

@@ -17,7 +17,8 @@ use vgpu_abi::link::{
 };
 use vgpu_ring::echo::{ECHO, FILL, Fill, HASH, Range};
 use vgpu_ring::guest::{self, Answers, Commands};
-use vgpu_ring::layout::{SESSION, SLICE_SIZE};
+use vgpu_ring::layout::{SESSION, SESSION_ABI, SLICE_SIZE};
+use vgpu_ring::version::Half;
 use vgpu_ring::{Memory as _, Park, Reply, Slice};
 use vgpu_transport::{Event, SpinFor};
 use vgpu_window::Window;
@@ -292,6 +293,7 @@ impl Emulator {
         let (doorbell, interrupt) = (event(), event());
         let status = self.ask_about(&message, &[&list, &doorbell, &interrupt]);
         let slice = Slice::new(self.ram.window(&pieces), &SESSION).unwrap();
+        Half::Guest.state(slice.memory(), SESSION_ABI);
         let guest = Guest {
             commands: Commands::new(slice.clone()),
             answers: Answers::new(slice),
@@ -419,6 +421,12 @@ impl Guest {
         answers
             .wait(&self.sleep, spin, || answers.poll(3, seq))
             .ok()
+    }
+
+    /// What it is served in, and its session's fault.
+    pub(crate) fn slice(&self) -> (&Window, Option<i32>) {
+        let fault = self.answers.fault().map(|(status, _)| status);
+        (self.answers.slice().memory(), fault)
     }
 
     const fn command(op: u16, data: &[u8]) -> guest::Command {

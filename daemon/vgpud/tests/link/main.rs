@@ -6,6 +6,7 @@ mod emulator;
 mod hostile;
 mod restart;
 mod shares;
+mod version;
 
 use std::fs;
 use std::time::{Duration, Instant};

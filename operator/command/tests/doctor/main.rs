@@ -1,6 +1,7 @@
 //! `vgpu-stub doctor` where no bed is to be had: XCP-ng, by stand-ins for its commands; hosts that are too old, sockets
 //! that do not answer, users who are not root. All else is found and mended in real VMs, by the test bed.
 
+mod daemon;
 mod host;
 mod qemu;
 mod xl;
@@ -359,4 +360,15 @@ fn who_is_not_root_is_told_so() {
         mend(point(&report, "bar")).starts_with("sudo "),
         "{report:#}"
     );
+    // The driver that knows the device may have it, and no other.
+    for (driver, verdict) in [("vgpu", "ok"), ("pci-stub", "fault")] {
+        let link = device.join("driver");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(format!("../../drivers/{driver}"), link).unwrap();
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_vgpu-stub"));
+        doctor.args(["doctor", "--guest", "--json", "--kernel-log", "/nowhere"]);
+        let output = doctor.arg("--sysfs").arg(folder.path()).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(point(&report, "driver")["verdict"], verdict, "{report:#}");
+    }
 }

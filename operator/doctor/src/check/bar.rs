@@ -8,11 +8,11 @@ use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use vgpu_abi::bar0;
 use vgpu_bar::MappedBar;
+use vgpu_checklist::Evidence;
 use vgpu_pci::{Command, offset};
 use vgpu_terminal::{Failure, OrMend};
 
 use super::{
-    report::Evidence,
     resource::Resource,
     state::State,
     sysfs::Function,

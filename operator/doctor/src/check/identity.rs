@@ -3,11 +3,12 @@
 use std::fmt;
 
 use vgpu_abi::ids;
+use vgpu_checklist::Evidence;
 use vgpu_pci::offset;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::ids::{Id, Ids};
-use super::{report::Evidence, sysfs::Function};
+use super::sysfs::Function;
 
 const UNREADABLE: &str = "see that sysfs is mounted and the device is still attached";
 

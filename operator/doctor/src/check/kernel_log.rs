@@ -11,9 +11,10 @@ use std::{
 
 use anyhow::{Context, Result};
 use rustix::{fs::OFlags, io::Errno};
+use vgpu_checklist::Evidence;
 use vgpu_terminal::Failure;
 
-use super::{address::PciAddress, report::Evidence};
+use super::address::PciAddress;
 
 /// Warnings have this level; lower ones are worse.
 const WARNING: u8 = 4;

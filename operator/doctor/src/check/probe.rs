@@ -5,10 +5,10 @@ use std::{fmt, path::Path, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use vgpu_abi::bar0;
+use vgpu_checklist::Evidence;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::{
-    report::Evidence,
     state::State,
     sysfs::{Function, or_none},
     undo::{self, Undo},

@@ -1,9 +1,8 @@
 //! The result of a check. Its JSON form is a promise: `check --help`
 //! documents it.
 
-use std::fmt;
-
 use serde::Serialize;
+use vgpu_checklist::Evidence;
 use vgpu_terminal::Failure;
 
 use super::{address::PciAddress, ids::Ids};
@@ -110,19 +109,5 @@ impl Criterion {
 
     pub(crate) fn passes(&self) -> bool {
         self.verdict == Verdict::Pass
-    }
-}
-
-/// What was looked at and found right, line by line.
-#[derive(Default, Serialize)]
-pub(crate) struct Evidence(Vec<String>);
-
-impl Evidence {
-    pub(crate) fn note(&mut self, line: impl fmt::Display) {
-        self.0.push(line.to_string());
-    }
-
-    pub(crate) fn lines(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(String::as_str)
     }
 }

@@ -20,8 +20,12 @@ pub(super) struct DeviceArgument {
     pub(super) driver: String,
     /// Of a vfio-user server.
     pub(super) socket: Option<String>,
-    /// Whether QEMU's own device has features.
+    /// Whether QEMU's own device has features,
     pub(super) features: bool,
+    /// where its daemon listens,
+    pub(super) link: Option<String>,
+    /// and which machine it says it is there.
+    pub(super) machine: Option<String>,
 }
 
 /// The values of an option of QEMU, in order. It takes each with one dash and
@@ -53,6 +57,8 @@ fn device(value: &str) -> Option<DeviceArgument> {
         features: option.properties().any(|(name, value)| {
             name == "features" && (*value == json!("on") || *value == json!(true))
         }),
+        link: option.text("link").map(str::to_owned),
+        machine: option.text("machine").map(str::to_owned),
     })
 }
 

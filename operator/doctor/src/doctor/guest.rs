@@ -7,16 +7,18 @@ use std::sync::atomic::Ordering;
 use anyhow::Context;
 use vgpu_abi::{bar0, ids::CLASS_CODE};
 use vgpu_bar::MappedBar;
+use vgpu_checklist::{Evidence, Mend, OrType, Point, Trouble};
 use vgpu_pci::{Command, offset};
 use vgpu_terminal::shell::this_command;
 
-use super::finding::{Mend, OrType, Point, Trouble};
 use crate::check::identity;
 use crate::check::ids::Ids;
 use crate::check::kernel_log::{self, KernelLog};
-use crate::check::report::Evidence;
 use crate::check::sysfs::{Function, Sysfs};
 use crate::check::{Paths, address::PciAddress, bar};
+
+/// The driver that knows the device, of the package vgpu-dkms.
+const OWN_DRIVER: &str = "vgpu";
 
 /// A user other than root sees no more of config space.
 const SEEN_BY_ALL: usize = 64;
@@ -301,15 +303,20 @@ fn driver(guest: &Guest<'_>, seen: &mut Evidence) -> Result<(), Trouble> {
         let driver = function
             .driver()
             .map_err(|error| unreadable(format!("{error:#}")))?;
-        if let Some(driver) = driver {
-            return Err(Trouble::fault(
-                format!("{address}: the driver {driver} has it, which knows no vGPU"),
-                [Mend::guest(format!(
-                    "echo {address} >/sys/bus/pci/drivers/{driver}/unbind"
-                ))],
-            ));
+        match driver {
+            None => seen.note(format!("{address}: no driver")),
+            Some(own) if own == OWN_DRIVER => {
+                seen.note(format!("{address}: {own}; vgpu doctor looks on from there"));
+            }
+            Some(driver) => {
+                return Err(Trouble::fault(
+                    format!("{address}: the driver {driver} has it, which knows no vGPU"),
+                    [Mend::guest(format!(
+                        "echo {address} >/sys/bus/pci/drivers/{driver}/unbind"
+                    ))],
+                ));
+            }
         }
-        seen.note(format!("{address}: no driver"));
     }
     Ok(())
 }

@@ -1,9 +1,11 @@
 //! What is looked at on the host, in the order of the guide's checklist.
 
+mod admitted;
 mod bar;
 mod class;
 mod config_space;
 mod configured;
+mod daemon;
 mod guest_kernel;
 mod hypervisor;
 mod ids;
@@ -13,12 +15,13 @@ mod log;
 mod process;
 mod shared_memory;
 
-use super::finding::Point;
+use vgpu_checklist::Point;
+
 use super::subject::Subject;
 
 /// The points of a host. What has no fault before another point is named in
 /// `after` is well enough for it.
-pub(super) const POINTS: [Point<Subject>; 12] = [
+pub(super) const POINTS: [Point<Subject>; 14] = [
     Point {
         id: "installed",
         title: "The device, or its emulator, is installed",
@@ -88,6 +91,20 @@ pub(super) const POINTS: [Point<Subject>; 12] = [
         guide: "",
         after: &["process"],
         look: shared_memory::look,
+    },
+    Point {
+        id: "daemon",
+        title: "The daemon of a device with features runs",
+        guide: "",
+        after: &["process"],
+        look: daemon::look,
+    },
+    Point {
+        id: "admitted",
+        title: "The daemon lets the machine in, and has room for it",
+        guide: "",
+        after: &["daemon"],
+        look: admitted::look,
     },
     Point {
         id: "log",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde_json::Value;
+use vgpu_checklist::{Mend, Trouble};
 pub(super) use vgpu_control::Attachment;
 use vgpu_control::protocol::{Greeting, Info};
 use vgpu_control::{Client, ClientError};
@@ -12,7 +13,7 @@ use vgpu_terminal::shell::this_command;
 use xen_dm::DomainId;
 
 use super::arguments::{self, OWN, VFIO_USER};
-use super::finding::{Mend, Trouble};
+use super::daemon::Daemon;
 use super::function::Function;
 use super::host::Host;
 use super::process::Process;
@@ -37,6 +38,8 @@ pub(super) struct Subject {
     pub(super) control: Option<Control>,
     /// Processes of the project's that emulate its device.
     pub(super) emulators: Vec<Process>,
+    /// Who serves its channels, as its device's arguments name it.
+    pub(super) daemon: Option<Daemon>,
     pub(super) attachment: Option<Attachment>,
     pub(super) xl_config: OnceCell<Result<Value, String>>,
 }
@@ -117,6 +120,7 @@ impl Subject {
                         || control.is_some_and(|path| is("--control", path))))
         };
         self.emulators = processes.iter().filter(serves).cloned().collect();
+        self.daemon = Daemon::of(&self, processes);
         self
     }
 

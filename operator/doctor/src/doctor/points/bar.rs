@@ -1,9 +1,8 @@
 //! Has the device its BAR, and can the guest reach it?
 
 use vgpu_abi::bar0;
+use vgpu_checklist::{Evidence, Mend, Trouble};
 
-use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::{Bar, Function, Mapping};
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;

@@ -1,9 +1,8 @@
 //! Is it a processing accelerator?
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::quoted;
 
-use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::CLASS;
 use crate::doctor::subject::{Attachment, Subject};
 

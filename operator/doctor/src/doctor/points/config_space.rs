@@ -1,9 +1,8 @@
 //! Does anybody answer where the device's config space should be?
 
+use vgpu_checklist::{Evidence, Mend, Place, Trouble};
 use vgpu_pci::PciId;
 
-use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::Subject;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {

@@ -2,15 +2,14 @@
 
 use std::path::Path;
 
+use vgpu_checklist::{Evidence, Mend, Place, Trouble};
 use vgpu_terminal::shell::{quoted, this_command};
 use vgpu_xcp_ng::{Uuid, Xe};
 use vgpu_xl::device_model::{self, NAME};
 use vgpu_xl::xl_config::{ARGUMENTS, MODEL};
 use vgpu_xl::xl_file::XlFile;
 
-use crate::check::report::Evidence;
 use crate::doctor::arguments::{self, OWN};
-use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;

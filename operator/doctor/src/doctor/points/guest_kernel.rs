@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::quoted;
 
-use crate::check::report::Evidence;
 use crate::doctor::arguments;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;
 

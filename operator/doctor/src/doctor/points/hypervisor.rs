@@ -1,7 +1,7 @@
 //! Is the hypervisor new enough, and what does it say?
 
-use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Trouble};
+use vgpu_checklist::{Evidence, Mend, Trouble};
+
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 

@@ -1,10 +1,9 @@
 //! Are the ids right, and nobody else's?
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::this_command;
 
 use crate::check::ids::Ids;
-use crate::check::report::Evidence;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::function::Function;
 use crate::doctor::subject::Subject;
 

@@ -3,14 +3,13 @@
 use std::env;
 use std::path::{Path, PathBuf};
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::quoted;
 use vgpu_xcp_ng::Uuid;
 use vgpu_xl::device_model::QEMUS;
 use vgpu_xl::xl_config::DEVICE_MODEL;
 
-use crate::check::report::Evidence;
 use crate::doctor::arguments::{OWN, VFIO_USER};
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::subject::{Attachment, Subject};
 use crate::doctor::toolstack::Toolstack;
 use crate::doctor::xl;

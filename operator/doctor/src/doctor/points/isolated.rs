@@ -6,12 +6,11 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::{quoted, this_command};
 
 use super::process::restart;
-use crate::check::report::Evidence;
 use crate::doctor::arguments;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::host::Host;
 use crate::doctor::process::Process;
 use crate::doctor::subject::{Attachment, Subject};

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
+use vgpu_checklist::{Evidence, Mend, Trouble};
 use vgpu_terminal::shell::quoted;
 use vgpu_xl::device_model::NAME;
 
-use crate::check::report::Evidence;
 use crate::doctor::arguments;
-use crate::doctor::finding::{Mend, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::subject::Subject;
 use crate::doctor::toolstack::Toolstack;

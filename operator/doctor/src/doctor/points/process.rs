@@ -2,14 +2,13 @@
 
 use std::io::ErrorKind;
 
+use vgpu_checklist::{Evidence, Mend, Place, Trouble};
 use vgpu_control::ClientError;
 use vgpu_terminal::shell::{quoted, this_command};
 use vgpu_xl::device_model;
 use xen_dm::DomainId;
 
-use crate::check::report::Evidence;
 use crate::doctor::arguments;
-use crate::doctor::finding::{Mend, Place, Trouble};
 use crate::doctor::process::Process;
 use crate::doctor::qmp::QmpError;
 use crate::doctor::subject::{Attachment, Subject};

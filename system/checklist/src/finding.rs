@@ -5,12 +5,15 @@ use std::fmt::Display;
 use serde::Serialize;
 use vgpu_terminal::Failure;
 
-use crate::check::report::Evidence;
+use crate::Evidence;
 
+/// How a point is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Verdict {
+pub enum Verdict {
+    /// It is well.
     Ok,
+    /// It is not, and why.
     Fault,
     /// Nobody could look, or it makes no sense before another fault is mended.
     NotSeen,
@@ -19,7 +22,7 @@ pub(super) enum Verdict {
 /// Where a mend is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Place {
+pub enum Place {
     /// A shell of the host.
     Host,
     /// A shell of the guest.
@@ -30,22 +33,27 @@ pub(super) enum Place {
 
 /// What to type, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Mend {
-    pub(super) on: Place,
+pub struct Mend {
+    /// Where.
+    pub on: Place,
+    /// The line.
     #[serde(rename = "type")]
-    pub(super) line: String,
+    pub line: String,
 }
 
 impl Mend {
-    pub(super) fn host(line: impl Into<String>) -> Self {
+    /// For a shell of the host.
+    pub fn host(line: impl Into<String>) -> Self {
         Self::on(Place::Host, line)
     }
 
-    pub(super) fn guest(line: impl Into<String>) -> Self {
+    /// For a shell of the guest.
+    pub fn guest(line: impl Into<String>) -> Self {
         Self::on(Place::Guest, line)
     }
 
-    pub(super) fn on(on: Place, line: impl Into<String>) -> Self {
+    /// For there.
+    pub fn on(on: Place, line: impl Into<String>) -> Self {
         let line = line.into();
         Self { on, line }
     }
@@ -53,19 +61,20 @@ impl Mend {
 
 /// Why a point is not well.
 #[derive(Debug)]
-pub(super) struct Trouble {
+pub struct Trouble {
     verdict: Verdict,
     cause: String,
     mends: Vec<Mend>,
 }
 
 impl Trouble {
-    pub(super) fn fault(cause: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
+    /// It is at fault; the mends are typed in this order.
+    pub fn fault(cause: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
         Self::new(Verdict::Fault, cause, mends)
     }
 
     /// It could not be seen. The mend lets it be seen.
-    pub(super) fn not_seen(why: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
+    pub fn not_seen(why: impl Display, mends: impl IntoIterator<Item = Mend>) -> Self {
         Self::new(Verdict::NotSeen, why, mends)
     }
 
@@ -79,7 +88,11 @@ impl Trouble {
 }
 
 /// Gives a failure of the check, whose mend is prose, one to type.
-pub(super) trait OrType<T> {
+pub trait OrType<T> {
+    /// The failure's cause, with this mend.
+    ///
+    /// # Errors
+    /// Where there was a failure.
     fn or_type(self, mend: impl FnOnce() -> Mend) -> Result<T, Trouble>;
 }
 
@@ -89,35 +102,43 @@ impl<T> OrType<T> for Result<T, Failure> {
     }
 }
 
-/// One thing that has to be well for a guest to have the device.
-pub(super) struct Point<S> {
+/// One thing that has to be well.
+#[derive(Debug)]
+pub struct Point<S> {
     /// A word for programs; it does not change.
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
+    pub id: &'static str,
+    /// What has to be so, in words.
+    pub title: &'static str,
     /// Items of the guide's checklist, and its common issues, as "2, issue 6".
-    pub(super) guide: &'static str,
+    pub guide: &'static str,
     /// Points that come first: while one of them has a fault, this one says
     /// nothing.
-    pub(super) after: &'static [&'static str],
-    pub(super) look: fn(&S, &mut Evidence) -> Result<(), Trouble>,
+    pub after: &'static [&'static str],
+    /// Looks at it.
+    pub look: fn(&S, &mut Evidence) -> Result<(), Trouble>,
 }
 
-/// How a point is.
-#[derive(Serialize)]
-pub(super) struct Finding {
-    pub(super) id: &'static str,
-    pub(super) title: &'static str,
-    pub(super) guide: &'static str,
-    pub(super) verdict: Verdict,
+/// How a point was found; its words are the point's.
+#[derive(Debug, Serialize)]
+pub struct Finding {
+    /// See [`Point::id`].
+    pub id: &'static str,
+    /// See [`Point::title`].
+    pub title: &'static str,
+    /// See [`Point::guide`].
+    pub guide: &'static str,
+    /// How it is.
+    pub verdict: Verdict,
     /// What was looked at, and how it is.
-    pub(super) seen: Evidence,
+    pub seen: Evidence,
     /// Why it is a fault, or was not seen.
-    pub(super) cause: Option<String>,
-    pub(super) mend: Vec<Mend>,
+    pub cause: Option<String>,
+    /// What to type, in order.
+    pub mend: Vec<Mend>,
 }
 
 /// Looks at every point, in order.
-pub(super) fn examine<S>(points: &[Point<S>], subject: &S) -> Vec<Finding> {
+pub fn examine<S>(points: &[Point<S>], subject: &S) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     // Points with a fault, and those that come after one.
     let mut held_up: Vec<&str> = Vec::new();

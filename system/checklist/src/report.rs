@@ -1,12 +1,12 @@
 //! The report, for programs and for people. Its JSON form is a promise:
-//! `doctor --help` and docs/troubleshooting.md describe it.
+//! docs/troubleshooting.md describes it, and so does the help of each command that prints one.
 
 use std::io::{self, Write};
 
 use serde::Serialize;
 use vgpu_terminal::Printable;
 
-use super::finding::{Finding, Mend, Place, Verdict};
+use crate::{Finding, Mend, Place, Verdict};
 
 /// Raised when a field changes its meaning or goes away.
 const VERSION: u32 = 1;
@@ -14,18 +14,21 @@ const VERSION: u32 = 1;
 /// Column where titles, evidence, cause and mend begin.
 const INDENT: usize = 10;
 
-#[derive(Serialize)]
-pub(super) struct Report {
+/// How all points were found.
+#[derive(Debug, Serialize)]
+pub struct Report {
     version: u32,
     /// What was examined, in words.
     subject: String,
     /// No point has a fault.
-    pub(super) well: bool,
+    pub well: bool,
     points: Vec<Finding>,
 }
 
 impl Report {
-    pub(super) fn new(subject: String, points: Vec<Finding>) -> Self {
+    /// Of what was examined, in words.
+    #[must_use]
+    pub fn new(subject: String, points: Vec<Finding>) -> Self {
         Self {
             version: VERSION,
             subject,
@@ -34,7 +37,11 @@ impl Report {
         }
     }
 
-    pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes it in lines, for people.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "{}", Printable(&self.subject))?;
         for point in &self.points {
             write_point(out, point)?;
