@@ -14,6 +14,7 @@ mod quarantine;
 mod reload;
 mod run;
 mod sim;
+mod smi;
 mod status;
 mod table;
 mod top;
@@ -34,6 +35,7 @@ Examples:
   vgpu ptx check kernel.ptx         whether the processors' engine takes a kernel
   vgpu library status               whether programs find the device without vgpu run
   vgpu ping                         in a guest: whether a virtual GPU's shared memory works
+  vgpu smi                          in a guest: what it has of the host's GPU, and who uses it
   vgpu top                          on a host: which virtual machine uses the engines
   vgpu sim thirty.toml              what thirty of them would get
 
@@ -60,6 +62,7 @@ enum Command {
     Ptx(ptx::Args),
     Library(library::Args),
     Ping(ping::Args),
+    Smi(smi::Args),
     Status(status::Args),
     Top(top::Args),
     Metrics(metrics::Args),
@@ -83,6 +86,7 @@ pub fn run() -> ExitCode {
             Command::Ptx(args) => ptx::run(&args),
             Command::Library(args) => library::run(&args),
             Command::Ping(args) => ping::run(&args),
+            Command::Smi(args) => smi::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Metrics(args) => metrics::run(&args),
