@@ -26,8 +26,9 @@ Examples:
 
 It asks as CUDA programs do: it opens a session, and so takes one of those that the device may have
 at a time, for a moment. What this machine cannot know is `-`, and null in JSON: the host tells a
-guest nothing of how busy its GPU is, and of used memory only where the machine has a quota, which
-is then all of its programs'. Processes are those that this user may see.
+guest nothing of how busy its GPU is. Used memory is what cuMemGetInfo says: of a machine with a
+quota, that of all its programs; else, of an engine on processors, that of this session, which is 0.
+Processes are those that this user may see.
 
 Exit code: 0 if it was told, 1 if there is a device whose host gives no session, 2 if there is none.";
 

@@ -35,7 +35,7 @@ impl Report {
         Self {
             uuid: told.as_ref().map(|it| format!("GPU-{}", it.uuid)),
             memory: told.as_ref().map(|it| it.memory),
-            memory_used: told.as_ref().and_then(|it| it.memory_used),
+            memory_used: told.as_ref().map(|it| it.memory_used),
             device: told.map(|it| it.name),
             node: driver.map(|it| it.node),
             address: driver.and_then(|it| it.address.clone()),
@@ -115,7 +115,7 @@ mod tests {
             name: "vgpu processors".into(),
             uuid: Uuid::from_bytes(*b"vgpu processors."),
             memory: 256 << 20,
-            memory_used: Some(3 << 19),
+            memory_used: 3 << 19,
         };
         let mut report = Report::new(None, Some(told));
         report.processes = Some(vec![Process {

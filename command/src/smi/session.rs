@@ -25,8 +25,8 @@ pub(super) struct Told {
     pub(super) uuid: Uuid,
     /// Bytes that this machine's programs may have,
     pub(super) memory: u64,
-    /// and have, where there is a quota for all of them.
-    pub(super) memory_used: Option<u64>,
+    /// and have, as `cuMemGetInfo` counts them.
+    pub(super) memory_used: u64,
 }
 
 /// Asks.
@@ -71,8 +71,7 @@ fn told(hello: &Hello, (free, total): (u64, u64)) -> Told {
         name: name.chars().filter(|it| !it.is_control()).collect(),
         uuid: Uuid::from_bytes(hello.uuid),
         memory: total,
-        // Without a quota, it counts what this session has, and that is nothing.
-        memory_used: (total < hello.memory).then(|| total.saturating_sub(free)),
+        memory_used: total.saturating_sub(free),
     }
 }
 
@@ -130,26 +129,24 @@ impl Caller for &Session<'_> {
 mod tests {
     use super::*;
 
-    fn hello(name: &[u8], memory: u64) -> Hello {
+    fn hello(name: &[u8]) -> Hello {
         let mut hello = Hello::unknown();
         hello.name[..name.len()].copy_from_slice(name);
-        hello.memory = memory;
         hello
     }
 
     #[test]
-    fn used_memory_is_known_where_there_is_a_quota() {
-        let used = |info| told(&hello(b"", 4096), info).memory_used;
-        assert_eq!(used((512, 2048)), Some(1536));
-        assert_eq!(used((2048, 2048)), Some(0));
-        assert_eq!(used((4096, 4096)), None);
+    fn used_memory_is_what_is_not_free() {
+        let used = |info| told(&hello(b""), info).memory_used;
+        assert_eq!(used((512, 2048)), 1536);
+        assert_eq!(used((2048, 2048)), 0);
         // A host may say anything.
-        assert_eq!(used((4096, 2048)), Some(0));
+        assert_eq!(used((4096, 2048)), 0);
     }
 
     #[test]
     fn a_name_does_nothing_to_the_terminal() {
-        let name = |name| told(&hello(name, 0), (0, 0)).name;
+        let name = |name| told(&hello(name), (0, 0)).name;
         assert_eq!(name(b"vgpu \x1b[2Jprocessors\n"), "vgpu [2Jprocessors");
         assert_eq!(name(&[b'x'; 128]), "x".repeat(128));
     }
