@@ -15,6 +15,7 @@ mod quarantine;
 mod reload;
 mod run;
 mod sim;
+mod smi;
 mod status;
 mod table;
 mod top;
@@ -36,6 +37,7 @@ Examples:
   vgpu library status               whether programs find the device without vgpu run
   vgpu ping                         in a guest: whether a virtual GPU's shared memory works
   vgpu doctor                       in a guest: why programs find no device
+  vgpu smi                          in a guest: what it has of the host's GPU, and who uses it
   vgpu top                          on a host: which virtual machine uses the engines
   vgpu sim thirty.toml              what thirty of them would get
 
@@ -63,6 +65,7 @@ enum Command {
     Library(library::Args),
     Ping(ping::Args),
     Doctor(doctor::Args),
+    Smi(smi::Args),
     Status(status::Args),
     Top(top::Args),
     Metrics(metrics::Args),
@@ -87,6 +90,7 @@ pub fn run() -> ExitCode {
             Command::Library(args) => library::run(&args),
             Command::Ping(args) => ping::run(&args),
             Command::Doctor(args) => doctor::run(&args),
+            Command::Smi(args) => smi::run(&args),
             Command::Status(args) => status::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Metrics(args) => metrics::run(&args),

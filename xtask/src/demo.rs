@@ -4,6 +4,7 @@ pub(crate) mod attachment;
 mod cuda;
 mod features;
 mod logs;
+mod vm;
 mod xen;
 
 use std::fs;
@@ -34,9 +35,11 @@ Examples:
   cargo xtask demo --shell              look around in the guest yourself
   cargo xtask demo --features           a guest shares its memory with the host: vgpu ping
   cargo xtask demo cuda                 no machine: unmodified tinygrad trains a net on processors
+  cargo xtask demo cuda --vm            in two machines at once, which share those of this host
 
 Exit code: 0 if the guest finds the device and every criterion holds, its shared memory works, or the
-net learns as on tinygrad's CPU backend; 1 otherwise.";
+net learns as on tinygrad's CPU backend and each machine gets its share; 1 otherwise, 128 and the
+signal's number if the last was interrupted.";
 
 const LSPCI: &str = "lspci -nnvvv -d 1af4:1111";
 const CHECK: &str = "vgpu-stub check";
@@ -69,6 +72,10 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with_all = ["suite", "shell"])]
     features: bool,
 
+    /// Run the CUDA program in two machines, by an attachment whose device has features [default: vfio-user]
+    #[arg(long)]
+    vm: bool,
+
     /// Keep the folder with the machine's logs
     #[arg(long)]
     keep: bool,
@@ -78,7 +85,7 @@ pub(crate) struct Options {
 enum Subject {
     /// The device in a guest
     Device,
-    /// A CUDA program without a guest
+    /// A CUDA program, without a guest unless --vm is said
     Cuda,
 }
 
@@ -99,19 +106,32 @@ impl From<Board> for MachineType {
     }
 }
 
+impl Options {
+    /// Whether they say what one guest is to be.
+    fn chooses_guest(&self) -> bool {
+        self.machine.is_some() || self.suite.is_some() || self.shell || self.features
+    }
+}
+
 /// Runs the command.
 pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    if options.vm {
+        if options.subject != Subject::Cuda || options.chooses_guest() {
+            return Err(Failure::new(
+                "--vm is for the CUDA program, whose machines are as they are",
+                "Try: cargo xtask demo cuda --vm",
+            )
+            .into());
+        }
+        return vm::demonstrate(options.attachment, options.keep, steps);
+    }
     if options.subject == Subject::Cuda {
-        let with_guest = options.attachment.is_some()
-            || options.machine.is_some()
-            || options.suite.is_some()
-            || options.shell
-            || options.features
-            || options.keep;
-        if with_guest {
-            return Err(
-                Failure::new("there is no guest in this one", "Leave out all options.").into(),
-            );
+        if options.attachment.is_some() || options.keep || options.chooses_guest() {
+            return Err(Failure::new(
+                "there is no guest in this one",
+                "Leave out all options, or say --vm.",
+            )
+            .into());
         }
         return cuda::demonstrate(steps);
     }

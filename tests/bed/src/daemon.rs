@@ -17,6 +17,9 @@ use crate::process::{self, Process};
 /// The machine that a server attaches for.
 const MACHINE: &str = "6f9619ff-8b86-d011-b42d-00c04fc964ff";
 
+/// The name of the socket for operators.
+const CONTROL: &str = "control";
+
 /// How long a daemon may take until it listens, on a busy machine.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 
@@ -40,12 +43,34 @@ impl Daemon {
     /// # Errors
     /// When it cannot be started, or does not listen in time.
     pub fn start(program: &Path, engine: &str) -> Result<Self> {
-        let folder = tempfile::Builder::new().prefix("vgpu-stub-").tempdir()?;
+        let folder = folder()?;
         Ok(Self {
-            process: run(program, &folder, engine)?,
+            process: run(program, &folder, &["--engine", engine])?,
             program: program.to_owned(),
             folder,
         })
+    }
+
+    /// Starts it for the machines of a configuration, with a socket for operators: [`Daemon::control`].
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub fn of_machines(program: &Path, configuration: &str) -> Result<Self> {
+        let folder = folder()?;
+        let [file, control] = ["link.toml", CONTROL].map(|name| folder.path().join(name));
+        fs::write(&file, configuration)?;
+        let [file, socket] = [&file, &control].map(|path| path.display().to_string());
+        Ok(Self {
+            process: run(program, &folder, &["--config", &file, "--control", &socket])?,
+            program: program.to_owned(),
+            folder,
+        })
+    }
+
+    /// The socket for operators, where it has one.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.folder.path().join(CONTROL)
     }
 
     /// Starts another in place of one that was killed, and has left its socket.
@@ -53,7 +78,7 @@ impl Daemon {
     /// # Errors
     /// As [`Daemon::start`].
     pub fn start_again(&mut self, engine: &str) -> Result<()> {
-        self.process = run(&self.program, &self.folder, engine)?;
+        self.process = run(&self.program, &self.folder, &["--engine", engine])?;
         Ok(())
     }
 
@@ -70,21 +95,33 @@ impl Daemon {
     /// What a server takes to attach to it, with a device that has features.
     #[must_use]
     pub fn arguments(&self) -> [String; 6] {
+        self.arguments_of(MACHINE)
+    }
+
+    /// The same for a machine of the configuration, by its UUID.
+    #[must_use]
+    pub fn arguments_of(&self, machine: &str) -> [String; 6] {
         [
             "--device".to_owned(),
             "features=on".to_owned(),
             "--link".to_owned(),
             socket(&self.folder).display().to_string(),
             "--machine".to_owned(),
-            MACHINE.to_owned(),
+            machine.to_owned(),
         ]
     }
 
     /// The same as properties of QEMU's own device.
     #[must_use]
     pub fn properties(&self) -> String {
+        self.properties_of(MACHINE)
+    }
+
+    /// The same for a machine of the configuration, by its UUID.
+    #[must_use]
+    pub fn properties_of(&self, machine: &str) -> String {
         let link = socket(&self.folder);
-        format!("features=on,machine={MACHINE},link={}", link.display())
+        format!("features=on,machine={machine},link={}", link.display())
     }
 
     /// The daemon's process id.
@@ -113,6 +150,10 @@ impl Daemon {
     }
 }
 
+fn folder() -> Result<tempfile::TempDir> {
+    Ok(tempfile::Builder::new().prefix("vgpu-stub-").tempdir()?)
+}
+
 fn socket(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("link")
 }
@@ -121,15 +162,16 @@ fn log(folder: &tempfile::TempDir) -> PathBuf {
     folder.path().join("log")
 }
 
-fn run(program: &Path, folder: &tempfile::TempDir, engine: &str) -> Result<Process> {
+fn run(program: &Path, folder: &tempfile::TempDir, words: &[&str]) -> Result<Process> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(log(folder))?;
     let mut command = process::command(program);
     command
-        .args(["link", "--engine", engine, "--socket"])
+        .args(["link", "--socket"])
         .arg(socket(folder))
+        .args(words)
         .stdin(Stdio::null())
         .stderr(log);
     let process = Process::start(command)?;

@@ -202,12 +202,24 @@ impl GuestImage {
     /// # Errors
     /// When a file cannot be read, or is too large.
     pub fn with_programs(&self, programs: &[GuestProgram<'_>]) -> Result<Self> {
+        Ok(self.and(&archive(programs)?))
+    }
+
+    /// This image with more files, which replace those of their paths.
+    ///
+    /// # Errors
+    /// When a file is too large.
+    pub fn with_files(&self, files: &Initramfs) -> Result<Self> {
+        Ok(self.and(&files.write(Vec::new())?))
+    }
+
+    /// This image with one more archive.
+    pub(crate) fn and(&self, archive: &[u8]) -> Self {
         let mut image = self.clone();
+        let programs = &mut image.programs;
+        programs.resize(programs.len().next_multiple_of(4), 0);
+        programs.extend_from_slice(archive);
         image
-            .programs
-            .resize(image.programs.len().next_multiple_of(4), 0);
-        image.programs.extend(archive(programs)?);
-        Ok(image)
     }
 
     /// The same kernel as an ELF file, for what starts those.

@@ -17,6 +17,7 @@ pub mod listener;
 pub mod machine;
 pub mod ping;
 pub mod process;
+pub mod python;
 pub mod qmp;
 pub mod qtest;
 pub mod run_folder;

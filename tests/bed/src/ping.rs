@@ -9,7 +9,7 @@ use crate::guest::{GuestImage, GuestProgram};
 use crate::steps::Steps;
 
 /// What `vgpu` is linked to, of this machine: the guest's own C library may be another.
-const SHARED: [&str; 4] = [
+pub(crate) const SHARED: [&str; 4] = [
     "ld-linux-x86-64.so.2",
     "libc.so.6",
     "libgcc_s.so.1",

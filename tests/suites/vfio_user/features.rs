@@ -3,6 +3,7 @@
 mod driver;
 mod kills;
 mod saved;
+mod smi;
 
 use anyhow::Result;
 use rustix::process::Pid;

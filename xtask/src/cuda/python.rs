@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
@@ -85,6 +85,11 @@ impl Python {
             clang: Some(clang(steps)?),
             ..Self::with("tinygrad", cache, steps)?
         })
+    }
+
+    /// The folder of the package.
+    pub(crate) fn site(&self) -> &Path {
+        &self.site
     }
 
     /// A script of tests/programs, without a device.

@@ -1,0 +1,231 @@
+//! What the machines need: programs, a QEMU, and a guest with Python, tinygrad, our library and its driver.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use vgpu_bed::cache::Cache;
+use vgpu_bed::daemon::Daemon;
+use vgpu_bed::firmware::Firmware;
+use vgpu_bed::guest::GuestImage;
+use vgpu_bed::host_packages::{self, Package};
+use vgpu_bed::initramfs::Initramfs;
+use vgpu_bed::kernel_module::{Builder, HEADERS};
+use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::python::{self, Site};
+use vgpu_bed::server::{Server, qemu_device};
+use vgpu_bed::steps::Steps;
+use vgpu_bed::stock_qemu::StockQemu;
+use vgpu_bed::{debian::Suite, process};
+use vgpu_terminal::OrMend;
+
+use super::machine::{SCRIPT, SCRIPTS};
+use super::text;
+use super::verdict::{self, Step};
+use crate::checkout;
+use crate::cuda::Python;
+use crate::qemu::{self, Source, Variant};
+
+/// What is built, with a profile that does not take long.
+const PROFILE: &str = "quick";
+const PACKAGES: [&str; 5] = [
+    "vgpu-command",
+    "vgpu-libcuda",
+    "vgpud",
+    "vgpu-stub",
+    "vgpu-emulator",
+];
+
+/// Memory of a machine, in MiB: its files are in there, twice as it boots.
+const MEMORY_MIB: u32 = 512;
+
+/// Of the bindings that tinygrad brings, 15 MB, those for CUDA.
+const BINDINGS: &str = "tinygrad/runtime/autogen";
+const NEEDED_BINDINGS: [&str; 4] = ["__init__.py", "cuda.py", "nvjitlink.py", "nvrtc.py"];
+
+/// All of it.
+pub(super) struct Prepared {
+    built: PathBuf,
+    python: Python,
+    image: GuestImage,
+    qemu: Qemu,
+}
+
+enum Qemu {
+    Stock(StockQemu),
+    Built(qemu::Binary, Firmware),
+}
+
+/// Whether the guest needs a file of tinygrad's.
+fn needs(path: &Path) -> bool {
+    match path.strip_prefix(BINDINGS) {
+        Ok(name) if name.as_os_str().is_empty() => true,
+        Ok(name) => NEEDED_BINDINGS
+            .iter()
+            .any(|needed| name == Path::new(needed)),
+        Err(_) => path.starts_with("tinygrad") && !path.starts_with("tinygrad/viz"),
+    }
+}
+
+impl Prepared {
+    /// Gets all of it ready: what is fetched and what is built at the same time.
+    pub(super) fn new(build_qemu: bool, steps: &Steps) -> Result<Self> {
+        let cache = Cache::open()?;
+        let (built, fetched, python) = thread::scope(|scope| {
+            let panicked = |_| Err(anyhow!("a thread panicked"));
+            let fetched = scope.spawn(|| fetch(build_qemu, &cache, steps));
+            let python = scope.spawn(|| Python::tinygrad(&cache, steps));
+            let built = build(steps);
+            let fetched = fetched.join().unwrap_or_else(|it| panicked(it));
+            let python = python
+                .join()
+                .unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
+            (built, fetched, python)
+        });
+        let (built, (image, module, qemu), python) = (built?, fetched?, python?);
+        let site = Site {
+            folder: python.site(),
+            needs,
+        };
+        let image = python::image(&image, site, &cache, steps)?;
+        let image = image.with_files(&own(&built, &module)?)?;
+        Ok(Self {
+            built,
+            python,
+            image,
+            qemu,
+        })
+    }
+
+    /// A program that was built.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.built.join(name)
+    }
+
+    /// QEMU's name and version.
+    pub(super) fn qemu(&self) -> String {
+        let release = match &self.qemu {
+            Qemu::Stock(qemu) => &qemu.release,
+            Qemu::Built(qemu, _) => &qemu.release,
+        };
+        format!("QEMU {release}")
+    }
+
+    /// A machine, yet to be started, and the process with its device where that is not QEMU's own.
+    pub(super) fn host(
+        &self,
+        uuid: &str,
+        daemon: &Daemon,
+    ) -> Result<(MachineBuilder, Option<Server>)> {
+        let (builder, server) = match &self.qemu {
+            Qemu::Stock(qemu) => {
+                let server = Server::start(&self.program("vgpu-stub"), daemon.arguments_of(uuid))?;
+                let device = qemu_device(server.socket(), &[]);
+                let builder = MachineBuilder::new(&qemu.path, MachineType::Q35, &Firmware::own());
+                (builder.device(&device), Some(server))
+            }
+            Qemu::Built(qemu, firmware) => {
+                let device = format!("vgpu-stub,{}", daemon.properties_of(uuid));
+                let builder = MachineBuilder::new(&qemu.path, MachineType::Q35, firmware);
+                (builder.device(&device), None)
+            }
+        };
+        let builder = builder.shared_memory().memory_mib(MEMORY_MIB);
+        Ok((builder.image(&self.image), server))
+    }
+
+    /// The losses of the same training on tinygrad's CPU backend, on this machine.
+    pub(super) fn on_this_machine(&self, count: usize, steps: &Steps) -> Result<Vec<f64>> {
+        let mut script = self.python.script(SCRIPT);
+        // The file is there: it makes these steps alone.
+        script.args(["CPU", &count.to_string(), "/dev/null"]);
+        script.env("DEV", "CPU");
+        let printed = steps
+            .step("Train on tinygrad's CPU backend", |step| {
+                step.output(&mut script)
+            })
+            .or_mend("See what tinygrad says above.")?;
+        let made: Vec<Step> = verdict::parse(&printed)?;
+        Ok(made.iter().map(|step| step.loss).collect())
+    }
+}
+
+/// Builds our programs; gives their folder.
+fn build(steps: &Steps) -> Result<PathBuf> {
+    host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
+    steps.step("Build vgpu, its library and vgpud", |step| {
+        let mut cargo = process::cargo();
+        cargo.current_dir(checkout());
+        cargo.args(["build", "--profile", PROFILE]);
+        for package in PACKAGES {
+            cargo.args(["--package", package]);
+        }
+        step.run(&mut cargo)
+    })?;
+    Ok(process::target(checkout()).join(PROFILE))
+}
+
+/// What comes of Debian: the guest, its driver, and QEMU.
+fn fetch(build_qemu: bool, cache: &Cache, steps: &Steps) -> Result<(GuestImage, PathBuf, Qemu)> {
+    let image = GuestImage::assemble(cache, &[], steps)?;
+    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, steps)?;
+    ensure!(
+        builder.release() == image.release(),
+        "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and \
+         kernel-builders of {}",
+        image.release(),
+        builder.release(),
+        cache.path().display()
+    );
+    let module = builder.module(&checkout().join("guest/driver"), "vgpu.ko", steps)?;
+    let qemu = match build_qemu {
+        true => {
+            let source = Source::Suite(Suite::host()?);
+            let qemu = qemu::build(cache, &source, Variant::Plain, steps)?;
+            Qemu::Built(qemu, Firmware::seabios(cache, steps)?)
+        }
+        false => Qemu::Stock(match StockQemu::system() {
+            Some(qemu) => qemu,
+            None => StockQemu::fetch(cache, steps)?,
+        }),
+    };
+    Ok((image, module, qemu))
+}
+
+/// What of ours is in the guest.
+fn own(built: &Path, module: &Path) -> Result<Initramfs> {
+    let read = |path: &Path| fs::read(path).with_context(|| text(path));
+    let mut own = Initramfs::default();
+    own.program("bin/vgpu", read(&built.join("vgpu"))?);
+    own.file("lib/libcuda.so.1", read(&built.join("libcuda.so"))?);
+    own.file("bin/vgpu.ko", read(module)?);
+    for name in ["tinygrad_nets.py", SCRIPT] {
+        let script = checkout().join("tests/programs").join(name);
+        own.file(&format!("{SCRIPTS}/{name}"), read(&script)?);
+    }
+    Ok(own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_tinygrads_bindings_the_guest_has_those_for_cuda() {
+        let kept = [
+            "tinygrad",
+            "tinygrad/runtime",
+            BINDINGS,
+            "tinygrad/runtime/autogen/cuda.py",
+        ];
+        let left = [
+            "tinygrad/viz/js/x.js",
+            "tinygrad/runtime/autogen/am",
+            "bin",
+            "numpy",
+        ];
+        assert!(kept.iter().all(|path| needs(Path::new(path))));
+        assert!(!left.iter().any(|path| needs(Path::new(path))));
+    }
+}
