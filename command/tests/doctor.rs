@@ -224,7 +224,7 @@ fn memory_that_root_may_not_lock() {
         guest.write(
             "proc/self/limits",
             &format!("Max locked memory         {words} bytes\n"),
-        )
+        );
     };
     limit("65536                65536");
     assert_eq!(

@@ -63,8 +63,10 @@ pub(super) fn module(guest: &Guest, seen: &mut Evidence) -> Result<(), Trouble> 
     ))
 }
 
+type MendOf = fn() -> Mend;
+
 /// What the driver says as it refuses a device, and what mends that.
-const REFUSALS: [(&str, fn() -> Mend); 3] = [
+const REFUSALS: [(&str, MendOf); 3] = [
     ("has no features", || {
         Mend::host("vgpu-stub doctor --vm NAME  # its device needs features=on, and a new start")
     }),

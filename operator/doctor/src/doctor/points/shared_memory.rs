@@ -3,6 +3,7 @@
 use vgpu_checklist::{Evidence, Mend, Place, Trouble};
 
 use crate::doctor::arguments::values;
+use crate::doctor::qemu::Machine;
 use crate::doctor::subject::Subject;
 
 pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble> {
@@ -10,7 +11,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
         return Ok(());
     }
     // QEMU's word counts; where its monitor is held by another, its arguments tell.
-    let asked = subject.machine().map(|machine| machine.memory_is_shared());
+    let asked = subject.machine().map(Machine::memory_is_shared);
     let shared = match (asked, &subject.qemu) {
         (Some(Ok(shared)), _) => shared,
         (_, Some(qemu)) => {
@@ -26,7 +27,7 @@ pub(super) fn look(subject: &Subject, seen: &mut Evidence) -> Result<(), Trouble
         seen.note("the machine's memory is shared");
         return Ok(());
     }
-    let size = subject.machine().map(|machine| machine.memory_size());
+    let size = subject.machine().map(Machine::memory_size);
     let size = size.and_then(Result::ok).flatten();
     let size = size.map_or("SIZE".to_owned(), |bytes| bytes.to_string());
     Err(Trouble::fault(
