@@ -28,8 +28,9 @@ static irqreturn_t vgpu_control_interrupt(int irq, void *data)
 	up_read(&vgpu->access);
 	if (events & VGPU_EVENT_MAILBOX)
 		complete(&vgpu->answered);
+	/* Not while all sleeps: it might start the device, which was stopped for that. */
 	if (events & (VGPU_EVENT_STATE | VGPU_EVENT_CHANNEL))
-		schedule_work(&vgpu->work);
+		queue_work(system_freezable_wq, &vgpu->work);
 	return IRQ_HANDLED;
 }
 

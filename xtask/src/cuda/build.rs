@@ -90,8 +90,8 @@ pub(super) fn of_tests(folder: &Path) -> Result<Installed> {
     )
 }
 
-/// What is in packages, of what the workspace's tests had built, without what debuggers want; and `cuda-add`, a program that uses
-/// it. It runs where glibc is as new as here.
+/// What is in packages, of what the workspace's tests had built, without what debuggers want; and programs that use it. They run
+/// where glibc is as new as here.
 ///
 /// # Errors
 ///
@@ -107,6 +107,7 @@ pub(crate) fn programs_of_tests(folder: &Path, steps: &Steps) -> Result<()> {
             "vgpu-ptxas",
             "deps/libcuda.so",
             "examples/cuda-add",
+            "examples/cuda-canaries",
         ] {
             let path = built.join(path);
             let to = folder.join(path.file_name().unwrap_or_default());
@@ -132,7 +133,8 @@ pub(crate) fn build_for_tests(steps: &Steps) -> Result<()> {
         for package in ["vgpu-command", "vgpud", "vgpu-ptxas", "vgpu-libcuda"] {
             cargo.args(["--package", package]);
         }
-        cargo.args(["--lib", "--bins", "--example", "cuda-add"]);
+        cargo.args(["--lib", "--bins"]);
+        cargo.args(["--example", "cuda-add", "--example", "cuda-canaries"]);
         step.run(&mut cargo)
     })
 }
