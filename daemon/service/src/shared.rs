@@ -29,6 +29,11 @@ impl SharedGate {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// So many bytes of commands wait.
+    pub(crate) fn set_queued(&self, bytes: u64) {
+        self.lock().page().set(Count::Queued, bytes);
+    }
+
     /// The session has nothing to do for a while. An error shows at the next command.
     pub(crate) fn rest(&self) {
         let _ = self.lock().rest();

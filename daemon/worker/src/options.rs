@@ -2,7 +2,7 @@
 
 use rustix::process::Pid;
 use vgpu_ring::layout::SLICE_SIZE;
-use vgpu_sandbox::Policy;
+use vgpu_sandbox::{BecameUser, Policy};
 use vgpu_transport::HostSpin;
 
 use crate::{FilesKept, POLICY};
@@ -23,6 +23,8 @@ pub struct Options {
     /// Where an engine has a driver, which opens files later: that it opens no
     /// others. Without that, the process opens no file at all.
     pub files: Option<FilesKept>,
+    /// Which user this process has become, where that is its machine's alone.
+    pub user: Option<BecameUser>,
 }
 
 impl Options {
@@ -44,6 +46,7 @@ impl Default for Options {
             awake: false,
             policy: &POLICY,
             files: None,
+            user: None,
         }
     }
 }

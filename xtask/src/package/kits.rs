@@ -323,6 +323,11 @@ const HOST: &[Row] = &[
         0o644,
         File("daemon/packaging/vgpud.service"),
     ),
+    (
+        "/usr/lib/systemd/system/vgpud-link.service",
+        0o644,
+        File("daemon/packaging/vgpud-link.service"),
+    ),
     ("/usr/share/doc/vgpu-host", 0o755, Folder),
     (
         "/usr/share/doc/vgpu-host/LICENSE-MIT",

@@ -13,8 +13,9 @@ use vgpu_abi::segment::PAGE as GRAIN;
 use super::channel::{Channel, ENDS, Parcel, done};
 use super::closer::Closer;
 use super::kinds::{self, Size};
+use crate::cage::Cage;
 use crate::log::Log;
-use crate::settings::Limits;
+use crate::settings::{Limits, MachineSettings};
 use crate::shares::{SeatId, Shares};
 
 #[derive(Debug)]
@@ -25,29 +26,33 @@ pub(crate) struct Machine {
     channels: BTreeMap<u32, Channel>,
     /// A RESET that is not answered yet, and until when that is to be.
     reset: Option<(Message, Instant)>,
+    /// What its workers are kept in, until all are gone.
+    pub(crate) cage: Cage,
 }
 
 impl Machine {
-    pub(crate) const fn new(uuid: Uuid, limits: Limits) -> Self {
+    pub(crate) const fn new(uuid: Uuid, limits: Limits, cage: Cage) -> Self {
         Self {
             uuid,
             limits,
             page: None,
             channels: BTreeMap::new(),
             reset: None,
+            cage,
         }
     }
 
     /// What it may have from now on.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
+    pub(crate) fn set(&mut self, settings: &MachineSettings, log: &mut Log) {
+        self.limits = settings.limits;
+        self.cage.set(settings, log);
     }
 
-    /// Ends the worker of a session, if that is one of its own: whoever had it is told that the channel is lost. Gives its
+    /// Ends the worker of a session, if that is one of its own and does not end yet: whoever had it is told that the channel is lost. Gives its
     /// process.
     pub(crate) fn end_session(&mut self, seat: SeatId) -> Option<u32> {
         let mut channels = self.channels.values_mut();
-        let channel = channels.find(|channel| channel.seat() == seat)?;
+        let channel = channels.find(|channel| channel.seat() == seat && !channel.ends())?;
         channel.kill(Errno::TIMEDOUT);
         Some(channel.process())
     }
@@ -92,7 +97,7 @@ impl Machine {
                 return None;
             }
             OPEN => self.open(&parcel, command, shares),
-            ADD => self.add(&parcel),
+            ADD => self.add(&parcel, shares),
             DELETE => self
                 .channel(message)
                 .and_then(|channel| channel.delete(message)),
@@ -148,20 +153,25 @@ impl Machine {
         }
         let opened = shares.open(self.uuid, number)?;
         let seat = opened.seat;
-        let channel = Channel::open(command, self.page.as_ref(), open, size, opened);
+        let page = self.page.as_ref();
+        let channel = Channel::open(command, page, open, size, opened, &self.cage);
         let channel = channel.map_err(|error| {
             shares.close(seat);
             let errno = error.raw_os_error().map(Errno::from_raw_os_error);
             errno.unwrap_or(Errno::AGAIN)
         })?;
         shares.set_process(seat, channel.process());
+        shares.set_pinned(seat, channel.size().bytes);
         self.channels.insert(number, channel);
         Ok(())
     }
 
-    fn add(&mut self, add: &Parcel) -> Result<(), Errno> {
+    fn add(&mut self, add: &Parcel, shares: &mut Shares) -> Result<(), Errno> {
         let size = self.room(&add.0)?;
-        self.channel(&add.0)?.add(add, size)
+        let channel = self.channel(&add.0)?;
+        channel.add(add, size)?;
+        shares.set_pinned(channel.seat(), channel.size().bytes);
+        Ok(())
     }
 
     fn channel(&mut self, message: &Message) -> Result<&mut Channel, Errno> {
@@ -186,8 +196,9 @@ impl Machine {
     pub(crate) fn attend(&mut self, shares: &mut Shares, log: &mut Log, tell: &mut Vec<Message>) {
         self.channels.retain(|_, channel| {
             let stays = channel.attend(log, tell);
-            if !stays {
-                shares.close(channel.seat());
+            match stays {
+                true => shares.set_pinned(channel.seat(), channel.size().bytes),
+                false => shares.close(channel.seat()),
             }
             stays
         });
@@ -212,9 +223,12 @@ impl Machine {
         log: &mut Log,
         tell: &mut Vec<Message>,
     ) {
-        if let Some(channel) = self.channels.get_mut(&number)
-            && !channel.attend(log, tell)
-        {
+        let Some(channel) = self.channels.get_mut(&number) else {
+            return;
+        };
+        if channel.attend(log, tell) {
+            shares.set_pinned(channel.seat(), channel.size().bytes);
+        } else {
             shares.close(channel.seat());
             self.channels.remove(&number);
             self.settle(tell);

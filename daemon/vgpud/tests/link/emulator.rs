@@ -74,6 +74,17 @@ impl Daemon {
     }
 }
 
+/// Where emulators attach.
+pub(crate) trait Place {
+    fn socket(&self) -> std::path::PathBuf;
+}
+
+impl Place for Daemon {
+    fn socket(&self) -> std::path::PathBuf {
+        self.path()
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -147,8 +158,8 @@ impl Emulator {
     }
 
     /// `None` where the daemon ends the connection instead.
-    pub(crate) fn of(daemon: &Daemon, machine: [u8; 16]) -> Option<Self> {
-        let socket = vgpu_packet::connect(&daemon.path()).unwrap();
+    pub(crate) fn of(daemon: &impl Place, machine: [u8; 16]) -> Option<Self> {
+        let socket = vgpu_packet::connect(&daemon.socket()).unwrap();
         let attach = Message {
             kind: ATTACH,
             version: VERSION,

@@ -1,5 +1,6 @@
 //! `vgpud link`, as the processes see it that have virtual machines' devices.
 
+mod cage;
 #[path = "../common/mod.rs"]
 mod common;
 mod emulator;
