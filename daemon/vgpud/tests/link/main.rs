@@ -5,6 +5,7 @@ mod cage;
 mod common;
 mod emulator;
 mod hostile;
+mod rogue;
 mod scrub;
 mod shares;
 
