@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use vgpu_terminal::{Failure, json, print};
+use vgpu_terminal::{Failure, Printable, json, print};
 use vgpud::Status;
 
 use crate::control::ControlArgs;
@@ -40,6 +40,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
 }
 
 fn write(out: &mut dyn Write, status: &Status) -> io::Result<()> {
+    if let Some(workers) = &status.workers {
+        writeln!(out, "workers' users    {}", Printable(&workers.users))?;
+        writeln!(out, "control groups    {}\n", Printable(&workers.groups))?;
+    }
     let engines = status.engines.iter().map(|it| {
         let (name, kind) = (it.name.clone(), it.kind.clone());
         vec![
@@ -47,6 +51,7 @@ fn write(out: &mut dyn Write, status: &Status) -> io::Result<()> {
             kind,
             it.sessions.to_string(),
             time(Some(it.engine_ns)),
+            it.switches.to_string(),
         ]
     });
     let columns = [
@@ -54,6 +59,7 @@ fn write(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         ("kind", true),
         ("sessions", false),
         ("worked", false),
+        ("switches", false),
     ];
     table::write(out, &columns, &engines.collect::<Vec<_>>())?;
     writeln!(out)?;
@@ -65,6 +71,9 @@ fn write(out: &mut dyn Write, status: &Status) -> io::Result<()> {
         ("sessions", false),
         ("memory", false),
         ("of", false),
+        ("pinned", false),
+        ("queued", false),
+        ("user", false),
         ("worked", false),
         ("p99", false),
         ("", true),
@@ -78,6 +87,10 @@ fn write(out: &mut dyn Write, status: &Status) -> io::Result<()> {
             it.sessions.len().to_string(),
             bytes(it.memory_used),
             it.memory_quota.map_or("all".to_owned(), bytes),
+            bytes(it.pinned),
+            bytes(it.work.queued_bytes),
+            it.workers_user
+                .map_or("-".to_owned(), |user| user.to_string()),
             time(Some(it.work.engine_ns)),
             time(it.work.latency_p99_ns),
             if it.quarantined { "quarantined" } else { "" }.to_owned(),

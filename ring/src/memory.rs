@@ -170,6 +170,13 @@ impl<M: Memory> Slice<M> {
         &self.memory.words()[offset / 8..(offset + len) / 8]
     }
 
+    /// Bytes of commands that wait, by both sides' indices: whatever these are, no more than the ring has.
+    pub fn queued(&self) -> u64 {
+        let ring = self.layout.commands;
+        let [tail, head] = [ring.tail, ring.head].map(|at| self.word(at).load(Ordering::Relaxed));
+        tail.wrapping_sub(head).min(ring.size as u64)
+    }
+
     /// The bytes of the arena.
     pub fn arena_size(&self) -> usize {
         self.memory.words().len() * 8 - self.layout.arena

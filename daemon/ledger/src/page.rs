@@ -80,6 +80,13 @@ impl<M: Memory<Word = AtomicU64>> Ledger<M> {
         }
     }
 
+    /// Sets what one session has, where its worker has no say in it.
+    pub fn set_used(&self, kind: Kind, place: usize, bytes: u64) {
+        if place < PLACES {
+            self.word(at(kind, place)).store(bytes, SeqCst);
+        }
+    }
+
     /// A session's place, if there is such a one.
     #[must_use]
     pub fn place(&self, place: usize) -> Option<Place<M>>

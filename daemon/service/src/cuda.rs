@@ -15,6 +15,9 @@ use crate::shared::SharedGate;
 /// to the second.
 pub type MakeEngine = Box<dyn FnOnce((u64, u64)) -> vgpu_engine::Result<Box<dyn Engine>>>;
 
+/// Of so many commands, at one it is looked how many wait.
+const COUNTED_EACH: u8 = 16;
+
 /// Images that are linked.
 pub(crate) struct Link {
     pub(crate) id: LinkId,
@@ -25,6 +28,8 @@ pub(crate) struct Link {
 pub struct Cuda {
     /// `None`: nobody else uses the engine.
     pub(crate) gate: Option<SharedGate>,
+    /// Commands since it was counted how many bytes of them wait.
+    pub(crate) uncounted: u8,
     /// Until the program's greeting says which addresses are free.
     pub(crate) make: Option<MakeEngine>,
     pub(crate) engine: Option<Box<dyn Engine>>,
@@ -50,6 +55,7 @@ impl Cuda {
     pub fn new(make: MakeEngine) -> Self {
         Self {
             gate: None,
+            uncounted: 0,
             make: Some(make),
             engine: None,
             streams: BTreeSet::new(),
@@ -74,7 +80,16 @@ impl Cuda {
     /// Others do not wait for an engine that this session does not use for a while.
     pub(crate) fn rest_engine(&self) {
         if let Some(gate) = &self.gate {
+            gate.set_queued(0);
             gate.rest();
+        }
+    }
+
+    /// Counts, each few commands, how many bytes of them wait: to look costs the program's processor a moment.
+    pub(crate) fn count_queued(&mut self, queued: impl FnOnce() -> u64) {
+        self.uncounted = (self.uncounted + 1) % COUNTED_EACH;
+        if let Some(gate) = self.gate.as_ref().filter(|_| self.uncounted == 0) {
+            gate.set_queued(queued());
         }
     }
 }

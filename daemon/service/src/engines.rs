@@ -3,15 +3,16 @@
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 
+use rustix::process::{Pid, getuid};
 use vgpu_engine_cpu::{Config, CpuEngine};
 use vgpu_engine_null::NullEngine;
 use vgpu_engine_nvidia::{Config as DriverConfig, Device};
 use vgpu_gate::Gate;
 use vgpu_installed::Machine;
-use vgpu_sandbox::Policy;
+use vgpu_sandbox::{Policy, become_user};
 use vgpu_worker::{
-    DRIVER_POLICY, FilesKept, Options, POLICY, Service, keep_driver_files, log, serve,
-    serve_channel,
+    CHANNEL_POLICY, DRIVER_POLICY, FilesKept, Options, POLICY, Service, keep_driver_files, log,
+    serve, serve_channel,
 };
 
 use crate::cuda::{Cuda, MakeEngine};
@@ -23,7 +24,8 @@ use crate::tuning::Tuning;
 struct Prepared {
     /// `None`: no CUDA is executed.
     make: Option<MakeEngine>,
-    policy: &'static Policy,
+    /// `None`: what any worker may that serves such an attachment.
+    policy: Option<&'static Policy>,
     files: Option<FilesKept>,
     /// Whether the worker never sleeps.
     awake: bool,
@@ -34,7 +36,7 @@ impl Prepared {
     fn alone(make: Option<MakeEngine>) -> Self {
         Self {
             make,
-            policy: &POLICY,
+            policy: None,
             files: None,
             awake: false,
         }
@@ -152,7 +154,7 @@ fn nvidia(config: &DriverConfig) -> Result<Prepared, String> {
     });
     Ok(Prepared {
         make: Some(make),
-        policy: &DRIVER_POLICY,
+        policy: Some(&DRIVER_POLICY),
         files: Some(files),
         awake: false,
     })
@@ -185,7 +187,7 @@ pub enum Attachment {
 /// otherwise as [`EngineKind::worker`].
 #[must_use]
 pub fn worker_with_driver(socket: OwnedFd, daemon: i32, config: &DriverConfig) -> i32 {
-    run(|| nvidia(config), Attachment::Local, socket, daemon)
+    run(|| nvidia(config), Attachment::Local, socket, daemon, None)
 }
 
 fn run(
@@ -193,9 +195,15 @@ fn run(
     attachment: Attachment,
     socket: OwnedFd,
     daemon: i32,
+    user: Option<u32>,
 ) -> i32 {
-    let prepared = gate().and_then(|gate| Ok((gate, prepare()?)));
-    let (gate, prepared) = match prepared {
+    let daemon_user = user.map(|_| getuid().as_raw());
+    let prepared = || {
+        let user = user.map(become_user).transpose();
+        let user = user.map_err(|error| error.to_string())?;
+        Ok::<_, String>((user, gate()?, prepare()?))
+    };
+    let (user, gate, prepared) = match prepared() {
         Ok(prepared) => prepared,
         Err(why) => {
             log(why);
@@ -207,10 +215,15 @@ fn run(
         None => (Box::new(Echo), None),
     };
     let options = Options {
-        parent: rustix::process::Pid::from_raw(daemon),
-        policy: prepared.policy,
+        parent: Pid::from_raw(daemon),
+        policy: prepared.policy.unwrap_or(match attachment {
+            Attachment::Local => &POLICY,
+            Attachment::Channel => &CHANNEL_POLICY,
+        }),
         files: prepared.files,
         awake: prepared.awake,
+        user,
+        daemon_user,
         ..Options::default()
     };
     let served = match attachment {
@@ -242,10 +255,10 @@ impl EngineKind {
     /// status. `daemon` is the number of the process that started this one.
     #[must_use]
     pub fn worker(&self, attachment: Attachment, socket: OwnedFd, daemon: i32) -> i32 {
-        self.tuned_worker(&Tuning::default(), attachment, socket, daemon)
+        self.tuned_worker(&Tuning::default(), attachment, socket, daemon, None)
     }
 
-    /// The same, with an engine that is not as usual.
+    /// The same, with an engine that is not as usual, and as a user that this process, which is root's, first becomes.
     #[must_use]
     pub fn tuned_worker(
         &self,
@@ -253,8 +266,9 @@ impl EngineKind {
         attachment: Attachment,
         socket: OwnedFd,
         daemon: i32,
+        user: Option<u32>,
     ) -> i32 {
-        run(|| (self.prepare)(tuning), attachment, socket, daemon)
+        run(|| (self.prepare)(tuning), attachment, socket, daemon, user)
     }
 }
 

@@ -22,6 +22,7 @@ impl Service for Cuda {
             self.refusal.clear();
             return session.reply(&request, status.0.cast_signed(), &[]);
         }
+        self.count_queued(|| session.queued());
         let mut call = Call::new(self, session);
         let header = request.header;
         let answer = dispatch(&mut call, header.op, header.aux, request.payload);

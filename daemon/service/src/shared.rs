@@ -42,6 +42,11 @@ impl SharedGate {
             .map_err(|error| error.to_string())
     }
 
+    /// So many bytes of commands wait.
+    pub(crate) fn set_queued(&self, bytes: u64) {
+        self.lock().page().set(Count::Queued, bytes);
+    }
+
     /// The session has nothing to do for a while. An error shows at the next command.
     pub(crate) fn rest(&self) {
         let _ = self.lock().rest();

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode, exit};
+use std::str::FromStr;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -136,8 +137,8 @@ pub fn command() -> clap::Command {
     Cli::command()
 }
 
-/// Its first argument where it starts itself as a worker: the engine's name follows, its tuning where there is one, and the
-/// daemon's number.
+/// Its first argument where it starts itself as a worker: the engine's name follows, its tuning and its user where
+/// there are any, and the daemon's number.
 const WORKERS: [(&str, Attachment); 2] = [
     ("worker", Attachment::Local),
     ("channel", Attachment::Channel),
@@ -181,22 +182,28 @@ fn workers(attachment: Attachment, engine: Option<&str>) -> Vec<OsString> {
     [own].into_iter().chain(words.map(OsString::from)).collect()
 }
 
+/// A word of a worker's.
+fn parsed<T: FromStr>(word: &OsString) -> Option<T> {
+    word.to_str()?.parse().ok()
+}
+
 fn worker(attachment: Attachment, arguments: &[OsString]) -> ExitCode {
-    let [engine, tuning @ .., daemon] = arguments else {
+    let [engine, rest @ .., daemon] = arguments else {
         return ExitCode::FAILURE;
     };
-    let tuning = match tuning {
-        [] => Some(Tuning::default()),
-        [tuning] => tuning.to_str().and_then(|word| word.parse().ok()),
-        _ => None,
+    let (tuning, user) = match rest {
+        [] => (Some(Tuning::default()), Some(None)),
+        [tuning] => (parsed(tuning), Some(None)),
+        [tuning, user] => (parsed(tuning), parsed(user).map(Some)),
+        _ => (None, None),
     };
     let engine = engine.to_str().and_then(EngineKind::named);
-    let daemon = daemon.to_str().and_then(|number| number.parse().ok());
+    let daemon = parsed(daemon);
     let socket = std::io::stdin().as_fd().try_clone_to_owned();
-    match (engine, tuning, daemon, socket) {
+    match (engine, tuning, user, daemon, socket) {
         // Not by returning: threads of the session may still run.
-        (Some(engine), Some(tuning), Some(daemon), Ok(socket)) => {
-            exit(engine.tuned_worker(&tuning, attachment, socket, daemon))
+        (Some(engine), Some(tuning), Some(user), Some(daemon), Ok(socket)) => {
+            exit(engine.tuned_worker(&tuning, attachment, socket, daemon, user))
         }
         _ => ExitCode::FAILURE,
     }

@@ -10,6 +10,7 @@
 
 mod audit;
 mod budget;
+mod cage;
 pub mod cli;
 pub mod control;
 pub mod link;
@@ -39,7 +40,9 @@ use shares::{SeatId, Shares};
 use worker::Worker;
 
 pub use settings::Policy;
-pub use shares::{EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work};
+pub use shares::{
+    EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work, WorkersStatus,
+};
 
 /// The most sessions at a time.
 const SESSIONS: usize = 256;

@@ -38,7 +38,9 @@ pub fn serve_channel(
     mut service: impl Service,
     reconnect: impl Fn(OwnedFd) -> Result<(), String> + Send + 'static,
 ) -> Result<(), Error> {
-    let user = rustix::process::getuid().as_raw();
+    // A sandbox does not tell any more.
+    let own = || rustix::process::getuid().as_raw();
+    let user = options.daemon_user.unwrap_or_else(own);
     let sandboxed = close(options)?;
     let (channel, mut requests) = open(socket, user, sandboxed)?;
     let channel = Arc::new(channel);

@@ -17,7 +17,7 @@ pub use vgpu_sandbox::FilesKept;
 use vgpu_sandbox::Value::{Bits, Is};
 use vgpu_sandbox::{COMMON, Call, Error, Policy, THREADS, keep_files};
 
-use crate::policy::SESSION;
+use crate::policy::{REGIONS, SESSION};
 
 /// What the driver reads: libraries, and what it learns of the machine.
 const READABLE: &[&str] = &[
@@ -159,7 +159,7 @@ const SYSTEM: &[Call] = &[
 /// The policy of a worker with a driver. Its memory has no limit by addresses:
 /// the driver sets aside as many as the device and the machine have bytes.
 pub static DRIVER_POLICY: Policy = Policy {
-    calls: &[COMMON, THREADS, SESSION, SYSTEM, IOCTLS],
+    calls: &[COMMON, THREADS, SESSION, REGIONS, SYSTEM, IOCTLS],
     absent: &[
         libc::SYS_clone3,
         libc::SYS_socket,

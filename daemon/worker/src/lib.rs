@@ -23,7 +23,7 @@ pub use driver::{DRIVER_POLICY, FilesKept, keep_driver_files};
 pub use local::serve;
 pub use log::log;
 pub use options::Options;
-pub use policy::POLICY;
+pub use policy::{CHANNEL_POLICY, POLICY};
 pub use regions::Regions;
 pub use serve::Error;
 pub use service::{Context, Fatal, Request, Service};

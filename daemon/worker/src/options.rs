@@ -2,7 +2,7 @@
 
 use rustix::process::Pid;
 use vgpu_ring::layout::SLICE_SIZE;
-use vgpu_sandbox::Policy;
+use vgpu_sandbox::{BecameUser, Policy};
 use vgpu_transport::HostSpin;
 
 use crate::{FilesKept, POLICY};
@@ -23,6 +23,10 @@ pub struct Options {
     /// Where an engine has a driver, which opens files later: that it opens no
     /// others. Without that, the process opens no file at all.
     pub files: Option<FilesKept>,
+    /// Which user this process has become, where that is its machine's alone.
+    pub user: Option<BecameUser>,
+    /// The daemon's user, where that is another: who this process was before.
+    pub daemon_user: Option<u32>,
 }
 
 impl Options {
@@ -44,6 +48,8 @@ impl Default for Options {
             awake: false,
             policy: &POLICY,
             files: None,
+            user: None,
+            daemon_user: None,
         }
     }
 }

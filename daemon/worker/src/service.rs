@@ -97,6 +97,12 @@ impl Context<'_> {
         self.answers.hold(point, self.guest, &mut HostSpin::new())
     }
 
+    /// Bytes of commands that wait in the ring, as the program says: no more than the ring has.
+    #[must_use]
+    pub fn queued(&self) -> u64 {
+        self.slice.queued()
+    }
+
     /// Answers a call; nothing happens where the command wants no answer.
     ///
     /// # Errors

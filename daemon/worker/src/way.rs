@@ -18,14 +18,14 @@ const TELLS: Duration = Duration::from_secs(1);
 pub(crate) struct Way {
     /// The guest's side has it, too, to hear its end.
     socket: Arc<OwnedFd>,
-    /// The daemon's user, who is the worker's own.
+    /// The daemon's user, who is the worker's own, or who started it as its machine's.
     user: u32,
     /// Which engine the worker has, in the daemon's words.
     engine: u64,
 }
 
 impl Way {
-    /// Takes a daemon's first message, where it is that. `user` is this process's, which a sandbox does not tell any more.
+    /// Takes a daemon's first message, where it is that. `user` is who daemons are.
     pub(crate) fn of(message: &Message, descriptors: Vec<OwnedFd>, user: u32) -> Option<Self> {
         let [socket] = <[OwnedFd; 1]>::try_from(descriptors).ok()?;
         (message.kind == WAY).then(|| Self {

@@ -1,6 +1,6 @@
 //! System calls as data, and the filters made of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rustix::process::{Resource, getpid};
 use seccompiler::{
@@ -86,6 +86,15 @@ pub struct Policy {
     /// The most that it may have of a resource, by the resource's own unit. One
     /// that has less keeps that.
     pub limits: &'static [(Resource, u64)],
+}
+
+impl Policy {
+    /// How many system calls it allows, whatever of each: for reports.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        let calls = self.calls.iter().copied().flatten();
+        calls.map(|call| call.number).collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// The filters of a policy, in the order in which they are to be put in place.

@@ -41,6 +41,7 @@ pub use common::{COMMON, THREADS};
 pub use error::Error;
 #[cfg(feature = "landlock")]
 pub use files::{FilesKept, keep_files};
+pub use user::{BecameUser, become_user};
 
 use crate::check::Threads;
 
@@ -81,6 +82,15 @@ impl Sandbox {
     #[cfg(feature = "landlock")]
     pub fn deny_files(&mut self) {
         self.deny_files = true;
+    }
+
+    /// Limits this process in what its [`Policy`] says nothing of, at once.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses it, or it is not in force afterwards.
+    pub fn limit(&mut self, resource: Resource, most: u64) -> Result<(), Error> {
+        limit(resource, most)
     }
 
     /// Limits this process, and ends it where it makes a system call that is not

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{Shutdown, shutdown};
-use rustix::process::{Pid, getuid};
+use rustix::process::Pid;
 use vgpu_abi::link::{ADOPT, DONE, HAS, Message, VERSION};
 use vgpu_poll::Poll;
 
@@ -23,6 +23,8 @@ pub(crate) struct Adoption {
     adopt: Message,
     way: OwnedFd,
     socket: OwnedFd,
+    /// Who the machine's workers are.
+    user: u32,
     regions: BTreeMap<u32, Size>,
     /// Who speaks, once somebody does.
     process: Option<Pid>,
@@ -58,11 +60,11 @@ pub(crate) enum Step {
 }
 
 impl Adoption {
-    /// Offers itself to a worker by its way back.
+    /// Offers itself to a worker, which has to be a process of that user, by its way back.
     ///
     /// # Errors
     /// `EINVAL`: it is none. Or the worker is gone, or the system refuses.
-    pub(crate) fn begin(adopt: &Message, way: OwnedFd) -> Result<Self, Errno> {
+    pub(crate) fn begin(adopt: &Message, way: OwnedFd, user: u32) -> Result<Self, Errno> {
         if !vgpu_packet::is_packet_socket(&way) {
             return Err(Errno::INVAL);
         }
@@ -79,6 +81,7 @@ impl Adoption {
             adopt: *adopt,
             way,
             socket,
+            user,
             regions: BTreeMap::new(),
             process: None,
             until: Instant::now() + ANSWERS,
@@ -93,6 +96,11 @@ impl Adoption {
     /// What it shares, as far as it has said.
     pub(crate) fn size(&self) -> Size {
         self.regions.values().copied().sum()
+    }
+
+    /// Who it is, once it has said something.
+    pub(crate) fn process(&self) -> Option<u32> {
+        self.process.map(|it| it.as_raw_pid().unsigned_abs())
     }
 
     pub(crate) const fn deadline(&self) -> Instant {
@@ -162,8 +170,8 @@ impl Adoption {
             let Some((message, _, sender)) = received.map_err(errno)? else {
                 return Ok(None);
             };
-            // A worker is of this daemon's user, and one process.
-            let sender = sender.filter(|it| it.user == getuid().as_raw());
+            // A worker is of its machine's user, and one process.
+            let sender = sender.filter(|it| it.user == self.user);
             let process = sender.ok_or(Errno::PERM)?.process;
             if *self.process.get_or_insert(process) != process {
                 return Err(Errno::PERM);

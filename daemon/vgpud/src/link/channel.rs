@@ -13,6 +13,7 @@ use vgpu_poll::Poll;
 use super::adoption::Met;
 use super::kinds::Size;
 use super::times::{ANSWERS, ENDS};
+use crate::cage::Cage;
 use crate::log::Log;
 use crate::process::Process;
 use crate::shares::{Opened, SeatId};
@@ -66,13 +67,14 @@ pub(crate) fn done(of: &Message, status: Result<(), Errno>) -> Message {
 }
 
 impl Channel {
-    /// Starts a worker, and asks it to open the channel.
+    /// Starts a worker in its machine's cage, and asks it to open the channel.
     pub(crate) fn open(
         command: &[OsString],
         page: Option<&Parcel>,
         open: &Parcel,
         size: Size,
         opened: Opened,
+        cage: &Cage,
     ) -> io::Result<Self> {
         let pair = || vgpu_packet::pair().map_err(io::Error::other);
         let (socket, theirs) = pair()?;
@@ -83,11 +85,18 @@ impl Channel {
             length: opened.engine,
             ..Message::default()
         };
-        let words = opened.words.into_iter().map(OsString::from);
+        let user = cage.user().map(|user| user.to_string());
+        let words = opened.words.into_iter().chain(user).map(OsString::from);
         let command: Vec<_> = command.iter().cloned().chain(words).collect();
+        let mut process = Process::start(&command, theirs, opened.gate)?;
+        // It reads what a guest wrote once it is asked to open.
+        if let Err(error) = cage.admit(process.id()) {
+            process.end();
+            return Err(error);
+        }
         let mut channel = Self {
             number: open.0.channel,
-            process: Process::start(&command, theirs, opened.gate)?,
+            process,
             socket,
             regions: BTreeMap::from([(0, size)]),
             asked: Some((open.0, Instant::now() + OPENS)),
@@ -145,6 +154,11 @@ impl Channel {
 
     pub(crate) fn process(&self) -> u32 {
         self.process.id()
+    }
+
+    /// Whether its worker was killed, or has ended by itself.
+    pub(crate) const fn ends(&self) -> bool {
+        self.end.is_some()
     }
 
     /// What it shares, all together.

@@ -14,6 +14,7 @@ use super::channel::News;
 use super::closer::Closer;
 use super::kinds;
 use super::machine::Machine;
+use crate::cage::Cages;
 use crate::log::Log;
 use crate::settings::{MachineSettings, Machines, Policy};
 use crate::shares::Shares;
@@ -139,12 +140,22 @@ impl Emulator {
     }
 
     /// Nothing of a former emulator stands in its way any more.
-    pub(crate) fn attached(&mut self, shares: &mut Shares, closer: &Closer, log: &mut Log) {
+    pub(crate) fn attached(
+        &mut self,
+        shares: &mut Shares,
+        cages: &mut Cages,
+        closer: &Closer,
+        log: &mut Log,
+    ) {
         if let Some((uuid, settings)) = self.wants.take() {
-            if let Err(error) = shares.set_machine(uuid, &settings) {
-                return self.drop_it(&error, closer, log);
-            }
-            self.machine = Some(Machine::new(uuid, settings.limits));
+            let cage = shares
+                .set_machine(uuid, &settings)
+                .and_then(|()| cages.cage(uuid, &settings));
+            let cage = match cage {
+                Ok(cage) => cage,
+                Err(error) => return self.drop_it(&error, closer, log),
+            };
+            self.machine = Some(Machine::new(uuid, settings.limits, cage));
             let state = Message {
                 kind: STATE,
                 status: 1,

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use super::closer::Closer;
 use super::emulator::Emulator;
+use crate::cage::Cages;
 use crate::log::Log;
 use crate::settings::Policy;
 use crate::shares::Shares;
@@ -15,6 +16,7 @@ pub struct Connection {
     emulator: Emulator,
     command: Vec<OsString>,
     shares: Shares,
+    cages: Cages,
     closer: Closer,
     log: Log,
 }
@@ -31,6 +33,7 @@ impl Connection {
             emulator: Emulator::of(socket, &policy).expect("an emulator of this user"),
             command: vec!["/nonexistent/vgpud".into()],
             shares: Shares::new(&policy.settings().engines),
+            cages: Cages::none(),
             closer: Closer::here(),
             log: Log::silent(),
         }
@@ -42,12 +45,13 @@ impl Connection {
             emulator,
             command,
             shares,
+            cages,
             closer,
             log,
         } = self;
         emulator.receive(command, shares, closer, log);
         if emulator.wants.is_some() {
-            emulator.attached(shares, closer, log);
+            emulator.attached(shares, cages, closer, log);
         }
         emulator.attend(None, shares, closer, log);
         !emulator.has_hung_up()

@@ -16,8 +16,9 @@ use super::channel::{Channel, News, Parcel, done};
 use super::closer::Closer;
 use super::kinds::{self, Size};
 use super::times::ENDS;
+use crate::cage::Cage;
 use crate::log::Log;
-use crate::settings::Limits;
+use crate::settings::{Limits, MachineSettings};
 use crate::shares::{SeatId, Shares};
 
 #[derive(Debug)]
@@ -30,10 +31,12 @@ pub(crate) struct Machine {
     adoptions: BTreeMap<u32, Adoption>,
     /// A RESET that is not answered yet, and until when that is to be.
     reset: Option<(Message, Instant)>,
+    /// What its workers are kept in, until all are gone.
+    pub(crate) cage: Cage,
 }
 
 impl Machine {
-    pub(crate) const fn new(uuid: Uuid, limits: Limits) -> Self {
+    pub(crate) const fn new(uuid: Uuid, limits: Limits, cage: Cage) -> Self {
         Self {
             uuid,
             limits,
@@ -41,19 +44,22 @@ impl Machine {
             channels: BTreeMap::new(),
             adoptions: BTreeMap::new(),
             reset: None,
+            cage,
         }
     }
 
     /// What it may have from now on.
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
+    pub(crate) fn set(&mut self, settings: &MachineSettings, log: &mut Log) {
+        self.limits = settings.limits;
+        self.cage.set(settings, log);
     }
 
-    /// Ends the worker of a session, if that is one of its own: whoever had it is told that the channel is lost. Gives its
-    /// process.
+    /// Ends the worker of a session, if that is one of its own and does not end yet: whoever had it is told that the channel
+    /// is lost. Gives its process.
     pub(crate) fn end_session(&mut self, seat: SeatId) -> Option<u32> {
-        let mut channels = self.channels.values_mut();
-        let channel = channels.find(|channel| channel.seat() == Some(seat))?;
+        let channels = self.channels.values_mut();
+        let mut all = channels.filter(|channel| !channel.ends());
+        let channel = all.find(|channel| channel.seat() == Some(seat))?;
         channel.kill(Errno::TIMEDOUT);
         Some(channel.process())
     }
@@ -66,6 +72,12 @@ impl Machine {
     /// Whether a process may still have memory of it.
     pub(crate) fn is_held(&self) -> bool {
         !self.channels.is_empty() || !self.adoptions.is_empty()
+    }
+
+    /// Its workers, those that a former daemon started among them as soon as they are known.
+    pub(crate) fn workers(&self) -> impl Iterator<Item = u32> {
+        let channels = self.channels.values().map(Channel::process);
+        channels.chain(self.adoptions.values().filter_map(Adoption::process))
     }
 
     /// Adds what is to be waited for, by the channel's number.
@@ -105,7 +117,7 @@ impl Machine {
                 return None;
             }
             OPEN => self.open(&parcel, command, shares),
-            ADD => self.add(&parcel),
+            ADD => self.add(&parcel, shares),
             DELETE => self
                 .channel(message)
                 .and_then(|channel| channel.delete(message)),
@@ -163,13 +175,15 @@ impl Machine {
         self.has_place_for(number)?;
         let opened = shares.open(self.uuid, number, None)?;
         let seat = opened.seat;
-        let channel = Channel::open(command, self.page.as_ref(), open, size, opened);
+        let page = self.page.as_ref();
+        let channel = Channel::open(command, page, open, size, opened, &self.cage);
         let channel = channel.map_err(|error| {
             shares.close(seat);
             let errno = error.raw_os_error().map(Errno::from_raw_os_error);
             errno.unwrap_or(Errno::AGAIN)
         })?;
         shares.set_process(seat, channel.process(), "opened");
+        shares.set_pinned(seat, channel.size().bytes);
         self.channels.insert(number, channel);
         Ok(())
     }
@@ -190,7 +204,8 @@ impl Machine {
         let number = kinds::channel(adopt)?;
         self.has_place_for(number)?;
         let way = way.ok_or(Errno::INVAL)?;
-        self.adoptions.insert(number, Adoption::begin(adopt, way)?);
+        let adoption = Adoption::begin(adopt, way, self.cage.workers_user())?;
+        self.adoptions.insert(number, adoption);
         Ok(())
     }
 
@@ -229,20 +244,31 @@ impl Machine {
 
     /// A worker is known: it may stay where the machine may have what it has.
     fn take_in(&self, adopt: Message, met: Met, shares: &mut Shares, log: &mut Log) -> Channel {
-        let size = met.regions.values().copied().sum();
-        let room = self.room(size);
-        let opened = room.and_then(|_| shares.open(self.uuid, adopt.channel, Some(met.engine)));
+        let size: Size = met.regions.values().copied().sum();
         let process = met.process.id();
+        let room = self
+            .room(size)
+            .and_then(|_| match self.cage.holds(process) {
+                true => Ok(()),
+                false => Err(Errno::PERM),
+            });
+        let opened = room.and_then(|()| shares.open(self.uuid, adopt.channel, Some(met.engine)));
         match &opened {
-            Ok(opened) => shares.set_process(opened.seat, process, "adopted"),
+            Ok(opened) => {
+                shares.set_process(opened.seat, process, "adopted");
+                shares.set_pinned(opened.seat, size.bytes);
+            }
             Err(errno) => log.line(format_args!("worker {process} is not adopted: {errno}")),
         }
         Channel::adopted(adopt, met, opened)
     }
 
-    fn add(&mut self, add: &Parcel) -> Result<(), Errno> {
+    fn add(&mut self, add: &Parcel, shares: &mut Shares) -> Result<(), Errno> {
         let size = self.room(Size::of(&add.0)?)?;
-        self.channel(&add.0)?.add(add, size)
+        let channel = self.channel(&add.0)?;
+        channel.add(add, size)?;
+        note(channel, true, shares);
+        Ok(())
     }
 
     fn channel(&mut self, message: &Message) -> Result<&mut Channel, Errno> {
@@ -263,9 +289,7 @@ impl Machine {
     pub(crate) fn attend(&mut self, shares: &mut Shares, log: &mut Log, tell: &mut Vec<News>) {
         self.channels.retain(|_, channel| {
             let stays = channel.attend(log, tell);
-            if !stays {
-                close(channel, shares);
-            }
+            note(channel, stays, shares);
             stays
         });
         self.attend_adoptions(None, shares, log, tell);
@@ -290,11 +314,12 @@ impl Machine {
         log: &mut Log,
         tell: &mut Vec<News>,
     ) {
-        if let Some(channel) = self.channels.get_mut(&number)
-            && !channel.attend(log, tell)
-        {
-            close(channel, shares);
-            self.channels.remove(&number);
+        if let Some(channel) = self.channels.get_mut(&number) {
+            let stays = channel.attend(log, tell);
+            note(channel, stays, shares);
+            if !stays {
+                self.channels.remove(&number);
+            }
         }
         self.attend_adoptions(Some(number), shares, log, tell);
         self.settle(tell);
@@ -312,9 +337,11 @@ impl Machine {
     }
 }
 
-/// A worker is gone, and with it its session.
-fn close(channel: &Channel, shares: &mut Shares) {
-    if let Some(seat) = channel.seat() {
-        shares.close(seat);
+/// What a session shares by now; or its end, where its worker is gone.
+fn note(channel: &Channel, stays: bool, shares: &mut Shares) {
+    match channel.seat() {
+        Some(seat) if stays => shares.set_pinned(seat, channel.size().bytes),
+        Some(seat) => shares.close(seat),
+        None => {}
     }
 }

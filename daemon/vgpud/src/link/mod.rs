@@ -28,12 +28,14 @@ use vgpu_socket::PacketListener;
 
 use closer::Closer;
 use emulator::Emulator;
+use machine::Machine;
 
 use crate::audit::Audit;
+use crate::cage::Cages;
 use crate::control::{Answer, Control, Request};
 use crate::log::Log;
 use crate::settings::Policy;
-use crate::shares::{SeatId, Shares};
+use crate::shares::{SeatId, Shares, Status, WorkersStatus};
 
 /// Connections at a time.
 const EMULATORS: usize = 256;
@@ -48,6 +50,7 @@ pub struct Link {
     policy: Policy,
     command: Vec<OsString>,
     shares: Shares,
+    cages: Cages,
     children: UnixStream,
     /// The other end of `children`, which signals are written to.
     signalled: UnixStream,
@@ -75,7 +78,7 @@ impl Link {
     /// [`vgpu_service::EngineKind::worker`].
     ///
     /// # Errors
-    /// The system refuses a thread or a socket.
+    /// The system refuses a thread or a socket, or what the policy names for workers cannot be had.
     ///
     /// # Panics
     /// The command is empty.
@@ -84,12 +87,16 @@ impl Link {
         policy: Policy,
         command: Vec<OsString>,
     ) -> io::Result<Self> {
+        let cages = Cages::new(policy.settings()).map_err(io::Error::other)?;
+        let mut log = Log::new();
+        cages.log_missing(&mut log);
         assert!(!command.is_empty(), "a command");
         let (children, signalled) = UnixStream::pair()?;
         children.set_nonblocking(true)?;
         let link = Self {
             listener,
             shares: Shares::new(&policy.settings().engines),
+            cages,
             policy,
             command,
             children,
@@ -97,7 +104,7 @@ impl Link {
             emulators: Vec::new(),
             rest: None,
             closer: Closer::new()?,
-            log: Log::new(),
+            log,
             control: None,
         };
         link.wake_on(SIGCHLD)?;
@@ -150,7 +157,10 @@ impl Link {
             }
         }
         self.share(ended);
+        self.sweep();
         self.answer();
+        // What a machine was kept in is free before its next emulator attaches.
+        self.emulators.retain(|emulator| !emulator.is_gone());
         self.attach();
         self.emulators.retain(|emulator| !emulator.is_gone());
         if due.iter().any(|due| matches!(due, Due::Connection)) {
@@ -165,6 +175,7 @@ impl Link {
         let shares = self.shares.wait().map(Duration::from_nanos);
         let wait = deadlines
             .chain(rest)
+            .chain(self.cages.deadline())
             .map(|at| at.saturating_duration_since(now))
             .chain(shares)
             .min();
@@ -216,11 +227,33 @@ impl Link {
             .filter_map(|it| it.machine.as_mut())
         {
             if let Some(settings) = settings.machines.get(&machine.uuid) {
-                machine.set_limits(settings.limits);
+                machine.set(settings, &mut self.log);
             }
         }
         self.share(Vec::new());
         Ok(())
+    }
+
+    /// Removes what workers of a former daemon have left that nobody has taken over, where that is due.
+    fn sweep(&mut self) {
+        let machines = self.emulators.iter().filter_map(|it| it.machine.as_ref());
+        let workers: Vec<_> = machines.clone().flat_map(Machine::workers).collect();
+        let machines: Vec<_> = machines.map(|machine| machine.uuid).collect();
+        let is_worker = |process| workers.contains(&process);
+        self.cages.sweep(&machines, is_worker, &mut self.log);
+    }
+
+    /// All at a glance.
+    fn status(&self) -> Status {
+        let mut status = self.shares.status();
+        let [users, groups] = self.cages.told();
+        status.workers = Some(WorkersStatus { users, groups });
+        for machine in &mut status.machines {
+            let mut its = self.emulators.iter().filter_map(|it| it.machine.as_ref());
+            let its = its.find(|it| it.uuid == machine.machine);
+            machine.workers_user = its.and_then(|it| it.cage.user());
+        }
+        status
     }
 
     /// Listens for operators at a path.
@@ -247,7 +280,7 @@ impl Link {
     fn answer(&mut self) {
         while let Some((request, reply)) = self.control.as_ref().and_then(Control::asked) {
             let answer = match request {
-                Request::Status => Answer::Status(self.shares.status()),
+                Request::Status => Answer::Status(self.status()),
                 Request::Metrics => Answer::Metrics(self.shares.metrics()),
                 Request::Reload => match self.reload() {
                     Ok(()) => Answer::Done,
@@ -291,9 +324,10 @@ impl Link {
             let refused = refused.map(|it| format!("process {} has machine {uuid}", it.process));
             let free = former.is_none();
             let (closer, log, shares) = (&self.closer, &mut self.log, &mut self.shares);
+            let cages = &mut self.cages;
             match refused {
                 Some(why) => self.emulators[place].drop_it(&why, closer, log),
-                None if free => self.emulators[place].attached(shares, closer, log),
+                None if free => self.emulators[place].attached(shares, cages, closer, log),
                 None => {}
             }
         }

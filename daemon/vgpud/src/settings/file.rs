@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::ops::Range;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::OFlags;
@@ -18,7 +18,8 @@ use vgpu_abi::bar0::CHANNELS;
 use vgpu_sched::{Config, Priority, Rate, Share};
 use vgpu_service::{ECHOES, ENGINES, Tuning};
 
-use super::types::{DEFAULT, EngineSettings, Limits, MachineSettings, Settings};
+use super::types::{DEFAULT, EngineSettings, Limits, MachineSettings, Settings, WorkerSettings};
+use super::users::UserRange;
 
 /// Bytes that a file may have.
 const LONGEST: u64 = 1 << 20;
@@ -39,6 +40,30 @@ struct Written {
     pool: Vec<Pool>,
     #[serde(default)]
     machine: Vec<Machine>,
+    #[serde(default)]
+    workers: Workers,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
+struct Workers {
+    own_users: bool,
+    uid_base: Option<Spanned<u32>>,
+    uids: Option<Spanned<u32>>,
+    users_folder: Option<PathBuf>,
+    cgroup: Option<PathBuf>,
+}
+
+impl Default for Workers {
+    fn default() -> Self {
+        Self {
+            own_users: true,
+            uid_base: None,
+            uids: None,
+            users_folder: None,
+            cgroup: None,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,7 +147,12 @@ pub(super) fn parse(text: &str, engine: &str) -> Result<Settings, Wrong> {
     let engines = lines.engines(written.engine, engine)?;
     let pools = lines.pools(written.pool, &engines)?;
     let machines = lines.machines(written.machine, &pools)?;
-    Ok(Settings { engines, machines })
+    let workers = lines.workers(written.workers)?;
+    Ok(Settings {
+        engines,
+        machines,
+        workers,
+    })
 }
 
 /// The text, to find lines in.
@@ -250,6 +280,26 @@ impl Lines<'_> {
             pools.insert(DEFAULT.to_owned(), (0..engines.len()).collect());
         }
         Ok(pools)
+    }
+
+    fn workers(&self, written: Workers) -> Result<WorkerSettings, Wrong> {
+        let usual = UserRange::usual();
+        let at = [&written.uid_base, &written.uids];
+        let at = at.into_iter().flatten().next().map(Spanned::span);
+        let first = written.uid_base.map(Spanned::into_inner);
+        let count = written.uids.map(Spanned::into_inner);
+        let said = first.is_some() || count.is_some() || written.users_folder.is_some();
+        let users = UserRange::new(
+            first.unwrap_or(usual.users.start),
+            count.unwrap_or(usual.users.len() as u32),
+            written.users_folder,
+        );
+        let users = users.map_err(|error| self.wrong(&at.unwrap_or(0..0), &error))?;
+        Ok(WorkerSettings {
+            own_users: written.own_users,
+            users: said.then_some(users),
+            group: written.cgroup,
+        })
     }
 
     fn machines(

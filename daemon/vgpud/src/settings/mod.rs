@@ -3,7 +3,9 @@
 mod file;
 mod policy;
 mod types;
+mod users;
 
 pub(crate) use policy::Machines;
 pub use policy::Policy;
 pub(crate) use types::{EngineSettings, Limits, MachineSettings, Settings};
+pub(crate) use users::{UserRange, overlap};

@@ -7,7 +7,7 @@ use rustix::process::geteuid;
 use uuid::Uuid;
 
 use super::file;
-use super::types::{EngineSettings, MachineSettings, Settings};
+use super::types::{EngineSettings, MachineSettings, Settings, WorkerSettings};
 
 /// Where that is written, and what it says.
 #[derive(Debug)]
@@ -50,6 +50,7 @@ impl Policy {
         let settings = Settings {
             engines: vec![EngineSettings::usual(engine)],
             machines: BTreeMap::new(),
+            workers: WorkerSettings::default(),
         };
         let mut policy = Self {
             file,
@@ -83,6 +84,9 @@ impl Policy {
         };
         if made_of(&settings) != made_of(&self.settings) {
             return Err("other engines than this daemon was started with".to_owned());
+        }
+        if settings.workers != self.settings.workers {
+            return Err("other [workers] than this daemon was started with".to_owned());
         }
         self.settings = settings;
         Ok(())
@@ -234,6 +238,13 @@ mod tests {
             (format!("{engine}window-us = 0\n"), 4, "window-us is from 1"),
             (format!("{engine}{pool}{pool}"), 8, "twice"),
             (pool.to_owned(), 3, "no engine \"a\""),
+            ("\n[workers]\nuid-base = 7\n".to_owned(), 3, "from 65536 on"),
+            ("[workers]\nuids = 0\n".to_owned(), 2, "from 65536 on"),
+            (
+                "[workers]\nuid-base = 2013265920\n".to_owned(),
+                2,
+                "Xen's emulators",
+            ),
             (
                 "[[pool]]\nname = \"p\"\nengines = []\n".to_owned(),
                 2,
@@ -290,6 +301,7 @@ mod tests {
         for (text, said) in [
             (machine("weight = 0\n"), "weight"),
             (machine("weight = 6\n") + engine, "other engines"),
+            (machine("[workers]\nown-users = false\n"), "other [workers]"),
         ] {
             fs::write(&path, text).unwrap();
             assert!(policy.reload().unwrap_err().contains(said));

@@ -1,10 +1,13 @@
 //! Engines and machines, as the operator wants them.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use uuid::Uuid;
 use vgpu_sched::{Config, Share};
 use vgpu_service::Tuning;
+
+use super::users::UserRange;
 
 /// The pool of machines that name none, and the engine where none is named.
 pub(super) const DEFAULT: &str = "default";
@@ -82,10 +85,32 @@ impl MachineSettings {
     }
 }
 
+/// What machines' workers are kept in, as the operator wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WorkerSettings {
+    /// Whether each machine's have a user of their own, where that can be had.
+    pub(crate) own_users: bool,
+    /// `None`: the usual ones, if they can be had.
+    pub(crate) users: Option<UserRange>,
+    /// The control group that theirs are made below; `None`: this process's own, if it may divide that.
+    pub(crate) group: Option<PathBuf>,
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            own_users: true,
+            users: None,
+            group: None,
+        }
+    }
+}
+
 /// All that is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// At least one.
     pub(crate) engines: Vec<EngineSettings>,
     pub(crate) machines: BTreeMap<Uuid, MachineSettings>,
+    pub(crate) workers: WorkerSettings,
 }

@@ -157,6 +157,7 @@ impl Shares {
             session,
             machine: uuid,
             place: in_ledger,
+            pinned: 0,
             channel,
             process: 0,
             opened: now(),
@@ -177,6 +178,16 @@ impl Shares {
             taken.process = process;
         }
         self.note(event, id);
+    }
+
+    /// How many bytes of its guest's memory a session shares. The machine's bound is held before.
+    pub(crate) fn set_pinned(&mut self, id: SeatId, bytes: u64) {
+        if let Some(taken) = self.taken.get_mut(&id) {
+            taken.pinned = bytes;
+            if let Some(machine) = self.machines.get(&taken.machine) {
+                machine.ledger.set_used(Kind::Pinned, taken.place, bytes);
+            }
+        }
     }
 
     /// Notes a session in the audit log.
@@ -304,6 +315,7 @@ impl Shares {
                 (None, false) => SessionState::Idle,
             },
             memory_used: machine.ledger.used_by(Kind::Device, taken.place),
+            pinned: taken.pinned,
             work: Work::of(&Totals::of(&taken.seat)),
         }
     }
@@ -313,14 +325,15 @@ impl Shares {
         let now = now();
         let engines = self.engines.iter().enumerate().map(|(place, engine)| {
             let taken = self.taken.values().filter(|it| it.engine == place);
-            let live: u64 = taken
-                .map(|it| Totals::of(&it.seat).count("engine_ns"))
-                .sum();
+            // As workers say, who may say anything.
+            let live = taken.map(|it| Totals::of(&it.seat).count("engine_ns"));
+            let live = live.fold(0, u64::saturating_add);
             EngineStatus {
                 name: engine.name.clone(),
                 kind: engine.words[0].clone(),
                 sessions: engine.seats.len() as u64,
                 engine_ns: engine.past_ns.saturating_add(live),
+                switches: engine.switches,
             }
         });
         let machines = self.machines.iter().map(|(&uuid, machine)| {
@@ -338,6 +351,9 @@ impl Shares {
                 memory_used: machine.ledger.used(Kind::Device),
                 memory_quota: (quota != u64::MAX).then_some(quota),
                 sessions_most: machine.settings.share.sessions,
+                workers_user: None,
+                pinned: self.of_machine(uuid).map(|taken| taken.pinned).sum(),
+                pinned_quota: machine.settings.limits.memory,
                 resets: usage.map(|usage| usage.expired).sum(),
                 sessions_ended: machine.sessions,
                 work: Work::of(&self.totals(uuid, machine)),
@@ -351,6 +367,7 @@ impl Shares {
             up_ns: now.saturating_sub(self.began),
             engines: engines.collect(),
             machines: machines.collect(),
+            workers: None,
         }
     }
 

@@ -23,6 +23,9 @@ pub(super) struct Engine {
     /// Nanoseconds that it worked for sessions that are over.
     pub(super) past_ns: u64,
     leases: u64,
+    /// Times that it went from one session to another, and whose it was last.
+    pub(super) switches: u64,
+    last: Option<SessionId>,
     /// When the scheduler wants to be asked again.
     due: Option<Nanos>,
     /// Who has an open lease, what it had done when it was looked at, and when it is looked at next.
@@ -40,6 +43,8 @@ impl Engine {
             seats: BTreeMap::new(),
             past_ns: 0,
             leases: 0,
+            switches: 0,
+            last: None,
             due: None,
             watched: None,
         }
@@ -117,6 +122,8 @@ impl Engine {
                 self.back(its, now, false);
                 continue;
             }
+            let last = self.last.replace(lease.session);
+            self.switches += u64::from(last.is_some_and(|last| last != lease.session));
             its.worked = its.seat.page().count(Count::EngineTime);
             if lease.open {
                 let done = work(its);

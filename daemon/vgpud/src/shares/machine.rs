@@ -80,6 +80,7 @@ impl Machine {
 
     pub(super) fn set(&mut self, settings: &MachineSettings) {
         self.ledger.set_quota(Kind::Device, settings.device_memory);
+        self.ledger.set_quota(Kind::Pinned, settings.limits.memory);
         self.settings = settings.clone();
     }
 

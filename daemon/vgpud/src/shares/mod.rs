@@ -12,4 +12,6 @@ mod status;
 
 pub(crate) use division::Shares;
 pub(crate) use seats::{Opened, SeatId};
-pub use status::{EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work};
+pub use status::{
+    EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work, WorkersStatus,
+};

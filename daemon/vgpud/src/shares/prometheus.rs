@@ -5,7 +5,7 @@ use std::fmt::Write;
 use uuid::Uuid;
 use vgpu_gate::Times;
 
-use super::status::{MachineStatus, SessionState, Status};
+use super::status::{EngineStatus, MachineStatus, SessionState, Status};
 
 /// A metric of a machine: its name, type, what it says, and its value.
 type Metric = (
@@ -16,7 +16,7 @@ type Metric = (
 );
 
 /// DCGM's names where it has one for it: of a virtual GPU they say what a GPU's would.
-const METRICS: [Metric; 17] = [
+const METRICS: [Metric; 20] = [
     (
         "DCGM_FI_DEV_FB_USED",
         "gauge",
@@ -85,6 +85,24 @@ const METRICS: [Metric; 17] = [
         |it| it.work.errors as f64,
     ),
     (
+        "vgpu_queued_bytes",
+        "gauge",
+        "Bytes of commands that wait in its sessions' rings.",
+        |it| it.work.queued_bytes as f64,
+    ),
+    (
+        "vgpu_pinned_bytes",
+        "gauge",
+        "Bytes of its memory that its sessions share, and that so stay in place.",
+        |it| it.pinned as f64,
+    ),
+    (
+        "vgpu_pinned_quota_bytes",
+        "gauge",
+        "Bytes of its memory that its sessions may share.",
+        |it| it.pinned_quota as f64,
+    ),
+    (
         "vgpu_resets_total",
         "counter",
         "Sessions that the watchdog ended.",
@@ -121,6 +139,22 @@ const METRICS: [Metric; 17] = [
         "gauge",
         "1 where it gets no engine.",
         |it| f64::from(u8::from(it.quarantined)),
+    ),
+];
+
+/// A counter of an engine: its name, what it says, and its value.
+type OfEngine = (&'static str, &'static str, fn(&EngineStatus) -> f64);
+
+const ENGINES: [OfEngine; 2] = [
+    (
+        "vgpu_engine_busy_seconds_total",
+        "Time that an engine worked.",
+        |it| seconds(it.engine_ns),
+    ),
+    (
+        "vgpu_engine_switches_total",
+        "Times that an engine went from one session to another.",
+        |it| it.switches as f64,
     ),
 ];
 
@@ -171,15 +205,14 @@ pub(super) fn prometheus(status: &Status, times: &[(Uuid, Times, Times)]) -> Str
             }
         }
     }
-    let name = "vgpu_engine_busy_seconds_total";
-    line(format_args!(
-        "# HELP {name} Time that an engine worked.\n# TYPE {name} counter"
-    ));
-    for engine in &status.engines {
-        let (its, kind, value) = (label(&engine.name), &engine.kind, seconds(engine.engine_ns));
-        line(format_args!(
-            "{name}{{engine=\"{its}\",kind=\"{kind}\"}} {value}"
-        ));
+    for (name, help, value) in ENGINES {
+        line(format_args!("# HELP {name} {help}\n# TYPE {name} counter"));
+        for engine in &status.engines {
+            let (its, kind, value) = (label(&engine.name), &engine.kind, value(engine));
+            line(format_args!(
+                "{name}{{engine=\"{its}\",kind=\"{kind}\"}} {value}"
+            ));
+        }
     }
     for (name, help, pick) in [
         (
@@ -231,7 +264,7 @@ fn label(value: &str) -> String {
 mod tests {
     use vgpu_sched::Priority;
 
-    use super::super::status::{EngineStatus, Work};
+    use super::super::status::Work;
     use super::*;
 
     fn status() -> Status {
@@ -239,6 +272,7 @@ mod tests {
             launches: 3,
             engine_ns: 1_500_000_000,
             wait_ns: 500_000_000,
+            queued_bytes: 640,
             ..Work::default()
         };
         let machine = MachineStatus {
@@ -250,6 +284,9 @@ mod tests {
             memory_used: 3 << 20,
             memory_quota: Some(8 << 20),
             sessions_most: 64,
+            workers_user: Some(7),
+            pinned: 8192,
+            pinned_quota: 1 << 20,
             resets: 0,
             sessions_ended: 2,
             work,
@@ -260,11 +297,13 @@ mod tests {
             kind: "cpu".to_owned(),
             sessions: 0,
             engine_ns: 2_000_000_000,
+            switches: 5,
         };
         Status {
             up_ns: 1,
             engines: vec![engine],
             machines: vec![machine],
+            workers: None,
         }
     }
 
@@ -283,6 +322,9 @@ mod tests {
             format!("vgpu_latency_seconds_bucket{{vm=\"{nil}\",le=\"+Inf\"}} 3"),
             format!("vgpu_latency_seconds_sum{{vm=\"{nil}\"}} 2"),
             "vgpu_engine_busy_seconds_total{engine=\"one\",kind=\"cpu\"} 2".to_owned(),
+            "vgpu_engine_switches_total{engine=\"one\",kind=\"cpu\"} 5".to_owned(),
+            format!("vgpu_queued_bytes{{vm=\"{nil}\",pool=\"a \\\"b\\\"\\\\\\n\"}} 640"),
+            format!("vgpu_pinned_bytes{{vm=\"{nil}\",pool=\"a \\\"b\\\"\\\\\\n\"}} 8192"),
         ] {
             assert!(
                 text.lines().any(|line| line == expected),

@@ -26,6 +26,8 @@ pub(super) struct Taken {
     pub(super) machine: Uuid,
     /// In the machine's ledger.
     pub(super) place: usize,
+    /// Bytes of the guest's memory that it shares: the ledger has them too, but workers can write there.
+    pub(super) pinned: u64,
     /// What people know it by: the channel's number, and the worker's process.
     pub(super) channel: u32,
     pub(super) process: u32,

@@ -15,6 +15,17 @@ pub struct Status {
     pub engines: Vec<EngineStatus>,
     /// Its machines, those without a session too.
     pub machines: Vec<MachineStatus>,
+    /// What keeps machines' workers apart beside their sandboxes; `None` where none of them is a machine's.
+    pub workers: Option<WorkersStatus>,
+}
+
+/// What keeps machines' workers apart beside their sandboxes, in words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkersStatus {
+    /// Which users they are.
+    pub users: String,
+    /// Below which control group each machine's have one, and what that bounds.
+    pub groups: String,
 }
 
 /// An engine.
@@ -28,6 +39,8 @@ pub struct EngineStatus {
     pub sessions: u64,
     /// Nanoseconds that it worked, for sessions that there are and for those that are over.
     pub engine_ns: u64,
+    /// Times that it went from one session to another.
+    pub switches: u64,
 }
 
 /// A machine.
@@ -50,6 +63,12 @@ pub struct MachineStatus {
     /// Sessions that it may have at a time; 0 where the daemon does not tell, as older ones.
     #[serde(default)]
     pub sessions_most: u32,
+    /// The user that its workers are, where it has one of its own.
+    pub workers_user: Option<u32>,
+    /// Bytes of its guest's memory that its sessions share, and that so stay in place,
+    pub pinned: u64,
+    /// and may.
+    pub pinned_quota: u64,
     /// Sessions that the watchdog ended.
     pub resets: u64,
     /// Sessions that are over.
@@ -75,6 +94,8 @@ pub struct SessionStatus {
     pub state: SessionState,
     /// Bytes of device memory.
     pub memory_used: u64,
+    /// Bytes of its guest's memory that it shares.
+    pub pinned: u64,
     /// What it has done.
     pub work: Work,
 }
@@ -112,6 +133,8 @@ pub struct Work {
     pub wait_ns: u64,
     /// Commands that failed.
     pub errors: u64,
+    /// Bytes of commands that wait in the ring, as of the last command that was taken up.
+    pub queued_bytes: u64,
     /// From when a launch or copy was taken up until it was done, on average: `None` where there was none.
     pub latency_avg_ns: Option<u64>,
     /// Its 95th percentile,
@@ -135,6 +158,7 @@ impl Work {
             waits: count("waits"),
             wait_ns: count("wait_ns"),
             errors: count("errors"),
+            queued_bytes: count("queued_bytes"),
             latency_avg_ns: spent.checked_div(times.count()),
             latency_p95_ns: times.percentile(95),
             latency_p99_ns: times.percentile(99),

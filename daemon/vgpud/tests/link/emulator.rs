@@ -93,6 +93,17 @@ impl Daemon {
     }
 }
 
+/// Where emulators attach.
+pub(crate) trait Place {
+    fn socket(&self) -> std::path::PathBuf;
+}
+
+impl Place for Daemon {
+    fn socket(&self) -> std::path::PathBuf {
+        self.path()
+    }
+}
+
 impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -169,7 +180,7 @@ impl Emulator {
     }
 
     /// `None` where the daemon ends the connection instead.
-    pub(crate) fn of(daemon: &Daemon, machine: [u8; 16]) -> Option<Self> {
+    pub(crate) fn of(daemon: &impl Place, machine: [u8; 16]) -> Option<Self> {
         Some(Self {
             socket: attached(daemon, machine)?,
             machine,
@@ -341,8 +352,8 @@ impl Emulator {
 }
 
 /// A connection to a daemon that has a machine; `None` where it ends that instead.
-fn attached(daemon: &Daemon, machine: [u8; 16]) -> Option<OwnedFd> {
-    let socket = vgpu_packet::connect(&daemon.path()).unwrap();
+fn attached(daemon: &impl Place, machine: [u8; 16]) -> Option<OwnedFd> {
+    let socket = vgpu_packet::connect(&daemon.socket()).unwrap();
     let attach = Message {
         kind: ATTACH,
         version: VERSION,

@@ -1,10 +1,13 @@
 //! `vgpud link`, as the processes see it that have virtual machines' devices.
 
+mod cage;
 #[path = "../common/mod.rs"]
 mod common;
 mod emulator;
 mod hostile;
 mod restart;
+mod rogue;
+mod scrub;
 mod shares;
 mod version;
 

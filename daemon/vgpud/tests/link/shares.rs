@@ -13,13 +13,13 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use vgpu_cuda_wire::{Caller, Client, Words, words};
-use vgpu_ring::layout::ARENA_PIECE;
+use vgpu_ring::layout::{ARENA_PIECE, SLICE_SIZE};
 
 use crate::emulator::{Daemon, Emulator, Guest};
 use crate::errno;
 
-const ONE: [u8; 16] = *b"the one machine.";
-const OTHER: [u8; 16] = *b"another machine.";
+pub(crate) const ONE: [u8; 16] = *b"the one machine.";
+pub(crate) const OTHER: [u8; 16] = *b"another machine.";
 const MODULE: u64 = 0x100;
 
 /// A kernel that ends, and one that does not.
@@ -33,7 +33,7 @@ LOOP:
     bra LOOP;
 }";
 
-fn uuid(machine: [u8; 16]) -> String {
+pub(crate) fn uuid(machine: [u8; 16]) -> String {
     let hex: Vec<_> = machine.iter().map(|byte| format!("{byte:02x}")).collect();
     let hex = hex.concat();
     format!(
@@ -46,14 +46,14 @@ fn uuid(machine: [u8; 16]) -> String {
     )
 }
 
-fn write(folder: &Path, text: &str) {
+pub(crate) fn write(folder: &Path, text: &str) {
     let path = folder.join("link.toml");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// Both machines, with what else is said of them.
-fn machines(engine: &str, one: &str, other: &str) -> String {
+pub(crate) fn machines(engine: &str, one: &str, other: &str) -> String {
     let uid = rustix::process::geteuid().as_raw();
     let machine = |machine, rest: &str| {
         format!(
@@ -65,7 +65,7 @@ fn machines(engine: &str, one: &str, other: &str) -> String {
     [engine, machine(ONE, one), machine(OTHER, other)].concat()
 }
 
-fn daemon(text: &str) -> Daemon {
+pub(crate) fn daemon(text: &str) -> Daemon {
     Daemon::with(|command, folder| {
         write(folder, text);
         for (option, name) in [
@@ -78,19 +78,23 @@ fn daemon(text: &str) -> Daemon {
     })
 }
 
-fn folder(daemon: &Daemon) -> std::path::PathBuf {
+pub(crate) fn folder(daemon: &Daemon) -> std::path::PathBuf {
     daemon.path().parent().unwrap().to_owned()
 }
 
-fn ask(daemon: &Daemon, request: &str) -> Value {
-    let mut stream = UnixStream::connect(folder(daemon).join("control")).unwrap();
+pub(crate) fn ask(daemon: &Daemon, request: &str) -> Value {
+    ask_at(&folder(daemon).join("control"), request)
+}
+
+pub(crate) fn ask_at(control: &Path, request: &str) -> Value {
+    let mut stream = UnixStream::connect(control).unwrap();
     writeln!(stream, "{request}").unwrap();
     let mut line = String::new();
     BufReader::new(stream).read_line(&mut line).unwrap();
     serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
 }
 
-fn status_of(daemon: &Daemon, machine: [u8; 16]) -> Value {
+pub(crate) fn status_of(daemon: &Daemon, machine: [u8; 16]) -> Value {
     let status = ask(daemon, r#"{"do": "status"}"#);
     let machines = status["status"]["machines"].as_array().unwrap().clone();
     let found = machines
@@ -107,10 +111,10 @@ fn engine_ms(daemon: &Daemon, machine: [u8; 16]) -> f64 {
 }
 
 /// A guest's program.
-struct Program(RefCell<Guest>);
+pub(crate) struct Program(RefCell<Guest>);
 
 #[derive(Debug)]
-struct Refused;
+pub(crate) struct Refused;
 
 impl Caller for &Program {
     type Error = Refused;
@@ -142,21 +146,30 @@ impl Caller for &Program {
 }
 
 impl Program {
-    fn begin(guest: Guest) -> Self {
+    pub(crate) fn begin(guest: Guest) -> Self {
+        Self::with(guest, PTX)
+    }
+
+    /// With a module of one's own.
+    pub(crate) fn with(guest: Guest, ptx: &str) -> Self {
         let program = Self(RefCell::new(guest));
         let client = Client(&program);
         client
             .hello(0, ARENA_PIECE as u64, 1 << 40, 1 << 36)
             .unwrap();
-        assert!(program.0.borrow().writes(ARENA_PIECE, PTX.as_bytes()));
+        assert!(program.0.borrow().writes(ARENA_PIECE, ptx.as_bytes()));
         client
-            .module_load(MODULE, 0, ARENA_PIECE as u64, PTX.len() as u64)
+            .module_load(MODULE, 0, ARENA_PIECE as u64, ptx.len() as u64)
             .unwrap();
         program
     }
 
     fn launch(&self, function: u32) -> Result<(), Refused> {
-        Client(self).launch(MODULE, function, 1, 1, 1, 32, 1, 1, 0, 0, &[])
+        self.launch_with(function, &[])
+    }
+
+    pub(crate) fn launch_with(&self, function: u32, parameters: &[u8]) -> Result<(), Refused> {
+        Client(self).launch(MODULE, function, 1, 1, 1, 32, 1, 1, 0, 0, parameters)
     }
 
     /// Has as many kernels wait as the ring has room for.
@@ -469,4 +482,76 @@ fn operators_are_told_and_sessions_are_noted() {
         10,
         "what is over counts on"
     );
+}
+
+#[test]
+fn memory_that_is_shared_is_counted_and_bounded_for_each_machine() {
+    let daemon = daemon(&machines("", "memory-mib = 6", ""));
+    let mut emulator = Emulator::of(&daemon, ONE).unwrap();
+    let slice = SLICE_SIZE as u64;
+    let pinned = |daemon: &Daemon, machine| {
+        let status = status_of(daemon, machine);
+        let sessions = status["sessions"].as_array().unwrap().clone();
+        let of_sessions = sessions.iter().map(|it| it["pinned"].as_u64().unwrap());
+        let pinned = status["pinned"].as_u64().unwrap();
+        assert_eq!(of_sessions.sum::<u64>(), pinned);
+        pinned
+    };
+    emulator.open(1);
+    assert_eq!(pinned(&daemon, ONE), slice);
+    assert_eq!(status_of(&daemon, ONE)["pinned_quota"], 6 << 20);
+    let most = (6 << 20) - slice;
+    assert_eq!(emulator.add(1, 1, most + 4096).0, errno(Errno::NOMEM));
+    assert_eq!(emulator.add(1, 1, most).0, 0);
+    assert_eq!(pinned(&daemon, ONE), 6 << 20);
+    // Of all sessions together.
+    assert_eq!(emulator.add(1, 2, 4096).0, errno(Errno::NOMEM));
+    assert_eq!(emulator.try_open(2).0, errno(Errno::NOMEM));
+    let metrics = ask(&daemon, r#"{"do": "metrics"}"#);
+    let metrics = metrics["metrics"].as_str().unwrap();
+    let line = format!(
+        "vgpu_pinned_bytes{{vm=\"{}\",pool=\"default\"}} {}",
+        uuid(ONE),
+        6 << 20
+    );
+    assert!(metrics.lines().any(|it| it == line), "{metrics}");
+    let mut other = Emulator::of(&daemon, OTHER).unwrap();
+    other.open(1);
+    assert_eq!(pinned(&daemon, OTHER), slice, "another machine has its own");
+    assert_eq!(emulator.delete(1, 1), 0);
+    assert_eq!(pinned(&daemon, ONE), slice);
+    assert_eq!(emulator.close(1), 0);
+    assert_eq!(pinned(&daemon, ONE), 0);
+}
+
+/// Kernels that wait in the ring, and the engine's way from one session to another and back.
+#[test]
+fn what_waits_and_who_is_next_are_counted() {
+    let daemon = daemon(&machines("kernel-us = 3000", "", ""));
+    let mut emulators = [ONE, OTHER].map(|machine| Emulator::of(&daemon, machine).unwrap());
+    let programs = emulators.each_mut().map(|it| Program::begin(it.open(0)));
+    for _ in 0..100 {
+        programs
+            .iter()
+            .for_each(|program| program.launch(0).unwrap());
+    }
+    let queued = || {
+        status_of(&daemon, ONE)["work"]["queued_bytes"]
+            .as_u64()
+            .unwrap()
+    };
+    let start = Instant::now();
+    let mut most = 0;
+    while most == 0 {
+        most = queued();
+        assert!(start.elapsed() < Duration::from_secs(5), "nothing waits");
+    }
+    assert!(most <= 256 << 10, "{most}");
+    programs
+        .iter()
+        .for_each(|program| Client(program).synchronize().unwrap());
+    crate::within_a_second("it still waits", || queued() == 0);
+    let status = ask(&daemon, r#"{"do": "status"}"#);
+    let switches = status["status"]["engines"][0]["switches"].as_u64().unwrap();
+    assert!(switches > 2, "{switches}");
 }
