@@ -77,7 +77,7 @@ impl Prepared {
             let fetched = scope.spawn(|| fetch(build_qemu, &cache, steps));
             let python = scope.spawn(|| Python::tinygrad(&cache, steps));
             let built = build(steps);
-            let fetched = fetched.join().unwrap_or_else(|it| panicked(it));
+            let fetched = fetched.join().unwrap_or_else(panicked);
             let python = python
                 .join()
                 .unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
