@@ -22,7 +22,7 @@ fn commands() -> Vec<Vec<String>> {
 #[test]
 fn each_help_has_an_example_and_the_exit_codes() {
     let commands = commands();
-    assert_eq!(commands.len(), 18, "{commands:?}");
+    assert_eq!(commands.len(), 19, "{commands:?}");
     for words in commands {
         let output = vgpu().args(&words).arg("--help").output().unwrap();
         assert!(output.status.success(), "{words:?}");

@@ -2,11 +2,13 @@
 
 mod common;
 
-use common::{refused, text, vgpu};
+use common::{Library, refused, text, vgpu};
 
 fn of_a_program(words: &[&str]) -> String {
+    let library = Library::new();
     let mut run = vgpu();
-    run.args(["run", "--", env!("CARGO_BIN_EXE_vgpu"), "smi"]);
+    run.args(["run", "--library"]).arg(library.path());
+    run.args(["--", env!("CARGO_BIN_EXE_vgpu"), "smi"]);
     let output = run.args(words).output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     text(&output.stdout)

@@ -28,8 +28,11 @@ impl From<&FeaturesConfig> for Limits {
 /// What a guest is told of a refusal of the daemon's: of a limit, so that it is mended where that is set.
 /// All else is the host's affair.
 pub(crate) fn refused(status: u32) -> u16 {
-    match Errno::from_raw_os_error(status.cast_signed()) {
-        Errno::NOSPC | Errno::NOMEM => code::LIMIT,
-        _ => code::HOST,
+    // What a daemon says need not be an errno.
+    let is = |errno: Errno| status == errno.raw_os_error().cast_unsigned();
+    if is(Errno::NOSPC) || is(Errno::NOMEM) {
+        code::LIMIT
+    } else {
+        code::HOST
     }
 }

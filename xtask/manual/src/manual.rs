@@ -128,7 +128,7 @@ mod tests {
         let stub = pages(vgpu_stub::command()).unwrap();
         assert!(stub.len() > 15);
         let vgpu = pages(vgpu_command::command()).unwrap();
-        assert_eq!(vgpu.len(), 17);
+        assert_eq!(vgpu.len(), 19);
         let vgpud = pages(vgpud::cli::command()).unwrap();
         assert_eq!(vgpud.len(), 3);
         let ptxas = pages(crate::ptxas::command()).unwrap();

@@ -245,8 +245,3 @@ fn clock(time: Duration) -> String {
     let seconds = time.as_secs();
     format!("{}:{:02}", seconds / 60, seconds % 60)
 }
-
-/// A path that is text.
-fn text(path: &Path) -> String {
-    path.display().to_string()
-}

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use vgpu_socket::{LineError, LineStream};
 
+use super::arguments::DeviceArgument;
 use super::process::Process;
-use super::subject::Subject;
 use super::unix_sockets::is_same;
 
 /// The longest answer, in bytes.
@@ -24,9 +24,14 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Of a machine whose device has features; `None` for any other.
-    pub(super) fn of(subject: &Subject, processes: &[Process]) -> Option<Self> {
-        let (link, machine) = served(subject).or_else(|| built_in(subject))?;
+    /// Of a machine whose device has features; `None` for any other. `emulators` are the processes that emulate its devices,
+    /// `devices` those of QEMU's arguments.
+    pub(super) fn of(
+        emulators: &[Process],
+        devices: Vec<DeviceArgument>,
+        processes: &[Process],
+    ) -> Option<Self> {
+        let (link, machine) = served(emulators).or_else(|| built_in(devices))?;
         let is_its = |it: &&Process| {
             it.name() == "vgpud"
                 && it.words.get(1).is_some_and(|word| word == "link")
@@ -43,9 +48,9 @@ impl Daemon {
 type Named = (Option<String>, Option<String>);
 
 /// What a vfio-user server was told.
-fn served(subject: &Subject) -> Option<Named> {
+fn served(emulators: &[Process]) -> Option<Named> {
     let has = |it: &&Process| it.values("--device").any(has_features);
-    let server = subject.emulators.iter().find(has)?;
+    let server = emulators.iter().find(has)?;
     let value = |option| server.value(option).map(str::to_owned);
     Some((value("--link"), value("--machine")))
 }
@@ -55,9 +60,8 @@ fn has_features(properties: &str) -> bool {
 }
 
 /// What a QEMU was told that has the device itself.
-fn built_in(subject: &Subject) -> Option<Named> {
-    let mut devices = subject.arguments().into_iter();
-    let device = devices.find(|device| device.features)?;
+fn built_in(devices: Vec<DeviceArgument>) -> Option<Named> {
+    let device = devices.into_iter().find(|device| device.features)?;
     Some((device.link, device.machine))
 }
 

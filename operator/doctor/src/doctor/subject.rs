@@ -120,7 +120,7 @@ impl Subject {
                         || control.is_some_and(|path| is("--control", path))))
         };
         self.emulators = processes.iter().filter(serves).cloned().collect();
-        self.daemon = Daemon::of(&self, processes);
+        self.daemon = Daemon::of(&self.emulators, self.arguments(), processes);
         self
     }
 

@@ -7,12 +7,8 @@ use vgpu_bed::daemon::Daemon;
 use vgpu_bed::machine;
 use vgpu_bed::server::Server;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, SCRIPT, SCRIPTS};
 use super::verdict::Step;
-
-/// Where the guest has the training, and what that says.
-pub(super) const SCRIPTS: &str = "demo";
-pub(super) const SCRIPT: &str = "tinygrad_go_on.py";
 
 /// A machine, and the process with its device.
 pub(super) struct Machine {

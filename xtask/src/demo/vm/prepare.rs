@@ -20,12 +20,14 @@ use vgpu_bed::stock_qemu::StockQemu;
 use vgpu_bed::{debian::Suite, process};
 use vgpu_terminal::OrMend;
 
-use super::machine::{SCRIPT, SCRIPTS};
-use super::text;
 use super::verdict::{self, Step};
 use crate::checkout;
 use crate::cuda::Python;
 use crate::qemu::{self, Source, Variant};
+
+/// Where the guest has the training, and what that says.
+pub(super) const SCRIPTS: &str = "demo";
+pub(super) const SCRIPT: &str = "tinygrad_go_on.py";
 
 /// What is built, with a profile that does not take long.
 const PROFILE: &str = "quick";
@@ -77,7 +79,7 @@ impl Prepared {
             let fetched = scope.spawn(|| fetch(build_qemu, &cache, steps));
             let python = scope.spawn(|| Python::tinygrad(&cache, steps));
             let built = build(steps);
-            let fetched = fetched.join().unwrap_or_else(|it| panicked(it));
+            let fetched = fetched.join().unwrap_or_else(panicked);
             let python = python
                 .join()
                 .unwrap_or_else(|_| Err(anyhow!("a thread panicked")));
@@ -195,7 +197,7 @@ fn fetch(build_qemu: bool, cache: &Cache, steps: &Steps) -> Result<(GuestImage, 
 
 /// What of ours is in the guest.
 fn own(built: &Path, module: &Path) -> Result<Initramfs> {
-    let read = |path: &Path| fs::read(path).with_context(|| text(path));
+    let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
     let mut own = Initramfs::default();
     own.program("bin/vgpu", read(&built.join("vgpu"))?);
     own.file("lib/libcuda.so.1", read(&built.join("libcuda.so"))?);

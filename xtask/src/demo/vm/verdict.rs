@@ -109,16 +109,15 @@ mod tests {
     fn what_does_not_hold_is_an_error() {
         let right = [1.4, 0.9, 0.3];
         let with = |b: &[f64]| [("A", right.to_vec()), ("B", b.to_vec())];
-        let said = |trained, got| {
-            check(&right, trained, &shares(got))
-                .unwrap_err()
-                .to_string()
+        let said = |b: &[f64], got| {
+            let error = check(&right, &with(b), &shares(got));
+            error.unwrap_err().to_string()
         };
         check(&right, &with(&[1.4, 0.9001, 0.3, 0.1]), &shares(0.72)).unwrap();
-        assert!(said(&with(&[1.4, 0.91, 0.3]), 0.75).contains("machine B are 1.1e-2 apart"));
-        assert!(said(&with(&[1.4, f64::NAN, 0.3]), 0.75).contains("machine B are inf apart"));
-        assert!(said(&with(&[1.4, 0.9]), 0.75).contains("machine B ended early"));
-        assert!(said(&with(&right), 0.5).contains("A got 50.0 % of the engine, and 75.0 %"));
+        assert!(said(&[1.4, 0.91, 0.3], 0.75).contains("machine B are 1.1e-2 apart"));
+        assert!(said(&[1.4, f64::NAN, 0.3], 0.75).contains("machine B are inf apart"));
+        assert!(said(&[1.4, 0.9], 0.75).contains("machine B ended early"));
+        assert!(said(&right, 0.5).contains("A got 50.0 % of the engine, and 75.0 %"));
         let flat = [1.4, 1.4];
         let trained = [("A", flat.to_vec()), ("B", flat.to_vec())];
         let error = check(&flat, &trained, &shares(0.75)).unwrap_err();
