@@ -65,7 +65,7 @@ const ACTS: [fn(&Rogue); 15] = [
                 ..it.done()
             },
             &[],
-        )
+        );
     },
     |it| {
         it.answers(
@@ -74,7 +74,7 @@ const ACTS: [fn(&Rogue); 15] = [
                 ..it.done()
             },
             &[],
-        )
+        );
     },
     |it| Rogue::mumbles(&it.channel, 3),
     |it| Rogue::mumbles(&it.channel, 5000),
