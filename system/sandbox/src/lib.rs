@@ -23,6 +23,7 @@
 //! Linux 4.14 and later, x86-64.
 #![forbid(unsafe_code)]
 
+mod became;
 mod call;
 mod check;
 mod common;
@@ -36,12 +37,12 @@ use std::os::fd::OwnedFd;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 
+pub use became::{BecameUser, become_user};
 pub use call::{Argument, Call, Policy, Value};
 pub use common::{COMMON, THREADS};
 pub use error::Error;
 #[cfg(feature = "landlock")]
 pub use files::{FilesKept, keep_files};
-pub use user::{BecameUser, become_user};
 
 use crate::check::Threads;
 
