@@ -24,7 +24,13 @@ use vgpu_transport::{Event, SpinFor};
 use vgpu_window::Window;
 use zerocopy::IntoBytes;
 
-pub(crate) const MACHINE: [u8; 16] = *b"a machine's uuid";
+/// A machine of this process's own: daemons of other tests note users for theirs at the same place.
+pub(crate) fn this_machine() -> [u8; 16] {
+    let mut uuid = *b"a machine's uuid";
+    uuid[12..].copy_from_slice(&std::process::id().to_ne_bytes());
+    uuid
+}
+
 /// How long anything may take that does not fail.
 const SOON: Duration = Duration::from_secs(20);
 
@@ -176,7 +182,7 @@ pub(crate) struct Emulator {
 
 impl Emulator {
     pub(crate) fn attach(daemon: &Daemon) -> Self {
-        Self::of(daemon, MACHINE).expect("attached")
+        Self::of(daemon, this_machine()).expect("attached")
     }
 
     /// `None` where the daemon ends the connection instead.

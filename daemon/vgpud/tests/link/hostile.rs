@@ -12,7 +12,7 @@ use vgpu_abi::segment::PIECES_MAX;
 use vgpu_ring::layout::SLICE_SIZE;
 use zerocopy::IntoBytes;
 
-use crate::emulator::{Daemon, Emulator, MACHINE, RAM};
+use crate::emulator::{Daemon, Emulator, RAM, this_machine};
 use crate::{errno, within_a_second};
 
 const OTHER: [u8; 16] = *b"another's uuid..";
@@ -34,7 +34,7 @@ fn who_may_not_attach_is_hung_up_on() {
             let uuid = uuid.map(|byte| format!("{byte:02x}")).concat();
             format!("[[machine]]\nuuid = \"{uuid}\"\nuid = {uid}\nchannels = 1\nmemory-mib = 5\n")
         };
-        let text = machine(MACHINE, own) + &machine(OTHER, own + 1);
+        let text = machine(this_machine(), own) + &machine(OTHER, own + 1);
         fs::write(&file, text).unwrap();
         command.arg("--config").arg(file);
     };
@@ -42,7 +42,10 @@ fn who_may_not_attach_is_hung_up_on() {
     assert!(Emulator::of(&daemon, OTHER).is_none(), "another user's");
     assert!(Emulator::of(&daemon, [0; 16]).is_none(), "nobody's");
     let mut emulator = Emulator::attach(&daemon);
-    assert!(Emulator::of(&daemon, MACHINE).is_none(), "there is one");
+    assert!(
+        Emulator::of(&daemon, this_machine()).is_none(),
+        "there is one"
+    );
     let mut guest = emulator.open(3);
     // Its limits.
     assert_eq!(emulator.add(3, 1, 2 << 20).0, errno(Errno::NOMEM));
@@ -64,7 +67,7 @@ fn who_may_not_attach_is_hung_up_on() {
     )
     .unwrap();
     drop(emulator);
-    assert!(Emulator::of(&daemon, MACHINE).is_none());
+    assert!(Emulator::of(&daemon, this_machine()).is_none());
     within_a_second("logged", || daemon.log().contains("for no machine"));
 }
 

@@ -162,7 +162,7 @@ fn workers_end_at_once_with_the_last_of_daemon_and_emulator() {
 fn what_a_machine_may_not_have_is_not_adopted() {
     let config = |folder: &Path, limits: &str| {
         let uid = rustix::process::getuid().as_raw();
-        let uuid = uuid::Uuid::from_bytes(crate::emulator::MACHINE);
+        let uuid = uuid::Uuid::from_bytes(crate::emulator::this_machine());
         let text = format!("[[machine]]\nuuid = \"{uuid}\"\nuid = {uid}\n{limits}\n");
         let path = folder.join("config");
         fs::write(&path, text).unwrap();

@@ -47,6 +47,12 @@ pub(crate) fn uuid(machine: [u8; 16]) -> String {
 }
 
 pub(crate) fn write(folder: &Path, text: &str) {
+    // Daemons of other tests have the same machines.
+    let users = match text.contains("[workers]") {
+        true => String::new(),
+        false => format!("[workers]\nusers-folder = \"{}/users\"\n", folder.display()),
+    };
+    let text = format!("{text}\n{users}");
     let path = folder.join("link.toml");
     fs::write(&path, text).unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
