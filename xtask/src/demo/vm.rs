@@ -5,7 +5,6 @@ mod place;
 mod prepare;
 mod verdict;
 
-use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
