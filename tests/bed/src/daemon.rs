@@ -14,8 +14,11 @@ use rustix::process::{Pid, Signal};
 
 use crate::process::{self, Process};
 
-/// The machine that a server attaches for.
-const MACHINE: &str = "6f9619ff-8b86-d011-b42d-00c04fc964ff";
+/// The machine that a server attaches for. It is this process's own, as other tests' daemons note their machines' users at the
+/// same place: two for one machine would take them from each other.
+fn this_machine() -> String {
+    format!("6f9619ff-8b86-d011-b42d-{:012x}", std::process::id())
+}
 
 /// The name of the socket for operators.
 const CONTROL: &str = "control";
@@ -95,7 +98,7 @@ impl Daemon {
     /// What a server takes to attach to it, with a device that has features.
     #[must_use]
     pub fn arguments(&self) -> [String; 6] {
-        self.arguments_of(MACHINE)
+        self.arguments_of(&this_machine())
     }
 
     /// The same for a machine of the configuration, by its UUID.
@@ -114,7 +117,7 @@ impl Daemon {
     /// The same as properties of QEMU's own device.
     #[must_use]
     pub fn properties(&self) -> String {
-        self.properties_of(MACHINE)
+        self.properties_of(&this_machine())
     }
 
     /// The same for a machine of the configuration, by its UUID.
