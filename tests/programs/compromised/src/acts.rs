@@ -28,13 +28,26 @@ const fn all(
         vfio_user: outcome,
         with_features: outcome,
         worker: outcome,
+        of_machine: outcome,
     }
 }
 
 /// An act that ends the device's processes, and may be done by a CUDA worker, or
 /// comes to something else there.
 const fn but_in_a_worker(act: Act, worker: Outcome) -> Act {
-    Act { worker, ..act }
+    Act {
+        worker,
+        of_machine: worker,
+        ..act
+    }
+}
+
+/// An act that only the worker of a program on this machine may do.
+const fn but_for_a_program(act: Act) -> Act {
+    Act {
+        worker: Outcome::Works,
+        ..act
+    }
 }
 
 /// An act that may be done where a device has features, whose guest names memory.
@@ -58,6 +71,7 @@ const fn on_xen(
         vfio_user: Outcome::Nothing,
         with_features: Outcome::Nothing,
         worker: Outcome::Nothing,
+        of_machine: Outcome::Nothing,
     }
 }
 
@@ -92,6 +106,10 @@ const PRIVCMD_MMAP: i64 = 0x0010_5002;
 const EVTCHN_BIND_VIRQ: i64 = 0x0004_4500;
 /// `_IOC(_IOC_NONE, 'G', 0, …)` of Linux `xen/gntdev.h`.
 const GNTDEV_MAP: i64 = 0x0018_4700;
+/// `_IOC(_IOC_NONE, 'G', 1, …)`.
+const GNTDEV_UNMAP: i64 = 0x0010_4701;
+/// `_IOC(_IOC_NONE, 'E', 3, …)` of Linux `xen/evtchn.h`.
+const EVTCHN_UNBIND: i64 = 0x0004_4503;
 /// The bit of a system call's number in the x32 ABI.
 const X32: i64 = 0x4000_0000;
 
@@ -116,7 +134,7 @@ pub const ACTS: &[Act] = &[
     ended("remove a file", libc::SYS_unlinkat, &[HERE, Text(c"/nonexistent/x"), Number(0)]),
     ended("change a file's mode", libc::SYS_fchmodat, &[HERE, Text(c"/nonexistent/x"), Number(0)]),
     ended("change a file's owner", libc::SYS_fchown, &[File, Number(0), Number(0)]),
-    but_in_a_worker(ended("cut an open file", libc::SYS_ftruncate, &[File, PAGE]), Outcome::Works),
+    but_for_a_program(ended("cut an open file", libc::SYS_ftruncate, &[File, PAGE])),
     ended("take room in an open file", libc::SYS_fallocate, &[File, Number(0), Number(0), PAGE]),
     but_with_features(ended("write in the middle of an open file", libc::SYS_pwrite64, &[File, Zeros, PAGE, Number(0)]), Outcome::Works),
     but_with_features(but_in_a_worker(ended("read in the middle of an open file", libc::SYS_pread64, &[File, Zeros, PAGE, Number(0)]), Outcome::Works), Outcome::Works),
@@ -128,6 +146,7 @@ pub const ACTS: &[Act] = &[
         vfio_user: Outcome::Works,
         with_features: Outcome::Works,
         worker: Outcome::Works,
+        of_machine: Outcome::Works,
     },
     // Out of its place.
     ended("leave the root folder", libc::SYS_chroot, &[Text(c"/")]),
@@ -142,7 +161,7 @@ pub const ACTS: &[Act] = &[
     ended("run a program", libc::SYS_execve, &[Text(c"/nonexistent/x"), Number(0), Number(0)]),
     ended("run an open file", libc::SYS_execveat, &[File, Text(c""), Number(0), Number(0), Number(libc::AT_EMPTY_PATH as i64)]),
     ended("make a file in memory, to run it", libc::SYS_memfd_create, &[Text(c"x"), Number(0)]),
-    but_with_features(but_in_a_worker(ended("make a file in memory, to pass it on", libc::SYS_memfd_create, &[Text(c"x"), SEALABLE]), Outcome::Works), Outcome::Works),
+    but_with_features(but_for_a_program(ended("make a file in memory, to pass it on", libc::SYS_memfd_create, &[Text(c"x"), SEALABLE])), Outcome::Works),
     but_with_features(ended("make an event", libc::SYS_eventfd2, &[Number(0), Number((libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) as i64)]), Outcome::Works),
     ended("fork", libc::SYS_fork, &[]),
     ended("fork by clone", libc::SYS_clone, &[Number(libc::SIGCHLD as i64), Number(0), Number(0), Number(0), Number(0)]),
@@ -155,6 +174,7 @@ pub const ACTS: &[Act] = &[
         vfio_user: Outcome::Refused,
         with_features: Outcome::Refused,
         worker: Outcome::Refused,
+        of_machine: Outcome::Refused,
     },
     ended("trace another process", libc::SYS_ptrace, &[Number(PTRACE_SEIZE), Parent, Number(0), Number(0)]),
     ended("read another process's memory", libc::SYS_process_vm_readv, &[Parent, Zeros, Number(1), Zeros, Number(1), Number(0)]),
@@ -198,7 +218,29 @@ pub const ACTS: &[Act] = &[
         vfio_user: Outcome::Works,
         with_features: Outcome::Works,
         worker: Outcome::Works,
+        of_machine: Outcome::Works,
     },
+    // Others' workers, and what holds them.
+    all("look into another process", Outcome::Refused, libc::SYS_openat, &[HERE, Text(c"/proc/1/status"), Number(0)]),
+    ended("read another process's memory by its file", libc::SYS_open, &[Text(c"/proc/1/mem"), Number(0)]),
+    ended("open what another process has open", libc::SYS_open, &[Text(c"/proc/1/fd/0"), Number(0)]),
+    ended("leave its control group", libc::SYS_open, &[Text(c"/sys/fs/cgroup/cgroup.procs"), Number(libc::O_WRONLY as i64)]),
+    ended("make a control group", libc::SYS_mkdir, &[Text(c"/sys/fs/cgroup/nonexistent/x"), Number(0)]),
+    ended("advise another process's memory", libc::SYS_process_madvise, &[NONE, Zeros, Number(0), Number(0), Number(0)]),
+    ended("compare with another process", libc::SYS_kcmp, &[Own, Parent, Number(0), Number(0), Number(0)]),
+    ended("signal by a process's handle", libc::SYS_pidfd_send_signal, &[NONE, Number(0), Number(0), Number(0)]),
+    // A server may wait for its guard; another process is no child of its own.
+    Act {
+        vfio_user: Outcome::Refused,
+        with_features: Outcome::Refused,
+        ..ended("wait for another process", libc::SYS_wait4, &[Parent, Number(0), Number(libc::WNOHANG as i64), Number(0)])
+    },
+    ended("move another process's memory", libc::SYS_migrate_pages, &[Parent, Number(0), Number(0), Number(0)]),
+    ended("take a message queue", libc::SYS_msgget, &[Number(0), Number(0)]),
+    ended("take semaphores", libc::SYS_semget, &[Number(0), Number(1), Number(0)]),
+    ended("take memory that the kernel cannot see", libc::SYS_memfd_secret, &[NONE]),
+    ended("open a file system", libc::SYS_fsopen, &[Text(c"nonexistent"), Number(0)]),
+    ended("take a part of the file tree", libc::SYS_open_tree, &[HERE, Text(c"/nonexistent"), Number(0)]),
     // The kernel.
     ended("load a kernel module", libc::SYS_finit_module, &[File, Text(c""), Number(0)]),
     ended("load a kernel", libc::SYS_kexec_load, &[Number(0), Number(0), Number(0), NONE]),
@@ -235,6 +277,8 @@ pub const ACTS: &[Act] = &[
     ended("restrict a handle anew", libc::SYS_ioctl, &[File, Number(privcmd::RESTRICT as i64), Zeros]),
     ended("bind an event channel", libc::SYS_ioctl, &[File, Number(evtchn::BIND_INTERDOMAIN as i64), Zeros]),
     ended("bind a virtual interrupt", libc::SYS_ioctl, &[File, Number(EVTCHN_BIND_VIRQ), Zeros]),
+    ended("give a grant back", libc::SYS_ioctl, &[File, Number(GNTDEV_UNMAP), Zeros]),
+    ended("unbind an event channel", libc::SYS_ioctl, &[File, Number(EVTCHN_UNBIND), Zeros]),
     ended("map a grant", libc::SYS_ioctl, &[File, Number(GNTDEV_MAP), Zeros]),
     on_xen(
         "be the device model of another domain",

@@ -18,6 +18,8 @@ pub struct Act {
     pub(crate) with_features: Outcome,
     /// And in the worker of a CUDA program.
     pub(crate) worker: Outcome,
+    /// And in one of a virtual machine's.
+    pub(crate) of_machine: Outcome,
 }
 
 /// What comes of it.
@@ -46,6 +48,9 @@ pub enum Process {
     VfioUserFeatures,
     /// That of a CUDA program's worker, as where the kernel has no Landlock.
     Worker,
+    /// That of a virtual machine's worker, whatever its engine is on processors: echo, cpu or null. As root its user is its
+    /// machine's alone.
+    OfMachine,
     /// Nobody's: to see that the sandbox makes the difference.
     None,
 }
@@ -59,6 +64,7 @@ impl Process {
             Self::VfioUser,
             Self::VfioUserFeatures,
             Self::Worker,
+            Self::OfMachine,
             Self::None,
         ];
         all.into_iter().find(|process| process.name() == name)
@@ -70,6 +76,7 @@ impl Process {
             Self::VfioUser => "vfio-user",
             Self::VfioUserFeatures => "vfio-user-features",
             Self::Worker => "worker",
+            Self::OfMachine => "vm-worker",
             Self::None => "none",
         }
     }
@@ -83,6 +90,7 @@ impl Act {
             Process::VfioUser => outcome == self.vfio_user,
             Process::VfioUserFeatures => outcome == self.with_features,
             Process::Worker => outcome == self.worker,
+            Process::OfMachine => outcome == self.of_machine,
             // What a limit refuses works without it; the rest may fail for a
             // reason of its own.
             Process::None => match self.xen {
@@ -98,6 +106,7 @@ impl Act {
             Process::VfioUser => self.vfio_user,
             Process::VfioUserFeatures => self.with_features,
             Process::Worker => self.worker,
+            Process::OfMachine => self.of_machine,
         };
         let needs_xen = matches!(self.attempt, Attempt::OnXen(_));
         expected != Outcome::Nothing && (!needs_xen || on_xen && process == Process::Xen)

@@ -3,7 +3,7 @@
 //!
 //! [`ACTS`] is the list. The program of this crate tries each act in a process
 //! of its own, which closes the sandbox of production before; it is in no
-//! package. The book's page has [`page()`].
+//! package. The book's page has [`page()`] and [`policies()`].
 
 mod acts;
 mod attempt;
@@ -13,5 +13,5 @@ mod run;
 
 pub use acts::ACTS;
 pub use expected::{Act, Outcome, Process};
-pub use page::page;
+pub use page::{page, policies};
 pub use run::{Domains, act, try_all};

@@ -6,17 +6,17 @@ use std::io;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use vgpu_compromised::{Domains, Process, act, page, try_all};
+use vgpu_compromised::{Domains, Process, act, page, policies, try_all};
 use xen_dm::DomainId;
 
-const USAGE: &str = "usage: vgpu-compromised try xen|vfio-user|vfio-user-features|worker|none [OWN-DOMID OTHER-DOMID]
+const USAGE: &str = "usage: vgpu-compromised try xen|vfio-user|vfio-user-features|worker|vm-worker|none [OWN-DOMID OTHER-DOMID]
        vgpu-compromised page";
 
 fn main() -> Result<ExitCode> {
     let words: Vec<_> = env::args().skip(1).collect();
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["page"] => print!("{}", page()),
+        ["page"] => print!("{}\n{}", policies(), page()),
         ["try", name, ref rest @ ..] => {
             let program = env::current_exe()?;
             let wrong = try_all(&program, process(name)?, domains(rest)?, io::stdout())?;

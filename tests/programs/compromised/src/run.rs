@@ -110,15 +110,10 @@ pub fn act(process: Process, index: usize, domains: Option<Domains>) -> Result<(
     let at_hand = AtHand::new(file()?);
     let on_xen = domains.map(on_xen).transpose()?;
     let sandbox = Sandbox::prepare()?;
-    let policy = match process {
-        Process::Xen => Some(&vgpu_xen::POLICY),
-        Process::VfioUser => Some(&vgpu_vfio_user::POLICY),
-        Process::VfioUserFeatures => Some(&vgpu_vfio_user::FEATURES_POLICY),
-        Process::Worker => Some(&vgpu_worker::POLICY),
-        Process::None => None,
-    };
+    let policy = process.policy();
     let sandbox = match process {
         Process::Xen if getuid().is_root() => become_another(sandbox)?,
+        Process::OfMachine if getuid().is_root() => become_machines(sandbox)?,
         _ => sandbox,
     };
     let (running, started) = sync_channel(0);
@@ -159,6 +154,26 @@ fn become_another(mut sandbox: Sandbox) -> Result<Sandbox> {
     sandbox.leave_files(".".as_ref())?;
     sandbox.become_user(USER)?;
     Ok(sandbox)
+}
+
+/// As `vgpud link` has its workers do.
+fn become_machines(mut sandbox: Sandbox) -> Result<Sandbox> {
+    sandbox.become_user(USER)?;
+    Ok(sandbox)
+}
+
+impl Process {
+    /// What it may do.
+    pub(crate) fn policy(self) -> Option<&'static Policy> {
+        match self {
+            Self::Xen => Some(&vgpu_xen::POLICY),
+            Self::VfioUser => Some(&vgpu_vfio_user::POLICY),
+            Self::VfioUserFeatures => Some(&vgpu_vfio_user::FEATURES_POLICY),
+            Self::Worker => Some(&vgpu_worker::POLICY),
+            Self::OfMachine => Some(&vgpu_worker::CHANNEL_POLICY),
+            Self::None => None,
+        }
+    }
 }
 
 /// A file of 4096 bytes that has no name, made in the working directory.

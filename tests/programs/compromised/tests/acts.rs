@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use vgpu_compromised::{ACTS, Process, page, try_all};
+use vgpu_compromised::{ACTS, Process, page, policies, try_all};
 
 /// All that go wrong, in this process's sandbox.
 fn tried(process: Process) -> String {
@@ -40,6 +40,12 @@ fn of_a_cuda_programs_worker() {
     assert_eq!(tried(Process::Worker), "");
 }
 
+/// Of whichever kind that a machine's may be: they have one policy.
+#[test]
+fn of_a_virtual_machines_worker() {
+    assert_eq!(tried(Process::OfMachine), "");
+}
+
 /// It is the sandbox that ends them.
 #[test]
 fn without_a_sandbox_none_is_ended() {
@@ -54,12 +60,32 @@ fn each_is_named_once() {
     }
 }
 
+/// `UPDATE=1` writes them there.
 #[test]
 fn the_book_has_them() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/sandbox.md");
-    let book = fs::read_to_string(path).unwrap();
-    assert!(
-        book.contains(&page()),
-        "docs/sandbox.md needs the table that this prints: cargo run -p vgpu-compromised page"
-    );
+    let mut book = fs::read_to_string(path).unwrap();
+    for table in [policies(), page()] {
+        let (head, _) = table.split_once('\n').unwrap();
+        let is_there = book.contains(&table);
+        if !is_there && std::env::var_os("UPDATE").is_some() {
+            book = with(&book, head, &table);
+            fs::write(path, &book).unwrap();
+        } else {
+            assert!(
+                is_there,
+                "docs/sandbox.md is out of date: UPDATE=1 writes it"
+            );
+        }
+    }
+}
+
+/// A page whose table with this first line is another one.
+fn with(page: &str, head: &str, table: &str) -> String {
+    let begins = head.split(" | ").next().unwrap();
+    let start = page.find(begins).expect("the table's first line");
+    let end = page[start..]
+        .find("\n\n")
+        .map_or(page.len(), |end| start + end + 1);
+    [&page[..start], table, &page[end..]].concat()
 }
