@@ -114,7 +114,8 @@ as_cuda systemctl --user start vgpud && fail "vgpud starts with a bad option"
 systemctl stop managed
 
 # That of virtual machines: not without a configuration; then anybody's server reaches it, and operators as root.
-complaints=$(systemd-analyze verify vgpud-link.service 2>&1) || :
+# A systemd before 254, as this one, does not know one key and says so.
+complaints=$(systemd-analyze verify vgpud-link.service 2>&1 | grep -v "Unknown key name 'DelegateSubgroup'") || :
 [ -z "$complaints" ] || fail "systemd says: $complaints"
 systemctl start vgpud-link
 [ ! -e /run/vgpu/link ] || fail "vgpud-link starts without a configuration"
