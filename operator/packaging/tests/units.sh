@@ -115,7 +115,7 @@ systemctl stop managed
 
 # That of virtual machines: not without a configuration; then anybody's server reaches it, and operators as root.
 # A systemd before 254, as this one, does not know one key and says so.
-complaints=$(systemd-analyze verify vgpud-link.service 2>&1 | grep -v "Unknown key name 'DelegateSubgroup'") || :
+complaints=$(systemd-analyze verify vgpud-link.service 2>&1 | grep -v "Unknown key.* 'DelegateSubgroup'") || :
 [ -z "$complaints" ] || fail "systemd says: $complaints"
 systemctl start vgpud-link
 [ ! -e /run/vgpu/link ] || fail "vgpud-link starts without a configuration"
@@ -125,8 +125,34 @@ systemctl start vgpud-link || fail "vgpud-link does not start"
 vgpu status || fail "vgpud-link does not answer"
 setpriv --reuid nobody --regid nogroup --clear-groups test -w /run/vgpu/link || fail "a server does not reach vgpud-link"
 setpriv --reuid nobody --regid nogroup --clear-groups vgpu status && fail "vgpud-link answers anybody"
-[ "$(stat -c %U "/proc/$(systemctl show --property MainPID --value vgpud-link)")" != root ] || fail "vgpud-link runs as root"
+link() { systemctl show --property MainPID --value vgpud-link; }
+# CAP_KILL, CAP_SETGID and CAP_SETUID: bits 5 to 7.
+grep -q '^CapPrm:.*00e0$' "/proc/$(link)/status" || fail "vgpud-link has other rights than it needs"
 vgpu reload && systemctl reload vgpud-link && vgpu status || fail "vgpud-link is not reloaded"
+
+# One that dies while a machine's worker lives, here a process in a group as a worker's: the next one comes, divides the groups
+# again, and ends what nobody has taken over.
+groups=/sys/fs/cgroup/system.slice/vgpud-link.service
+divided() { grep -q 'memory pids' $groups/cgroup.subtree_control; }
+divided || fail "vgpud-link has no groups with bounds"
+mkdir $groups/vm-1
+sleep 600 &
+worker=$!
+echo $worker >$groups/vm-1/cgroup.procs
+died=$(link)
+systemctl kill --signal=KILL --kill-who=main vgpud-link
+for _second in 1 2 3 4 5; do
+    sleep 1
+    ! vgpu status || break
+done
+vgpu status && [ "$(link)" != "$died" ] || fail "vgpud-link is not started again"
+divided || fail "vgpud-link has no groups with bounds after it died"
+kill -0 $worker || fail "systemd has ended a worker"
+for _second in 1 2 3 4 5 6 7 8 9; do
+    [ -e $groups/vm-1 ] || break
+    sleep 1
+done
+[ ! -e $groups/vm-1 ] || fail "a group is left that nobody has taken over"
 systemctl stop vgpud-link && [ ! -e /run/vgpu ] || fail "vgpud-link leaves something"
 dpkg --purge vgpu-guest vgpu-host vgpu-tools
 echo "units: all is well"
