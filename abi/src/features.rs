@@ -2,6 +2,8 @@
 //!
 //! A driver writes to ACK those of the offered bits that it knows, and then [`driver::SETTLED`] to DRIVER. An ACK with a bit
 //! that is not offered is refused: DRIVER is 0 then.
+//!
+//! That a region is memory of a program's own takes no bit: to the host it is memory as any.
 
 constants! { CONSTANTS, "VGPU_FEATURE_";
     /// Segments are addresses of guest memory ([`crate::segment`]).
@@ -12,8 +14,6 @@ constants! { CONSTANTS, "VGPU_FEATURE_";
     MSIX: u64 = 1 << 2;
     /// Channels have event channels of Xen's.
     EVENT_CHANNEL: u64 = 1 << 3;
-    /// Regions may be a program's own memory, pinned.
-    USER_REGIONS: u64 = 1 << 5;
     /// The engine writes the completion of its work to memory itself.
     TIMELINE: u64 = 1 << 6;
 }

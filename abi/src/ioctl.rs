@@ -8,7 +8,7 @@
 //! |---|---|---|
 //! | [`INFO`] | [`Info`] | |
 //! | [`SESSION`] | [`Session`] | `EBUSY`: it has one; `ENOTCONN`: the host has no daemon; `EPERM`, `ENOSPC`: more than the device may have; `EIO`: the host could not |
-//! | [`REGION_ADD`] | [`Region`] | as above; `EOPNOTSUPP`: no memory of a program's own |
+//! | [`REGION_ADD`] | [`Region`] | as above; for memory of a program's own, `EOPNOTSUPP`: the driver shares none; `ENOMEM`: more than it may lock (`RLIMIT_MEMLOCK`), or in too many pieces; `EEXIST`: the device has some of it; `EFAULT`: it is not there, or only read |
 //! | [`REGION_DELETE`] | [`Region`], the number alone | `ENOENT` |
 //! | [`KICK`] | | |
 //! | [`WAIT`] | [`Wait`] | `ETIMEDOUT`, `EINTR` |

@@ -81,7 +81,7 @@ struct vgpu_session {
 	u64 told;
 };
 
-/* Pages in a row, in memory and for the device. */
+/* Pages in a row, in memory and, once they are mapped, for the device. */
 struct vgpu_chunk {
 	struct page *page;
 	dma_addr_t address;
@@ -92,8 +92,12 @@ struct vgpu_chunk {
 struct vgpu_memory {
 	struct list_head list;
 	u32 region;
+	/* Chunks, and how many of them are mapped for the device. */
 	u32 count;
+	u32 mapped;
 	u64 size;
+	/* The program whose pages they are, pinned; none: they are the driver's own. */
+	struct mm_struct *mm;
 	struct vgpu_chunk chunks[];
 };
 
@@ -115,8 +119,10 @@ int vgpu_ready(struct vgpu_device *vgpu);
 void vgpu_stop(struct vgpu_device *vgpu);
 void vgpu_look(struct vgpu_device *vgpu);
 
-/* vgpu_memory.c: under the device's lock too. */
-struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size);
+/* vgpu_memory.c: under the device's lock too, but for what only makes memory. */
+struct vgpu_memory *vgpu_memory_make(u64 size);
+struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size);
+int vgpu_memory_attach(struct vgpu_device *vgpu, struct vgpu_memory *memory);
 void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory);
 void vgpu_memory_free_all(struct vgpu_device *vgpu, struct list_head *list);
 void vgpu_directory_write(struct vgpu_device *vgpu, const struct vgpu_memory *memory);

@@ -21,6 +21,9 @@ static const struct {
 	{ VGPU_CODE_NOT_READY, -ENOTCONN },
 	{ VGPU_CODE_ABSENT, -ENOENT },
 	{ VGPU_CODE_LIMIT, -ENOSPC },
+	/* A program's own memory may be anything, and be shared already. */
+	{ VGPU_CODE_NOT_MEMORY, -EFAULT },
+	{ VGPU_CODE_OVERLAP, -EEXIST },
 	{ VGPU_CODE_FRAGMENTED, -ENOMEM },
 	{ VGPU_CODE_NOT_SHARED, -EPERM },
 	{ VGPU_CODE_HOST, -EIO },

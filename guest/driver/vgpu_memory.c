@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Memory that the host has too: pages of the driver's own, which programs map. */
+/* Memory that the host has too: pages of the driver's own, which programs map, or of programs. */
 #include <linux/dma-mapping.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/overflow.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
 #include "vgpu.h"
@@ -11,6 +13,13 @@
 
 /* The largest chunks that are tried: 2 MiB, which the host can map at once. */
 #define VGPU_ORDER (21 - PAGE_SHIFT)
+/* Pages of a program's that are pinned at once. */
+#define VGPU_PINNED BIT(VGPU_ORDER)
+
+/* What else lies in the first and the last page of such memory, the host sees too. */
+static bool vgpu_user_regions = true;
+module_param_named(user_regions, vgpu_user_regions, bool, 0644);
+MODULE_PARM_DESC(user_regions, "Share memory that programs register, which is copied otherwise");
 
 static struct vgpu_memory *vgpu_memory_new(u64 size)
 {
@@ -32,50 +41,170 @@ static struct vgpu_memory *vgpu_memory_new(u64 size)
 }
 
 /* The next chunk, of pages that are given up to it. */
-static int vgpu_memory_add(struct vgpu_device *vgpu, struct vgpu_memory *memory, unsigned int order)
+static int vgpu_memory_add(struct vgpu_memory *memory, struct page *page, unsigned int order)
 {
-	gfp_t kind = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN;
-	struct device *device = &vgpu->pci->dev;
-	struct page *page;
-	dma_addr_t address;
-
-	if (memory->count >= VGPU_SEGMENT_PIECES_MAX || fatal_signal_pending(current))
+	if (memory->count >= VGPU_SEGMENT_PIECES_MAX)
 		return -ENOMEM;
-	page = alloc_pages(kind | (order ? __GFP_NORETRY : 0), order);
-	if (!page)
-		return -ENOMEM;
-	address = dma_map_page(device, page, 0, PAGE_SIZE << order, DMA_BIDIRECTIONAL);
-	if (dma_mapping_error(device, address)) {
-		__free_pages(page, order);
-		return -ENOMEM;
-	}
-	memory->chunks[memory->count++] = (struct vgpu_chunk){ page, address, order };
+	memory->chunks[memory->count++] = (struct vgpu_chunk){ .page = page, .order = order };
 	return 0;
 }
 
+/* The next chunk, of new pages. */
+static int vgpu_memory_grow(struct vgpu_memory *memory, unsigned int order)
+{
+	gfp_t kind = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN;
+	struct page *page;
+	int error;
+
+	if (fatal_signal_pending(current))
+		return -ENOMEM;
+	page = alloc_pages(kind | (order ? __GFP_NORETRY : 0), order);
+	error = page ? vgpu_memory_add(memory, page, order) : -ENOMEM;
+	if (page && error)
+		__free_pages(page, order);
+	return error;
+}
+
 /* Makes memory, zeroed, of chunks that are as large as there are. */
-struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size)
+struct vgpu_memory *vgpu_memory_make(u64 size)
 {
 	struct vgpu_memory *memory = vgpu_memory_new(size);
 	unsigned int order = VGPU_ORDER;
 	u64 left = size >> PAGE_SHIFT;
 
-	lockdep_assert_held(&vgpu->lock);
 	while (!IS_ERR(memory) && left) {
 		order = min_t(unsigned int, order, ilog2(left));
-		if (!vgpu_memory_add(vgpu, memory, order)) {
+		if (!vgpu_memory_grow(memory, order)) {
 			left -= 1ULL << order;
 		} else if (order) {
 			order--;
 		} else {
-			vgpu_memory_free(vgpu, memory);
+			vgpu_memory_free(NULL, memory);
 			return ERR_PTR(-ENOMEM);
 		}
 	}
 	return memory;
 }
 
-/* Gives it back: pages that a program has mapped are the program's until it unmaps them. */
+static void vgpu_unpin(struct page **pages, unsigned long count)
+{
+	unpin_user_pages_dirty_lock(pages, count, true);
+}
+
+/* Whether pages lie in a row, of whose first half that is known. */
+static bool vgpu_is_row(struct page **pages, unsigned int left, unsigned int order)
+{
+	unsigned long first = page_to_pfn(pages[0]), i;
+
+	if (!(left >> order) || !IS_ALIGNED(first, 1UL << order))
+		return false;
+	for (i = 1UL << (order - 1); i < 1UL << order; i++)
+		if (page_to_pfn(pages[i]) != first + i)
+			return false;
+	return true;
+}
+
+/* Adds pages that are pinned, in chunks that are as large as they lie in a row. */
+static int vgpu_memory_add_pinned(struct vgpu_memory *memory, struct page **pages,
+				  unsigned int count)
+{
+	unsigned int order, done;
+	int error = 0;
+
+	for (done = 0; done < count; done += 1U << order) {
+		order = 0;
+		while (vgpu_is_row(pages + done, count - done, order + 1))
+			order++;
+		error = vgpu_memory_add(memory, pages[done], order);
+		if (error)
+			break;
+	}
+	vgpu_unpin(pages + done, count - done);
+	return error;
+}
+
+static int vgpu_memory_pin_all(struct vgpu_memory *memory, unsigned long address)
+{
+	struct page **pages = kmalloc_array(VGPU_PINNED, sizeof(*pages), GFP_KERNEL);
+	unsigned long end = address + memory->size;
+	int error = pages ? 0 : -ENOMEM;
+
+	while (!error && address < end) {
+		unsigned long wanted = min_t(u64, (end - address) >> PAGE_SHIFT, VGPU_PINNED);
+		int count = pin_user_pages_fast(address, wanted, FOLL_WRITE | FOLL_LONGTERM, pages);
+
+		if (count <= 0)
+			error = count ?: -EFAULT;
+		else
+			error = vgpu_memory_add_pinned(memory, pages, count);
+		address += (unsigned long)max(count, 0) << PAGE_SHIFT;
+	}
+	kfree(pages);
+	return error;
+}
+
+/* Memory of the program that asks: as much as it may lock, with what others have pinned of it. */
+struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size)
+{
+	u64 pages = size >> PAGE_SHIFT, most = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct vgpu_memory *memory;
+	int error = 0;
+
+	if (!vgpu_user_regions)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!PAGE_ALIGNED(address) || address + size < address)
+		return ERR_PTR(-EINVAL);
+	memory = vgpu_memory_new(size);
+	if (IS_ERR(memory))
+		return memory;
+	memory->mm = current->mm;
+	mmgrab(memory->mm);
+	if (vgpu_pinned_add(memory->mm, pages) > most && !capable(CAP_IPC_LOCK))
+		error = -ENOMEM;
+	if (!error)
+		error = vgpu_memory_pin_all(memory, address);
+	if (!error)
+		return memory;
+	vgpu_memory_free(NULL, memory);
+	return ERR_PTR(error);
+}
+
+/* Maps it for the device. */
+int vgpu_memory_attach(struct vgpu_device *vgpu, struct vgpu_memory *memory)
+{
+	struct device *device = &vgpu->pci->dev;
+
+	lockdep_assert_held(&vgpu->lock);
+	for (; memory->mapped < memory->count; memory->mapped++) {
+		struct vgpu_chunk *chunk = &memory->chunks[memory->mapped];
+
+		chunk->address = dma_map_page(device, chunk->page, 0, PAGE_SIZE << chunk->order,
+					      DMA_BIDIRECTIONAL);
+		if (dma_mapping_error(device, chunk->address))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static void vgpu_chunk_free(const struct vgpu_memory *memory, const struct vgpu_chunk *chunk)
+{
+	unsigned int i;
+
+	if (!memory->mm) {
+		__free_pages(chunk->page, chunk->order);
+		return;
+	}
+	for (i = 0; i < 1U << chunk->order; i++) {
+		struct page *page = chunk->page + i;
+
+		vgpu_unpin(&page, 1);
+	}
+}
+
+/*
+ * Gives it back: pages that a program has mapped are the program's until it unmaps them. Of what
+ * the device does not have, there need not be one.
+ */
 void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 {
 	u32 i;
@@ -83,9 +212,14 @@ void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 	for (i = 0; i < memory->count; i++) {
 		struct vgpu_chunk *chunk = &memory->chunks[i];
 
-		dma_unmap_page(&vgpu->pci->dev, chunk->address, PAGE_SIZE << chunk->order,
-			       DMA_BIDIRECTIONAL);
-		__free_pages(chunk->page, chunk->order);
+		if (i < memory->mapped)
+			dma_unmap_page(&vgpu->pci->dev, chunk->address, PAGE_SIZE << chunk->order,
+				       DMA_BIDIRECTIONAL);
+		vgpu_chunk_free(memory, chunk);
+	}
+	if (memory->mm) {
+		vgpu_pinned_add(memory->mm, -(s64)(memory->size >> PAGE_SHIFT));
+		mmdrop(memory->mm);
 	}
 	kvfree(memory);
 }
@@ -133,7 +267,7 @@ int vgpu_memory_map(const struct vgpu_memory *memory, struct vm_area_struct *vma
 	u32 i, page;
 	int error;
 
-	if (vma->vm_end - vma->vm_start != memory->size)
+	if (memory->mm || vma->vm_end - vma->vm_start != memory->size)
 		return -EINVAL;
 	vm_flags_set(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP);
 	for (i = 0; i < memory->count; i++) {

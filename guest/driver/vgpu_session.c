@@ -164,23 +164,25 @@ static int vgpu_session_check(const struct vgpu_session *session)
 }
 
 /*
- * Makes memory, and shares it as a channel's slice or another region, by a command: both have the
- * same parameters, in the same places. Gives the number that the device has for it.
+ * Shares memory, which it takes, as a channel's slice or another region, by a command: both have
+ * the same parameters, in the same places. Gives the number that the device has for it.
  */
-static int vgpu_share(struct vgpu_session *session, u64 size, u32 command, u32 channel, u32 most)
+static int vgpu_share(struct vgpu_session *session, struct vgpu_memory *memory, u32 command,
+		      u32 channel, u32 most)
 {
 	struct vgpu_device *vgpu = session->device;
-	struct vgpu_memory *memory = vgpu_memory_make(vgpu, size);
 	struct vgpu_region_add parameters = {
 		.directory = cpu_to_le64(vgpu->directory_address),
-		.length = cpu_to_le64(size),
+		.length = cpu_to_le64(memory->size),
 		.channel = cpu_to_le32(channel),
 	};
+	int number = vgpu_memory_attach(vgpu, memory);
 	u32 answer;
-	int number;
 
-	if (IS_ERR(memory))
-		return PTR_ERR(memory);
+	if (number) {
+		vgpu_memory_free(vgpu, memory);
+		return number;
+	}
 	vgpu_directory_write(vgpu, memory);
 	number = vgpu_command(vgpu, command, &parameters, sizeof(parameters), &answer);
 	if (!number && answer >= most) {
@@ -201,14 +203,18 @@ static int vgpu_share(struct vgpu_session *session, u64 size, u32 command, u32 c
 
 static int vgpu_session_start(struct vgpu_session *session, struct vgpu_ioctl_session *wanted)
 {
+	struct vgpu_memory *memory = vgpu_memory_make(wanted->size);
 	struct vgpu_device *vgpu = session->device;
 	int channel;
 
+	if (IS_ERR(memory))
+		return PTR_ERR(memory);
 	mutex_lock(&vgpu->lock);
 	channel = session->channel >= 0 || session->lost ? -EBUSY : vgpu_ready(vgpu);
-	if (!channel)
-		channel = vgpu_share(session, wanted->size, VGPU_COMMAND_CHANNEL_OPEN, 0,
-				     VGPU_CHANNELS);
+	if (channel)
+		vgpu_memory_free(vgpu, memory);
+	else
+		channel = vgpu_share(session, memory, VGPU_COMMAND_CHANNEL_OPEN, 0, VGPU_CHANNELS);
 	if (channel >= 0) {
 		vgpu_session_place(session, channel);
 		wanted->channel = channel;
@@ -230,17 +236,23 @@ static struct vgpu_memory *vgpu_region_find(struct vgpu_session *session, u32 re
 static int vgpu_region_add(struct vgpu_session *session, struct vgpu_ioctl_region *wanted)
 {
 	struct vgpu_device *vgpu = session->device;
+	struct vgpu_memory *memory;
 	int region;
 
-	if (wanted->address)
-		return -EOPNOTSUPP;
+	/* Before the device's lock: pages of a program's may have to be brought in. */
+	memory = wanted->address ? vgpu_memory_pin(wanted->address, wanted->size) :
+				   vgpu_memory_make(wanted->size);
+	if (IS_ERR(memory))
+		return PTR_ERR(memory);
 	mutex_lock(&vgpu->lock);
 	region = vgpu_session_check(session);
-	if (!region)
-		region = vgpu_share(session, wanted->size, VGPU_COMMAND_REGION_ADD,
-				    session->channel, INT_MAX);
+	if (region)
+		vgpu_memory_free(vgpu, memory);
+	else
+		region = vgpu_share(session, memory, VGPU_COMMAND_REGION_ADD, session->channel,
+				    INT_MAX);
 	if (region >= 0) {
-		list_first_entry(&session->memory, struct vgpu_memory, list)->region = region;
+		memory->region = region;
 		wanted->region = region;
 	}
 	mutex_unlock(&vgpu->lock);

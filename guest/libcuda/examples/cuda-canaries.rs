@@ -5,13 +5,14 @@
 //! may have been anybody's, and must have nobody's.
 
 use std::env;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use cudarc::driver::{
-    CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaSlice, CudaStream, DriverError, LaunchConfig, PushKernelArg, sys,
 };
 use cudarc::nvrtc::Ptx;
 
@@ -25,9 +26,11 @@ const WORDS: usize = 64;
 const ANEW: usize = 1024;
 const PINNED: usize = 16 << 10;
 
-/// Rounds until memory is made anew, and until some is pinned.
+/// Rounds until memory is made anew, and until some is pinned: the library's, and the program's own.
 const ANEW_EVERY: u32 = 16;
 const PINNED_EVERY: u32 = 64;
+/// Where a virtual machine's driver is.
+const NODE: &str = "/dev/vgpu0";
 
 fn main() {
     let mut words = env::args().skip(1);
@@ -116,6 +119,7 @@ impl Program {
         }
         if round.is_multiple_of(PINNED_EVERY) {
             self.pinned(round)?;
+            self.registered(round)?;
         }
         Ok(())
     }
@@ -152,4 +156,37 @@ impl Program {
         self.calls += 6;
         Ok(())
     }
+
+    /// Memory of the program's own, which the driver shares with the host; by it to the device and back.
+    fn registered(&mut self, round: u32) -> Result<(), DriverError> {
+        let written = self.canaries(round, PINNED);
+        let mut own = written.clone();
+        let place = own.as_mut_ptr().cast();
+        let pinned_before = pinned();
+        // SAFETY: the vector is there, and its words stay where they are, until that ends.
+        #[allow(unsafe_code)]
+        unsafe { sys::cuMemHostRegister_v2(place, 4 * PINNED, 0) }.result()?;
+        if Path::new(NODE).exists() {
+            assert!(pinned() > pinned_before, "{}: it is copied", self.id);
+        }
+        let there = self.stream.clone_htod(&own)?;
+        own.fill(0);
+        self.stream.memcpy_dtoh(&there, &mut own)?;
+        self.stream.synchronize()?;
+        // SAFETY: it is registered.
+        #[allow(unsafe_code)]
+        unsafe { sys::cuMemHostUnregister(place) }.result()?;
+        assert_eq!(pinned(), pinned_before, "{}: it stays pinned", self.id);
+        assert_eq!(own, written, "{}: registered", self.id);
+        self.calls += 6;
+        Ok(())
+    }
+}
+
+/// KiB of this process's memory that devices have.
+fn pinned() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmPin:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|it| it.parse().ok()).unwrap_or_default()
 }

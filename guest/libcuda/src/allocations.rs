@@ -42,7 +42,29 @@ struct Pinned<M> {
     size: usize,
     context: usize,
     flags: u32,
-    region: Option<Region<M>>,
+    backing: Backing<M>,
+}
+
+/// What the worker has of pinned memory.
+#[derive(Debug)]
+pub(crate) enum Backing<M> {
+    /// The region that it is.
+    Region(Region<M>),
+    /// A region of the program's own pages, in which so many bytes come before it.
+    Lent { region: u32, before: usize },
+    /// Nothing: it is copied as any other.
+    Copied,
+}
+
+impl<M> Backing<M> {
+    /// The region, and how many bytes of it come before the memory.
+    pub(crate) fn region(&self) -> Option<(u32, usize)> {
+        match self {
+            Self::Region(region) => Some((region.id, 0)),
+            &Self::Lent { region, before } => Some((region, before)),
+            Self::Copied => None,
+        }
+    }
 }
 
 /// Allocations by address.
@@ -160,7 +182,7 @@ impl<M> Allocations<M> {
         lock(&self.device).remove(&address);
     }
 
-    /// Adds pinned memory that a region is, or that the program has itself.
+    /// Adds pinned memory.
     ///
     /// # Errors
     /// Some of it is pinned already.
@@ -170,13 +192,13 @@ impl<M> Allocations<M> {
         size: usize,
         context: usize,
         flags: u32,
-        region: Option<Region<M>>,
+        backing: Backing<M>,
     ) -> Result<(), CUresult> {
         let new = Pinned {
             size,
             context,
             flags,
-            region,
+            backing,
         };
         let end = address.checked_add(size).ok_or(INVALID)?;
         let mut pinned = lock(&self.pinned);
@@ -191,33 +213,50 @@ impl<M> Allocations<M> {
     /// Takes off pinned memory that a region is.
     pub(crate) fn unpin(&self, address: usize) -> Result<Region<M>, CUresult> {
         let mut pinned = lock(&self.pinned);
-        let own = pinned.get(&address).is_some_and(|own| own.region.is_some());
-        let removed = own.then(|| pinned.remove(&address)).flatten();
-        removed.and_then(|pinned| pinned.region).ok_or(INVALID)
-    }
-
-    /// Takes off memory that the program registered.
-    pub(crate) fn unregister(&self, address: usize) -> Result<(), CUresult> {
-        let mut pinned = lock(&self.pinned);
-        let found = pinned.get(&address);
-        match found.is_some_and(|found| found.region.is_none()) {
-            true => {
-                pinned.remove(&address);
-                Ok(())
+        match pinned.remove(&address) {
+            Some(Pinned {
+                backing: Backing::Region(region),
+                ..
+            }) => Ok(region),
+            other => {
+                pinned.extend(other.map(|other| (address, other)));
+                Err(INVALID)
             }
-            false => Err(CUresult::CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED),
         }
     }
 
-    /// Takes off all pinned memory of a context; gives the regions among it.
-    pub(crate) fn unpin_of(&self, context: usize) -> Vec<Region<M>> {
+    /// Has copies of memory that the program registered name a region of its pages; gives whether it is still registered.
+    pub(crate) fn lend(&self, address: usize, region: u32, before: usize) -> bool {
+        let mut pinned = lock(&self.pinned);
+        let found = pinned.get_mut(&address);
+        let found = found.filter(|found| matches!(found.backing, Backing::Copied));
+        found
+            .map(|found| found.backing = Backing::Lent { region, before })
+            .is_some()
+    }
+
+    /// Takes off memory that the program registered; gives the region of its pages, where there is one.
+    pub(crate) fn unregister(&self, address: usize) -> Result<Option<u32>, CUresult> {
+        let mut pinned = lock(&self.pinned);
+        match pinned.get(&address).map(|found| &found.backing) {
+            None | Some(Backing::Region(_)) => Err(CUresult::CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED),
+            Some(own) => {
+                let region = own.region().map(|(region, _)| region);
+                pinned.remove(&address);
+                Ok(region)
+            }
+        }
+    }
+
+    /// Takes off all pinned memory of a context.
+    pub(crate) fn unpin_of(&self, context: usize) -> Vec<Backing<M>> {
         let mut pinned = lock(&self.pinned);
         let all = std::mem::take(&mut *pinned).into_iter();
         let (taken, left) = all.partition(|(_, pinned)| pinned.context == context);
         *pinned = left;
         let taken: BTreeMap<_, _> = taken;
         let taken = taken.into_values();
-        taken.filter_map(|pinned| pinned.region).collect()
+        taken.map(|pinned| pinned.backing).collect()
     }
 
     /// Start, size and flags of the pinned memory that an address lies in.
@@ -233,7 +272,7 @@ impl<M> Allocations<M> {
         let (start, pinned) = all.range(..=address).next_back()?;
         let offset = address - start;
         let inside = offset.checked_add(size)? <= pinned.size && offset < pinned.size;
-        let region = pinned.region.as_ref().filter(|_| inside)?;
-        Some((region.id, offset as u64))
+        let (region, before) = pinned.backing.region().filter(|_| inside)?;
+        Some((region, (before + offset) as u64))
     }
 }

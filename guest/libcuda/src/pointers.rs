@@ -14,7 +14,7 @@ pub(crate) use arguments::{
     Arguments, KernelCall, KernelNode, LaunchConfig, Room, arguments, kernel_node, launch_config,
 };
 pub(crate) use functions::{HostFunction, SharedOfBlock, StreamFunction};
-pub(crate) use host::{CopyCall, CopyEnd, Host, copy_2d, copy_3d, host};
+pub(crate) use host::{CopyCall, CopyEnd, Host, copy_2d, copy_3d, host, lent};
 pub(crate) use image::image;
 pub(crate) use logs::Logs;
 pub(crate) use nodes::{

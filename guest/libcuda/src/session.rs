@@ -7,7 +7,7 @@ use vgpu_cuda_wire::{CUcontext, CUresult};
 use vgpu_transport::Transport;
 
 use crate::Done;
-use crate::allocations::Allocations;
+use crate::allocations::{Allocations, Backing};
 use crate::callbacks::Callbacks;
 use crate::captures::Captures;
 use crate::connection::Connection;
@@ -108,11 +108,11 @@ impl Session {
             self.pools.give(&allocation);
             note(client.memory_free(address));
         }
-        let regions = self.worker.allocations.unpin_of(context);
+        let pinned = self.worker.allocations.unpin_of(context);
         // The worker has done what names a region when it answers, and what kernels printed is out.
         note(client.synchronize());
-        for region in regions {
-            let removed = self.worker.connection.transport().remove_region(region.id);
+        for (region, _) in pinned.iter().filter_map(Backing::region) {
+            let removed = self.worker.connection.transport().remove_region(region);
             note(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE));
         }
         first

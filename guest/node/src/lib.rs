@@ -38,6 +38,47 @@ pub fn is_device(folder: &Path) -> bool {
     has("vendor", ids::VENDOR_ID) && has("device", ids::DEVICE_ID)
 }
 
+/// Memory of this process that a driver may share with the host: whole pages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lent {
+    address: usize,
+    size: usize,
+}
+
+impl Lent {
+    /// Bytes of a page.
+    const PAGE: usize = 4096;
+
+    /// The pages that `size` bytes from an address on lie in, and how many bytes of them come before; `None` where there are
+    /// no such pages.
+    ///
+    /// # Safety
+    /// Until the region is deleted that they become, the host reads those pages, and writes those bytes, whenever commands of
+    /// this process name them: no reference that forbids that may be used meanwhile.
+    #[must_use]
+    #[allow(unsafe_code)]
+    pub const unsafe fn new(address: usize, size: usize) -> Option<(Self, usize)> {
+        let before = address % Self::PAGE;
+        let Some(end) = address.checked_add(size) else {
+            return None;
+        };
+        let Some(end) = end.checked_next_multiple_of(Self::PAGE) else {
+            return None;
+        };
+        let address = address - before;
+        match size > 0 && address > 0 {
+            true => Some((
+                Self {
+                    address,
+                    size: end - address,
+                },
+                before,
+            )),
+            false => None,
+        }
+    }
+}
+
 /// An open device node: a session, once it has a channel.
 #[derive(Debug)]
 pub struct Node(OwnedFd);
@@ -103,6 +144,20 @@ impl Node {
         // Of this process's memory it takes none, as no address is given.
         let mut region = Region {
             size,
+            ..Region::default()
+        };
+        self.call::<ADD_CALL, _>(&mut region)?;
+        Ok(region.region)
+    }
+
+    /// Shares pages of this process; gives the region's number. It has no place in the file.
+    ///
+    /// # Errors
+    /// See [`vgpu_abi::ioctl`].
+    pub fn lend(&self, pages: Lent) -> Result<u32, Errno> {
+        let mut region = Region {
+            size: pages.size as u64,
+            address: pages.address as u64,
             ..Region::default()
         };
         self.call::<ADD_CALL, _>(&mut region)?;
@@ -181,6 +236,25 @@ mod tests {
             (WAIT_CALL, number(3, 16, WAIT)),
         ] {
             assert_eq!(opcode, expected);
+        }
+    }
+
+    #[test]
+    #[allow(unsafe_code)]
+    fn whole_pages_are_lent() {
+        // SAFETY: nobody lends these.
+        let lent = |address, size| unsafe { Lent::new(address, size) };
+        let pages = |address, size| Lent { address, size };
+        assert_eq!(lent(0x5000, 4096), Some((pages(0x5000, 4096), 0)));
+        assert_eq!(lent(0x5ffe, 3), Some((pages(0x5000, 8192), 0xffe)));
+        assert_eq!(lent(0x5ffe, 2), Some((pages(0x5000, 4096), 0xffe)));
+        for none in [
+            (0x5000, 0),
+            (0xff, 1),
+            (usize::MAX - 5, 2),
+            (0x5000, usize::MAX),
+        ] {
+            assert_eq!(lent(none.0, none.1), None, "{none:x?}");
         }
     }
 

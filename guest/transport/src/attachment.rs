@@ -5,7 +5,7 @@ use vgpu_window::Window;
 
 use crate::driver::{Driver, without_driver};
 use crate::local::{Local, Name};
-use crate::{Error, Lost, Region, Transport};
+use crate::{Error, Lent, Lost, Region, Transport};
 
 /// A session, in one of the ways that there are.
 #[derive(Debug)]
@@ -79,6 +79,13 @@ impl Transport for Attachment {
         match self {
             Self::Local(local) => local.add_region(size),
             Self::Driver(driver) => driver.add_region(size),
+        }
+    }
+
+    fn lend(&self, pages: Lent) -> Result<u32, Error> {
+        match self {
+            Self::Local(local) => local.lend(pages),
+            Self::Driver(driver) => driver.lend(pages),
         }
     }
 

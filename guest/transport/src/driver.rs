@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustix::io::Errno;
 use vgpu_abi::features::state;
-use vgpu_node::Node;
+use vgpu_node::{Lent, Node};
 use vgpu_ring::layout::{SESSION_ABI, SLICE_SIZE};
 use vgpu_ring::version::Half;
 use vgpu_ring::{Park, Wake};
@@ -133,6 +133,10 @@ impl Transport for Driver {
             id,
             memory: memory?,
         })
+    }
+
+    fn lend(&self, pages: Lent) -> Result<u32, Error> {
+        self.node.lend(pages).map_err(refused)
     }
 
     fn remove_region(&self, id: u32) -> Result<(), Error> {

@@ -16,6 +16,7 @@ mod spin;
 
 use std::fmt;
 
+use rustix::io::Errno;
 use vgpu_ring::{Memory, Park, Wake};
 
 pub use error::{Error, Lost};
@@ -23,6 +24,7 @@ pub use event::Event;
 #[cfg(feature = "host")]
 pub use guest::{Guest, Interrupt};
 pub use spin::{HostSpin, SpinFor};
+pub use vgpu_node::Lent;
 
 /// More memory that the program shares with its worker.
 #[derive(Clone, Debug)]
@@ -47,6 +49,14 @@ pub trait Transport: Wake + Park<Lost = Lost> + Send + Sync + fmt::Debug {
     /// # Errors
     /// The host refuses so much, or the session is over.
     fn add_region(&self, size: usize) -> Result<Region<Self::Memory>, Error>;
+
+    /// Shares memory that the program has itself; gives the region's number. Only a driver can.
+    ///
+    /// # Errors
+    /// This memory cannot be shared, or the session is over.
+    fn lend(&self, _pages: Lent) -> Result<u32, Error> {
+        Err(Error::Refused(Errno::OPNOTSUPP))
+    }
 
     /// Ends the sharing of a region; the memory may go only after that.
     ///

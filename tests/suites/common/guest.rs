@@ -48,9 +48,9 @@ pub(crate) fn image_with_cuda(cache: &Cache, steps: &Steps) -> Result<GuestImage
 pub(crate) const CUDA: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/cuda-add";
 
 /// What [`image_with_cuda`] is to have beside it.
-const DRIVEN: [&str; 2] = ["cuda-add", "libcuda.so"];
+const DRIVEN: [&str; 3] = ["cuda-add", "cuda-canaries", "libcuda.so"];
 
-/// The guest of [`image_with_cuda`], with a CUDA program, the library, and the driver as `/bin/vgpu.ko`.
+/// The guest of [`image_with_cuda`], with CUDA programs, the library, and the driver as `/bin/vgpu.ko`.
 pub(crate) fn image_with_driver(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
     let image = image_with_cuda(cache, steps)?;
     with_driver(&image, &GuestImage::suite(), HEADERS, cache, steps)

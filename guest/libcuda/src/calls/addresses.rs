@@ -3,17 +3,21 @@
 use std::ffi::{c_uint, c_void};
 
 use vgpu_cuda_wire::{CUdeviceptr, CUpointer_attribute, CUresult};
+use vgpu_transport::Transport;
 
 use super::current::in_context;
+use super::memory::end_region;
 use crate::Done;
-use crate::allocations::{Device, Kind};
+use crate::allocations::{Backing, Device, Kind};
 use crate::contexts::current;
-use crate::pointers::Untyped;
+use crate::pointers::{Untyped, lent};
 use crate::session::Session;
+use crate::worker::Worker;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
-/// Memory that is registered is copied as any other.
+/// Memory that is registered is shared with the worker, as far as that can be: it is copied as any other otherwise, such as
+/// where it shares a page with other such memory, or there is no driver.
 pub(crate) fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: c_uint) -> Done {
     // For all contexts, mapped, of a device, and only read.
     const ALL: c_uint = 15;
@@ -26,12 +30,25 @@ pub(crate) fn cuMemHostRegister_v2(pointer: *mut c_void, size: usize, flags: c_u
         return Err(CUresult::CUDA_ERROR_NOT_PERMITTED);
     }
     let (start, context) = (pointer.addr(), current().addr());
-    let allocations = &session.worker.allocations;
-    allocations.pin(start, size, context, flags, None)
+    let Worker {
+        allocations,
+        connection,
+        ..
+    } = &session.worker;
+    allocations.pin(start, size, context, flags, Backing::Copied)?;
+    if let Some((pages, before)) = lent(pointer, size)
+        && let Ok(region) = connection.transport().lend(pages)
+        && !allocations.lend(start, region, before)
+    {
+        end_region(session, region)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn cuMemHostUnregister(pointer: *mut c_void) -> Done {
-    in_context()?.worker.allocations.unregister(pointer.addr())
+    let session = in_context()?;
+    let region = session.worker.allocations.unregister(pointer.addr())?;
+    region.map_or(Ok(()), |region| end_region(session, region))
 }
 
 /// Kernels reach no memory of the program, which an attribute of the device says.

@@ -9,7 +9,7 @@ use vgpu_transport::Transport;
 
 use super::current::in_context;
 use crate::Done;
-use crate::allocations::{Device, Kind};
+use crate::allocations::{Backing, Device, Kind};
 use crate::contexts::current;
 use crate::session::Session;
 
@@ -117,7 +117,7 @@ pub(crate) fn cuMemHostAlloc(pointer: &mut *mut c_void, size: usize, flags: c_ui
     *pointer = start.cast_mut().cast();
     let (start, context) = (start.expose_provenance(), current().addr());
     let allocations = &session.worker.allocations;
-    allocations.pin(start, size, context, flags, Some(region))
+    allocations.pin(start, size, context, flags, Backing::Region(region))
 }
 
 pub(crate) fn cuMemAllocHost_v2(pointer: &mut *mut c_void, size: usize) -> Done {
@@ -127,13 +127,14 @@ pub(crate) fn cuMemAllocHost_v2(pointer: &mut *mut c_void, size: usize) -> Done 
 pub(crate) fn cuMemFreeHost(pointer: *mut c_void) -> Done {
     let session = in_context()?;
     let region = session.worker.allocations.unpin(pointer.addr())?;
+    end_region(session, region.id)
+}
+
+/// Ends the sharing of a region of pinned memory.
+pub(crate) fn end_region(session: &Session, region: u32) -> Done {
     // The worker has done what names the region when it answers, be it that another call's error comes with the answer.
     let done = session.worker.connection.client().synchronize();
-    let removed = session
-        .worker
-        .connection
-        .transport()
-        .remove_region(region.id);
+    let removed = session.worker.connection.transport().remove_region(region);
     done.and(removed.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE))
 }
 

@@ -5,6 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use vgpu_cuda_wire::{CUDA_MEMCPY2D, CUDA_MEMCPY3D, CUresult, CopySide, CopySide2D};
+use vgpu_transport::Lent;
 
 use super::references::{INVALID, input};
 
@@ -20,6 +21,13 @@ pub(crate) struct Host(usize);
 #[allow(clippy::unnecessary_wraps)]
 pub(crate) unsafe fn host(pointer: *const c_void) -> Result<Host, CUresult> {
     Ok(Host(pointer.expose_provenance()))
+}
+
+/// The pages of memory that the program registers, and how many bytes of them come before it.
+pub(crate) fn lent(pointer: *const c_void, size: usize) -> Option<(Lent, usize)> {
+    // SAFETY: by the driver API, memory that is registered is the program's and the device's until that ends, and the program
+    // uses none of it that a copy still reads or writes. This library has no reference to it but for a copy.
+    unsafe { Lent::new(pointer.addr(), size) }
 }
 
 impl Host {
