@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: what an access costs a guest, measured against peers, what a server costs a host, and what a CUDA
-//! call costs a program, and how fast the CPU engine executes kernels.
+//! `cargo xtask bench`: what an access costs a guest, measured against peers, what a server costs a host, what a CUDA call
+//! costs a program and a guest, and how fast the CPU engine executes kernels.
 
 mod chart;
 mod conditions;
 mod cuda;
 mod density;
+mod driver;
 mod features;
 mod guests;
 mod interpreter;
@@ -37,6 +38,7 @@ enum Benchmark {
     Model(model::Options),
     Density(density::Options),
     Cuda(cuda::Options),
+    Driver(driver::Options),
     Interpreter(interpreter::Options),
     Features(features::Options),
     Report(chart::Options),
@@ -51,6 +53,7 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Benchmark::Model(options) => model::run(options, steps),
         Benchmark::Density(options) => density::run(options, steps),
         Benchmark::Cuda(options) => cuda::run(options, steps),
+        Benchmark::Driver(options) => driver::run(options, steps),
         Benchmark::Interpreter(options) => interpreter::run(options, steps),
         Benchmark::Features(options) => features::run(options, steps),
         Benchmark::Report(options) => chart::run(options),

@@ -7,6 +7,7 @@ mod book;
 mod checkout;
 mod cuda;
 mod demo;
+mod driven;
 mod driver;
 mod features;
 mod fuzz;

@@ -1,5 +1,5 @@
 //! A small CUDA program, for tests of what is installed: it adds two arrays, and says on which device. By its argument it does
-//! so many times, or for ever with 0.
+//! so many times, or for ever with 0; with another one it keeps the device then, and does nothing.
 
 use cudarc::driver::{CudaContext, LaunchConfig, PushKernelArg};
 use cudarc::nvrtc::Ptx;
@@ -32,4 +32,9 @@ fn main() {
         done += 1;
     }
     println!("{COUNT} sums are right on {}", context.name().unwrap());
+    if std::env::args().len() > 2 {
+        loop {
+            std::thread::park();
+        }
+    }
 }

@@ -39,8 +39,16 @@ impl Driver {
     /// # Errors
     /// The node is not for this user, or the host gives no session.
     pub fn open() -> Result<Self, Error> {
-        let refused = |cause| Error::Node { node: NODE, cause };
-        let node = Node::open(Path::new(NODE)).map_err(refused)?;
+        Self::of(NODE)
+    }
+
+    /// The same with the host of the device whose node this is.
+    ///
+    /// # Errors
+    /// As [`Driver::open`].
+    pub fn of(node: &'static str) -> Result<Self, Error> {
+        let refused = |cause| Error::Node { node, cause };
+        let node = Node::open(Path::new(node)).map_err(refused)?;
         let started = node.start(SLICE_SIZE as u64);
         started.map_err(|cause| match (cause, node.info().map(|info| info.state)) {
             (Errno::NOTCONN, Ok(now)) if now != state::READY => Error::NoHost { state: now },

@@ -9,6 +9,7 @@ pub mod debian_qemu;
 pub mod firmware;
 pub mod guest;
 pub mod host_packages;
+pub mod idle;
 pub mod initramfs;
 pub mod kernel;
 pub mod kernel_module;

@@ -1,6 +1,7 @@
 //! A device with features, through a stock QEMU.
 
 mod driver;
+mod idle;
 mod kills;
 mod saved;
 mod smi;

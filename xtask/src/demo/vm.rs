@@ -2,7 +2,6 @@
 
 mod machine;
 mod place;
-mod prepare;
 mod verdict;
 
 use std::process::Command;
@@ -16,9 +15,9 @@ use vgpu_bed::steps::Steps;
 use vgpu_terminal::{Failure, OrMend};
 
 use super::attachment::Attachment;
-use machine::{Machine, Progress};
+use crate::driven::Prepared;
+use machine::{Machine, Progress, SCRIPT};
 use place::Place;
-use prepare::Prepared;
 use verdict::{Share, Step};
 
 /// The machines: their names, by which they are known, and their weights.
@@ -30,6 +29,9 @@ const MACHINES: [(&str, &str, u32); 2] = [
 /// The least that a kernel takes, in microseconds. On its own it takes some tens: emulated processors would not keep the engine
 /// busy, and what nobody waits for is nobody's share.
 const KERNEL_US: u32 = 1000;
+
+/// What all is built by: one that does not take long.
+const PROFILE: &str = "quick";
 
 /// Steps whose losses are shown and compared.
 const STEPS: usize = 10;
@@ -75,7 +77,7 @@ pub(super) fn demonstrate(attachment: Option<Attachment>, keep: bool, steps: &St
     }
     let begun = Instant::now();
     let place = Place::new()?;
-    let prepared = Prepared::new(attachment == Some(Attachment::Qemu), steps)?;
+    let prepared = Prepared::new(attachment == Some(Attachment::Qemu), PROFILE, SCRIPT, steps)?;
     println!("Ready after {}.", clock(begun.elapsed()));
     let shown = show(&prepared, steps);
     if keep || shown.is_err() {
@@ -99,7 +101,7 @@ fn show(prepared: &Prepared, steps: &Steps) -> Result<()> {
     let mut machines = [a?, b?];
     steps
         .step(
-            &format!("Boot two machines in {}", prepared.qemu()),
+            &format!("Boot two machines in QEMU {}", prepared.qemu()),
             |step| {
                 machines.iter_mut().try_for_each(|it| {
                     step.say(&format!("machine {}", it.name));
@@ -109,7 +111,7 @@ fn show(prepared: &Prepared, steps: &Steps) -> Result<()> {
         )
         .or_mend("See what QEMU and the guest say above; on a busy machine, try again later.")?;
     // It is soon there, and the machines are not.
-    let right = prepared.on_this_machine(STEPS, steps)?;
+    let right = on_this_machine(prepared, steps)?;
     train(&mut machines, &daemon, prepared)?;
     let trained = machines.each_ref().map(|it| (it.name, it.losses()));
     print!("{}", verdict::losses(&right, &trained));
@@ -132,6 +134,21 @@ fn show(prepared: &Prepared, steps: &Steps) -> Result<()> {
     }
     drop(daemon);
     verdict::check(&right, &trained, &shares)
+}
+
+/// The losses of the same training on tinygrad's CPU backend, on this machine.
+fn on_this_machine(prepared: &Prepared, steps: &Steps) -> Result<Vec<f64>> {
+    let mut script = prepared.python().script(SCRIPT);
+    // The file is there: it makes these steps alone.
+    script.args(["CPU", &STEPS.to_string(), "/dev/null"]);
+    script.env("DEV", "CPU");
+    let printed = steps
+        .step("Train on tinygrad's CPU backend", |step| {
+            step.output(&mut script)
+        })
+        .or_mend("See what tinygrad says above.")?;
+    let made: Vec<Step> = verdict::parse(&printed)?;
+    Ok(made.iter().map(|step| step.loss).collect())
 }
 
 /// Until both have made the first steps.

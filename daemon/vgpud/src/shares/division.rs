@@ -16,6 +16,7 @@ use super::machine::{Machine, Totals};
 use super::prometheus::prometheus;
 use super::seats::{Opened, SeatId, Taken, Verdict};
 use super::status::{EngineStatus, MachineStatus, SessionState, SessionStatus, Status, Work};
+use super::utilisation::Utilisation;
 use crate::audit::Audit;
 use crate::settings::{EngineSettings, MachineSettings, Settings};
 
@@ -39,17 +40,20 @@ pub(crate) struct Shares {
     pub(super) taken: BTreeMap<SeatId, Taken>,
     next: u64,
     pub(super) began: u64,
+    utilisation: Utilisation,
     audit: Audit,
 }
 
 impl Shares {
     pub(crate) fn new(engines: &[EngineSettings]) -> Self {
+        let began = now();
         Self {
             engines: engines.iter().map(Engine::new).collect(),
             machines: BTreeMap::new(),
             taken: BTreeMap::new(),
             next: 1,
-            began: now(),
+            began,
+            utilisation: Utilisation::since(began),
             audit: Audit::default(),
         }
     }
@@ -372,11 +376,19 @@ impl Shares {
     }
 
     /// The same as Prometheus' text, with times in classes.
-    pub(crate) fn metrics(&self) -> String {
+    pub(crate) fn metrics(&mut self) -> String {
         let latencies = self.machines.iter().map(|(uuid, machine)| {
             let totals = self.totals(*uuid, machine);
             (*uuid, totals.latency, totals.wait)
         });
-        prometheus(&self.status(), &latencies.collect::<Vec<_>>())
+        let latencies: Vec<_> = latencies.collect();
+        let status = self.status();
+        let worked = status.machines.iter().map(|it| {
+            let machine = self.machines.get(&it.machine);
+            let engines = machine.map_or(1, |machine| machine.settings.engines.len());
+            (it.machine, (it.work.engine_ns, engines))
+        });
+        let utilisation = self.utilisation.look(now(), &worked.collect());
+        prometheus(&status, &latencies, &utilisation)
     }
 }

@@ -9,6 +9,7 @@ mod machine;
 mod prometheus;
 mod seats;
 mod status;
+mod utilisation;
 
 pub(crate) use division::Shares;
 pub(crate) use seats::{Opened, SeatId};

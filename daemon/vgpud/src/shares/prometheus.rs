@@ -1,5 +1,6 @@
 //! What is told, as Prometheus' text.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use uuid::Uuid;
@@ -142,6 +143,12 @@ const METRICS: [Metric; 20] = [
     ),
 ];
 
+/// What part of a while a machine kept its engines busy, by its name in DCGM: in percent, as there.
+const UTILISATION: (&str, &str) = (
+    "DCGM_FI_DEV_GPU_UTIL",
+    "Time that the engines of its pool worked for it, in percent of the time since this was last asked for, or the time before.",
+);
+
 /// A counter of an engine: its name, what it says, and its value.
 type OfEngine = (&'static str, &'static str, fn(&EngineStatus) -> f64);
 
@@ -187,7 +194,11 @@ const CLASSES: [u64; 16] = [
 ];
 
 /// Prometheus' text format, version 0.0.4.
-pub(super) fn prometheus(status: &Status, times: &[(Uuid, Times, Times)]) -> String {
+pub(super) fn prometheus(
+    status: &Status,
+    times: &[(Uuid, Times, Times)],
+    utilisation: &BTreeMap<Uuid, f64>,
+) -> String {
     let mut text = String::new();
     let mut line = |line: std::fmt::Arguments<'_>| {
         // A string takes all.
@@ -203,6 +214,17 @@ pub(super) fn prometheus(status: &Status, times: &[(Uuid, Times, Times)]) -> Str
                     "{name}{{vm=\"{uuid}\",pool=\"{pool}\"}} {value}"
                 ));
             }
+        }
+    }
+    let (name, help) = UTILISATION;
+    line(format_args!("# HELP {name} {help}\n# TYPE {name} gauge"));
+    for machine in &status.machines {
+        if let Some(part) = utilisation.get(&machine.machine) {
+            let (uuid, pool) = (machine.machine, label(&machine.pool));
+            let percent = part * 100.0;
+            line(format_args!(
+                "{name}{{vm=\"{uuid}\",pool=\"{pool}\"}} {percent:.1}"
+            ));
         }
     }
     for (name, help, value) in ENGINES {
@@ -313,9 +335,11 @@ mod tests {
         for time in [15_000, 15_000, 3_000_000] {
             times.add(time);
         }
-        let text = prometheus(&status(), &[(Uuid::nil(), times, Times::default())]);
         let nil = Uuid::nil();
+        let utilisation = [(nil, 0.75)].into();
+        let text = prometheus(&status(), &[(nil, times, Times::default())], &utilisation);
         for expected in [
+            format!("DCGM_FI_DEV_GPU_UTIL{{vm=\"{nil}\",pool=\"a \\\"b\\\"\\\\\\n\"}} 75.0"),
             format!("DCGM_FI_DEV_FB_FREE{{vm=\"{nil}\",pool=\"a \\\"b\\\"\\\\\\n\"}} 5"),
             format!("vgpu_latency_seconds_bucket{{vm=\"{nil}\",le=\"0.00001\"}} 0"),
             format!("vgpu_latency_seconds_bucket{{vm=\"{nil}\",le=\"0.00002\"}} 2"),
@@ -350,7 +374,7 @@ mod tests {
     fn no_quota_is_no_number() {
         let mut status = status();
         status.machines[0].memory_quota = None;
-        let text = prometheus(&status, &[]);
+        let text = prometheus(&status, &[], &BTreeMap::new());
         assert!(
             !text.contains("DCGM_FI_DEV_FB_FREE{") && !text.contains("NaN"),
             "{text}"

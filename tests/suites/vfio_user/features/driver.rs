@@ -16,13 +16,13 @@ use crate::common::features::daemon_with;
 use crate::common::{CUDA, Place, run};
 
 /// How long a program may take that is emulated, and whose kernels are interpreted, on a busy machine.
-const COMPUTED: Duration = Duration::from_secs(60);
+pub(super) const COMPUTED: Duration = Duration::from_secs(60);
 
 /// How long something may take that nobody waits for.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The engine that computes.
-const CPU: &str = "cpu";
+pub(super) const CPU: &str = "cpu";
 
 /// How the guest starts its doctor.
 const DOCTOR: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/vgpu doctor --json";
@@ -31,10 +31,10 @@ const DOCTOR: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/vgpu doctor 
 const CANARIES: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/cuda-canaries 7 2000";
 
 /// What the program says in the end.
-const RIGHT: &str = "1000 sums are right on";
+pub(super) const RIGHT: &str = "1000 sums are right on";
 
 /// A machine with the driver, whose device a daemon with this engine serves.
-fn start(bed: &Bed, daemon: &Daemon, place: Place) -> Result<(Served, Machine)> {
+pub(super) fn start(bed: &Bed, daemon: &Daemon, place: Place) -> Result<(Served, Machine)> {
     boot(bed, daemon, place, &bed.image_with_driver()?)
 }
 

@@ -7,14 +7,17 @@ use vgpu_bed::daemon::Daemon;
 use vgpu_bed::machine;
 use vgpu_bed::server::Server;
 
-use super::prepare::{Prepared, SCRIPT, SCRIPTS};
 use super::verdict::Step;
+use crate::driven::{Prepared, SCRIPTS};
+
+/// The training.
+pub(super) const SCRIPT: &str = "tinygrad_go_on.py";
 
 /// A machine, and the process with its device.
 pub(super) struct Machine {
     // Dropped, and so ended, in this order.
     machine: machine::Machine,
-    server: Option<Server>,
+    servers: Vec<Server>,
     pub(super) name: &'static str,
     steps: Vec<Step>,
 }
@@ -34,10 +37,10 @@ impl Machine {
         prepared: &Prepared,
         daemon: &Daemon,
     ) -> Result<Self> {
-        let (builder, server) = prepared.host(uuid, daemon)?;
+        let (builder, servers) = prepared.host(&[uuid], daemon)?;
         Ok(Self {
             machine: builder.start()?,
-            server,
+            servers,
             name,
             steps: Vec::new(),
         })
@@ -104,6 +107,6 @@ impl Machine {
     /// Switches it off, and ends the process with its device.
     pub(super) fn power_off(mut self) -> Result<()> {
         self.machine.power_off()?;
-        self.server.as_mut().map_or(Ok(()), Server::stop)
+        self.servers.iter_mut().try_for_each(Server::stop)
     }
 }

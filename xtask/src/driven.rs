@@ -1,4 +1,4 @@
-//! What the machines need: programs, a QEMU, and a guest with Python, tinygrad, our library and its driver.
+//! Machines whose guests have Python, tinygrad, our library and its driver: what they need.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,19 +18,18 @@ use vgpu_bed::server::{Server, qemu_device};
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
 use vgpu_bed::{debian::Suite, process};
-use vgpu_terminal::OrMend;
 
-use super::verdict::{self, Step};
 use crate::checkout;
 use crate::cuda::Python;
 use crate::qemu::{self, Source, Variant};
 
-/// Where the guest has the training, and what that says.
-pub(super) const SCRIPTS: &str = "demo";
-pub(super) const SCRIPT: &str = "tinygrad_go_on.py";
+/// The folder of the guest with scripts of tests/programs.
+pub(crate) const SCRIPTS: &str = "programs";
 
-/// What is built, with a profile that does not take long.
-const PROFILE: &str = "quick";
+/// What each script imports.
+const NETS: &str = "tinygrad_nets.py";
+
+/// What is built.
 const PACKAGES: [&str; 5] = [
     "vgpu-command",
     "vgpu-libcuda",
@@ -46,8 +45,8 @@ const MEMORY_MIB: u32 = 512;
 const BINDINGS: &str = "tinygrad/runtime/autogen";
 const NEEDED_BINDINGS: [&str; 4] = ["__init__.py", "cuda.py", "nvjitlink.py", "nvrtc.py"];
 
-/// All of it.
-pub(super) struct Prepared {
+/// All that they need.
+pub(crate) struct Prepared {
     built: PathBuf,
     python: Python,
     image: GuestImage,
@@ -71,14 +70,23 @@ fn needs(path: &Path) -> bool {
 }
 
 impl Prepared {
-    /// Gets all of it ready: what is fetched and what is built at the same time.
-    pub(super) fn new(build_qemu: bool, steps: &Steps) -> Result<Self> {
+    /// Gets all of it ready, by a profile of cargo's and with a script: what is fetched and what is built at the same time.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be fetched, or does not build.
+    pub(crate) fn new(
+        build_qemu: bool,
+        profile: &str,
+        script: &str,
+        steps: &Steps,
+    ) -> Result<Self> {
         let cache = Cache::open()?;
         let (built, fetched, python) = thread::scope(|scope| {
             let panicked = |_| Err(anyhow!("a thread panicked"));
             let fetched = scope.spawn(|| fetch(build_qemu, &cache, steps));
             let python = scope.spawn(|| Python::tinygrad(&cache, steps));
-            let built = build(steps);
+            let built = build(profile, steps);
             let fetched = fetched.join().unwrap_or_else(panicked);
             let python = python
                 .join()
@@ -91,7 +99,7 @@ impl Prepared {
             needs,
         };
         let image = python::image(&image, site, &cache, steps)?;
-        let image = image.with_files(&own(&built, &module)?)?;
+        let image = image.with_files(&own(&built, &module, script)?)?;
         Ok(Self {
             built,
             python,
@@ -100,72 +108,83 @@ impl Prepared {
         })
     }
 
+    /// The same with more files in the guest.
+    ///
+    /// # Errors
+    ///
+    /// A file is too large.
+    pub(crate) fn with_files(mut self, files: &Initramfs) -> Result<Self> {
+        self.image = self.image.with_files(files)?;
+        Ok(self)
+    }
+
     /// A program that was built.
-    pub(super) fn program(&self, name: &str) -> PathBuf {
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.built.join(name)
     }
 
-    /// QEMU's name and version.
-    pub(super) fn qemu(&self) -> String {
-        let release = match &self.qemu {
+    /// QEMU's version.
+    pub(crate) fn qemu(&self) -> &str {
+        match &self.qemu {
             Qemu::Stock(qemu) => &qemu.release,
             Qemu::Built(qemu, _) => &qemu.release,
-        };
-        format!("QEMU {release}")
+        }
     }
 
-    /// A machine, yet to be started, and the process with its device where that is not QEMU's own.
-    pub(super) fn host(
+    /// This machine's Python, with tinygrad.
+    pub(crate) const fn python(&self) -> &Python {
+        &self.python
+    }
+
+    /// A machine with a device for each UUID, yet to be started, and the processes with these where they are not QEMU's own.
+    ///
+    /// # Errors
+    ///
+    /// Such a process does not start.
+    pub(crate) fn host(
         &self,
-        uuid: &str,
+        uuids: &[&str],
         daemon: &Daemon,
-    ) -> Result<(MachineBuilder, Option<Server>)> {
-        let (builder, server) = match &self.qemu {
-            Qemu::Stock(qemu) => {
-                let server = Server::start(&self.program("vgpu-stub"), daemon.arguments_of(uuid))?;
-                let device = qemu_device(server.socket(), &[]);
-                let builder = MachineBuilder::new(&qemu.path, MachineType::Q35, &Firmware::own());
-                (builder.device(&device), Some(server))
-            }
-            Qemu::Built(qemu, firmware) => {
-                let device = format!("vgpu-stub,{}", daemon.properties_of(uuid));
-                let builder = MachineBuilder::new(&qemu.path, MachineType::Q35, firmware);
-                (builder.device(&device), None)
-            }
+    ) -> Result<(MachineBuilder, Vec<Server>)> {
+        let (path, firmware) = match &self.qemu {
+            Qemu::Stock(qemu) => (&qemu.path, &Firmware::own()),
+            Qemu::Built(qemu, firmware) => (&qemu.path, firmware),
         };
-        let builder = builder.shared_memory().memory_mib(MEMORY_MIB);
-        Ok((builder.image(&self.image), server))
-    }
-
-    /// The losses of the same training on tinygrad's CPU backend, on this machine.
-    pub(super) fn on_this_machine(&self, count: usize, steps: &Steps) -> Result<Vec<f64>> {
-        let mut script = self.python.script(SCRIPT);
-        // The file is there: it makes these steps alone.
-        script.args(["CPU", &count.to_string(), "/dev/null"]);
-        script.env("DEV", "CPU");
-        let printed = steps
-            .step("Train on tinygrad's CPU backend", |step| {
-                step.output(&mut script)
-            })
-            .or_mend("See what tinygrad says above.")?;
-        let made: Vec<Step> = verdict::parse(&printed)?;
-        Ok(made.iter().map(|step| step.loss).collect())
+        let mut builder = MachineBuilder::new(path, MachineType::Q35, firmware)
+            .shared_memory()
+            .memory_mib(MEMORY_MIB)
+            .image(&self.image);
+        let mut servers = Vec::new();
+        for uuid in uuids {
+            let device = match &self.qemu {
+                Qemu::Stock(_) => {
+                    let arguments = daemon.arguments_of(uuid);
+                    let server = Server::start(&self.program("vgpu-stub"), arguments)?;
+                    let device = qemu_device(server.socket(), &[]);
+                    servers.push(server);
+                    device
+                }
+                Qemu::Built(..) => format!("vgpu-stub,{}", daemon.properties_of(uuid)),
+            };
+            builder = builder.device(&device);
+        }
+        Ok((builder, servers))
     }
 }
 
 /// Builds our programs; gives their folder.
-fn build(steps: &Steps) -> Result<PathBuf> {
+fn build(profile: &str, steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(&[Package::program("build-essential", "cc")], steps)?;
     steps.step("Build vgpu, its library and vgpud", |step| {
         let mut cargo = process::cargo();
         cargo.current_dir(checkout());
-        cargo.args(["build", "--profile", PROFILE]);
+        cargo.args(["build", "--profile", profile]);
         for package in PACKAGES {
             cargo.args(["--package", package]);
         }
         step.run(&mut cargo)
     })?;
-    Ok(process::target(checkout()).join(PROFILE))
+    Ok(process::target(checkout()).join(profile))
 }
 
 /// What comes of Debian: the guest, its driver, and QEMU.
@@ -196,15 +215,15 @@ fn fetch(build_qemu: bool, cache: &Cache, steps: &Steps) -> Result<(GuestImage, 
 }
 
 /// What of ours is in the guest.
-fn own(built: &Path, module: &Path) -> Result<Initramfs> {
+fn own(built: &Path, module: &Path, script: &str) -> Result<Initramfs> {
     let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
     let mut own = Initramfs::default();
     own.program("bin/vgpu", read(&built.join("vgpu"))?);
     own.file("lib/libcuda.so.1", read(&built.join("libcuda.so"))?);
     own.file("bin/vgpu.ko", read(module)?);
-    for name in ["tinygrad_nets.py", SCRIPT] {
-        let script = checkout().join("tests/programs").join(name);
-        own.file(&format!("{SCRIPTS}/{name}"), read(&script)?);
+    for name in [NETS, script] {
+        let path = checkout().join("tests/programs").join(name);
+        own.file(&format!("{SCRIPTS}/{name}"), read(&path)?);
     }
     Ok(own)
 }

@@ -1,0 +1,250 @@
+//! What was measured in a guest, and what it means.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use vgpu_bench::Median;
+use vgpu_terminal::Failure;
+
+use crate::bench::conditions::Conditions;
+use crate::bench::report::Verdict;
+
+/// The most that each may cost: calls that nobody waits for, those that wait, and a step of a training.
+const ASYNCHRONOUS: f64 = 2.0;
+const WAITING: f64 = 4.0;
+const STEP: f64 = 1.1;
+
+/// What calls and steps are held against.
+const PRIVATE: &str = "the same record into private memory";
+const BARE: &str = "a bare round trip of a word";
+const LOCAL: &str = "the same engine in the guest";
+
+/// Each call that is measured, with its peer and bound.
+const CALLS: [(&str, &str, f64); 4] = [
+    ("cuLaunchKernel", PRIVATE, ASYNCHRONOUS),
+    ("cuMemsetD32Async", PRIVATE, ASYNCHRONOUS),
+    ("cuStreamSynchronize", BARE, WAITING),
+    ("cuMemcpyDtoH", BARE, WAITING),
+];
+
+/// Nanoseconds of something and of its peer, and their ratio, of each time that they were measured.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct Row {
+    pub(super) ns: Vec<f64>,
+    pub(super) peer_ns: Vec<f64>,
+    pub(super) ratio: Vec<f64>,
+}
+
+/// What `guest/libcuda/examples/driver-cost.rs` prints, by the call.
+pub(super) type Calls = BTreeMap<String, Row>;
+
+/// How often each woke while a session did nothing.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Idle {
+    pub(super) seconds: u64,
+    pub(super) woken: BTreeMap<String, u64>,
+}
+
+/// All of it.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    guest: String,
+    costs: Vec<Cost>,
+    idle: Idle,
+    #[serde(flatten)]
+    conditions: Conditions,
+}
+
+/// What something costs.
+#[derive(Debug, Serialize)]
+struct Cost {
+    name: &'static str,
+    peer: &'static str,
+    ns: Median,
+    peer_ns: Median,
+    ratio: Median,
+    bound: f64,
+    verdict: Verdict,
+    values: Row,
+}
+
+impl Cost {
+    fn new(name: &'static str, peer: &'static str, bound: f64, values: Row) -> Result<Self> {
+        let median = |values: &[f64]| Median::of(values).context("too few values");
+        let ratio = median(&values.ratio)?;
+        Ok(Self {
+            name,
+            peer,
+            ns: median(&values.ns)?,
+            peer_ns: median(&values.peer_ns)?,
+            ratio,
+            bound,
+            verdict: Verdict::new(&ratio, bound),
+            values,
+        })
+    }
+}
+
+impl Report {
+    pub(super) fn new(
+        guest: String,
+        mut calls: Calls,
+        trained: Row,
+        idle: Idle,
+        conditions: Conditions,
+    ) -> Result<Self> {
+        let mut costs = Vec::new();
+        for (name, peer, bound) in CALLS {
+            let row = calls.remove(name).context(name)?;
+            costs.push(Cost::new(name, peer, bound, row)?);
+        }
+        costs.push(Cost::new("a step of tinygrad's MLP", LOCAL, STEP, trained)?);
+        Ok(Self {
+            guest,
+            costs,
+            idle,
+            conditions,
+        })
+    }
+
+    /// As the other comparisons: where the whole interval is above, it does not hold. Who rests wakes not once.
+    pub(super) fn ensure_bounds(&self) -> Result<()> {
+        let above = |it: &&Cost| it.verdict == Verdict::Above;
+        let above = self.costs.iter().find(above).map(|it| {
+            let Cost {
+                name,
+                peer,
+                ratio,
+                bound,
+                ..
+            } = it;
+            format!("{name} costs {:.2} times {peer}, not {bound}", ratio.value)
+        });
+        let woken = self.idle.woken.iter().find(|(_, times)| **times > 0);
+        let woken = woken.map(|(who, times)| {
+            let seconds = self.idle.seconds;
+            format!("a session did nothing for {seconds} s, and woke: {who}, {times} times")
+        });
+        let mend = "Run it again while the machine does nothing else; then look at its parts: cargo xtask bench cuda";
+        match above.or(woken) {
+            Some(cause) => Err(Failure::new(cause, mend).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A time in a unit that fits.
+fn time(ns: f64) -> String {
+    match ns {
+        1e6.. => format!("{:.1} ms", ns / 1e6),
+        _ => format!("{ns:.0} ns"),
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "What CUDA costs a guest on the null engine: median, 95 % interval\n"
+        )?;
+        for cost in &self.costs {
+            let Median { value, low, high } = cost.ratio;
+            writeln!(
+                f,
+                "  {:<24} {:>8}; {} {}\n  {:<24} ratio {value:.2} ({low:.2} to {high:.2}), bound {}: {}",
+                cost.name,
+                time(cost.ns.value),
+                cost.peer,
+                time(cost.peer_ns.value),
+                "",
+                cost.bound,
+                cost.verdict.words(),
+            )?;
+        }
+        let woken = self.idle.woken.iter();
+        let woken: Vec<_> = woken.map(|(who, times)| format!("{who} {times}")).collect();
+        let rows = [
+            (
+                "idle",
+                format!("woken in {} s: {}", self.idle.seconds, woken.join(", ")),
+            ),
+            ("guest", self.guest.clone()),
+            ("machine", self.conditions.machine.clone()),
+            ("versions", self.conditions.versions()),
+            ("command", self.conditions.command.clone()),
+        ];
+        writeln!(f)?;
+        for (name, value) in rows {
+            writeln!(f, "  {name:<9} {value}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report([launch, wait, step]: [f64; 3], woken: u64) -> Report {
+        let row = |ratio: f64| Row {
+            ns: vec![ratio * 200.0; 6],
+            peer_ns: vec![200.0; 6],
+            ratio: vec![ratio; 6],
+        };
+        let calls = CALLS.map(|(name, peer, _)| {
+            let ratio = if peer == BARE { wait } else { launch };
+            (name.to_owned(), row(ratio))
+        });
+        let idle = Idle {
+            seconds: 10,
+            woken: [("server".to_owned(), 0), ("worker".to_owned(), woken)].into(),
+        };
+        let conditions = serde_json::from_value(
+            serde_json::json!({"machine": "", "versions": {}, "command": ""}),
+        );
+        Report::new(
+            "q35".into(),
+            calls.into(),
+            row(step),
+            idle,
+            conditions.unwrap(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn each_bound_is_held() {
+        assert!(report([2.0, 4.0, 1.1], 0).ensure_bounds().is_ok());
+        for (report, said) in [
+            (
+                report([2.1, 1.0, 1.0], 0),
+                "cuLaunchKernel costs 2.10 times the same record into private memory, not 2",
+            ),
+            (
+                report([1.0, 4.5, 1.0], 0),
+                "cuStreamSynchronize costs 4.50 times a bare round trip of a word, not 4",
+            ),
+            (
+                report([1.0, 1.0, 1.2], 0),
+                "a step of tinygrad's MLP costs 1.20 times the same engine in the guest, not 1.1",
+            ),
+            (
+                report([1.0, 1.0, 1.0], 3),
+                "a session did nothing for 10 s, and woke: worker, 3 times",
+            ),
+        ] {
+            let error = report.ensure_bounds().unwrap_err();
+            assert!(error.to_string().contains(said), "{error}");
+        }
+        let text = report([1.5, 3.0, 1.0], 0).to_string();
+        for said in [
+            "300 ns; the same record into private memory 200 ns",
+            "ratio 1.50 (1.50 to 1.50), bound 2: holds",
+            "woken in 10 s: server 0, worker 0",
+        ] {
+            assert!(text.contains(said), "{text}");
+        }
+    }
+}
