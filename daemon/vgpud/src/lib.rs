@@ -100,8 +100,8 @@ impl Daemon {
     fn listening(listener: Listener, command: Vec<OsString>) -> Result<Self, Error> {
         assert!(!command.is_empty(), "a command");
         let system = |error: io::Error| {
-            let code = error.raw_os_error().unwrap_or_default();
-            Error::System(rustix::io::Errno::from_raw_os_error(code))
+            let code = rustix::io::Errno::from_io_error(&error);
+            Error::System(code.unwrap_or(rustix::io::Errno::IO))
         };
         let (children, signalled) = UnixStream::pair().map_err(system)?;
         children.set_nonblocking(true).map_err(system)?;
