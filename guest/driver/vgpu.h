@@ -114,6 +114,8 @@ int vgpu_start(struct vgpu_device *vgpu);
 int vgpu_ready(struct vgpu_device *vgpu);
 void vgpu_stop(struct vgpu_device *vgpu);
 void vgpu_look(struct vgpu_device *vgpu);
+/* Without it. */
+bool vgpu_is_gone(struct vgpu_device *vgpu);
 
 /* vgpu_memory.c: under the device's lock too. */
 struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size);
