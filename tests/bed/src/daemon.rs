@@ -195,7 +195,11 @@ fn run(program: &Path, folder: &tempfile::TempDir, words: &[&str]) -> Result<Pro
         .stdin(Stdio::null())
         .stderr(log);
     let process = Process::start(command)?;
-    within(READY_LIMIT, || Ok(listens(&socket(folder)))).context("vgpud does not listen")?;
+    let control = folder.path().join(CONTROL);
+    within(READY_LIMIT, || {
+        Ok(listens(&socket(folder)) && UnixStream::connect(&control).is_ok())
+    })
+    .context("vgpud does not listen")?;
     Ok(process)
 }
 
