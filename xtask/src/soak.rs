@@ -91,7 +91,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 17] = [
+const SOAKS: [Soak; 18] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -162,7 +162,7 @@ const SOAKS: [Soak; 17] = [
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "driver::on_kernels --ignored",
+        only: "driver::kernels:: --ignored",
     },
     Soak {
         name: "driver-ends",
@@ -171,7 +171,16 @@ const SOAKS: [Soak; 17] = [
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "driver::ends",
+        only: "driver::ends::",
+    },
+    Soak {
+        name: "driver-canaries",
+        about: "an hour and more: 64 CUDA programs of a guest at once, 100,000 calls each, none of which may meet another's bytes; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::canaries::",
     },
     Soak {
         name: "channels-hostile",
