@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Which; without it, all are listed
     name: Option<String>,
 
-    /// How many times as long as in cargo xtask test [default: 50; channels-ends: 200; those of fuzz targets: 5000]
+    /// How many times as long as in cargo xtask test [default: 50; channels-ends and driver-ends: 200; those of fuzz targets: 5000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     times: Option<u32>,
 
@@ -166,12 +166,12 @@ const SOAKS: [Soak; 18] = [
     },
     Soak {
         name: "driver-ends",
-        about: "30 minutes: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work; a stock QEMU",
+        about: "hours: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work, and QEMU and the server, 200 times each; a stock QEMU",
         machines: Machines::Stock,
-        times: 50,
+        times: 200,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "driver::ends::",
+        only: "driver::ends:: driver::kills::",
     },
     Soak {
         name: "driver-canaries",

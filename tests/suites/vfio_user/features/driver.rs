@@ -4,6 +4,7 @@ mod canaries;
 mod doctor;
 mod ends;
 mod kernels;
+mod kills;
 mod programs;
 
 use std::time::Duration;
