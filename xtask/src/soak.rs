@@ -91,7 +91,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 18] = [
+const SOAKS: [Soak; 19] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -181,6 +181,15 @@ const SOAKS: [Soak; 18] = [
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "driver::canaries::",
+    },
+    Soak {
+        name: "driver-hostile",
+        about: "10 minutes: a guest that attacks its device, and loses it, beside one whose CUDA programs compute; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::hostile::",
     },
     Soak {
         name: "channels-hostile",

@@ -3,6 +3,7 @@
 mod canaries;
 mod doctor;
 mod ends;
+mod hostile;
 mod kernels;
 mod kills;
 mod programs;
