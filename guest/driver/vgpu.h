@@ -118,6 +118,8 @@ int vgpu_start(struct vgpu_device *vgpu);
 int vgpu_ready(struct vgpu_device *vgpu);
 void vgpu_stop(struct vgpu_device *vgpu);
 void vgpu_look(struct vgpu_device *vgpu);
+/* Without it. */
+bool vgpu_is_gone(struct vgpu_device *vgpu);
 
 /* vgpu_memory.c: under the device's lock too, but for what only makes memory. */
 struct vgpu_memory *vgpu_memory_make(u64 size);

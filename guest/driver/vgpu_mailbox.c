@@ -11,7 +11,7 @@
 #define VGPU_ASKED (HZ / 50 + 1)
 /* How long workers may take to end whose daemon, or emulator, is gone. */
 #define VGPU_ENDS_MS 1000
-/* What is read of a device that is not there. */
+/* What is read of a device that is not there, or whose emulator is gone. */
 #define VGPU_GONE (~0U)
 
 static const struct {
@@ -186,6 +186,17 @@ int vgpu_ready(struct vgpu_device *vgpu)
 	if (vgpu->started && vgpu_read(vgpu, VGPU_BAR0_GENERATION) == vgpu->generation)
 		return 0;
 	return vgpu_start(vgpu);
+}
+
+/* Whether it reads all ones. Nobody then interrupts who waits for it. */
+bool vgpu_is_gone(struct vgpu_device *vgpu)
+{
+	bool gone;
+
+	down_read(&vgpu->access);
+	gone = vgpu->bar && vgpu_read(vgpu, VGPU_BAR0_STATE) == VGPU_GONE;
+	up_read(&vgpu->access);
+	return gone;
 }
 
 /* Something has happened to the host, or to a channel: looks which sessions are lost. */

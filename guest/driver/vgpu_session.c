@@ -11,6 +11,9 @@
 #include "vgpu.h"
 #include "vgpu_compat.h"
 
+/* How often who waits looks whether there still is a device. */
+#define VGPU_LOOKS HZ
+
 /* Nobody serves the channel any more: who waits for it wakes, and no one waits again. */
 void vgpu_session_lose(struct vgpu_session *session)
 {
@@ -307,6 +310,25 @@ static bool vgpu_is_woken(struct vgpu_session *session, u64 known)
 	return READ_ONCE(session->lost) || atomic64_read(&session->interrupts) != known;
 }
 
+/* Waits up to so many jiffies; gives 0 where they are over, or why it did not wait for them. */
+static long vgpu_wait_for(struct vgpu_session *session, u64 known, long left)
+{
+	struct vgpu_device *vgpu = session->device;
+	long woken = 0;
+
+	while (!woken && left > 0) {
+		long part = min_t(long, left, VGPU_LOOKS);
+
+		woken = wait_event_interruptible_timeout(session->wait,
+							 vgpu_is_woken(session, known), part);
+		if (left != MAX_SCHEDULE_TIMEOUT)
+			left -= part;
+		if (!woken && vgpu_is_gone(vgpu))
+			queue_work(system_freezable_wq, &vgpu->work);
+	}
+	return woken;
+}
+
 static int vgpu_wait(struct vgpu_session *session, struct vgpu_ioctl_wait *wait)
 {
 	u64 known = wait->interrupts;
@@ -316,7 +338,7 @@ static int vgpu_wait(struct vgpu_session *session, struct vgpu_ioctl_wait *wait)
 		return -EINVAL;
 	if (wait->timeout != VGPU_IOCTL_FOREVER)
 		left = min_t(u64, left - 1, nsecs_to_jiffies64(wait->timeout) + 1);
-	left = wait_event_interruptible_timeout(session->wait, vgpu_is_woken(session, known), left);
+	left = vgpu_wait_for(session, known, left);
 	if (left < 0)
 		return -EINTR;
 	if (READ_ONCE(session->lost))

@@ -45,7 +45,7 @@ pub(crate) struct Options {
     /// Which; without it, all are listed
     name: Option<String>,
 
-    /// How many times as long as in cargo xtask test [default: 50; channels-ends: 200; those of fuzz targets: 5000]
+    /// How many times as long as in cargo xtask test [default: 50; channels-ends and driver-ends: 200; those of fuzz targets: 5000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     times: Option<u32>,
 
@@ -91,7 +91,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 17] = [
+const SOAKS: [Soak; 19] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -162,16 +162,34 @@ const SOAKS: [Soak; 17] = [
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "driver::on_kernels --ignored",
+        only: "driver::kernels:: --ignored",
     },
     Soak {
         name: "driver-ends",
-        about: "30 minutes: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work; a stock QEMU",
+        about: "hours: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work, and QEMU and the server, 200 times each; a stock QEMU",
+        machines: Machines::Stock,
+        times: 200,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::ends:: driver::kills::",
+    },
+    Soak {
+        name: "driver-canaries",
+        about: "an hour and more: 64 CUDA programs of a guest at once, 100,000 calls each, none of which may meet another's bytes; a stock QEMU",
         machines: Machines::Stock,
         times: 50,
         package: "vgpu-suites",
         suite: "vfio_user",
-        only: "driver::ends",
+        only: "driver::canaries::",
+    },
+    Soak {
+        name: "driver-hostile",
+        about: "10 minutes: a guest that attacks its device, and loses it, beside one whose CUDA programs compute; a stock QEMU",
+        machines: Machines::Stock,
+        times: 50,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::hostile::",
     },
     Soak {
         name: "channels-hostile",

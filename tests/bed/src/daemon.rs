@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
+use serde_json::Value;
 
 use crate::process::{self, Process};
+use crate::stream::Stream;
 
 /// The machine that a server attaches for. It is this process's own, as other tests' daemons note their machines' users at the
 /// same place: two for one machine would take them from each other.
@@ -54,26 +56,39 @@ impl Daemon {
         })
     }
 
-    /// Starts it for the machines of a configuration, with a socket for operators: [`Daemon::control`].
+    /// Starts it for the machines of a configuration.
     ///
     /// # Errors
     /// As [`Daemon::start`].
     pub fn of_machines(program: &Path, configuration: &str) -> Result<Self> {
         let folder = folder()?;
-        let [file, control] = ["link.toml", CONTROL].map(|name| folder.path().join(name));
+        let file = folder.path().join("link.toml");
         fs::write(&file, configuration)?;
-        let [file, socket] = [&file, &control].map(|path| path.display().to_string());
         Ok(Self {
-            process: run(program, &folder, &["--config", &file, "--control", &socket])?,
+            process: run(program, &folder, &["--config", &file.display().to_string()])?,
             program: program.to_owned(),
             folder,
         })
     }
 
-    /// The socket for operators, where it has one.
+    /// The socket for operators.
     #[must_use]
     pub fn control(&self) -> PathBuf {
         self.folder.path().join(CONTROL)
+    }
+
+    /// What it tells operators of engines, machines and sessions.
+    ///
+    /// # Errors
+    /// When it does not answer in time.
+    pub fn status(&self) -> Result<Value> {
+        let socket = UnixStream::connect(self.control()).context("vgpud's socket for operators")?;
+        let mut socket = Stream::new(socket)?;
+        socket.write_all(b"{\"do\":\"status\"}\n")?;
+        let answer = socket.read_line(Instant::now() + READY_LIMIT)?;
+        let mut answer: Value = serde_json::from_str(&answer)?;
+        ensure!(answer["status"].is_object(), "vgpud says {answer}");
+        Ok(answer["status"].take())
     }
 
     /// Starts another in place of one that was killed, and has left its socket.
@@ -174,11 +189,17 @@ fn run(program: &Path, folder: &tempfile::TempDir, words: &[&str]) -> Result<Pro
     command
         .args(["link", "--socket"])
         .arg(socket(folder))
+        .arg("--control")
+        .arg(folder.path().join(CONTROL))
         .args(words)
         .stdin(Stdio::null())
         .stderr(log);
     let process = Process::start(command)?;
-    within(READY_LIMIT, || Ok(listens(&socket(folder)))).context("vgpud does not listen")?;
+    let control = folder.path().join(CONTROL);
+    within(READY_LIMIT, || {
+        Ok(listens(&socket(folder)) && UnixStream::connect(&control).is_ok())
+    })
+    .context("vgpud does not listen")?;
     Ok(process)
 }
 

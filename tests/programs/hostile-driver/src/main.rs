@@ -10,9 +10,12 @@ mod mailboxes;
 mod outcome;
 mod resets;
 mod rings;
+mod sessions;
+mod storm;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use vgpu_direct::{
@@ -29,7 +32,7 @@ use guest::{Guest, MEMORY};
 #[derive(Debug, Parser)]
 #[command(
     version,
-    after_help = "Examples:\n  vgpu-hostile-driver\n  vgpu-hostile-driver --device 0000:00:04.0 --seed 7\n  vgpu-hostile-driver --only overlap\n\nEach line is an act, how often it had which outcome, and UNEXPECTED before one that it should not have.\n\nExit code: 0 if all outcomes are expected and the device works afterwards, 1 otherwise, 2 if it could not be tried."
+    after_help = "Examples:\n  vgpu-hostile-driver\n  vgpu-hostile-driver --device 0000:00:04.0 --seed 7\n  vgpu-hostile-driver --only overlap\n  vgpu-hostile-driver --storm 60\n\nEach line is an act, how often it had which outcome, and UNEXPECTED before one that it should not have.\n\nExit code: 0 if all outcomes are expected and the device works afterwards, 1 otherwise, 2 if it could not be tried."
 )]
 struct Options {
     /// PCI address of the device, as lspci -D prints it; without it, the only virtual GPU
@@ -43,6 +46,10 @@ struct Options {
     /// Only the acts with this in their names
     #[arg(long, default_value = "", hide_default_value = true)]
     only: String,
+
+    /// In place of acts whose outcomes are known, for so many seconds all at once that a driver of a CUDA device can do wrong
+    #[arg(long, value_name = "SECONDS", conflicts_with = "only")]
+    storm: Option<u64>,
 }
 
 /// All acts, in this order.
@@ -67,12 +74,18 @@ fn run(options: &Options) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::catch()?;
     let device = Device::open(options.device.as_deref())?;
     let _locked = keep_locked_pages();
-    let _reserved = reserve_huge_pages(MEMORY);
+    let memory = options.storm.map_or(MEMORY, |_| storm::MEMORY);
+    let _reserved = reserve_huge_pages(memory);
     let seed = options.seed.unwrap_or_else(|| fastrand::u64(..));
     println!("seed {seed}");
     fastrand::seed(seed);
     let mut guest = Guest::new(&device, interrupt);
     guest.driver()?.end()?;
+    if let Some(seconds) = options.storm {
+        let rounds = storm::run(&guest, Duration::from_secs(seconds))?;
+        println!("{rounds} rounds");
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut unexpected = 0;
     for act in acts().filter(|act| act.name.contains(&options.only)) {
         // It was well before: an act that cannot be begun has broken it.

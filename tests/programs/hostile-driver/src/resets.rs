@@ -33,14 +33,7 @@ pub(crate) const ACTS: &[Act] = &[
     Act {
         name: "bus mastering that ends in the middle of a stream",
         expected: &["reset"],
-        run: |guest| {
-            midstream(guest, |device| {
-                let command = device.read_config(COMMAND)?;
-                device.write_config(COMMAND, command & !BUS_MASTER)?;
-                // The next driver of this test needs it.
-                device.write_config(COMMAND, command)
-            })
-        },
+        run: |guest| midstream(guest, without_bus_master),
     },
     Act {
         name: "a driver that ends in the middle of a stream",
@@ -90,7 +83,8 @@ fn midstream(
     Ok(outcomes)
 }
 
-fn settled(device: &Device) -> String {
+/// How the host is, once it is ready or had the time for it.
+pub(crate) fn settled(device: &Device) -> String {
     for _ in 0..LOOKS {
         if device.read(STATE) == state::READY {
             return "ready".to_owned();
@@ -100,7 +94,14 @@ fn settled(device: &Device) -> String {
     format!("STATE {}", device.read(STATE))
 }
 
-fn function_level_reset(device: &Device) -> std::io::Result<()> {
+/// Ends bus mastering, and begins it again: the next driver of this test needs it.
+pub(crate) fn without_bus_master(device: &Device) -> std::io::Result<()> {
+    let command = device.read_config(COMMAND)?;
+    device.write_config(COMMAND, command & !BUS_MASTER)?;
+    device.write_config(COMMAND, command | BUS_MASTER)
+}
+
+pub(crate) fn function_level_reset(device: &Device) -> std::io::Result<()> {
     let command = device.read_config(COMMAND)?;
     let bar = [device.read_config(BAR0)?, device.read_config(BAR0 + 2)?];
     let control = device.read_config(DEVICE_CONTROL)?;
