@@ -2,6 +2,7 @@
 
 mod driver;
 mod kills;
+mod sanitized;
 mod saved;
 mod smi;
 

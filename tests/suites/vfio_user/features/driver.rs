@@ -19,10 +19,10 @@ use crate::common::{CUDA, Place, run};
 const COMPUTED: Duration = Duration::from_secs(60);
 
 /// How long something may take that nobody waits for.
-const LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// The engine that computes.
-const CPU: &str = "cpu";
+pub(super) const CPU: &str = "cpu";
 
 /// How the guest starts its doctor.
 const DOCTOR: &str = "ld-linux-x86-64.so.2 --library-path /bin /bin/vgpu doctor --json";
@@ -42,14 +42,22 @@ fn boot(bed: &Bed, daemon: &Daemon, place: Place, image: &GuestImage) -> Result<
     Ok((served, machine))
 }
 
-fn computes(machine: &mut Machine) -> Result<()> {
+pub(super) fn computes(machine: &mut Machine) -> Result<()> {
     let said = machine.guest()?.run_within(CUDA, COMPUTED)?.success()?;
     ensure!(said.contains(RIGHT), "{said}");
     Ok(())
 }
 
+/// Each has a worker of its own.
+pub(super) fn two_compute_at_once(machine: &mut Machine) -> Result<()> {
+    let both = format!("({CUDA} 20 >/one; echo $? >>/one) & {CUDA} 20 >/two; wait; cat /one /two");
+    let said = machine.guest()?.run_within(&both, COMPUTED)?.success()?;
+    ensure!(said.matches(RIGHT).count() == 2, "{said}");
+    Ok(())
+}
+
 /// Starts a program that computes for ever, and waits until it does.
-fn begin(machine: &mut Machine, daemon: &Daemon) -> Result<()> {
+pub(super) fn begin(machine: &mut Machine, daemon: &Daemon) -> Result<()> {
     let command = format!(
         "rm -f /cuda.*; (({CUDA} 0 & echo $! >/cuda.pid; wait $!) >/cuda.out 2>&1; echo $? >/cuda.new; mv /cuda.new /cuda.rc) >/dev/null 2>&1 &"
     );
@@ -68,8 +76,57 @@ fn ended(machine: &mut Machine) -> Result<String> {
     Ok(said)
 }
 
-fn no_worker(daemon: &Daemon) -> Result<()> {
+pub(super) fn no_worker(daemon: &Daemon) -> Result<()> {
     within(LIMIT, || Ok(daemon.workers()?.is_empty())).context("a worker is left")
+}
+
+/// One after another ends while a program computes: it is told, and what is left of the device serves the next.
+pub(super) fn all_end(machine: &mut Machine, daemon: &mut Daemon, place: Place) -> Result<()> {
+    let device = format!("/sys/bus/pci/devices/{}", place.address());
+    let driver = "/sys/bus/pci/drivers/vgpu";
+    // The program.
+    begin(machine, daemon)?;
+    run(machine, "kill -9 $(cat /cuda.pid)")?;
+    no_worker(daemon)?;
+    ended(machine)?;
+    // Its worker.
+    begin(machine, daemon)?;
+    for worker in daemon.workers()? {
+        kill_process(worker, Signal::KILL)?;
+    }
+    ended(machine)?;
+    computes(machine)?;
+    no_worker(daemon)?;
+    // The device, by a function level reset.
+    begin(machine, daemon)?;
+    run(machine, &format!("echo 1 >{device}/reset"))?;
+    no_worker(daemon)?;
+    ended(machine)?;
+    computes(machine)?;
+    no_worker(daemon)?;
+    // Its driver.
+    begin(machine, daemon)?;
+    let unbind = format!("echo {} >{driver}/unbind", place.address());
+    run(machine, &unbind)?;
+    no_worker(daemon)?;
+    ended(machine)?;
+    run(machine, "[ ! -e /dev/vgpu0 ]")?;
+    let bind = format!("echo {} >{driver}/bind", place.address());
+    run(machine, &bind)?;
+    computes(machine)?;
+    no_worker(daemon)?;
+    // The daemon, and its workers with it.
+    begin(machine, daemon)?;
+    daemon.kill()?;
+    ended(machine)?;
+    returns(machine, daemon)
+}
+
+/// A daemon comes again, and serves the driver that is there.
+pub(super) fn returns(machine: &mut Machine, daemon: &mut Daemon) -> Result<()> {
+    daemon.start_again(CPU)?;
+    within(LIMIT, || Ok(computes(machine).is_ok())).context("no daemon again")?;
+    no_worker(daemon)
 }
 
 /// The driver's messages that are of an error.
@@ -87,10 +144,7 @@ fn programs_compute_on_the_hosts_engine() -> Result<()> {
     let (_served, mut machine) = start(&bed, &daemon, Place::Q35)?;
     computes(&mut machine)?;
     no_worker(&daemon)?;
-    // Two at once: each has a worker of its own.
-    let both = format!("({CUDA} 20 >/one; echo $? >>/one) & {CUDA} 20 >/two; wait; cat /one /two");
-    let said = machine.guest()?.run_within(&both, COMPUTED)?.success()?;
-    ensure!(said.matches(RIGHT).count() == 2, "{said}");
+    two_compute_at_once(&mut machine)?;
     no_worker(&daemon)?;
     kernel_is_content(&mut machine)?;
     machine.power_off()
@@ -102,49 +156,10 @@ fn ends_of_programs_workers_and_the_device() -> Result<()> {
     let (bed, mut daemon) = (Bed::new()?, daemon_with(CPU)?);
     let place = Place::Pc;
     let (_served, mut machine) = start(&bed, &daemon, place)?;
-    let device = format!("/sys/bus/pci/devices/{}", place.address());
-    let driver = "/sys/bus/pci/drivers/vgpu";
     computes(&mut machine)?;
     no_worker(&daemon)?;
     for _ in 0..soak::times() {
-        // The program.
-        begin(&mut machine, &daemon)?;
-        run(&mut machine, "kill -9 $(cat /cuda.pid)")?;
-        no_worker(&daemon)?;
-        ended(&mut machine)?;
-        // Its worker.
-        begin(&mut machine, &daemon)?;
-        for worker in daemon.workers()? {
-            kill_process(worker, Signal::KILL)?;
-        }
-        ended(&mut machine)?;
-        computes(&mut machine)?;
-        no_worker(&daemon)?;
-        // The device, by a function level reset.
-        begin(&mut machine, &daemon)?;
-        run(&mut machine, &format!("echo 1 >{device}/reset"))?;
-        no_worker(&daemon)?;
-        ended(&mut machine)?;
-        computes(&mut machine)?;
-        no_worker(&daemon)?;
-        // Its driver.
-        begin(&mut machine, &daemon)?;
-        let unbind = format!("echo {} >{driver}/unbind", place.address());
-        run(&mut machine, &unbind)?;
-        no_worker(&daemon)?;
-        ended(&mut machine)?;
-        run(&mut machine, "[ ! -e /dev/vgpu0 ]")?;
-        let bind = format!("echo {} >{driver}/bind", place.address());
-        run(&mut machine, &bind)?;
-        computes(&mut machine)?;
-        no_worker(&daemon)?;
-        // The daemon, and its workers with it.
-        begin(&mut machine, &daemon)?;
-        daemon.kill()?;
-        ended(&mut machine)?;
-        daemon.start_again(CPU)?;
-        within(LIMIT, || Ok(computes(&mut machine).is_ok())).context("no daemon again")?;
-        no_worker(&daemon)?;
+        all_end(&mut machine, &mut daemon, place)?;
     }
     run(&mut machine, "rmmod vgpu")?;
     run(&mut machine, "insmod /bin/vgpu.ko")?;
