@@ -40,29 +40,17 @@ static struct vgpu_memory *vgpu_memory_new(u64 size)
 	return memory;
 }
 
-/* The next chunk, of pages that are given up to it. */
-static int vgpu_memory_add(struct vgpu_memory *memory, struct page *page, unsigned int order)
-{
-	if (memory->count >= VGPU_SEGMENT_PIECES_MAX)
-		return -ENOMEM;
-	memory->chunks[memory->count++] = (struct vgpu_chunk){ .page = page, .order = order };
-	return 0;
-}
-
 /* The next chunk, of new pages. */
-static int vgpu_memory_grow(struct vgpu_memory *memory, unsigned int order)
+static bool vgpu_memory_grow(struct vgpu_memory *memory, unsigned int order)
 {
 	gfp_t kind = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_COMP | __GFP_NOWARN;
-	struct page *page;
-	int error;
+	struct page *page = NULL;
 
-	if (fatal_signal_pending(current))
-		return -ENOMEM;
-	page = alloc_pages(kind | (order ? __GFP_NORETRY : 0), order);
-	error = page ? vgpu_memory_add(memory, page, order) : -ENOMEM;
-	if (page && error)
-		__free_pages(page, order);
-	return error;
+	if (memory->count < VGPU_SEGMENT_PIECES_MAX && !fatal_signal_pending(current))
+		page = alloc_pages(kind | (order ? __GFP_NORETRY : 0), order);
+	if (page)
+		memory->chunks[memory->count++] = (struct vgpu_chunk){ page, 0, order };
+	return page;
 }
 
 /* Makes memory, zeroed, of chunks that are as large as there are. */
@@ -74,7 +62,7 @@ struct vgpu_memory *vgpu_memory_make(u64 size)
 
 	while (!IS_ERR(memory) && left) {
 		order = min_t(unsigned int, order, ilog2(left));
-		if (!vgpu_memory_grow(memory, order)) {
+		if (vgpu_memory_grow(memory, order)) {
 			left -= 1ULL << order;
 		} else if (order) {
 			order--;
@@ -84,11 +72,6 @@ struct vgpu_memory *vgpu_memory_make(u64 size)
 		}
 	}
 	return memory;
-}
-
-static void vgpu_unpin(struct page **pages, unsigned long count)
-{
-	unpin_user_pages_dirty_lock(pages, count, true);
 }
 
 /* Whether pages lie in a row, of whose first half that is known. */
@@ -109,18 +92,17 @@ static int vgpu_memory_add_pinned(struct vgpu_memory *memory, struct page **page
 				  unsigned int count)
 {
 	unsigned int order, done;
-	int error = 0;
 
 	for (done = 0; done < count; done += 1U << order) {
+		if (memory->count >= VGPU_SEGMENT_PIECES_MAX)
+			break;
 		order = 0;
 		while (vgpu_is_row(pages + done, count - done, order + 1))
 			order++;
-		error = vgpu_memory_add(memory, pages[done], order);
-		if (error)
-			break;
+		memory->chunks[memory->count++] = (struct vgpu_chunk){ pages[done], 0, order };
 	}
-	vgpu_unpin(pages + done, count - done);
-	return error;
+	unpin_user_pages_dirty_lock(pages + done, count - done, true);
+	return done < count ? -ENOMEM : 0;
 }
 
 static int vgpu_memory_pin_all(struct vgpu_memory *memory, unsigned long address)
@@ -148,7 +130,7 @@ struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size)
 {
 	u64 pages = size >> PAGE_SHIFT, most = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	struct vgpu_memory *memory;
-	int error = 0;
+	int error = -ENOMEM;
 
 	if (!vgpu_user_regions)
 		return ERR_PTR(-EOPNOTSUPP);
@@ -159,9 +141,7 @@ struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size)
 		return memory;
 	memory->mm = current->mm;
 	mmgrab(memory->mm);
-	if (vgpu_pinned_add(memory->mm, pages) > most && !capable(CAP_IPC_LOCK))
-		error = -ENOMEM;
-	if (!error)
+	if (vgpu_pinned_add(memory->mm, pages) <= most || capable(CAP_IPC_LOCK))
 		error = vgpu_memory_pin_all(memory, address);
 	if (!error)
 		return memory;
@@ -172,32 +152,26 @@ struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size)
 /* Maps it for the device. */
 int vgpu_memory_attach(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 {
-	struct device *device = &vgpu->pci->dev;
-
 	lockdep_assert_held(&vgpu->lock);
 	for (; memory->mapped < memory->count; memory->mapped++) {
 		struct vgpu_chunk *chunk = &memory->chunks[memory->mapped];
 
-		chunk->address = dma_map_page(device, chunk->page, 0, PAGE_SIZE << chunk->order,
-					      DMA_BIDIRECTIONAL);
-		if (dma_mapping_error(device, chunk->address))
+		chunk->address = dma_map_page(&vgpu->pci->dev, chunk->page, 0,
+					      PAGE_SIZE << chunk->order, DMA_BIDIRECTIONAL);
+		if (dma_mapping_error(&vgpu->pci->dev, chunk->address))
 			return -ENOMEM;
 	}
 	return 0;
 }
 
-static void vgpu_chunk_free(const struct vgpu_memory *memory, const struct vgpu_chunk *chunk)
+static void vgpu_chunk_unpin(const struct vgpu_chunk *chunk)
 {
 	unsigned int i;
 
-	if (!memory->mm) {
-		__free_pages(chunk->page, chunk->order);
-		return;
-	}
 	for (i = 0; i < 1U << chunk->order; i++) {
 		struct page *page = chunk->page + i;
 
-		vgpu_unpin(&page, 1);
+		unpin_user_pages_dirty_lock(&page, 1, true);
 	}
 }
 
@@ -215,7 +189,10 @@ void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 		if (i < memory->mapped)
 			dma_unmap_page(&vgpu->pci->dev, chunk->address, PAGE_SIZE << chunk->order,
 				       DMA_BIDIRECTIONAL);
-		vgpu_chunk_free(memory, chunk);
+		if (memory->mm)
+			vgpu_chunk_unpin(chunk);
+		else
+			__free_pages(chunk->page, chunk->order);
 	}
 	if (memory->mm) {
 		vgpu_pinned_add(memory->mm, -(s64)(memory->size >> PAGE_SHIFT));

@@ -11,6 +11,7 @@ use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::{self, Suite};
 use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::kernel_module::{Builder, HEADERS, KERNELS};
+use vgpu_bed::sanitized_kernel::{SOURCE, SanitizedKernel};
 use vgpu_bed::steps::Steps;
 
 use crate::checkout;
@@ -20,8 +21,10 @@ Examples:
   cargo xtask driver check                      all releases, sparse and checkpatch
   cargo xtask driver check --suite trixie       for one release
   cargo xtask driver build --suite bookworm     prints where vgpu.ko is
+  cargo xtask driver kernel                     Debian 12's Linux with KASAN, lockdep and kmemleak, and vgpu.ko for it
 
-The first time, each release takes a root folder with its compiler and the headers of its kernel: 150 MB to fetch.
+The first time, each release takes a root folder with its compiler and the headers of its kernel: 150 MB to fetch. That Linux
+takes nine minutes of a processor; `cargo xtask soak driver-sanitized` runs the driver on it.
 
 Exit code: 0 if all is well, 1 otherwise.";
 
@@ -34,8 +37,7 @@ const STRICT: [&str; 2] = ["W=1", "KCFLAGS=-Werror"];
 /// All files, and what sparse finds is an error.
 const SPARSE: [&str; 2] = ["C=2", "CF=-Wsparse-error"];
 
-/// The package with the kernel's source, and what of it is checkpatch.
-const KERNEL: &str = "linux-source-6.1";
+/// What of the kernel's source is checkpatch.
 const CHECKPATCH: [&str; 3] = ["checkpatch.pl", "spelling.txt", "const_structs.checkpatch"];
 
 /// Each file as a whole, without a tree of the kernel; one source for many kernels asks for their versions.
@@ -72,6 +74,8 @@ enum Task {
         #[arg(long, value_name = "CODENAME", default_value = READERS)]
         suite: String,
     },
+    /// Build a Linux that checks itself, and the driver for it
+    Kernel,
 }
 
 /// Runs the command.
@@ -92,6 +96,16 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
         Task::Build { suite } => {
             let builder = builder(suite, steps)?;
             println!("{}", builder.module(&source(), "vgpu.ko", steps)?.display());
+            Ok(())
+        }
+        Task::Kernel => {
+            let cache = Cache::open()?;
+            let kernel = SanitizedKernel::build(&cache, steps)?;
+            let builder = Builder::sanitized(&cache, &kernel)?;
+            let module = builder.module(&source(), "vgpu.ko", steps)?;
+            let image = format!("boot/vmlinuz-{}", builder.release());
+            println!("{}", kernel.root().join(image).display());
+            println!("{}", module.display());
             Ok(())
         }
     }
@@ -146,11 +160,11 @@ fn read(steps: &Steps) -> Result<()> {
 fn checkpatch(steps: &Steps) -> Result<PathBuf> {
     host_packages::ensure(&[Package::program("perl", "perl")], steps)?;
     let cache = Cache::open()?;
-    let entry = cache.entry("checkpatch", KERNEL, |dir| {
+    let entry = cache.entry("checkpatch", SOURCE, |dir| {
         let suite = Suite::debian(READERS);
-        let package = debian::unpacked(&cache, &suite, &[KERNEL], steps)?;
+        let package = debian::unpacked(&cache, &suite, &[SOURCE], steps)?;
         steps.step("Unpack checkpatch", |step| {
-            let archive = package.join(format!("usr/src/{KERNEL}.tar.xz"));
+            let archive = package.join(format!("usr/src/{SOURCE}.tar.xz"));
             let mut unpack = Command::new("tar");
             unpack
                 .arg("--extract")
@@ -159,7 +173,7 @@ fn checkpatch(steps: &Steps) -> Result<PathBuf> {
                 .arg("--directory")
                 .arg(dir)
                 .args(["--strip-components=2", "--no-same-owner"])
-                .args(CHECKPATCH.map(|name| format!("{KERNEL}/scripts/{name}")));
+                .args(CHECKPATCH.map(|name| format!("{SOURCE}/scripts/{name}")));
             step.run(&mut unpack)
         })
     })?;

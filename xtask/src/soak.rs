@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use vgpu_bed::cache::Cache;
 use vgpu_bed::debian::Suite;
+use vgpu_bed::sanitized_kernel::SanitizedKernel;
 use vgpu_bed::soak::TIMES;
 use vgpu_bed::steps::Steps;
 use vgpu_bed::stock_qemu::StockQemu;
@@ -45,7 +46,8 @@ pub(crate) struct Options {
     /// Which; without it, all are listed
     name: Option<String>,
 
-    /// How many times as long as in cargo xtask test [default: 50; channels-ends and driver-ends: 200; those of fuzz targets: 5000]
+    /// How many times as long as in cargo xtask test [default: 50; channels-ends and driver-ends: 200; driver-sanitized: 3; those of
+    /// fuzz targets: 5000]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     times: Option<u32>,
 
@@ -78,6 +80,8 @@ enum Machines {
     Qemu,
     /// A stock QEMU, and the former beside it.
     Stock,
+    /// The same, and a kernel that checks itself.
+    Sanitized,
     /// The Xen of XCP-ng 8.3. What a scenario does has its own length.
     OlderXen,
     /// The newest Xen, and the packages of an older commit. What the scenario does has its own length.
@@ -91,7 +95,7 @@ enum Machines {
 /// Targets that a soak has libFuzzer execute as well, and how often for each of its times.
 type Fuzzed = &'static [(&'static str, u64)];
 
-const SOAKS: [Soak; 19] = [
+const SOAKS: [Soak; 20] = [
     Soak {
         name: "unplug",
         about: "5 minutes: ejected, unplugged and reset while another processor accesses it; the device in QEMU",
@@ -163,6 +167,15 @@ const SOAKS: [Soak; 19] = [
         package: "vgpu-suites",
         suite: "vfio_user",
         only: "driver::kernels:: --ignored",
+    },
+    Soak {
+        name: "driver-sanitized",
+        about: "10 minutes: the guest's driver on a Linux with KASAN, lockdep and kmemleak; 10 more to build that; a stock QEMU",
+        machines: Machines::Sanitized,
+        times: 3,
+        package: "vgpu-suites",
+        suite: "vfio_user",
+        only: "driver::sanitized:: --ignored",
     },
     Soak {
         name: "driver-ends",
@@ -354,7 +367,10 @@ impl Machines {
             ("VGPU_STUB_PROGRAMS", programs.into()),
             ("VGPU_STUB_QEMU", qemu.path.into()),
         ];
-        if matches!(self, Self::Stock) {
+        if matches!(self, Self::Sanitized) {
+            SanitizedKernel::build(&cache, steps)?;
+        }
+        if matches!(self, Self::Stock | Self::Sanitized) {
             let stock = StockQemu::fetch(&cache, steps)?;
             environment.push(("VGPU_STUB_STOCK_QEMU", stock.path.into()));
         }

@@ -111,7 +111,8 @@ impl GuestImage {
     /// # Errors
     /// When Debian's packages cannot be fetched, lack what the guest needs, or a file cannot be read or written.
     pub fn assemble(cache: &Cache, programs: &[GuestProgram<'_>], steps: &Steps) -> Result<Self> {
-        let mut image = Self::of(cache, &Self::suite(), steps)?;
+        let kernel = debian::kernel(cache, &Self::suite(), Kernel::Cloud, steps)?;
+        let mut image = Self::of(cache, &kernel, steps)?;
         image.programs = archive(programs)?;
         Ok(image)
     }
@@ -121,14 +122,31 @@ impl GuestImage {
     /// # Errors
     /// As [`GuestImage::assemble`].
     pub fn with_kernel_of(&self, cache: &Cache, release: &Suite, steps: &Steps) -> Result<Self> {
-        let mut image = Self::of(cache, release, steps)?;
+        let kernel = debian::kernel(cache, release, Kernel::Cloud, steps)?;
+        self.with_kernel_in(cache, &kernel, steps)
+    }
+
+    /// The same guest with another kernel: `root` holds its `boot` and `lib/modules`, and a file VERSIONS beside it tells it from
+    /// others.
+    ///
+    /// # Errors
+    /// As [`GuestImage::assemble`].
+    pub fn with_kernel_in(&self, cache: &Cache, root: &Path, steps: &Steps) -> Result<Self> {
+        let mut image = Self::of(cache, root, steps)?;
         image.programs.clone_from(&self.programs);
         Ok(image)
     }
 
+    /// The same, whose kernel is a `bzImage` to whatever starts it: the entry that an ELF file has (PVH) does not run with KASAN in
+    /// Linux 6.1, which has no shadow memory yet there.
+    #[must_use]
+    pub fn as_bz_image(mut self) -> Self {
+        self.elf.clone_from(&self.kernel);
+        self
+    }
+
     /// All but the project's own programs.
-    fn of(cache: &Cache, release: &Suite, steps: &Steps) -> Result<Self> {
-        let kernel_root = debian::kernel(cache, release, Kernel::Cloud, steps)?;
+    fn of(cache: &Cache, kernel_root: &Path, steps: &Steps) -> Result<Self> {
         let root = debian::unpacked(cache, &Self::suite(), PACKAGES, steps)?;
         let kernel = find(&kernel_root.join("boot"), "vmlinuz-")?;
         let modules = MODULE_FOLDERS.map(|folder| kernel_root.join(folder));
@@ -140,7 +158,7 @@ impl GuestImage {
         key.update(format!(
             "{PROGRAMS:?}{FILES:?}{LINKS:?}{MODULES:?}{MODULE_LISTS:?}{SYSTEM}{ELF}{LIBRARIES:?}"
         ));
-        for root in [&kernel_root, &root] {
+        for root in [kernel_root, &root] {
             key.update(read(&root.with_file_name("VERSIONS"))?);
         }
         let key = format!("{:x}", key.finalize());

@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 
 use crate::cache::Cache;
 use crate::debian::{self, Suite};
-use crate::host_packages::{self, Package};
+use crate::root_folder;
+use crate::sanitized_kernel::SanitizedKernel;
 use crate::steps::{Step, Steps};
-use vgpu_terminal::OrMend;
 
 /// The package with the headers of a release's newest kernel for virtual machines.
 pub const HEADERS: &str = "linux-headers-cloud-amd64";
@@ -31,14 +30,6 @@ pub const KERNELS: [(&str, &str); 4] = [
 /// What builds modules beside the compiler, which the headers need, and what reads their source.
 const TOOLS: [&str; 3] = ["make", "perl", "sparse"];
 
-/// In namespaces of its own: $0 is the root folder, $1 the folder with the source, and the command follows.
-const APART: &str = "root=$0 work=$1; shift
-for place in dev proc; do mount --rbind \"/$place\" \"$root/$place\" || exit; done
-mount --bind \"$work\" \"$root/mnt\" && cd / && exec chroot \"$root\" \"$@\"";
-
-/// Where the source is in that root folder.
-const SOURCE: &str = "/mnt";
-
 /// A release of Debian with the headers of a kernel, and what builds modules for it.
 #[derive(Debug)]
 pub struct Builder {
@@ -55,17 +46,14 @@ impl Builder {
     /// # Errors
     /// When a package cannot be fetched, or the folder cannot be made.
     pub fn new(cache: &Cache, suite: &Suite, headers: &str, steps: &Steps) -> Result<Self> {
-        host_packages::ensure(&[Package::program("util-linux", "unshare")], steps)?;
+        root_folder::ensure_programs(steps)?;
         let packages: Vec<_> = [headers].into_iter().chain(TOOLS).collect();
         let archive = debian::root(cache, suite, &packages, steps)?;
         let key = archive.parent().and_then(Path::file_name);
         let key = key.context("an archive in no folder")?.to_string_lossy();
         let entry = cache.entry("kernel-builders", &key, |dir| {
             steps.step(&format!("Unpack {headers} of {suite}"), |step| {
-                let mut unpack = Command::new("tar");
-                unpack.arg("--extract").arg("--file").arg(&archive);
-                unpack.args(["--no-same-owner", "--exclude=./dev/*", "--directory"]);
-                step.run(unpack.arg(dir))
+                root_folder::unpack(&archive, dir, step)
             })
         })?;
         Ok(Self {
@@ -73,6 +61,19 @@ impl Builder {
             release: release(&entry)?,
             key: key.into_owned(),
             root: entry,
+        })
+    }
+
+    /// For a kernel that checks itself, of which `root` has what modules are built against.
+    ///
+    /// # Errors
+    /// When its release cannot be read.
+    pub fn sanitized(cache: &Cache, kernel: &SanitizedKernel) -> Result<Self> {
+        Ok(Self {
+            cache: cache.clone(),
+            release: release(kernel.root())?,
+            key: kernel.key().to_owned(),
+            root: kernel.root().to_owned(),
         })
     }
 
@@ -118,7 +119,8 @@ impl Builder {
 
     fn make(&self, work: &Path, words: &[&str], step: &Step) -> Result<()> {
         let kernel = format!("/lib/modules/{}/build", self.release);
-        let mut command = vec!["make", "-C", &kernel, "M=/mnt", "modules"];
+        let module = format!("M={}", root_folder::WORK);
+        let mut command = vec!["make", "-C", &kernel, &module, "modules"];
         command.extend(words);
         self.run(work, &command, step)
     }
@@ -128,18 +130,7 @@ impl Builder {
     /// # Errors
     /// When it fails.
     pub fn run(&self, work: &Path, words: &[&str], step: &Step) -> Result<()> {
-        debug_assert!(self.root.join(SOURCE.trim_start_matches('/')).is_dir());
-        let mut command = Command::new("unshare");
-        command
-            .args(["--map-root-user", "--mount", "sh", "-c", APART])
-            .arg(&self.root)
-            .arg(work)
-            .args(words)
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C");
-        Ok(step
-            .run(&mut command)
-            .or_mend("Read the log; where namespaces are refused, run this on another machine.")?)
+        root_folder::run(&self.root, work, words, step)
     }
 }
 

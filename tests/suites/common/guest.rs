@@ -9,6 +9,7 @@ use vgpu_bed::debian::Suite;
 use vgpu_bed::guest::{GuestImage, GuestProgram};
 use vgpu_bed::kernel_module::{Builder, HEADERS};
 use vgpu_bed::machine::Machine;
+use vgpu_bed::sanitized_kernel::SanitizedKernel;
 use vgpu_bed::steps::Steps;
 use vgpu_conformance::{CASES, Identity};
 use vgpu_pci::capability::PortType;
@@ -68,6 +69,17 @@ pub(crate) fn image_with_driver_on(
     with_driver(&image, &release, headers, cache, steps)
 }
 
+/// The same with a kernel that checks itself.
+pub(crate) fn image_with_driver_sanitized(cache: &Cache, steps: &Steps) -> Result<GuestImage> {
+    let kernel = SanitizedKernel::build(cache, steps)?;
+    let image = image_with_cuda(cache, steps)?.with_kernel_in(cache, kernel.root(), steps)?;
+    driven(
+        &image.as_bz_image(),
+        &Builder::sanitized(cache, &kernel)?,
+        steps,
+    )
+}
+
 fn with_driver(
     image: &GuestImage,
     release: &Suite,
@@ -83,6 +95,11 @@ fn with_driver(
         builder.release(),
         cache.path().display()
     );
+    driven(image, &builder, steps)
+}
+
+/// This image with the driver, as `builder` builds it, and what computes by it.
+fn driven(image: &GuestImage, builder: &Builder, steps: &Steps) -> Result<GuestImage> {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../guest/driver");
     let module = builder.module(&source, "vgpu.ko", steps)?;
     let programs = environment("VGPU_STUB_CUDA_PROGRAMS")?;

@@ -12,7 +12,7 @@ mod unplug;
 pub(crate) use attack::{ATTACKED, LOG_LIMIT, attack, memory_kib, processor_time};
 pub(crate) use guest::{
     CUDA, conforms, environment, image, image_with_cuda, image_with_driver, image_with_driver_on,
-    lists_as_golden, run,
+    image_with_driver_sanitized, lists_as_golden, run,
 };
 pub(crate) use place::Place;
 pub(crate) use qtest_target::{HOME, QtestTarget, SPARE};

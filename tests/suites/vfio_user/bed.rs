@@ -17,6 +17,7 @@ use vgpu_control::protocol::{Counters, Registers};
 
 use crate::common::{
     Place, environment, image, image_with_cuda, image_with_driver, image_with_driver_on,
+    image_with_driver_sanitized,
 };
 
 /// What every test here needs.
@@ -75,6 +76,11 @@ impl Bed {
     /// The same on the kernel of another release.
     pub(crate) fn image_with_driver_on(&self, release: &str, headers: &str) -> Result<GuestImage> {
         image_with_driver_on(release, headers, &self.cache, &self.steps)
+    }
+
+    /// The same on a kernel that checks itself.
+    pub(crate) fn image_with_driver_sanitized(&self) -> Result<GuestImage> {
+        image_with_driver_sanitized(&self.cache, &self.steps)
     }
 
     /// The firmware of the project's own QEMU.

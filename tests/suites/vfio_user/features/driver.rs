@@ -8,6 +8,7 @@ mod kernels;
 mod kills;
 mod programs;
 mod registered;
+mod sanitized;
 
 use std::time::Duration;
 

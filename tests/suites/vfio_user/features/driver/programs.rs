@@ -8,16 +8,21 @@ use crate::bed::Bed;
 use crate::common::features::daemon_with;
 use crate::common::{CUDA, Place, run};
 
+/// Each has a worker of its own.
+pub(super) fn two_compute_at_once(machine: &mut Machine) -> Result<()> {
+    let both = format!("({CUDA} 20 >/one; echo $? >>/one) & {CUDA} 20 >/two; wait; cat /one /two");
+    let said = machine.guest()?.run_within(&both, COMPUTED)?.success()?;
+    ensure!(said.matches(RIGHT).count() == 2, "{said}");
+    Ok(())
+}
+
 #[test]
 fn programs_compute_on_the_hosts_engine() -> Result<()> {
     let (bed, daemon) = (Bed::new()?, daemon_with(CPU)?);
     let (_served, mut machine) = start(&bed, &daemon, Place::Q35)?;
     computes(&mut machine)?;
     no_worker(&daemon)?;
-    // Two at once: each has a worker of its own.
-    let both = format!("({CUDA} 20 >/one; echo $? >>/one) & {CUDA} 20 >/two; wait; cat /one /two");
-    let said = machine.guest()?.run_within(&both, COMPUTED)?.success()?;
-    ensure!(said.matches(RIGHT).count() == 2, "{said}");
+    two_compute_at_once(&mut machine)?;
     no_worker(&daemon)?;
     kernel_is_content(&mut machine)?;
     machine.power_off()
