@@ -91,11 +91,10 @@ static bool vgpu_is_row(struct page **pages, unsigned int left, unsigned int ord
 static int vgpu_memory_add_pinned(struct vgpu_memory *memory, struct page **pages,
 				  unsigned int count)
 {
+	const u32 most = VGPU_SEGMENT_PIECES_MAX;
 	unsigned int order, done;
 
-	for (done = 0; done < count; done += 1U << order) {
-		if (memory->count >= VGPU_SEGMENT_PIECES_MAX)
-			break;
+	for (done = 0; done < count && memory->count < most; done += 1U << order) {
 		order = 0;
 		while (vgpu_is_row(pages + done, count - done, order + 1))
 			order++;
