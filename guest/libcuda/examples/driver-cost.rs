@@ -54,10 +54,13 @@ impl Wake for Nobody {
     fn wake(&self) {}
 }
 
+/// Memory of this process.
+type OwnWords = &'static [AtomicU64];
+
 /// A ring in memory of this process, whose other half it is too.
 struct Private {
-    commands: Mutex<Commands<&'static [AtomicU64]>>,
-    host: Mutex<(Host<&'static [AtomicU64], Nobody>, Box<Record>)>,
+    commands: Mutex<Commands<OwnWords>>,
+    host: Mutex<Host<OwnWords, Nobody>>,
 }
 
 impl Private {
@@ -66,14 +69,14 @@ impl Private {
         let slice = Slice::new(&*words.leak(), &SESSION).unwrap();
         Self {
             commands: Mutex::new(Commands::new(slice)),
-            host: Mutex::new((Host::new(slice, Nobody), Record::boxed())),
+            host: Mutex::new(Host::new(slice, Nobody)),
         }
     }
 
     /// Makes room, as a worker does meanwhile.
     fn drain(&self) {
-        let (host, record) = &mut *self.host.lock().unwrap();
-        while host.next(record).unwrap() == Next::Record {}
+        let (mut host, mut record) = (self.host.lock().unwrap(), Record::boxed());
+        while host.next(&mut record).unwrap() == Next::Record {}
     }
 }
 
