@@ -1,4 +1,5 @@
-//! What a BAR0 access costs in the model, against the model of a commit, in one program.
+//! What a BAR0 access costs in the model, against the model of a commit, in one program. Each round is of a build of its own, as
+//! where the compiler lays the code decides about a nanosecond.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,7 +37,7 @@ pub(super) struct Options {
     #[arg(long, default_value = BEFORE, hide_default_value = true)]
     commit: String,
 
-    /// How many rounds to measure, of half a second each and more; they are the sample
+    /// How many rounds to measure, each of a build that is laid out otherwise; they are the sample
     #[arg(long, default_value_t = 24, value_parser = clap::value_parser!(u32).range(Median::FEWEST as i64..=1000))]
     rounds: u32,
 
@@ -46,14 +47,14 @@ pub(super) struct Options {
 }
 
 /// What the program prints.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Values {
     read: Rounds,
     write: Rounds,
 }
 
 /// Nanoseconds of an access, of each round: medians of its blocks.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Rounds {
     then: Vec<f64>,
     now: Vec<f64>,
@@ -92,19 +93,20 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let folder = steps.step(&name, |step| {
         let then = sources(&Cache::open()?, &commit)?;
         let folder = write_program(&then)?;
-        step.run(&mut cargo(&folder, "build"))?;
+        step.run(&mut build(&folder, 0))?;
         Ok(folder)
     })?;
-    let values = steps.step("Measure both in turns", |_| {
-        let output = cargo(&folder, "run")
-            .args(["--quiet", "--", &options.rounds.to_string()])
-            .output();
-        let output = output.context("cannot run cargo")?;
-        serde_json::from_slice::<Values>(&output.stdout).map_err(|_| {
-            let said = String::from_utf8_lossy(&output.stderr);
-            anyhow!("the program failed ({}): {}", output.status, said.trim())
-        })
-    })?;
+    let values = steps.step(
+        "Measure both in turns, in one build after another",
+        |step| {
+            let mut values = Values::default();
+            for number in 0..options.rounds {
+                step.run(&mut build(&folder, number))?;
+                values.add(round(&folder)?);
+            }
+            Ok(values)
+        },
+    )?;
     let report = Report::new(commit.name(), values, Conditions::of_checkout()?)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
@@ -112,6 +114,18 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
         println!("\n{report}");
     }
     report.ensure_bounds()
+}
+
+/// A round of the program that was built last.
+fn round(folder: &Path) -> Result<Values> {
+    let output = Command::new(folder.join("target/release/compared"))
+        .arg("1")
+        .output()
+        .context("cannot run the program")?;
+    serde_json::from_slice(&output.stdout).map_err(|_| {
+        let said = String::from_utf8_lossy(&output.stderr);
+        anyhow!("the program failed ({}): {}", output.status, said.trim())
+    })
 }
 
 /// The commit's files, with a version of their own.
@@ -204,12 +218,24 @@ fn write_program(then: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// Cargo on the program. It needs not be told where it is, from there.
-fn cargo(folder: &Path, subcommand: &str) -> Command {
+/// Builds the program. By the number its symbols have other names, and so other places.
+fn build(folder: &Path, number: u32) -> Command {
     let mut cargo = process::cargo();
-    cargo.current_dir(folder).args([subcommand, "--release"]);
+    cargo.current_dir(folder);
     cargo.env("CARGO_TARGET_DIR", folder.join("target"));
+    cargo.args(["rustc", "--release", "--", "-C"]);
+    cargo.arg(format!("metadata={number}"));
     cargo
+}
+
+impl Values {
+    fn add(&mut self, round: Self) {
+        for (all, round) in [(&mut self.read, round.read), (&mut self.write, round.write)] {
+            all.then.extend(round.then);
+            all.now.extend(round.now);
+            all.ratios.extend(round.ratios);
+        }
+    }
 }
 
 impl Row {
