@@ -170,7 +170,7 @@ const SOAKS: [Soak; 20] = [
     },
     Soak {
         name: "driver-sanitized",
-        about: "10 minutes: the guest's driver on a Linux with KASAN, lockdep and kmemleak; 10 more to build that; a stock QEMU",
+        about: "a quarter of an hour: the guest's driver on a Linux with KASAN, lockdep and kmemleak; 10 more to build that; a stock QEMU",
         machines: Machines::Sanitized,
         times: 3,
         package: "vgpu-suites",
@@ -316,7 +316,14 @@ pub(crate) fn run(options: &Options, steps: &Steps) -> Result<()> {
 /// Executes what a test generates, as libFuzzer's programs are built, and shows how much that was.
 fn generated(soak: &Soak, environment: Vec<(&'static str, OsString)>) -> Result<()> {
     let mut cargo = cargo(&["test", "--profile", "fuzz", "--package", soak.package]);
-    cargo.args(["--test", soak.suite, "--", "--nocapture"]);
+    // One after the other: a target looks at all descriptors of its process.
+    cargo.args([
+        "--test",
+        soak.suite,
+        "--",
+        "--nocapture",
+        "--test-threads=1",
+    ]);
     let status = cargo.envs(environment).status()?;
     if status.success() {
         return Ok(());

@@ -11,11 +11,11 @@ use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::ioctl::opcode::{none, read, read_write, write};
 use rustix::ioctl::{NoArg, Opcode, Updater};
-use vgpu_abi::ids;
 use vgpu_abi::ioctl::{
     self, FOREVER, GROUP, Info, KICK, REGION_ADD, REGION_DELETE, REGION_SHIFT, Region, SESSION,
     Session, WAIT, Wait,
 };
+use vgpu_abi::{ids, segment};
 use zerocopy::{FromBytes, IntoBytes};
 
 const INFO_CALL: Opcode = read::<Info>(GROUP, ioctl::INFO);
@@ -38,6 +38,9 @@ pub fn is_device(folder: &Path) -> bool {
     has("vendor", ids::VENDOR_ID) && has("device", ids::DEVICE_ID)
 }
 
+/// Bytes of a page.
+const PAGE: usize = segment::PAGE as usize;
+
 /// Memory of this process that a driver may share with the host: whole pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lent {
@@ -46,9 +49,6 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// Bytes of a page.
-    const PAGE: usize = 4096;
-
     /// The pages that `size` bytes from an address on lie in, and how many bytes of them come before; `None` where there are
     /// no such pages.
     ///
@@ -58,11 +58,11 @@ impl Lent {
     #[must_use]
     #[allow(unsafe_code)]
     pub const unsafe fn new(address: usize, size: usize) -> Option<(Self, usize)> {
-        let before = address % Self::PAGE;
+        let before = address % PAGE;
         let Some(end) = address.checked_add(size) else {
             return None;
         };
-        let Some(end) = end.checked_next_multiple_of(Self::PAGE) else {
+        let Some(end) = end.checked_next_multiple_of(PAGE) else {
             return None;
         };
         let address = address - before;
