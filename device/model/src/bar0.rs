@@ -163,19 +163,25 @@ impl Bar0 {
         {
             return Err(Refused);
         }
-        let bytes = self.storage.bytes_mut();
-        match (
-            self.areas.write(bytes, offset, size, value)?,
-            &mut self.features,
-        ) {
-            (Written::Stored, _) => Ok(Effects::default()),
-            (Written::Doorbell(_), Some(features)) => features.ring(&self.storage, offset),
+        match self
+            .areas
+            .write(self.storage.bytes_mut(), offset, size, value)?
+        {
+            Written::Stored => Ok(Effects::default()),
+            message => self.act(offset, message),
+        }
+    }
+
+    /// Does what a write asks for that stores nothing by itself. It stands apart from those that do: nearly all.
+    #[inline(never)]
+    fn act(&mut self, offset: u64, message: Written) -> Result<Effects, Refused> {
+        // A device without features has neither.
+        let features = self.features.as_mut().ok_or(Refused)?;
+        match message {
+            Written::Stored => Ok(Effects::default()),
+            Written::Doorbell(_) => features.ring(&self.storage, offset),
             // They are 4 bytes.
-            (Written::Control(value), Some(features)) => {
-                features.control(&mut self.storage, offset, value as u32)
-            }
-            // A device without features has neither.
-            (Written::Doorbell(_) | Written::Control(_), None) => Err(Refused),
+            Written::Control(value) => features.control(&mut self.storage, offset, value as u32),
         }
     }
 

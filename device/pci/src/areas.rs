@@ -134,6 +134,15 @@ impl Areas {
     /// If the area takes no such access.
     #[inline]
     pub fn read(&self, bytes: &[u8], offset: u64, size: usize) -> Result<u64, Refused> {
+        // Registers are of 4 bytes, and nearly all accesses: a way of their own, in which the compiler knows the size.
+        match size {
+            4 => self.read_sized(bytes, offset, 4),
+            _ => self.read_sized(bytes, offset, size),
+        }
+    }
+
+    #[inline(always)]
+    fn read_sized(&self, bytes: &[u8], offset: u64, size: usize) -> Result<u64, Refused> {
         let (at, kind) = self.place(offset, size)?;
         let message = matches!(kind, AreaKind::Doorbell | AreaKind::Control);
         let nothing = || message.then_some(0);
@@ -147,6 +156,21 @@ impl Areas {
     /// If the area takes no such access. Nothing is changed then.
     #[inline]
     pub fn write(
+        &self,
+        bytes: &mut [u8],
+        offset: u64,
+        size: usize,
+        value: u64,
+    ) -> Result<Written, Refused> {
+        // As read() does.
+        match size {
+            4 => self.write_sized(bytes, offset, 4, value),
+            _ => self.write_sized(bytes, offset, size, value),
+        }
+    }
+
+    #[inline(always)]
+    fn write_sized(
         &self,
         bytes: &mut [u8],
         offset: u64,
