@@ -330,10 +330,16 @@ fn read(
             }
             left -= 1 << order;
             own.extend(range.clone());
-            for page in range {
+            for page in range.clone() {
                 let of = shareable(page)?;
                 if files.insert(of.0) && files.len() > FILES {
-                    return Err(code::FRAGMENTED);
+                    // Where it is found, all of a part is: one that does not end with a page is no memory, and not a piece.
+                    let mut rest = (page..range.end).map(Guest::page);
+                    let end = rest.find(|it| !matches!(it, Page::Of(file, _) if *file == of.0));
+                    return Err(match end {
+                        Some(Page::Odd) => code::NOT_MEMORY,
+                        _ => code::FRAGMENTED,
+                    });
                 }
                 pages.push(of);
             }
