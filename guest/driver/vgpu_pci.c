@@ -86,6 +86,7 @@ static int vgpu_check(struct vgpu_device *vgpu)
 			needed);
 		return -ENODEV;
 	}
+	vgpu->memory_max = (u64)vgpu_read(vgpu, VGPU_BAR0_PINNED_MAX) << 20;
 	return 0;
 }
 

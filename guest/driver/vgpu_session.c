@@ -206,8 +206,8 @@ static int vgpu_share(struct vgpu_session *session, struct vgpu_memory *memory, 
 
 static int vgpu_session_start(struct vgpu_session *session, struct vgpu_ioctl_session *wanted)
 {
-	struct vgpu_memory *memory = vgpu_memory_make(wanted->size);
 	struct vgpu_device *vgpu = session->device;
+	struct vgpu_memory *memory = vgpu_memory_make(vgpu, wanted->size);
 	int channel;
 
 	if (IS_ERR(memory))
@@ -243,8 +243,8 @@ static int vgpu_region_add(struct vgpu_session *session, struct vgpu_ioctl_regio
 	int region;
 
 	/* Before the device's lock: pages of a program's may have to be brought in. */
-	memory = wanted->address ? vgpu_memory_pin(wanted->address, wanted->size) :
-				   vgpu_memory_make(wanted->size);
+	memory = wanted->address ? vgpu_memory_pin(vgpu, wanted->address, wanted->size) :
+				   vgpu_memory_make(vgpu, wanted->size);
 	if (IS_ERR(memory))
 		return PTR_ERR(memory);
 	mutex_lock(&vgpu->lock);

@@ -29,6 +29,9 @@ const PINNED: usize = 16 << 10;
 /// Rounds until memory is made anew, and until some is pinned: the library's, and the program's own.
 const ANEW_EVERY: u32 = 16;
 const PINNED_EVERY: u32 = 64;
+/// More than a device takes, and a machine has.
+const TOO_MUCH: usize = 32 << 30;
+
 /// Where a virtual machine's driver is.
 const NODE: &str = "/dev/vgpu0";
 
@@ -39,6 +42,9 @@ fn main() {
         panic!("cuda-canaries NUMBER CALLS [FILE]");
     };
     let mut program = Program::new(id).unwrap();
+    if Path::new(NODE).exists() {
+        too_much();
+    }
     if let Some(file) = words.next() {
         println!("ready");
         while !Path::new(&file).exists() {
@@ -187,6 +193,15 @@ impl Program {
         self.calls += 7;
         Ok(())
     }
+}
+
+/// Asks for more than there can be: who refuses it has made none of it, or this machine would have no memory left.
+fn too_much() {
+    let mut pointer = std::ptr::null_mut();
+    // SAFETY: the pointer is there.
+    #[allow(unsafe_code)]
+    let made = unsafe { sys::cuMemAllocHost_v2(&raw mut pointer, TOO_MUCH) };
+    assert_eq!(made, sys::CUresult::CUDA_ERROR_OUT_OF_MEMORY);
 }
 
 /// KiB of this process's memory that devices have.

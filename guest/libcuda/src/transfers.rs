@@ -269,28 +269,34 @@ pub(crate) struct Fill {
 impl Fill {
     /// Checks that all rows are in memory that there is, at places that elements may be at.
     pub(crate) fn check(&self, worker: &Worker) -> Done {
-        let element = usize::from(self.element);
-        if ![1, 2, 4].contains(&element) {
-            return Err(INVALID);
-        }
-        let width = self.width.checked_mul(element).ok_or(INVALID)?;
-        if width == 0 || self.rows == 0 {
-            return Ok(());
-        }
-        let several = self.rows > 1;
-        let aligned = self.to.is_multiple_of(element as u64)
-            && (!several || self.pitch.is_multiple_of(element) && self.pitch >= width);
-        let behind = (self.rows - 1).checked_mul(self.pitch);
-        let length = behind.and_then(|behind| behind.checked_add(width));
-        match aligned {
-            true => worker.allocations.check(self.to, length.ok_or(INVALID)?),
-            false => Err(INVALID),
+        match self.extent()? {
+            0 => Ok(()),
+            length => worker.allocations.check(self.to, length),
         }
     }
 
+    /// The bytes from the first to behind the last that is filled, where elements may be there.
+    pub(crate) fn extent(&self) -> Result<usize, CUresult> {
+        // Without a division, which would take longer than all else here.
+        let mask = match self.element {
+            element @ (1 | 2 | 4) => u64::from(element) - 1,
+            _ => return Err(INVALID),
+        };
+        let width = self.width.checked_mul(self.element.into()).ok_or(INVALID)?;
+        if width == 0 || self.rows == 0 {
+            return Ok(0);
+        }
+        let apart = self.rows == 1 || self.pitch as u64 & mask == 0 && self.pitch >= width;
+        if self.to & mask != 0 || !apart {
+            return Err(INVALID);
+        }
+        let behind = (self.rows - 1).checked_mul(self.pitch);
+        let length = behind.and_then(|behind| behind.checked_add(width));
+        length.ok_or(INVALID)
+    }
+
     pub(crate) fn send(&self, worker: &Worker, stream: u64) -> Done {
-        let element = usize::from(self.element);
-        let width = self.width * element;
+        let width = self.width * usize::from(self.element);
         let (rows, width) = match self.pitch == width {
             true => (self.rows.min(1), self.rows * width),
             false => (self.rows, width),
@@ -298,7 +304,7 @@ impl Fill {
         for row in 0..rows {
             let to = self.to + (row * self.pitch) as u64;
             for (offset, length) in worker.allocations.pieces(to, width)? {
-                let count = (length / element) as u64;
+                let count = length as u64 >> self.element.trailing_zeros();
                 let to = to + offset as u64;
                 let client = worker.connection.client();
                 client.fill(to, self.value, self.element, count, stream)?;

@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use vgpu_ring::Spin;
 
-/// Looks that are made between two readings of the clock.
+/// Looks that come one after the other: most answers of a host that is awake come meanwhile. A pause, or a reading of the
+/// clock, takes longer than the answer on a processor that is emulated, and a pause may leave a virtual one.
+const AT_ONCE: u32 = 256;
+
+/// Looks after those that are made between two readings of the clock.
 const LOOKS: u32 = 32;
 
 /// Spins for a while.
@@ -34,8 +38,11 @@ impl SpinFor {
 impl Spin for SpinFor {
     #[inline]
     fn again(&mut self) -> bool {
+        self.looks = self.looks.wrapping_add(1);
+        if self.end.is_none() && self.looks < AT_ONCE {
+            return true;
+        }
         std::hint::spin_loop();
-        self.looks += 1;
         if !self.looks.is_multiple_of(LOOKS) {
             return true;
         }

@@ -169,6 +169,12 @@ fn batch(
 /// Fills rows, of one element or more.
 pub(super) fn fill(fill: Fill, of: CUstream) -> Done {
     let session = in_context()?;
+    if fill.rows == 1 && !session.captures.any() {
+        // Sending it looks where it lies.
+        let number = stream(session, of)?;
+        fill.extent()?;
+        return fill.send(&session.worker, number);
+    }
     run(session, of, || {
         fill.check(&session.worker)?;
         Ok(Work::Fill(fill))

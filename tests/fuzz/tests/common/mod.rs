@@ -3,11 +3,14 @@
 use std::fs;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use vgpu_bed::soak::times;
 use vgpu_fuzz::{Target, execute};
+
+/// How often a soak says how far it is.
+const MINUTE: Duration = Duration::from_secs(60);
 
 /// Makes the `n`-th input.
 pub(crate) type Make<'a> = &'a mut dyn FnMut(u64, &mut Rng, &mut Vec<u8>);
@@ -35,7 +38,12 @@ pub(crate) fn hold(name: &str, count: u64, make: Make<'_>) {
     let mut random = Rng::new();
     let mut input = Vec::with_capacity(target.longest);
     let start = Instant::now();
+    let mut told = start;
     for n in 0..count {
+        if n.is_multiple_of(1024) && told.elapsed() > MINUTE {
+            told = Instant::now();
+            println!("{name}: {n} of {count} executions");
+        }
         input.clear();
         make(n, &mut random, &mut input);
         let kept = Kept(target, &input);

@@ -8,6 +8,7 @@ use vgpu_bed::soak;
 
 use super::ends::{all_end, returns};
 use super::programs::two_compute_at_once;
+use super::registered::registers;
 use super::{CPU, begin, computes, insert, no_worker};
 use crate::bed::Bed;
 use crate::common::features::daemon_with;
@@ -69,6 +70,7 @@ fn on_a_kernel_that_checks_itself() -> Result<()> {
         insert(machine)?;
         computes(machine)?;
         two_compute_at_once(machine)?;
+        registers(machine, 400)?.success()?;
         no_worker(&daemon)?;
         all_end(machine, &mut daemon, place)?;
         // The driver comes while nobody serves its device.
