@@ -1,13 +1,16 @@
 //! What this process has allocated: device memory, and pinned memory of the
 //! host, which is a region that the worker shares.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard};
 
 use smallvec::SmallVec;
 use vgpu_cuda_wire::CUresult;
 use vgpu_transport::Region;
 
+use crate::Done;
 use crate::lock::lock;
 use crate::modules::Module;
 
@@ -67,10 +70,34 @@ impl<M> Backing<M> {
     }
 }
 
+/// Changes of device memory, of all that there are: each has a number of its own.
+static CHANGES: AtomicU64 = AtomicU64::new(1);
+
+/// An allocation as a thread has found it after a change: its calls name the same again, and need no lock as long as that is
+/// the last.
+#[derive(Clone, Copy, Debug)]
+struct Recent {
+    change: u64,
+    start: u64,
+    size: u64,
+}
+
+thread_local! {
+    static RECENT: Cell<Recent> = const {
+        Cell::new(Recent {
+            change: 0,
+            start: 0,
+            size: 0,
+        })
+    };
+}
+
 /// Allocations by address.
 #[derive(Debug)]
 pub(crate) struct Allocations<M> {
     device: Mutex<BTreeMap<u64, Device>>,
+    /// The last change of it; written under its lock.
+    change: AtomicU64,
     pinned: Mutex<BTreeMap<usize, Pinned<M>>>,
 }
 
@@ -78,6 +105,7 @@ impl<M> Default for Allocations<M> {
     fn default() -> Self {
         Self {
             device: Mutex::default(),
+            change: AtomicU64::new(next_change()),
             pinned: Mutex::default(),
         }
     }
@@ -85,14 +113,25 @@ impl<M> Default for Allocations<M> {
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
+fn next_change() -> u64 {
+    CHANGES.fetch_add(1, Ordering::Relaxed)
+}
+
 impl<M> Allocations<M> {
+    /// Device memory, to be changed.
+    fn change(&self) -> MutexGuard<'_, BTreeMap<u64, Device>> {
+        let device = lock(&self.device);
+        self.change.store(next_change(), Ordering::Release);
+        device
+    }
+
     pub(crate) fn add(&self, address: u64, allocation: Device) {
-        lock(&self.device).insert(address, allocation);
+        self.change().insert(address, allocation);
     }
 
     /// Takes off what a program allocated.
     pub(crate) fn remove(&self, address: u64) -> Result<Device, CUresult> {
-        let mut device = lock(&self.device);
+        let mut device = self.change();
         match device.get(&address) {
             Some(allocation) if allocation.kind == Kind::Allocation => {
                 device.remove(&address).ok_or(INVALID)
@@ -103,7 +142,7 @@ impl<M> Allocations<M> {
 
     /// Adds the variables of a module.
     pub(crate) fn add_variables(&self, module: &Module) {
-        let mut device = lock(&self.device);
+        let mut device = self.change();
         device.extend(module.globals.values().map(|&(address, size)| {
             let variable = Device {
                 size,
@@ -117,7 +156,7 @@ impl<M> Allocations<M> {
 
     /// Takes off the variables of a module.
     pub(crate) fn remove_variables(&self, module: &Module) {
-        let mut device = lock(&self.device);
+        let mut device = self.change();
         for (address, _) in module.globals.values() {
             device.remove(address);
         }
@@ -125,7 +164,7 @@ impl<M> Allocations<M> {
 
     /// Takes off all device memory that was allocated in a context.
     pub(crate) fn remove_of(&self, context: usize) -> BTreeMap<u64, Device> {
-        let mut device = lock(&self.device);
+        let mut device = self.change();
         let all = std::mem::take(&mut *device).into_iter();
         let (taken, left) = all
             .partition(|(_, device)| device.context == context && device.kind == Kind::Allocation);
@@ -146,13 +185,45 @@ impl<M> Allocations<M> {
     fn before(&self, address: u64) -> Result<(u64, Device), CUresult> {
         let device = lock(&self.device);
         let (&start, &allocation) = device.range(..=address).next_back().ok_or(INVALID)?;
+        let recent = Recent {
+            change: self.change.load(Ordering::Relaxed),
+            start,
+            size: allocation.size,
+        };
+        let _ = RECENT.try_with(|it| it.set(recent));
         Ok((start, allocation))
     }
 
     /// Checks that a range is in one allocation, or in mappings that follow each other. An empty
     /// one may be at an end.
-    pub(crate) fn check(&self, address: u64, size: usize) -> Result<(), CUresult> {
-        self.pieces(address, size).map(|_| ())
+    pub(crate) fn check(&self, address: u64, size: usize) -> Done {
+        self.each_piece(address, size, |_, _| Ok(()))
+    }
+
+    /// Does something to each part of a range: see [`Allocations::pieces`]. Nearly all ranges are one.
+    #[inline]
+    pub(crate) fn each_piece(
+        &self,
+        address: u64,
+        size: usize,
+        mut work: impl FnMut(usize, usize) -> Done,
+    ) -> Done {
+        if self.is_in_recent(address, size) {
+            return work(0, size);
+        }
+        let mut pieces = self.pieces(address, size)?.into_iter();
+        pieces.try_for_each(|(offset, length)| work(offset, length))
+    }
+
+    /// Whether a range is in the allocation that this thread has found last.
+    #[inline]
+    fn is_in_recent(&self, address: u64, size: usize) -> bool {
+        // At a thread's very end this is gone, and its calls may go on.
+        RECENT.try_with(Cell::get).is_ok_and(|recent| {
+            let end = address.wrapping_sub(recent.start).checked_add(size as u64);
+            recent.change == self.change.load(Ordering::Acquire)
+                && end.is_some_and(|end| end <= recent.size)
+        })
     }
 
     /// The parts of a range by what they lie in: one, but for mappings that follow each other.
@@ -179,7 +250,7 @@ impl<M> Allocations<M> {
 
     /// Takes a mapping off.
     pub(crate) fn remove_mapping(&self, address: u64) {
-        lock(&self.device).remove(&address);
+        self.change().remove(&address);
     }
 
     /// Adds pinned memory.

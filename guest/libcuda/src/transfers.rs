@@ -38,18 +38,17 @@ fn upload(worker: &Worker, stream: u64, to: u64, from: Host, size: usize) -> Don
         ..
     } = worker;
     let pinned = allocations.pinned(from.address(), size);
-    for (offset, length) in allocations.pieces(to, size)? {
+    allocations.each_piece(to, size, |offset, length| {
         let to = to + offset as u64;
         match pinned {
             Some((region, start)) => {
                 let start = start + offset as u64;
                 let client = connection.client();
-                client.write_from(to, stream, region, start, length as u64)?;
+                client.write_from(to, stream, region, start, length as u64)
             }
-            None => connection.upload(to, stream, from.offset(offset).bytes(length)?)?,
+            None => connection.upload(to, stream, from.offset(offset).bytes(length)?),
         }
-    }
-    Ok(())
+    })
 }
 
 fn download(worker: &Worker, stream: u64, to: Host, from: u64, size: usize) -> Done {
@@ -59,18 +58,17 @@ fn download(worker: &Worker, stream: u64, to: Host, from: u64, size: usize) -> D
         ..
     } = worker;
     let pinned = allocations.pinned(to.address(), size);
-    for (offset, length) in allocations.pieces(from, size)? {
+    allocations.each_piece(from, size, |offset, length| {
         let from = from + offset as u64;
         match pinned {
             Some((region, start)) => {
                 let start = start + offset as u64;
                 let client = connection.client();
-                client.read_into(from, stream, region, start, length as u64)?;
+                client.read_into(from, stream, region, start, length as u64)
             }
-            None => connection.download(from, stream, to.offset(offset).bytes_mut(length)?)?,
+            None => connection.download(from, stream, to.offset(offset).bytes_mut(length)?),
         }
-    }
-    Ok(())
+    })
 }
 
 fn inside(worker: &Worker, stream: u64, to: u64, from: u64, size: usize) -> Done {
@@ -276,6 +274,7 @@ impl Fill {
     }
 
     /// The bytes from the first to behind the last that is filled, where elements may be there.
+    #[inline(always)]
     pub(crate) fn extent(&self) -> Result<usize, CUresult> {
         // Without a division, which would take longer than all else here.
         let mask = match self.element {
@@ -301,15 +300,18 @@ impl Fill {
             true => (self.rows.min(1), self.rows * width),
             false => (self.rows, width),
         };
-        for row in 0..rows {
-            let to = self.to + (row * self.pitch) as u64;
-            for (offset, length) in worker.allocations.pieces(to, width)? {
-                let count = length as u64 >> self.element.trailing_zeros();
-                let to = to + offset as u64;
-                let client = worker.connection.client();
-                client.fill(to, self.value, self.element, count, stream)?;
-            }
-        }
-        Ok(())
+        let mut rows = (0..rows).map(|row| self.to + (row * self.pitch) as u64);
+        rows.try_for_each(|to| self.send_row(worker, stream, to, width))
+    }
+
+    /// Fills so many bytes from an address on.
+    #[inline(always)]
+    pub(crate) fn send_row(&self, worker: &Worker, stream: u64, to: u64, width: usize) -> Done {
+        worker.allocations.each_piece(to, width, |offset, length| {
+            let count = length as u64 >> self.element.trailing_zeros();
+            let to = to + offset as u64;
+            let client = worker.connection.client();
+            client.fill(to, self.value, self.element, count, stream)
+        })
     }
 }

@@ -169,19 +169,14 @@ fn batch(
 /// Fills rows, of one element or more.
 pub(super) fn fill(fill: Fill, of: CUstream) -> Done {
     let session = in_context()?;
-    if fill.rows == 1 && !session.captures.any() {
-        // Sending it looks where it lies.
-        let number = stream(session, of)?;
-        fill.extent()?;
-        return fill.send(&session.worker, number);
-    }
     run(session, of, || {
         fill.check(&session.worker)?;
         Ok(Work::Fill(fill))
     })
 }
 
-/// Fills with elements of a width in bytes.
+/// Fills with elements of a width in bytes. As a launch, it is one function with its symbol.
+#[inline(always)]
 fn fill_row(to: CUdeviceptr, value: u32, element: u8, width: usize, of: CUstream) -> Done {
     let row = Fill {
         to,
@@ -191,7 +186,14 @@ fn fill_row(to: CUdeviceptr, value: u32, element: u8, width: usize, of: CUstream
         width,
         rows: 1,
     };
-    fill(row, of)
+    let session = in_context()?;
+    if session.captures.any() {
+        return fill(row, of);
+    }
+    let stream = stream(session, of)?;
+    let width = row.extent()?;
+    // Sending it looks where it lies.
+    row.send_row(&session.worker, stream, to, width)
 }
 
 pub(crate) fn cuMemsetD8_v2(to: CUdeviceptr, value: c_uchar, count: usize) -> Done {

@@ -80,6 +80,7 @@ programs! {
     bytes_go_to_the_device_and_back: memory::bytes,
     pinned_memory_is_shared: memory::pinned,
     a_modules_variables_are_copied_to_and_from: memory::variables,
+    memory_that_was_freed_is_unknown: memory::freed,
     an_unmodified_cudarc_program_runs: unmodified::with_cudarc,
     errors_are_those_of_cuda: start::errors,
     functions_are_found: start::lookups,

@@ -131,3 +131,36 @@ pub(crate) fn variables() {
     let _next = in_context();
     assert_eq!(call!(cu!(cuda, cuCtxSynchronize())), 0);
 }
+
+/// What was freed is unknown at once, to whoever has just named it, whichever thread freed it; an end of it was never more.
+pub(crate) fn freed() {
+    let cuda = in_context();
+    let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
+    let free = cu!(cuda, cuMemFree_v2(u64));
+    let fill = cu!(cuda, cuMemsetD8Async(u64, u8, usize, *mut c_void));
+    let null = std::ptr::null_mut::<c_void>();
+    let (mut kept, mut pointer, mut context) = (0, 0, 0);
+    let current = cu!(cuda, cuCtxGetCurrent(*mut usize));
+    let set_current = cu!(cuda, cuCtxSetCurrent(usize));
+    assert_eq!(call!(current, &mut context), 0);
+    assert_eq!(call!(alloc, &mut kept, 64), 0);
+    for elsewhere in [false, true] {
+        assert_eq!(call!(alloc, &mut pointer, 64), 0);
+        assert_eq!(call!(fill, pointer, 7, 64, null), 0);
+        assert_eq!(call!(fill, pointer + 64, 7, 0, null), 0);
+        assert_eq!(call!(fill, pointer + 1, 7, 64, null), 1);
+        assert_eq!(call!(fill, pointer - 1, 7, 1, null), 1);
+        match elsewhere {
+            false => assert_eq!(call!(free, pointer), 0),
+            true => std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    assert_eq!(call!(set_current, context), 0);
+                    assert_eq!(call!(free, pointer), 0);
+                });
+            }),
+        }
+        assert_eq!(call!(fill, pointer, 7, 64, null), 1);
+        assert_eq!(call!(fill, kept, 7, 64, null), 0);
+    }
+    assert_eq!(call!(free, kept), 0);
+}
