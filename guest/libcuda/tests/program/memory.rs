@@ -150,6 +150,7 @@ pub(crate) fn freed() {
         assert_eq!(call!(fill, pointer + 64, 7, 0, null), 0);
         assert_eq!(call!(fill, pointer + 1, 7, 64, null), 1);
         assert_eq!(call!(fill, pointer - 1, 7, 1, null), 1);
+        assert_eq!(call!(fill, pointer, 7, 1, null), 0);
         match elsewhere {
             false => assert_eq!(call!(free, pointer), 0),
             true => std::thread::scope(|scope| {
