@@ -5,7 +5,9 @@ mod report;
 mod training;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -89,6 +91,9 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let conditions = Conditions::new(&prepared.program("vgpu-stub"), &versions)?;
     let mut host = Host::start(&prepared, steps)?;
     let calls = steps.step("Measure calls in the guest", |_| host.calls(options.runs))?;
+    let here = steps.step("Measure calls on this machine", |_| {
+        calls_here(&prepared, &program, options.runs)
+    })?;
     let trained = training::train(&mut host.machine, options.blocks, options.steps, steps)?;
     let idle = steps.step("Watch a session that does nothing", |_| {
         host.idle(Duration::from_secs(options.idle.into()))
@@ -98,7 +103,7 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let guest = format!(
         "q35, {PROCESSORS} processors, {MEMORY_MIB} MiB, emulated by TCG; the device by vfio-user"
     );
-    let report = Report::new(guest, calls, trained, idle, conditions)?;
+    let report = Report::new(guest, calls, &here, trained, idle, conditions)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -117,6 +122,21 @@ fn build(steps: &Steps) -> Result<PathBuf> {
     })?;
     let built = process::target(checkout()).join(PROFILE);
     Ok(built.join("examples").join(MEASURES))
+}
+
+/// The same program without a machine: its processor executes what the program does, and the engine is a process beside it.
+fn calls_here(prepared: &Prepared, program: &Path, runs: u32) -> Result<Calls> {
+    let library = tempfile::tempdir()?;
+    for name in ["libcuda.so", "libcuda.so.1"] {
+        symlink(prepared.program("libcuda.so"), library.path().join(name))?;
+    }
+    let mut vgpu = Command::new(prepared.program("vgpu"));
+    vgpu.args(["run", "--engine", "null", "--library"]);
+    vgpu.arg(library.path()).arg("--").arg(program);
+    let output = vgpu.arg(runs.to_string()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{MEASURES}: {}", said.trim());
+    serde_json::from_slice(&output.stdout).context("the program printed something else")
 }
 
 /// What the guest has of ours beside its driver.

@@ -21,12 +21,16 @@ const PRIVATE: &str = "the same record into private memory";
 const BARE: &str = "a bare round trip of a word";
 const LOCAL: &str = "the same engine in the guest";
 
-/// Each call that is measured, with its peer and bound.
+/// Each call that is measured, with its peer and bound: in the guest, and those that nobody waits for without a machine too.
 const CALLS: [(&str, &str, f64); 4] = [
     ("cuLaunchKernel", PRIVATE, ASYNCHRONOUS),
     ("cuMemsetD32Async", PRIVATE, ASYNCHRONOUS),
     ("cuStreamSynchronize", BARE, WAITING),
     ("cuMemcpyDtoH", BARE, WAITING),
+];
+const HERE: [(&str, &str); 2] = [
+    ("cuLaunchKernel", "cuLaunchKernel, no machine"),
+    ("cuMemsetD32Async", "cuMemsetD32Async, no machine"),
 ];
 
 /// Nanoseconds of something and of its peer, and their ratio, of each time that they were measured.
@@ -91,6 +95,7 @@ impl Report {
     pub(super) fn new(
         guest: String,
         mut calls: Calls,
+        here: &Calls,
         trained: Row,
         idle: Idle,
         conditions: Conditions,
@@ -99,6 +104,10 @@ impl Report {
         for (name, peer, bound) in CALLS {
             let row = calls.remove(name).context(name)?;
             costs.push(Cost::new(name, peer, bound, row)?);
+        }
+        for (call, name) in HERE {
+            let row = here.get(call).context(call)?;
+            costs.push(Cost::new(name, PRIVATE, ASYNCHRONOUS, row.clone())?);
         }
         costs.push(Cost::new("a step of tinygrad's MLP", LOCAL, STEP, trained)?);
         Ok(Self {
@@ -153,7 +162,7 @@ impl fmt::Display for Report {
             let Median { value, low, high } = cost.ratio;
             writeln!(
                 f,
-                "  {:<24} {:>8}; {} {}\n  {:<24} ratio {value:.2} ({low:.2} to {high:.2}), bound {}: {}",
+                "  {:<28} {:>8}; {} {}\n  {:<28} ratio {value:.2} ({low:.2} to {high:.2}), bound {}: {}",
                 cost.name,
                 time(cost.ns.value),
                 cost.peer,
@@ -204,9 +213,11 @@ mod tests {
         let conditions = serde_json::from_value(
             serde_json::json!({"machine": "", "versions": {}, "command": ""}),
         );
+        let calls = Calls::from(calls);
         Report::new(
             "q35".into(),
-            calls.into(),
+            calls.clone(),
+            &calls,
             row(step),
             idle,
             conditions.unwrap(),
