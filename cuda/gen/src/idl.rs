@@ -399,6 +399,17 @@ impl Parameter {
     }
 }
 
+/// An array's length.
+fn length(written: &syn::Expr) -> syn::Result<usize> {
+    match written {
+        syn::Expr::Lit(syn::ExprLit {
+            lit: syn::Lit::Int(number),
+            ..
+        }) => number.base10_parse(),
+        other => Err(syn::Error::new(other.span(), "not a number")),
+    }
+}
+
 impl Message {
     fn parse(method: &TraitItemFn) -> syn::Result<Self> {
         let (mut op, mut about) = (None, Vec::new());
@@ -420,6 +431,7 @@ impl Message {
             ReturnType::Default => None,
             ReturnType::Type(_, ty) => match &**ty {
                 Type::Tuple(tuple) => Some(tuple.elems.len()),
+                Type::Array(array) => Some(length(&array.len)?),
                 _ => Some(1),
             },
         };

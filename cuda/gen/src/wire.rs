@@ -225,10 +225,8 @@ fn signature(message: &Message) -> (TokenStream, TokenStream) {
     let result = match message.result {
         None | Some(0) => quote!(()),
         Some(1) => quote!(u64),
-        Some(count) => {
-            let words = std::iter::repeat_n(quote!(u64), count);
-            quote!((#(#words),*))
-        }
+        Some(2) => quote!((u64, u64)),
+        Some(count) => quote!([u64; #count]),
     };
     (quote!(#(#fields: #types,)* #data), result)
 }
@@ -252,7 +250,8 @@ fn caller(message: &Message) -> TokenStream {
                     let _ = words;
                 }),
                 1 => quote!(#(#words)*),
-                _ => quote!((#(#words),*)),
+                2 => quote!((#(#words),*)),
+                _ => quote!([#(#words),*]),
             };
             quote! {
                 let words = self.0.call(message::#name::OP, &message.encode(), #data)?;

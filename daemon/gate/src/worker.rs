@@ -120,19 +120,24 @@ impl Gate {
     /// The daemon is gone, or says what it may not.
     pub fn enter(&mut self, estimate: u64) -> Result<Pass, Error> {
         let came = now();
+        let mut began = came;
         loop {
             let held = match self.lease {
                 Some(held) => held,
-                None => self.ask(WANT, 0)?,
+                None => {
+                    let held = self.ask(WANT, 0)?;
+                    began = now();
+                    held
+                }
             };
             let ends = held.spent.saturating_add(estimate) > held.time;
             let used_up = !held.open && held.spent > 0 && ends;
-            let began = now();
             if !used_up && self.page.begin(held.number, began) {
                 self.works = Some(began);
                 return Ok(Pass { came, began });
             }
             self.ask(BACK, held.number)?;
+            began = now();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription, limits};
+use vgpu_cuda_wire::{CUresult, FunctionDescription, Handler, ModuleDescription, Words, limits};
 use vgpu_engine::{Engine, Error, Launch, LinkInput, MemoryId, ModuleInfo, Pattern};
 use vgpu_ring::Memory;
 use vgpu_worker::Context;
@@ -276,6 +276,15 @@ impl Handler for Call<'_> {
     fn read_into(&mut self, source: u64, stream: u64, region: u32, offset: u64, size: u64) -> Done {
         self.stream(stream)?;
         self.bulk(source, region, offset, size, false)
+    }
+
+    fn read(&mut self, source: u64, stream: u64, size: u64) -> Result<Words, CUresult> {
+        self.stream(stream)?;
+        let mut words = Words::default();
+        let size = usize::try_from(size).map_err(|_| INVALID)?;
+        let bytes = words.as_mut_bytes().get_mut(..size).ok_or(INVALID)?;
+        self.engine()?.read(source, bytes).map_err(told)?;
+        Ok(words)
     }
 
     fn copy(&mut self, destination: u64, source: u64, size: u64, stream: u64) -> Done {

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vgpu_cuda_wire::message::Synchronize;
+use vgpu_cuda_wire::message::{Read, Synchronize};
 use vgpu_cuda_wire::{Attribute, CUresult, Caller, Client, Hello, ModuleDescription, Words, words};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
@@ -12,7 +12,7 @@ use vgpu_trace::Reason;
 use vgpu_transport::attachment::Attachment;
 use vgpu_transport::{Lost, SpinFor, Transport};
 use vgpu_window::Window;
-use zerocopy::FromBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use crate::Done;
 use crate::lock::lock;
@@ -435,6 +435,11 @@ impl Connection {
 
     /// Fetches bytes of device memory.
     pub(crate) fn download(&self, source: u64, stream: u64, bytes: &mut [u8]) -> Done {
+        if bytes.len() <= size_of::<Words>() && self.hello.knows(Read::OP) {
+            let words = self.client().read(source, stream, bytes.len() as u64)?;
+            bytes.copy_from_slice(&words.as_bytes()[..bytes.len()]);
+            return Ok(());
+        }
         for (n, part) in bytes.chunks_mut(ARENA_PIECE).enumerate() {
             let piece = self.take_piece()?;
             let offset = piece * ARENA_PIECE;

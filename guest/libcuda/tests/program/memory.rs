@@ -9,8 +9,18 @@ pub(crate) fn bytes() {
     let cuda = in_context();
     let upload = cu!(cuda, cuMemcpyHtoD_v2(u64, *const u8, usize));
     let download = cu!(cuda, cuMemcpyDtoH_v2(*mut u8, u64, usize));
-    // In the record, in the arena, in more pieces than the arena has.
-    for size in [1, 1000, 60 << 10, (60 << 10) + 1, 512 << 10, (5 << 20) + 3] {
+    // In the record and in the answer, in the arena, in more pieces than the arena has.
+    for size in [
+        1,
+        64,
+        112,
+        113,
+        1000,
+        60 << 10,
+        (60 << 10) + 1,
+        512 << 10,
+        (5 << 20) + 3,
+    ] {
         let mut pointer = 0;
         assert_eq!(
             call!(
