@@ -48,8 +48,8 @@ struct vgpu_device {
 	struct list_head sessions;
 	/* Memory that the host did not say it has given up. */
 	struct list_head parked;
-	/* Bytes of all memory that there is for the device, and the most that it takes. */
-	atomic64_t memory;
+	/* Bytes of all memory for the device, what is being made among them, and the most. */
+	u64 memory;
 	u64 memory_max;
 	void *directory;
 	dma_addr_t directory_address;
@@ -125,8 +125,8 @@ void vgpu_look(struct vgpu_device *vgpu);
 bool vgpu_is_gone(struct vgpu_device *vgpu);
 
 /* vgpu_memory.c: under the device's lock too, but for what only makes memory. */
-struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size);
-struct vgpu_memory *vgpu_memory_pin(struct vgpu_device *vgpu, u64 address, u64 size);
+struct vgpu_memory *vgpu_memory_make(u64 size);
+struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size);
 int vgpu_memory_attach(struct vgpu_device *vgpu, struct vgpu_memory *memory);
 void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory);
 void vgpu_memory_free_all(struct vgpu_device *vgpu, struct list_head *list);

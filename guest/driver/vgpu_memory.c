@@ -21,8 +21,7 @@ static bool vgpu_user_regions = true;
 module_param_named(user_regions, vgpu_user_regions, bool, 0644);
 MODULE_PARM_DESC(user_regions, "Share memory that programs register, which is copied otherwise");
 
-/* Before there is a page of it: as much as the device takes, of all who ask at once. */
-static struct vgpu_memory *vgpu_memory_new(struct vgpu_device *vgpu, u64 size)
+static struct vgpu_memory *vgpu_memory_new(u64 size)
 {
 	u64 pages = size >> PAGE_SHIFT;
 	struct vgpu_memory *memory;
@@ -38,10 +37,7 @@ static struct vgpu_memory *vgpu_memory_new(struct vgpu_device *vgpu, u64 size)
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&memory->list);
 	memory->size = size;
-	if (atomic64_add_return(size, &vgpu->memory) <= vgpu->memory_max)
-		return memory;
-	vgpu_memory_free(vgpu, memory);
-	return ERR_PTR(-ENOSPC);
+	return memory;
 }
 
 /* The next chunk, of new pages. */
@@ -58,9 +54,9 @@ static bool vgpu_memory_grow(struct vgpu_memory *memory, unsigned int order)
 }
 
 /* Makes memory, zeroed, of chunks that are as large as there are. */
-struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size)
+struct vgpu_memory *vgpu_memory_make(u64 size)
 {
-	struct vgpu_memory *memory = vgpu_memory_new(vgpu, size);
+	struct vgpu_memory *memory = vgpu_memory_new(size);
 	unsigned int order = VGPU_ORDER;
 	u64 left = size >> PAGE_SHIFT;
 
@@ -71,7 +67,7 @@ struct vgpu_memory *vgpu_memory_make(struct vgpu_device *vgpu, u64 size)
 		} else if (order) {
 			order--;
 		} else {
-			vgpu_memory_free(vgpu, memory);
+			vgpu_memory_free(NULL, memory);
 			return ERR_PTR(-ENOMEM);
 		}
 	}
@@ -129,7 +125,7 @@ static int vgpu_memory_pin_all(struct vgpu_memory *memory, unsigned long address
 }
 
 /* Memory of the program that asks: as much as it may lock, with what others have pinned of it. */
-struct vgpu_memory *vgpu_memory_pin(struct vgpu_device *vgpu, u64 address, u64 size)
+struct vgpu_memory *vgpu_memory_pin(u64 address, u64 size)
 {
 	u64 pages = size >> PAGE_SHIFT, most = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
 	struct vgpu_memory *memory;
@@ -139,7 +135,7 @@ struct vgpu_memory *vgpu_memory_pin(struct vgpu_device *vgpu, u64 address, u64 s
 		return ERR_PTR(-EOPNOTSUPP);
 	if (!PAGE_ALIGNED(address) || address + size < address)
 		return ERR_PTR(-EINVAL);
-	memory = vgpu_memory_new(vgpu, size);
+	memory = vgpu_memory_new(size);
 	if (IS_ERR(memory))
 		return memory;
 	memory->mm = current->mm;
@@ -148,7 +144,7 @@ struct vgpu_memory *vgpu_memory_pin(struct vgpu_device *vgpu, u64 address, u64 s
 		error = vgpu_memory_pin_all(memory, address);
 	if (!error)
 		return memory;
-	vgpu_memory_free(vgpu, memory);
+	vgpu_memory_free(NULL, memory);
 	return ERR_PTR(error);
 }
 
@@ -178,7 +174,10 @@ static void vgpu_chunk_unpin(const struct vgpu_chunk *chunk)
 	}
 }
 
-/* Gives it back: pages that a program has mapped are the program's until it unmaps them. */
+/*
+ * Gives it back: pages that a program has mapped are the program's until it unmaps them, and no
+ * longer held against the device's bound. Of what the device does not have, there need not be one.
+ */
 void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 {
 	u32 i;
@@ -198,7 +197,8 @@ void vgpu_memory_free(struct vgpu_device *vgpu, struct vgpu_memory *memory)
 		vgpu_pinned_add(memory->mm, -(s64)(memory->size >> PAGE_SHIFT));
 		mmdrop(memory->mm);
 	}
-	atomic64_sub(memory->size, &vgpu->memory);
+	if (vgpu)
+		vgpu->memory -= memory->size;
 	kvfree(memory);
 }
 

@@ -166,64 +166,86 @@ static int vgpu_session_check(const struct vgpu_session *session)
 	return session->channel < 0 ? -EINVAL : 0;
 }
 
+/* Whether the session may have a channel, or more memory for the one that it has. */
+static int vgpu_session_may(const struct vgpu_session *session, bool open)
+{
+	if (!open)
+		return vgpu_session_check(session);
+	/* What the host did not give up of others is free then. */
+	return session->channel >= 0 || session->lost ? -EBUSY : vgpu_ready(session->device);
+}
+
 /*
- * Shares memory, which it takes, as a channel's slice or another region, by a command: both have
- * the same parameters, in the same places. Gives the number that the device has for it.
+ * Shares memory, which it takes, as the slice of a channel that it opens, or as another region:
+ * both commands have the same parameters, in the same places. Gives the channel, or the region.
  */
-static int vgpu_share(struct vgpu_session *session, struct vgpu_memory *memory, u32 command,
-		      u32 channel, u32 most)
+static int vgpu_share(struct vgpu_session *session, struct vgpu_memory *memory, bool open)
 {
 	struct vgpu_device *vgpu = session->device;
 	struct vgpu_region_add parameters = {
 		.directory = cpu_to_le64(vgpu->directory_address),
 		.length = cpu_to_le64(memory->size),
-		.channel = cpu_to_le32(channel),
+		.channel = cpu_to_le32(open ? 0 : session->channel),
 	};
-	int number = vgpu_memory_attach(vgpu, memory);
-	u32 answer;
+	u32 answer, command = open ? VGPU_COMMAND_CHANNEL_OPEN : VGPU_COMMAND_REGION_ADD;
+	int error = vgpu_memory_attach(vgpu, memory);
 
-	if (number) {
+	if (error) {
 		vgpu_memory_free(vgpu, memory);
-		return number;
+		return error;
 	}
 	vgpu_directory_write(vgpu, memory);
-	number = vgpu_command(vgpu, command, &parameters, sizeof(parameters), &answer);
-	if (!number && answer >= most) {
+	error = vgpu_command(vgpu, command, &parameters, sizeof(parameters), &answer);
+	if (!error && answer >= (open ? VGPU_CHANNELS : INT_MAX)) {
 		vgpu->started = false;
-		number = -EPROTO;
+		error = -EPROTO;
 	}
-	if (!number) {
-		number = answer;
+	if (!error) {
 		list_add(&memory->list, &session->memory);
-	} else if (vgpu->started) {
-		vgpu_memory_free(vgpu, memory);
-	} else {
-		/* It is not known whether the host has it. */
-		list_add(&memory->list, &vgpu->parked);
+		if (open)
+			vgpu_session_place(session, answer);
+		else
+			memory->region = answer;
+		return answer;
 	}
-	return number;
-}
-
-static int vgpu_session_start(struct vgpu_session *session, struct vgpu_ioctl_session *wanted)
-{
-	struct vgpu_device *vgpu = session->device;
-	struct vgpu_memory *memory = vgpu_memory_make(vgpu, wanted->size);
-	int channel;
-
-	if (IS_ERR(memory))
-		return PTR_ERR(memory);
-	mutex_lock(&vgpu->lock);
-	channel = session->channel >= 0 || session->lost ? -EBUSY : vgpu_ready(vgpu);
-	if (channel)
+	/* Else it is not known whether the host has it. */
+	if (vgpu->started)
 		vgpu_memory_free(vgpu, memory);
 	else
-		channel = vgpu_share(session, memory, VGPU_COMMAND_CHANNEL_OPEN, 0, VGPU_CHANNELS);
-	if (channel >= 0) {
-		vgpu_session_place(session, channel);
-		wanted->channel = channel;
-	}
+		list_add(&memory->list, &vgpu->parked);
+	return error;
+}
+
+/*
+ * Makes and shares memory: new pages, or the program's from an address on. Pages may have to be
+ * brought in, so it is made without the lock; and not at all where the device would not take it.
+ */
+static int vgpu_add(struct vgpu_session *session, u64 address, u64 size, bool open)
+{
+	struct vgpu_device *vgpu = session->device;
+	struct vgpu_memory *memory;
+	int result;
+
+	mutex_lock(&vgpu->lock);
+	result = vgpu_session_may(session, open);
+	if (!result && size > vgpu->memory_max - vgpu->memory)
+		result = -ENOSPC;
+	if (result)
+		goto unlock;
+	vgpu->memory += size;
 	mutex_unlock(&vgpu->lock);
-	return min(channel, 0);
+	memory = address ? vgpu_memory_pin(address, size) : vgpu_memory_make(size);
+	mutex_lock(&vgpu->lock);
+	result = PTR_ERR_OR_ZERO(memory) ?: vgpu_session_may(session, open);
+	if (IS_ERR(memory))
+		vgpu->memory -= size;
+	else if (result)
+		vgpu_memory_free(vgpu, memory);
+	else
+		result = vgpu_share(session, memory, open);
+unlock:
+	mutex_unlock(&vgpu->lock);
+	return result;
 }
 
 static struct vgpu_memory *vgpu_region_find(struct vgpu_session *session, u32 region)
@@ -234,32 +256,6 @@ static struct vgpu_memory *vgpu_region_find(struct vgpu_session *session, u32 re
 		if (memory->region == region)
 			return memory;
 	return NULL;
-}
-
-static int vgpu_region_add(struct vgpu_session *session, struct vgpu_ioctl_region *wanted)
-{
-	struct vgpu_device *vgpu = session->device;
-	struct vgpu_memory *memory;
-	int region;
-
-	/* Before the device's lock: pages of a program's may have to be brought in. */
-	memory = wanted->address ? vgpu_memory_pin(vgpu, wanted->address, wanted->size) :
-				   vgpu_memory_make(vgpu, wanted->size);
-	if (IS_ERR(memory))
-		return PTR_ERR(memory);
-	mutex_lock(&vgpu->lock);
-	region = vgpu_session_check(session);
-	if (region)
-		vgpu_memory_free(vgpu, memory);
-	else
-		region = vgpu_share(session, memory, VGPU_COMMAND_REGION_ADD, session->channel,
-				    INT_MAX);
-	if (region >= 0) {
-		memory->region = region;
-		wanted->region = region;
-	}
-	mutex_unlock(&vgpu->lock);
-	return min(region, 0);
 }
 
 static int vgpu_region_delete(struct vgpu_session *session, u32 region)
@@ -372,10 +368,12 @@ static long vgpu_ioctl(struct file *file, unsigned int command, unsigned long ar
 		error = vgpu_info(session->device, &parameter.info);
 		break;
 	case VGPU_IOCTL_SESSION:
-		error = vgpu_session_start(session, &parameter.session);
+		error = vgpu_add(session, 0, parameter.session.size, true);
+		parameter.session.channel = error;
 		break;
 	case VGPU_IOCTL_REGION_ADD:
-		error = vgpu_region_add(session, &parameter.region);
+		error = vgpu_add(session, parameter.region.address, parameter.region.size, false);
+		parameter.region.region = error;
 		break;
 	case VGPU_IOCTL_REGION_DELETE:
 		error = vgpu_region_delete(session, parameter.region.region);
@@ -389,9 +387,11 @@ static long vgpu_ioctl(struct file *file, unsigned int command, unsigned long ar
 	default:
 		return -ENOTTY;
 	}
-	if (!error && (_IOC_DIR(command) & _IOC_READ) && copy_to_user(user, &parameter, size))
+	if (error < 0)
+		return error;
+	if ((_IOC_DIR(command) & _IOC_READ) && copy_to_user(user, &parameter, size))
 		return -EFAULT;
-	return error;
+	return 0;
 }
 
 static int vgpu_mmap(struct file *file, struct vm_area_struct *vma)

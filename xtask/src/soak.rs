@@ -188,7 +188,7 @@ const SOAKS: [Soak; 20] = [
     },
     Soak {
         name: "driver-canaries",
-        about: "an hour and more: 64 CUDA programs of a guest at once, 100,000 calls each, none of which may meet another's bytes; a stock QEMU",
+        about: "half an hour: 64 CUDA programs of a guest at once, 100,000 calls each, none of which may meet another's bytes; a stock QEMU",
         machines: Machines::Stock,
         times: 50,
         package: "vgpu-suites",

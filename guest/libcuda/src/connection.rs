@@ -435,6 +435,10 @@ impl Connection {
 
     /// Fetches bytes of device memory.
     pub(crate) fn download(&self, source: u64, stream: u64, bytes: &mut [u8]) -> Done {
+        // Of no bytes, it waits for nothing.
+        if bytes.is_empty() {
+            return Ok(());
+        }
         if bytes.len() <= size_of::<Words>() && self.hello.knows(Read::OP) {
             let words = self.client().read(source, stream, bytes.len() as u64)?;
             bytes.copy_from_slice(&words.as_bytes()[..bytes.len()]);

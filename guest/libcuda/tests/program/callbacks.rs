@@ -68,6 +68,10 @@ pub(crate) fn order() {
     ok!(cuStreamCreate(&raw mut stream, 1));
     let device = zeros(4);
     ok!(cuLaunchHostFunc(stream, Some(wait), number(1)));
+    // Of nothing there is nothing to wait for.
+    let mut nothing = 0_u8;
+    let place = (&raw mut nothing).cast();
+    ok!(cuMemcpyDtoHAsync_v2(place, device, 0, stream));
     // More than a ring holds can be sent only when the callback has returned.
     for n in 0..100 {
         ok!(cuMemsetD8Async(device, n, 4, stream));
