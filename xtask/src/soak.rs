@@ -179,7 +179,7 @@ const SOAKS: [Soak; 20] = [
     },
     Soak {
         name: "driver-ends",
-        about: "hours: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work, and QEMU and the server, 200 times each; a stock QEMU",
+        about: "half an hour: CUDA programs of a guest, workers, resets, the driver, vgpud that end at work, and QEMU and the server, 200 times each; a stock QEMU",
         machines: Machines::Stock,
         times: 200,
         package: "vgpu-suites",
