@@ -56,15 +56,15 @@ pub trait Message {
     /// Bytes of device memory, to the slice's arena (region 0) or a region.
     #[op(0x0022)]
     fn read_into(source: u64, stream: u64, region: u32, offset: u64, size: u64) -> ();
-    /// Up to 112 bytes of device memory, which the answer itself has.
-    #[op(0x0025)]
-    fn read(source: u64, stream: u64, size: u64) -> [u64; 14];
     /// From device memory to device memory.
     #[op(0x0023)]
     fn copy(destination: u64, source: u64, size: u64, stream: u64);
     /// `count` times the lowest `width` bytes (1, 2 or 4) of `value`.
     #[op(0x0024)]
     fn fill(destination: u64, value: u32, width: u8, count: u64, stream: u64);
+    /// Up to 112 bytes of device memory, which the answer itself has.
+    #[op(0x0025)]
+    fn read(source: u64, stream: u64, size: u64) -> [u64; 14];
 
     /// A stream, by a number that the program chose.
     #[op(0x0030)]

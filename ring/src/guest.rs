@@ -137,6 +137,12 @@ impl<M: Memory> Answers<M> {
         self.replies.poll(slot, seq)
     }
 
+    /// The same, with so many words of the answer alone.
+    #[inline]
+    pub fn poll_first<const N: usize>(&self, slot: u8, seq: u32) -> Option<Reply<N>> {
+        self.replies.poll_first(slot, seq)
+    }
+
     /// Waits until something is there: an answer, or room in the ring.
     ///
     /// # Errors

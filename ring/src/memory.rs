@@ -159,13 +159,13 @@ impl<M: Memory> Slice<M> {
     }
 
     /// The word at an offset of the layout.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn word(&self, offset: usize) -> &M::Word {
         &self.memory.words()[offset / 8]
     }
 
     /// The words of a range of the layout.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn words(&self, offset: usize, len: usize) -> &[M::Word] {
         &self.memory.words()[offset / 8..(offset + len) / 8]
     }

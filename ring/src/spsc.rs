@@ -146,6 +146,12 @@ impl<M: Memory> Producer<M> {
             self.reserve(len)?;
             return Ok(at);
         }
+        self.begin_anew(at, to_end, len)
+    }
+
+    /// The same at the ring's start, where what is left of it does not do.
+    #[cold]
+    fn begin_anew(&mut self, at: usize, to_end: usize, len: usize) -> Result<usize, PushError> {
         self.reserve(to_end + len)?;
         let pad = Header {
             len: to_end as u32,
@@ -163,10 +169,19 @@ impl<M: Memory> Producer<M> {
     /// only where the last value does not do.
     #[inline(always)]
     fn reserve(&mut self, len: usize) -> Result<(), PushError> {
-        let room = |tail: u64, head: u64| self.ring.size as u64 - tail.wrapping_sub(head);
-        if room(self.tail, self.head) >= len as u64 {
-            return Ok(());
+        match self.room() >= len as u64 {
+            true => Ok(()),
+            false => self.reserve_anew(len),
         }
+    }
+
+    fn room(&self) -> u64 {
+        self.ring.size as u64 - self.tail.wrapping_sub(self.head)
+    }
+
+    /// Looks at the consumer's index.
+    #[cold]
+    fn reserve_anew(&mut self, len: usize) -> Result<(), PushError> {
         let head = self.slice.word(self.ring.head).load(Ordering::Acquire);
         // The consumer has neither gone back nor past what was published, nor into a record.
         let done = head.wrapping_sub(self.head);
@@ -175,7 +190,7 @@ impl<M: Memory> Producer<M> {
             return Err(PushError::Fault(Fault::Index { tail, head }));
         }
         self.head = head;
-        match room(self.tail, head) >= len as u64 {
+        match self.room() >= len as u64 {
             true => Ok(()),
             false => Err(PushError::Full),
         }
@@ -220,7 +235,7 @@ fn store_bytes<W: Word>(words: &[W], bytes: &[u8]) {
 
 /// Fewer bytes than a word has, as one. Half of one is what there is most often;
 /// to copy any number of them would be a call.
-#[inline]
+#[inline(always)]
 fn ending(bytes: &[u8]) -> u64 {
     let fold = |bytes: &[u8]| {
         let bytes = bytes.iter().rev();

@@ -163,6 +163,16 @@ fn calls_are_answered_in_any_order() {
     host.answers().reply(0, first, 0, &[7; 112]).unwrap();
     let reply = answers.poll(0, first).unwrap();
     assert_eq!((reply.status, reply.inline()), (0, &[7; 112][..]));
+    // So many words as are asked for, and those that it does not have as 0.
+    assert_eq!(
+        answers.poll_first(0, first).unwrap().words,
+        [u64::from_le_bytes([7; 8]); 3]
+    );
+    let third = commands.call(command, 1, &[], &[], &Nobody).unwrap();
+    host.answers().reply(1, third, 0, b"a word, more").unwrap();
+    let words = [b"a word, ", b"more\0\0\0\0", &[0; 8]].map(|it| u64::from_le_bytes(*it));
+    assert_eq!(answers.poll_first(1, third).unwrap().words, words);
+    assert_eq!(answers.poll_first(1, third).unwrap().words, [words[0]]);
     assert!(host.answers().reply(64, second, 0, b"").is_err());
     assert!(host.answers().reply(0, second, 0, &[0; 113]).is_err());
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use uuid::Uuid;
-use vgpu_cuda_wire::{CUresult, Caller, Client, Hello, Words, words};
+use vgpu_cuda_wire::{CUresult, Caller, Client, Hello};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{NO_SLOT, Slice};
@@ -107,19 +107,19 @@ impl Caller for &Session<'_> {
         self.push(op, NO_SLOT, message, data).map(drop)
     }
 
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Words, CUresult> {
+    ) -> Result<[u64; M], CUresult> {
         const SLOT: u8 = 0;
         let seq = self.push(op, SLOT, message, data)?;
-        let ready = || self.answers.poll(SLOT, seq);
+        let ready = || self.answers.poll_first(SLOT, seq);
         let reply = self.answers.wait(self.transport, SpinFor::GUEST, ready);
         let reply = reply.map_err(|_| CUresult::CUDA_ERROR_DEVICE_UNAVAILABLE)?;
         match reply.status {
-            0 => Ok(words(reply.inline())),
+            0 => Ok(reply.words),
             status => Err(CUresult(status.cast_unsigned())),
         }
     }

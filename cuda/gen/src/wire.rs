@@ -244,18 +244,14 @@ fn caller(message: &Message) -> TokenStream {
     let body = match message.result {
         None => quote! { self.0.send(message::#name::OP, &message.encode(), #data) },
         Some(count) => {
-            let words = (0..count).map(|n| quote!(words[#n]));
-            let words = match count {
-                0 => quote!({
-                    let _ = words;
-                }),
-                1 => quote!(#(#words)*),
-                2 => quote!((#(#words),*)),
-                _ => quote!([#(#words),*]),
-            };
-            quote! {
-                let words = self.0.call(message::#name::OP, &message.encode(), #data)?;
-                Ok(#words)
+            let call = quote!(self.0.call(message::#name::OP, &message.encode(), #data));
+            let words = (0..count).map(|n| format_ident!("word{n}"));
+            let words: Vec<_> = words.collect();
+            match count {
+                0 => quote!(#call.map(|[]| ())),
+                1 => quote!(#call.map(|[word]| word)),
+                2 => quote!(#call.map(|[#(#words),*]| (#(#words),*))),
+                _ => call,
             }
         }
     };

@@ -19,7 +19,7 @@ mod types;
 pub use generated::*;
 pub use hello::{Attribute, Hello};
 pub use module::{FunctionDescription, ModuleDescription};
-pub use record::{Answer, Caller, Class, Client, Malformed, Words, words};
+pub use record::{Answer, Caller, Class, Client, Malformed, Words};
 pub use types::*;
 
 /// What a fuzzer calls: decodes and explains any bytes.

@@ -37,16 +37,17 @@ pub trait Caller {
         data: &[u8],
     ) -> Result<(), Self::Error>;
 
-    /// Sends a message, and waits for its answer.
+    /// Sends a message, and waits for its answer: the first words of it, missing ones
+    /// as 0.
     ///
     /// # Errors
     /// It was not sent, or the host answers with an error.
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Words, Self::Error>;
+    ) -> Result<[u64; M], Self::Error>;
 }
 
 /// The program's side: one method for each message.
@@ -108,21 +109,13 @@ impl Answer {
         }
     }
 
-    /// What goes into the reply slot.
+    /// What goes into the reply slot: without the zeros at its end, which the program has anyway.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.words[..self.count].as_bytes()
+        let words = &self.words[..self.count];
+        let used = words.iter().rposition(|&word| word != 0);
+        words[..used.map_or(0, |last| last + 1)].as_bytes()
     }
-}
-
-/// The words of a reply slot, missing ones as 0.
-#[must_use]
-pub fn words(reply: &[u8]) -> Words {
-    let mut words = Words::default();
-    let bytes = words.as_mut_bytes();
-    let length = bytes.len().min(reply.len());
-    bytes[..length].copy_from_slice(&reply[..length]);
-    words
 }
 
 /// Two fields as a word.

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use cudarc::driver::sys;
 use proptest::prelude::*;
 use vgpu_cuda_wire::message::{
-    EventCreate, Fill, Launch, LinkAdd, MemoryAllocate, StreamCreate, Write,
+    EventCreate, Fill, Launch, LinkAdd, MemoryAllocate, Read, StreamCreate, Write,
 };
 use vgpu_cuda_wire::*;
 
@@ -43,15 +43,21 @@ impl<H: Handler> Caller for &Wire<H> {
             .map(|answer| assert!(!answer.awaited))
     }
 
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         bytes: &[u8],
-    ) -> Result<Words, CUresult> {
+    ) -> Result<[u64; M], CUresult> {
         self.answer(op, message, bytes).map(|answer| {
             assert!(answer.awaited);
-            words(answer.bytes())
+            let (stated, rest) = answer.bytes().as_chunks();
+            assert!(rest.is_empty() && stated.len() <= M);
+            let mut words = [0; M];
+            for (word, bytes) in words.iter_mut().zip(stated) {
+                *word = u64::from_le_bytes(*bytes);
+            }
+            words
         })
     }
 }
@@ -104,6 +110,27 @@ fn messages_arrive_as_sent() {
         "9 1 -5",
     ];
     assert_eq!(wire.0.into_inner().0, expected);
+}
+
+/// Memory of which so many bytes are not 0.
+struct Zeros(usize);
+
+impl Handler for Zeros {
+    fn read(&mut self, _: u64, _: u64, _: u64) -> Result<Words, CUresult> {
+        Ok(std::array::from_fn(|n| u64::from(n < self.0)))
+    }
+}
+
+#[test]
+fn zeros_at_an_answers_end_are_not_carried() {
+    for ones in [0, 1, 8, 14] {
+        let wire = Wire(RefCell::new(Zeros(ones)));
+        let message = [0; 3];
+        let answer = wire.answer(Read::OP, &message, &[]).unwrap();
+        assert_eq!(answer.bytes(), payload(&vec![1; ones]));
+        let words = Client(&wire).read(0, 0, 112).unwrap();
+        assert_eq!(words, std::array::from_fn(|n| u64::from(n < ones)));
+    }
 }
 
 #[test]

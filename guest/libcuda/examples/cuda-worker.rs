@@ -1,13 +1,13 @@
 //! A worker for tests, which have more threads than a worker may have when it
 //! closes its sandbox. A word makes it one that is not as it should be: with
-//! `older` it knows no `synchronize`, with `garbled` and `flooding` it answers that
+//! `older` it knows neither `synchronize` nor `read`, with `garbled` and `flooding` it answers that
 //! with notices that cannot be, or with as many as there is room for.
 
 use std::mem::offset_of;
 use std::os::fd::AsFd;
 
 use rustix::process::Pid;
-use vgpu_cuda_wire::message::Synchronize;
+use vgpu_cuda_wire::message::{Read, Synchronize};
 use vgpu_cuda_wire::notice::PRINTED;
 use vgpu_cuda_wire::{Hello, OPERATIONS};
 use vgpu_engine_null::NullEngine;
@@ -24,9 +24,9 @@ impl Service for Older {
     fn handle(&mut self, request: Request<'_>, session: &Context<'_>) -> Result<(), Fatal> {
         let named = OPERATIONS.iter().find(|(op, _)| *op == request.header.op);
         match named {
-            Some((_, "synchronize")) => Err(Fatal::protocol("unknown operation")),
-            // All operations that it has are in the first word.
-            Some((op, "hello")) => {
+            Some((_, "synchronize" | "read")) => Err(Fatal::protocol("unknown operation")),
+            // Both are in the first word.
+            Some((_, "hello")) => {
                 let place = offset_of!(Hello, operations);
                 // The program reads it as soon as it is answered: that comes last.
                 let header = Header {
@@ -40,7 +40,8 @@ impl Service for Older {
                 self.0.handle(unanswered, session)?;
                 let mut word = [0; 8];
                 assert!(session.slice.arena_read(place, &mut word));
-                let without = u64::from_le_bytes(word) & !(1 << (op + 1));
+                let unknown = 1 << Synchronize::OP | 1 << Read::OP;
+                let without = u64::from_le_bytes(word) & !unknown;
                 assert!(session.slice.arena_write(place, &without.to_le_bytes()));
                 let length = size_of::<Hello>() as u64;
                 session.reply(&request, 0, &length.to_le_bytes())

@@ -15,7 +15,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use libloading::Library;
-use vgpu_cuda_wire::{Caller, Client, Words};
+use vgpu_cuda_wire::{Caller, Client};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::host::Host;
 use vgpu_ring::layout::{ARENA, SESSION};
@@ -97,7 +97,12 @@ impl Caller for &Private {
         Ok(())
     }
 
-    fn call<const N: usize>(&self, _: u16, _: &[u64; N], _: &[u8]) -> Result<Words, PushError> {
+    fn call<const N: usize, const M: usize>(
+        &self,
+        _: u16,
+        _: &[u64; N],
+        _: &[u8],
+    ) -> Result<[u64; M], PushError> {
         Err(PushError::TooLong)
     }
 }

@@ -201,7 +201,7 @@ impl<M> Allocations<M> {
     }
 
     /// Does something to each part of a range: see [`Allocations::pieces`]. Nearly all ranges are one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn each_piece(
         &self,
         address: u64,
@@ -211,6 +211,16 @@ impl<M> Allocations<M> {
         if self.is_in_recent(address, size) {
             return work(0, size);
         }
+        self.each_piece_anew(address, size, work)
+    }
+
+    #[cold]
+    fn each_piece_anew(
+        &self,
+        address: u64,
+        size: usize,
+        mut work: impl FnMut(usize, usize) -> Done,
+    ) -> Done {
         let mut pieces = self.pieces(address, size)?.into_iter();
         pieces.try_for_each(|(offset, length)| work(offset, length))
     }

@@ -336,10 +336,16 @@ impl Captures {
     }
 
     /// Refuses what is no work of a stream that captures, and breaks its capture off.
+    #[inline]
     pub(crate) fn refuse(&self, stream: CUstream) -> Done {
-        if !self.any() {
-            return Ok(());
+        match self.any() {
+            true => self.refuse_now(stream),
+            false => Ok(()),
         }
+    }
+
+    #[cold]
+    fn refuse_now(&self, stream: CUstream) -> Done {
         self.with(|state| match state.of(stream).map(|(id, _)| id) {
             None => Ok(()),
             Some(id) => {

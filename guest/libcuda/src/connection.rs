@@ -1,24 +1,26 @@
 //! How messages reach the worker, and what both of them share beside the ring.
 
+mod images;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use vgpu_cuda_wire::message::{Read, Synchronize};
-use vgpu_cuda_wire::{Attribute, CUresult, Caller, Client, Hello, ModuleDescription, Words, words};
+use vgpu_cuda_wire::{Attribute, CUresult, Caller, Client, Hello, Words};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
-use vgpu_ring::{Memory, NO_SLOT, PushError, Reply, Slice};
+use vgpu_ring::{NO_SLOT, PushError, Reply, Slice};
 use vgpu_trace::Reason;
 use vgpu_transport::attachment::Attachment;
 use vgpu_transport::{Lost, SpinFor, Transport};
 use vgpu_window::Window;
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::Done;
 use crate::lock::lock;
-use crate::pointers::{Logs, reserve};
+use crate::pointers::reserve;
 use crate::printed::Printed;
 use crate::trace;
+use crate::{Done, rare};
 
 /// Addresses for device memory: more than any device has.
 const ADDRESSES: usize = 1 << 40;
@@ -27,11 +29,8 @@ const ADDRESSES: usize = 1 << 40;
 const HALF: u64 = ADDRESSES as u64 / 2;
 /// Bytes that travel in a record rather than in the arena.
 const IN_RECORD: usize = 60 << 10;
-
-/// The longest description of a module that is believed.
-const MOST_DESCRIBED: usize = 64 << 20;
-/// The longest linked image that is believed.
-const MOST_LINKED: usize = 256 << 20;
+/// Bytes that come in an answer.
+pub(crate) const IN_ANSWER: usize = size_of::<Words>();
 
 /// The way to the worker.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ impl Connection {
     pub(crate) fn fault(&self) -> Done {
         match self.answers.fault() {
             None => Ok(()),
-            Some((status, _)) => Err(CUresult(status.cast_unsigned())),
+            Some((status, _)) => Err(rare(CUresult(status.cast_unsigned()))),
         }
     }
 
@@ -173,6 +172,7 @@ impl Connection {
 
     /// Sends a record, where need be when there is room. An operation that the
     /// worker does not know would end the session.
+    #[inline(always)]
     fn push<const N: usize>(
         &self,
         op: u16,
@@ -181,7 +181,7 @@ impl Connection {
         data: &[u8],
     ) -> Result<u32, CUresult> {
         if !self.hello.knows(op) {
-            return Err(CUresult::CUDA_ERROR_NOT_SUPPORTED);
+            return Err(rare(CUresult::CUDA_ERROR_NOT_SUPPORTED));
         }
         let command = Command {
             op,
@@ -195,7 +195,7 @@ impl Connection {
             }
             other => other,
         };
-        let seq = pushed.map_err(|_| CUresult::CUDA_ERROR_UNKNOWN)?;
+        let seq = pushed.map_err(|_| rare(CUresult::CUDA_ERROR_UNKNOWN))?;
         drop(commands);
         trace::message(op, size_of_val(message) + data.len());
         Ok(seq)
@@ -254,16 +254,17 @@ impl Connection {
         self.slots.fetch_or(1 << slot, Ordering::Release);
     }
 
-    fn answer<const N: usize>(
+    #[inline]
+    fn answer<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Reply, CUresult> {
+    ) -> Result<Reply<M>, CUresult> {
         let slot = self.take_slot();
         let reply = self
             .push(op, slot, message, data)
-            .and_then(|seq| self.wait(Reason::Answer, || self.answers.poll(slot, seq)));
+            .and_then(|seq| self.wait(Reason::Answer, || self.answers.poll_first(slot, seq)));
         self.give_slot(slot);
         reply
     }
@@ -272,7 +273,7 @@ impl Connection {
     #[inline]
     fn show_printed(&self) -> Done {
         self.printed.show(&self.answers, || {
-            let reply = self.answer(Synchronize::OP, &Synchronize {}.encode(), &[])?;
+            let reply = self.answer::<_, 0>(Synchronize::OP, &Synchronize {}.encode(), &[])?;
             status(&reply)
         })
     }
@@ -347,103 +348,22 @@ impl Connection {
             .and(done)
     }
 
-    /// Shares an image for as long as `work` takes, which gets its region, offset
-    /// and size.
-    fn with_image<T>(
-        &self,
-        image: &[u8],
-        work: impl FnOnce(u32, u64, u64) -> Result<T, CUresult>,
-    ) -> Result<T, CUresult> {
-        self.with_shared(image.len(), |region, offset, memory, place| {
-            let copied = memory.write(place, image);
-            debug_assert!(copied, "there is room");
-            work(region, offset, image.len() as u64)
-        })
-    }
-
-    /// Fetches so many bytes, which `work` has written to a region and an offset.
-    fn fetch(
-        &self,
-        length: u64,
-        most: usize,
-        work: impl FnOnce(u32, u64, u64) -> Done,
-    ) -> Result<Vec<u8>, CUresult> {
-        let known = usize::try_from(length).ok().filter(|&known| known <= most);
-        let size = known.ok_or(CUresult::CUDA_ERROR_UNKNOWN)?;
-        self.with_shared(size, |region, offset, memory, place| {
-            work(region, offset, length)?;
-            let mut bytes = vec![0; size];
-            let copied = memory.read(place, &mut bytes);
-            debug_assert!(copied, "it is there");
-            Ok(bytes)
-        })
-    }
-
-    /// Loads an image; gives the module's number and what is in it.
-    pub(crate) fn load(&self, number: u64, image: &[u8]) -> Result<ModuleDescription, CUresult> {
-        let client = self.client();
-        let length = self.with_image(image, |region, offset, size| {
-            client.module_load(number, region, offset, size)
-        })?;
-        let bytes = self.fetch(length, MOST_DESCRIBED, |region, offset, size| {
-            client.module_describe(number, region, offset, size)
-        });
-        let described = bytes.and_then(|bytes| {
-            ModuleDescription::decode(&bytes).ok_or(CUresult::CUDA_ERROR_UNKNOWN)
-        });
-        if described.is_err() {
-            let _ = client.module_unload(number);
-        }
-        described
-    }
-
-    /// Adds an image to a link.
-    pub(crate) fn link_add(&self, link: u64, kind: u32, image: &[u8], name: &[u8]) -> Done {
-        // A name that is longer is cut off: it is for messages alone.
-        let name = &name[..name.len().min(IN_RECORD)];
-        self.with_image(image, |region, offset, size| {
-            self.client()
-                .link_add(link, kind, region, offset, size, name)
-        })
-    }
-
-    /// The image of all that was added to a link.
-    pub(crate) fn link_complete(&self, link: u64) -> Result<Vec<u8>, CUresult> {
-        let length = self.client().link_complete(link)?;
-        self.fetch(length, MOST_LINKED, |region, offset, size| {
-            self.client().link_image(link, region, offset, size)
-        })
-    }
-
-    /// Writes to a program's logs why an image was refused, or nothing.
-    pub(crate) fn tell<T>(&self, logs: &Logs, done: Result<T, CUresult>) -> Result<T, CUresult> {
-        let room = logs.room().min(ARENA_PIECE);
-        let mut text = Vec::new();
-        if done.is_err() && room > 0 {
-            // There may be none, where it was not the image.
-            let _ = self.with_shared(room, |region, offset, memory, place| {
-                let length = self.client().refusal(region, offset, room as u64)?;
-                text.resize(room.min(usize::try_from(length).unwrap_or(room)), 0);
-                let copied = memory.read(place, &mut text);
-                debug_assert!(copied, "it is there");
-                Ok(())
-            });
-        }
-        logs.write(&text);
-        done
-    }
-
     /// Fetches bytes of device memory.
+    #[inline]
     pub(crate) fn download(&self, source: u64, stream: u64, bytes: &mut [u8]) -> Done {
-        // Of no bytes, it waits for nothing.
-        if bytes.is_empty() {
-            return Ok(());
+        match bytes.len() {
+            // It waits for nothing.
+            0 => Ok(()),
+            size @ 1..=IN_ANSWER if self.hello.knows(Read::OP) => {
+                let words = self.client().read(source, stream, size as u64)?;
+                bytes.copy_from_slice(&words.as_bytes()[..size]);
+                Ok(())
+            }
+            _ => self.download_by_arena(source, stream, bytes),
         }
-        if bytes.len() <= size_of::<Words>() && self.hello.knows(Read::OP) {
-            let words = self.client().read(source, stream, bytes.len() as u64)?;
-            bytes.copy_from_slice(&words.as_bytes()[..bytes.len()]);
-            return Ok(());
-        }
+    }
+
+    fn download_by_arena(&self, source: u64, stream: u64, bytes: &mut [u8]) -> Done {
         for (n, part) in bytes.chunks_mut(ARENA_PIECE).enumerate() {
             let piece = self.take_piece()?;
             let offset = piece * ARENA_PIECE;
@@ -462,18 +382,19 @@ impl Connection {
 impl Caller for &Connection {
     type Error = CUresult;
 
-    #[inline]
+    #[inline(always)]
     fn send<const N: usize>(&self, op: u16, message: &[u64; N], data: &[u8]) -> Done {
         self.fault()?;
         self.push(op, NO_SLOT, message, data).map(|_| ())
     }
 
-    fn call<const N: usize>(
+    #[inline]
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Words, CUresult> {
+    ) -> Result<[u64; M], CUresult> {
         let answered = self.fault().and_then(|()| self.answer(op, message, data));
         // Also of a kernel that failed.
         let shown = self.show_printed();
@@ -481,15 +402,15 @@ impl Caller for &Connection {
         self.fault()?;
         status(&reply)?;
         shown?;
-        Ok(words(reply.inline()))
+        Ok(reply.words)
     }
 }
 
 /// What an answer says of the call.
 #[inline]
-fn status(reply: &Reply) -> Done {
+fn status<const N: usize>(reply: &Reply<N>) -> Done {
     match reply.status {
         0 => Ok(()),
-        status => Err(CUresult(status.cast_unsigned())),
+        status => Err(rare(CUresult(status.cast_unsigned()))),
     }
 }

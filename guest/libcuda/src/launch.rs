@@ -4,10 +4,10 @@ use std::sync::atomic::Ordering;
 
 use vgpu_cuda_wire::{Attribute, CUresult};
 
-use crate::Done;
 use crate::connection::Connection;
 use crate::modules::Function;
 use crate::pointers::{KernelCall, Room};
+use crate::{Done, rare};
 
 /// A launch, but for its parameters.
 #[derive(Clone, Copy, Debug)]
@@ -49,12 +49,10 @@ impl Launch {
         let sides =
             fits(grid, Attribute::MAX_GRID_DIM_X) && fits(block, Attribute::MAX_BLOCK_DIM_X);
         let required = [[0; 3], block].contains(&about.required_threads);
-        if !sides || !required || threads > u64::from(about.max_threads) {
-            return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
-        }
         let limit = function.shared_limit.load(Ordering::Relaxed);
-        if shared > limit.cast_unsigned() {
-            return Err(CUresult::CUDA_ERROR_INVALID_VALUE);
+        let fits = sides && required && threads <= u64::from(about.max_threads);
+        if !fits || shared > limit.cast_unsigned() {
+            return Err(rare(CUresult::CUDA_ERROR_INVALID_VALUE));
         }
         let parameters = arguments.block(extra, &about.parameters, about.parameter_size, room)?;
         let launch = Self {

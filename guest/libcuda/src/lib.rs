@@ -35,6 +35,14 @@ use vgpu_cuda_wire::CUresult;
 /// What a call gives.
 type Done = Result<(), CUresult>;
 
+/// An error of a call that hardly any program makes. The compiler then takes the other way for the usual one: it puts that
+/// into one function, and this elsewhere.
+#[cold]
+#[inline(never)]
+fn rare(error: CUresult) -> CUresult {
+    error
+}
+
 /// What an exported symbol gives, by its number in `vgpu_cuda_wire::SYMBOLS`.
 #[inline]
 fn answer(symbol: u16, traced: Option<trace::Begun>, done: Done) -> CUresult {

@@ -83,9 +83,14 @@ impl Modules {
         let recent = LAUNCHED.try_with(|recent| recent.take(found));
         let function = match recent.ok().flatten() {
             Some(recent) => recent,
-            None => self.functions.get(function)?,
+            None => self.look(function)?,
         };
         Ok(Launched { found, function })
+    }
+
+    #[cold]
+    fn look(&self, function: CUfunction) -> Result<Arc<Function>, CUresult> {
+        self.functions.get(function)
     }
 
     /// Loads an image for a context, or for none.

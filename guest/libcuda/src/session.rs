@@ -6,7 +6,6 @@ use std::sync::OnceLock;
 use vgpu_cuda_wire::{CUcontext, CUresult};
 use vgpu_transport::Transport;
 
-use crate::Done;
 use crate::allocations::{Allocations, Backing};
 use crate::callbacks::Callbacks;
 use crate::captures::Captures;
@@ -15,12 +14,14 @@ use crate::contexts::Contexts;
 use crate::graphs::Graphs;
 use crate::mappings::Mappings;
 use crate::modules::{Module, Modules};
-use crate::pointers::ForkMark;
+use crate::pointers::OfProcess;
 use crate::pools::Pools;
 use crate::worker::Worker;
+use crate::{Done, rare};
 
-static SESSION_OF_PROCESS: OnceLock<Result<Session, CUresult>> = OnceLock::new();
-static MARK: ForkMark = ForkMark::new();
+/// Whether it was opened, and why it was not.
+static OPENED: OnceLock<Done> = OnceLock::new();
+static SESSION: OfProcess<Session> = OfProcess::new();
 
 /// A session with the worker.
 #[derive(Debug)]
@@ -36,34 +37,21 @@ pub(crate) struct Session {
 
 /// Opens the process's session, where it has none.
 pub(crate) fn open() -> Done {
-    let session = SESSION_OF_PROCESS.get_or_init(Session::open);
-    session.as_ref().map(|_| ()).map_err(|error| *error)?;
-    // A child of fork has its parent's session, and may not use it.
-    mine()
-}
-
-#[inline]
-fn mine() -> Done {
-    match MARK.is_set() {
-        true => Ok(()),
-        false => Err(CUresult::CUDA_ERROR_NOT_INITIALIZED),
-    }
+    (*OPENED.get_or_init(|| SESSION.set(Box::leak(Box::new(Session::open()?)))))?;
+    // A child of fork may not use its parent's.
+    session().map(|_| ())
 }
 
 /// The process's session.
 #[inline]
 pub(crate) fn session() -> Result<&'static Session, CUresult> {
-    mine()?;
-    match SESSION_OF_PROCESS.get() {
-        Some(Ok(session)) => Ok(session),
-        _ => Err(CUresult::CUDA_ERROR_NOT_INITIALIZED),
-    }
+    let own = SESSION.get();
+    own.ok_or_else(|| rare(CUresult::CUDA_ERROR_NOT_INITIALIZED))
 }
 
 impl Session {
     fn open() -> Result<Self, CUresult> {
         let connection = Connection::open()?;
-        MARK.set()?;
         let [_, (first, last)] = connection.addresses();
         Ok(Self {
             mappings: Mappings::new(first, last),

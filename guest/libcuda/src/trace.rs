@@ -5,16 +5,18 @@
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use vgpu_cuda_wire::CUresult;
 use vgpu_ring::Park;
 use vgpu_trace::{Call, Reason, Trace, VARIABLE, Waits};
 
-use crate::pointers::ForkMark;
+use crate::pointers::OfProcess;
 
-static TRACE_OF_PROCESS: OnceLock<Option<Trace>> = OnceLock::new();
 /// A child of fork has no part in the memory.
-static MARK: ForkMark = ForkMark::new();
+static TRACE: OfProcess<Trace> = OfProcess::new();
+/// Whether it is known that there is none. Each call asks, more than once.
+static NONE: AtomicBool = AtomicBool::new(false);
 
 thread_local! {
     /// What this thread's call has done so far.
@@ -37,7 +39,7 @@ thread_local! {
 fn open() -> Option<Trace> {
     let path = std::env::var_os(VARIABLE)?;
     match Trace::open(Path::new(&path)) {
-        Ok(trace) => MARK.set().ok().map(|()| trace),
+        Ok(trace) => Some(trace),
         Err(error) => {
             eprintln!("vgpu: not traced: {}: {error}", path.display());
             None
@@ -47,8 +49,20 @@ fn open() -> Option<Trace> {
 
 #[inline]
 fn trace() -> Option<&'static Trace> {
-    let trace = TRACE_OF_PROCESS.get_or_init(open).as_ref();
-    trace.filter(|_| MARK.is_set())
+    match NONE.load(Ordering::Relaxed) {
+        true => None,
+        false => look(),
+    }
+}
+
+#[cold]
+fn look() -> Option<&'static Trace> {
+    static OPENED: OnceLock<()> = OnceLock::new();
+    OPENED.get_or_init(|| {
+        let set = open().and_then(|trace| TRACE.set(Box::leak(Box::new(trace))).ok());
+        NONE.store(set.is_none(), Ordering::Relaxed);
+    });
+    TRACE.get()
 }
 
 /// A call that is counted when it ends.
@@ -94,7 +108,7 @@ fn end_traced(symbol: u16, Begun { trace, start }: Begun, result: CUresult) {
 }
 
 /// Counts a message that was sent.
-#[inline]
+#[inline(always)]
 pub(crate) fn message(op: u16, bytes: usize) {
     if let Some(trace) = trace() {
         count_message(trace, op, bytes);

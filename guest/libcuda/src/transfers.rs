@@ -2,9 +2,10 @@
 
 use vgpu_cuda_wire::CUresult;
 
-use crate::Done;
+use crate::connection::IN_ANSWER;
 use crate::pointers::{CopyCall, CopyEnd, Host};
 use crate::worker::{Place, Worker};
+use crate::{Done, rare};
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -19,6 +20,7 @@ const BATCH: usize = 256 << 10;
 
 /// Copies bytes that follow each other. Ranges of device memory are checked first, so that nothing
 /// is done where one is wrong.
+#[inline(always)]
 pub(crate) fn transfer(worker: &Worker, stream: u64, to: Place, from: Place, size: usize) -> Done {
     match (to, from) {
         (Place::Device(to), Place::Host(from)) => upload(worker, stream, to, from, size),
@@ -31,6 +33,7 @@ pub(crate) fn transfer(worker: &Worker, stream: u64, to: Place, from: Place, siz
     }
 }
 
+#[inline]
 fn upload(worker: &Worker, stream: u64, to: u64, from: Host, size: usize) -> Done {
     let Worker {
         allocations,
@@ -51,13 +54,18 @@ fn upload(worker: &Worker, stream: u64, to: u64, from: Host, size: usize) -> Don
     })
 }
 
+#[inline(always)]
 fn download(worker: &Worker, stream: u64, to: Host, from: u64, size: usize) -> Done {
     let Worker {
         allocations,
         connection,
         ..
     } = worker;
-    let pinned = allocations.pinned(to.address(), size);
+    // What comes in an answer is copied here, whatever the memory is.
+    let shared = size > IN_ANSWER;
+    let pinned = shared
+        .then(|| allocations.pinned(to.address(), size))
+        .flatten();
     allocations.each_piece(from, size, |offset, length| {
         let from = from + offset as u64;
         match pinned {
@@ -279,19 +287,20 @@ impl Fill {
         // Without a division, which would take longer than all else here.
         let mask = match self.element {
             element @ (1 | 2 | 4) => u64::from(element) - 1,
-            _ => return Err(INVALID),
+            _ => return Err(rare(INVALID)),
         };
-        let width = self.width.checked_mul(self.element.into()).ok_or(INVALID)?;
+        let width = self.width.checked_mul(self.element.into());
+        let width = width.ok_or_else(|| rare(INVALID))?;
         if width == 0 || self.rows == 0 {
             return Ok(0);
         }
         let apart = self.rows == 1 || self.pitch as u64 & mask == 0 && self.pitch >= width;
         if self.to & mask != 0 || !apart {
-            return Err(INVALID);
+            return Err(rare(INVALID));
         }
         let behind = (self.rows - 1).checked_mul(self.pitch);
         let length = behind.and_then(|behind| behind.checked_add(width));
-        length.ok_or(INVALID)
+        length.ok_or_else(|| rare(INVALID))
     }
 
     pub(crate) fn send(&self, worker: &Worker, stream: u64) -> Done {
@@ -307,11 +316,16 @@ impl Fill {
     /// Fills so many bytes from an address on.
     #[inline(always)]
     pub(crate) fn send_row(&self, worker: &Worker, stream: u64, to: u64, width: usize) -> Done {
-        worker.allocations.each_piece(to, width, |offset, length| {
-            let count = length as u64 >> self.element.trailing_zeros();
-            let to = to + offset as u64;
-            let client = worker.connection.client();
-            client.fill(to, self.value, self.element, count, stream)
-        })
+        worker.allocations.each_piece(
+            to,
+            width,
+            #[inline(always)]
+            |offset, length| {
+                let count = length as u64 >> self.element.trailing_zeros();
+                let to = to + offset as u64;
+                let client = worker.connection.client();
+                client.fill(to, self.value, self.element, count, stream)
+            },
+        )
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use vgpu_cuda_wire::{Caller, Client, Words, words};
+use vgpu_cuda_wire::{Caller, Client};
 use vgpu_ring::guest::{Answers, Command, Commands};
 use vgpu_ring::layout::{ARENA_PIECE, SESSION};
 use vgpu_ring::{PushError, Slice};
@@ -107,16 +107,16 @@ impl Caller for Thread<'_> {
         self.0.push(op, None, message, data).map(drop)
     }
 
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Words, Stopped> {
+    ) -> Result<[u64; M], Stopped> {
         let seq = self.0.push(op, Some(self.1), message, data)?;
-        let reply = self.0.wait(|| self.0.answers.poll(self.1, seq))?;
+        let reply = self.0.wait(|| self.0.answers.poll_first(self.1, seq))?;
         match reply.status {
-            0 => Ok(words(reply.inline())),
+            0 => Ok(reply.words),
             _ => Err(Stopped),
         }
     }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use vgpu_cuda_wire::{Caller, Client, Words, words};
+use vgpu_cuda_wire::{Caller, Client};
 use vgpu_ring::layout::{ARENA_PIECE, SLICE_SIZE};
 
 use crate::emulator::{Daemon, Emulator, Guest};
@@ -138,15 +138,15 @@ impl Caller for &Program {
             .ok_or(Refused)
     }
 
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         data: &[u8],
-    ) -> Result<Words, Refused> {
+    ) -> Result<[u64; M], Refused> {
         let reply = self.0.borrow_mut().asks(op, message, data).ok_or(Refused)?;
         (reply.status == 0)
-            .then(|| words(reply.inline()))
+            .then(|| *reply.words.first_chunk().expect("no answer is longer"))
             .ok_or(Refused)
     }
 }

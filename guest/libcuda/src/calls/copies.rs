@@ -14,7 +14,7 @@ use crate::work::Work;
 use crate::worker::Place;
 
 /// Copies in a stream.
-#[inline]
+#[inline(always)]
 fn copy(to: Place, from: Place, size: usize, of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;
@@ -221,6 +221,7 @@ pub(crate) fn cuMemsetD16Async(
     fill_row(to, value.into(), 2, count, of)
 }
 
+#[inline(always)]
 pub(crate) fn cuMemsetD32Async(to: CUdeviceptr, value: c_uint, count: usize, of: CUstream) -> Done {
     fill_row(to, value, 4, count, of)
 }

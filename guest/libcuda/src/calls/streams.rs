@@ -62,6 +62,7 @@ pub(crate) fn cuStreamDestroy_v2(stream: CUstream) -> Done {
         .stream_destroy(stream.addr() as u64)
 }
 
+#[inline(always)]
 pub(crate) fn cuStreamSynchronize(of: CUstream) -> Done {
     let session = in_context()?;
     let number = stream(session, of)?;

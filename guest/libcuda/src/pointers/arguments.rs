@@ -8,6 +8,7 @@ use vgpu_cuda_wire::{
 };
 
 use super::references::{bytes, input, list, per_thread};
+use crate::rare;
 
 const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 
@@ -57,7 +58,8 @@ impl Arguments {
                 let arguments = unsafe { list(self.0.cast_const(), places.len()) }?;
                 for (argument, &(offset, size)) in arguments.iter().zip(places) {
                     let (offset, size) = (offset as usize, size as usize);
-                    let into = block.get_mut(offset..offset + size).ok_or(INVALID)?;
+                    let into = block.get_mut(offset..offset + size);
+                    let into = into.ok_or_else(|| rare(INVALID))?;
                     // SAFETY: as above, to as many bytes as the parameter has.
                     unsafe { copy(argument.cast(), into) }?;
                 }
@@ -66,7 +68,7 @@ impl Arguments {
             // What is behind the last parameter is no argument.
             (true, false) => extra.option()?.get(..size as usize).ok_or(INVALID),
             (true, true) if places.is_empty() => Ok(&[]),
-            _ => Err(INVALID),
+            _ => Err(rare(INVALID)),
         }
     }
 

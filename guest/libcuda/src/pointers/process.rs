@@ -1,6 +1,6 @@
 //! What a process asks of its kernel.
 
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
 use vgpu_cuda_wire::CUresult;
@@ -15,18 +15,18 @@ pub(crate) fn reserve(size: usize) -> Result<u64, CUresult> {
     Ok(place.expose_provenance() as u64)
 }
 
-/// A mark that a child of this process does not have: its page is wiped by fork.
+/// Something that a child of this process does not have: it is named in a page that fork wipes.
 #[derive(Debug)]
-pub(crate) struct ForkMark(AtomicPtr<AtomicU32>);
+pub(crate) struct OfProcess<T: 'static>(AtomicPtr<AtomicPtr<T>>);
 
-impl ForkMark {
-    /// Not set yet.
+impl<T: Sync> OfProcess<T> {
+    /// Nothing yet.
     pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    /// Sets it in this process.
-    pub(crate) fn set(&self) -> Result<(), CUresult> {
+    /// Gives it to this process.
+    pub(crate) fn set(&self, value: &'static T) -> Result<(), CUresult> {
         let failed = |_| CUresult::CUDA_ERROR_OUT_OF_MEMORY;
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the system chooses a free place.
@@ -35,18 +35,20 @@ impl ForkMark {
         let page = page.map_err(failed)?;
         // SAFETY: the page was mapped just now. Linux has this since 4.14.
         unsafe { madvise(page, 4096, Advice::LinuxWipeOnFork) }.map_err(failed)?;
-        let mark: *mut AtomicU32 = page.cast();
-        // SAFETY: the page is aligned, zeroed, and never unmapped.
-        unsafe { &*mark }.store(1, Ordering::Relaxed);
-        self.0.store(mark, Ordering::Release);
+        let name: *mut AtomicPtr<T> = page.cast();
+        // SAFETY: the page is aligned, zeroed, and never unmapped; zeros are a null pointer.
+        unsafe { &*name }.store(std::ptr::from_ref(value).cast_mut(), Ordering::Relaxed);
+        self.0.store(name, Ordering::Release);
         Ok(())
     }
 
-    /// Whether this process set it.
+    /// What this process was given; nothing in its child.
     #[inline]
-    pub(crate) fn is_set(&self) -> bool {
-        let mark = self.0.load(Ordering::Acquire);
+    pub(crate) fn get(&self) -> Option<&'static T> {
+        let name = self.0.load(Ordering::Acquire);
         // SAFETY: null, or a page as `set` made it; in a child of fork, wiped.
-        unsafe { mark.as_ref() }.is_some_and(|mark| mark.load(Ordering::Relaxed) == 1)
+        let value = unsafe { name.as_ref() }?.load(Ordering::Relaxed);
+        // SAFETY: null, or the reference that `set` was given; `set` publishes what is behind it.
+        unsafe { value.as_ref() }
     }
 }

@@ -3,6 +3,8 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 
+use crate::rare;
+
 use vgpu_cuda_wire::{CUresult, CUstream};
 use zerocopy::FromBytes;
 
@@ -33,7 +35,7 @@ pub(crate) unsafe fn optional_out<'a, T>(pointer: *mut T) -> Result<Option<&'a m
 /// The pointer is null, or valid for reads of a `T` until the call returns.
 pub(crate) unsafe fn input<'a, T>(pointer: *const T) -> Result<&'a T, CUresult> {
     // SAFETY: the caller's promise.
-    unsafe { pointer.as_ref() }.ok_or(INVALID)
+    unsafe { pointer.as_ref() }.ok_or_else(|| rare(INVALID))
 }
 
 /// Text.

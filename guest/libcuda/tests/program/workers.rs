@@ -17,6 +17,13 @@ pub(super) fn older() {
         let mut pointer = 0_u64;
         let alloc = cu!(cuda, cuMemAlloc_v2(*mut u64, usize));
         assert_eq!(call!(alloc, &mut pointer, 4096), 0);
+        // What a later worker's answer has comes another way.
+        let (from, mut to) = (*b"eight ar", [0_u8; 8]);
+        let upload = cu!(cuda, cuMemcpyHtoD_v2(u64, *const u8, usize));
+        assert_eq!(call!(upload, pointer, from.as_ptr(), 8), 0);
+        let download = cu!(cuda, cuMemcpyDtoH_v2(*mut u8, u64, usize));
+        assert_eq!(call!(download, to.as_mut_ptr(), pointer, 8), 0);
+        assert_eq!(to, from);
         assert_eq!(call!(cu!(cuda, cuMemFree_v2(u64)), pointer), 0);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use vgpu_cuda_wire::{Caller, Client, OPERATIONS, Words, words};
+use vgpu_cuda_wire::{Caller, Client, OPERATIONS};
 use vgpu_direct::{Channel, Device};
 use vgpu_ring::Memory;
 use vgpu_ring::layout::{
@@ -52,16 +52,16 @@ impl Caller for &Session<'_> {
         Ok(self.0.borrow_mut().send(op, message)?)
     }
 
-    fn call<const N: usize>(
+    fn call<const N: usize, const M: usize>(
         &self,
         op: u16,
         message: &[u64; N],
         _: &[u8],
-    ) -> Result<Words, Self::Error> {
+    ) -> Result<[u64; M], Self::Error> {
         let number = self.0.borrow_mut().call(op, 0, message)?;
         let answer = self.0.borrow().answer_within(PATIENCE, 0, number)?;
         let answer = answer.filter(|it| it.status == 0).ok_or(None)?;
-        Ok(words(answer.inline()))
+        Ok(*answer.words.first_chunk().expect("no answer is longer"))
     }
 }
 
