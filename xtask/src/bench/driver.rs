@@ -28,6 +28,7 @@ use super::conditions::Conditions;
 use crate::checkout;
 use crate::driven::Prepared;
 use report::{Calls, Idle, Report};
+use training::WITH_ENGINE;
 
 /// As users have it.
 const PROFILE: &str = "release";
@@ -103,7 +104,7 @@ pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
     let guest = format!(
         "q35, {PROCESSORS} processors, {MEMORY_MIB} MiB, emulated by TCG; the device by vfio-user"
     );
-    let report = Report::new(guest, calls, &here, trained, idle, conditions)?;
+    let report = Report::new(guest, &calls, &here, trained, idle, conditions)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -181,7 +182,7 @@ impl Host {
         steps
             .step("Boot the guest", |_| {
                 let driver = "insmod /bin/vgpu.ko && [ -e /dev/vgpu1 ]";
-                let folders = "mkdir -p /dev/shm && mount -t tmpfs tmpfs /dev/shm";
+                let folders = "mkdir -p /tmp /dev/shm && mount -t tmpfs tmpfs /dev/shm";
                 let command = format!("{driver} && {folders}");
                 machine.guest()?.run(&command)?.success()
             })
@@ -197,7 +198,7 @@ impl Host {
 
     fn calls(&mut self, runs: u32) -> Result<Calls> {
         let guest = self.machine.guest()?;
-        let said = guest.run_within(&format!("{MEASURES} {runs}"), LIMIT)?;
+        let said = guest.run_within(&format!("{WITH_ENGINE}{MEASURES} {runs}"), LIMIT)?;
         serde_json::from_str(&said.success()?).context("the program printed something else")
     }
 

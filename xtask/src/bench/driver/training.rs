@@ -15,11 +15,11 @@ use crate::driven::SCRIPTS;
 /// The training.
 pub(super) const SCRIPT: &str = "tinygrad_blocks.py";
 
+/// How a program begins in the guest whose engine is there.
+pub(super) const WITH_ENGINE: &str = "vgpu run --engine null --library /lib -- ";
+
 /// How it begins in the guest: by the driver, or by an engine there.
-const WAYS: [(&str, &str); 2] = [
-    ("driver", ""),
-    ("local", "vgpu run --engine null --library /lib -- "),
-];
+const WAYS: [(&str, &str); 2] = [("driver", ""), ("local", WITH_ENGINE)];
 
 /// Steps that only warm up: tinygrad makes its kernels in the first, and records them in the next.
 const WARM: u32 = 5;
