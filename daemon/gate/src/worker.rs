@@ -122,13 +122,9 @@ impl Gate {
         let came = now();
         let mut began = came;
         loop {
-            let held = match self.lease {
-                Some(held) => held,
-                None => {
-                    let held = self.ask(WANT, 0)?;
-                    began = now();
-                    held
-                }
+            let Some(held) = self.lease else {
+                began = self.ask(WANT, 0)?;
+                continue;
             };
             let ends = held.spent.saturating_add(estimate) > held.time;
             let used_up = !held.open && held.spent > 0 && ends;
@@ -136,8 +132,7 @@ impl Gate {
                 self.works = Some(began);
                 return Ok(Pass { came, began });
             }
-            self.ask(BACK, held.number)?;
-            began = now();
+            began = self.ask(BACK, held.number)?;
         }
     }
 
@@ -168,29 +163,29 @@ impl Gate {
         }
     }
 
-    /// Asks for a lease, and gives one back where it has one.
-    fn ask(&mut self, kind: u32, back: u64) -> Result<Held, Error> {
+    /// Asks for a lease, and gives one back where it has one. Gives when it had it.
+    fn ask(&mut self, kind: u32, back: u64) -> Result<u64, Error> {
         self.lease = None;
         let began = now();
         let lease = match self.exchange(kind, back) {
             Err(Error::Packet(PacketError::Gone)) if self.outlives => {
                 self.lease = Some(ALONE);
-                return Ok(ALONE);
+                return Ok(now());
             }
             lease => lease?,
         };
-        let waited = now().saturating_sub(began);
+        let granted = now();
+        let waited = granted.saturating_sub(began);
         self.page.add(Count::Waits, 1);
         self.page.add(Count::WaitTime, waited);
         self.page.note(Series::Wait, waited);
-        let held = Held {
+        self.lease = Some(Held {
             number: lease.number,
             time: lease.time,
             open: lease.open != 0,
             spent: 0,
-        };
-        self.lease = Some(held);
-        Ok(held)
+        });
+        Ok(granted)
     }
 
     fn exchange(&mut self, kind: u32, back: u64) -> Result<Message, Error> {
