@@ -20,7 +20,7 @@ pub(crate) use logs::Logs;
 pub(crate) use nodes::{
     Edges, Handles, KernelNodeOut, NodeCall, edges, handles, kernel_node_out, node_of_any_kind,
 };
-pub(crate) use process::{OfProcess, reserve};
+pub(crate) use process::{OfProcess, Page, reserve};
 pub(crate) use references::{
     Untyped, bytes, bytes_mut, input, list, list_mut, optional_out, optional_text, out, per_thread,
     text, untyped,

@@ -14,7 +14,7 @@ use crate::contexts::Contexts;
 use crate::graphs::Graphs;
 use crate::mappings::Mappings;
 use crate::modules::{Module, Modules};
-use crate::pointers::OfProcess;
+use crate::pointers::{OfProcess, Page};
 use crate::pools::Pools;
 use crate::worker::Worker;
 use crate::{Done, rare};
@@ -37,7 +37,12 @@ pub(crate) struct Session {
 
 /// Opens the process's session, where it has none.
 pub(crate) fn open() -> Done {
-    (*OPENED.get_or_init(|| SESSION.set(Box::leak(Box::new(Session::open()?)))))?;
+    let opened = OPENED.get_or_init(|| {
+        let page = Page::new()?;
+        SESSION.set(page, Session::open()?);
+        Ok(())
+    });
+    (*opened)?;
     // A child of fork may not use its parent's.
     session().map(|_| ())
 }

@@ -11,7 +11,7 @@ use vgpu_cuda_wire::CUresult;
 use vgpu_ring::Park;
 use vgpu_trace::{Call, Reason, Trace, VARIABLE, Waits};
 
-use crate::pointers::OfProcess;
+use crate::pointers::{OfProcess, Page};
 
 /// A child of fork has no part in the memory.
 static TRACE: OfProcess<Trace> = OfProcess::new();
@@ -36,10 +36,10 @@ thread_local! {
     };
 }
 
-fn open() -> Option<Trace> {
+fn open() -> Option<(Trace, Page<Trace>)> {
     let path = std::env::var_os(VARIABLE)?;
     match Trace::open(Path::new(&path)) {
-        Ok(trace) => Some(trace),
+        Ok(trace) => Some((trace, Page::new().ok()?)),
         Err(error) => {
             eprintln!("vgpu: not traced: {}: {error}", path.display());
             None
@@ -58,9 +58,9 @@ fn trace() -> Option<&'static Trace> {
 #[cold]
 fn look() -> Option<&'static Trace> {
     static OPENED: OnceLock<()> = OnceLock::new();
-    OPENED.get_or_init(|| {
-        let set = open().and_then(|trace| TRACE.set(Box::leak(Box::new(trace))).ok());
-        NONE.store(set.is_none(), Ordering::Relaxed);
+    OPENED.get_or_init(|| match open() {
+        Some((trace, page)) => TRACE.set(page, trace),
+        None => NONE.store(true, Ordering::Relaxed),
     });
     TRACE.get()
 }

@@ -61,8 +61,9 @@ fn download(worker: &Worker, stream: u64, to: Host, from: u64, size: usize) -> D
         connection,
         ..
     } = worker;
-    // What comes in an answer is copied here, whatever the memory is.
-    let shared = size > IN_ANSWER;
+    // What comes in an answer is copied here, whatever the memory is. Of no bytes, shared memory is asked for all the same: a
+    // copy to it waits for the stream.
+    let shared = size == 0 || size > IN_ANSWER;
     let pinned = shared
         .then(|| allocations.pinned(to.address(), size))
         .flatten();

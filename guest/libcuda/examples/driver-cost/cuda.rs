@@ -61,6 +61,12 @@ functions! {
     cuMemcpyDtoH_v2(to: *mut u8, from: u64, size: usize);
 }
 
+/// The library of that name or path.
+pub(crate) fn library(name: impl AsRef<OsStr>) -> Library {
+    // SAFETY: the library is the program's driver.
+    unsafe { Library::new(name.as_ref()) }.unwrap()
+}
+
 /// A session with a kernel and some memory.
 pub(crate) struct Cuda {
     functions: Functions,
@@ -70,10 +76,8 @@ pub(crate) struct Cuda {
 }
 
 impl Cuda {
-    /// Opens a session by the library of that name or path.
-    pub(crate) fn open(library: impl AsRef<OsStr>) -> Self {
-        // SAFETY: the library is the program's driver.
-        let library = unsafe { Library::new(library.as_ref()) }.unwrap();
+    /// Opens a session by a library.
+    pub(crate) fn open(library: Library) -> Self {
         let functions = Functions::of(&library);
         let (mut context, mut module, mut add) =
             (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());

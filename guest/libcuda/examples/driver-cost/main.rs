@@ -27,6 +27,8 @@ use cuda::{BYTES, Cuda};
 use line::{ECHOES, Line};
 use record::Private;
 
+/// The library, as programs name it.
+const LIBRARY: &str = "libcuda.so.1";
 /// Batches of each kind in a run, in turns.
 const BATCHES: usize = 30;
 /// Between two kinds: the worker of the last one sleeps by then, and leaves its processor to the next.
@@ -72,19 +74,20 @@ const NAMES: [&str; 6] = [
 fn main() {
     let wanted = std::env::args().nth(1).unwrap();
     if wanted == "stays" {
-        let _cuda = Cuda::open("libcuda.so.1");
+        let _cuda = Cuda::open(cuda::library(LIBRARY));
         println!("it stays");
         loop {
             std::thread::park();
         }
     }
     let runs: usize = wanted.parse().unwrap();
-    let alone = Alone::open();
+    let library = cuda::library(LIBRARY);
+    let alone = Alone::open(&library);
     if Driver::is_there() {
         // SAFETY: there is no other thread.
         unsafe { std::env::remove_var(VARIABLE) };
     }
-    let cuda = Cuda::open("libcuda.so.1");
+    let cuda = Cuda::open(library);
     let private = Private::new();
     let mut line = Path::new(ECHOES).exists().then(Line::open);
     let mut rows: [Row; NAMES.len()] = Default::default();

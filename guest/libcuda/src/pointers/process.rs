@@ -1,5 +1,6 @@
 //! What a process asks of its kernel.
 
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use rustix::mm::{Advice, MapFlags, ProtFlags, madvise, mmap_anonymous};
@@ -19,36 +20,48 @@ pub(crate) fn reserve(size: usize) -> Result<u64, CUresult> {
 #[derive(Debug)]
 pub(crate) struct OfProcess<T: 'static>(AtomicPtr<AtomicPtr<T>>);
 
+/// A page that fork wipes, and in which something can be named.
+#[derive(Debug)]
+pub(crate) struct Page<T: 'static>(NonNull<AtomicPtr<T>>);
+
+impl<T> Page<T> {
+    pub(crate) fn new() -> Result<Self, CUresult> {
+        const SIZE: usize = 4096;
+        let failed = |_| CUresult::CUDA_ERROR_OUT_OF_MEMORY;
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: the system chooses a free place.
+        let page =
+            unsafe { mmap_anonymous(std::ptr::null_mut(), SIZE, protection, MapFlags::PRIVATE) };
+        let page = NonNull::new(page.map_err(failed)?);
+        let page = Self(page.ok_or(CUresult::CUDA_ERROR_OUT_OF_MEMORY)?.cast());
+        // SAFETY: the page was mapped just now. Linux has this since 4.14.
+        let wiped = unsafe { madvise(page.0.as_ptr().cast(), SIZE, Advice::LinuxWipeOnFork) };
+        wiped.map_err(failed)?;
+        Ok(page)
+    }
+}
+
 impl<T: Sync> OfProcess<T> {
     /// Nothing yet.
     pub(crate) const fn new() -> Self {
         Self(AtomicPtr::new(std::ptr::null_mut()))
     }
 
-    /// Gives it to this process.
-    pub(crate) fn set(&self, value: &'static T) -> Result<(), CUresult> {
-        let failed = |_| CUresult::CUDA_ERROR_OUT_OF_MEMORY;
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: the system chooses a free place.
-        let page =
-            unsafe { mmap_anonymous(std::ptr::null_mut(), 4096, protection, MapFlags::PRIVATE) };
-        let page = page.map_err(failed)?;
-        // SAFETY: the page was mapped just now. Linux has this since 4.14.
-        unsafe { madvise(page, 4096, Advice::LinuxWipeOnFork) }.map_err(failed)?;
-        let name: *mut AtomicPtr<T> = page.cast();
+    /// Gives it to this process for good.
+    pub(crate) fn set(&self, Page(name): Page<T>, value: T) {
+        let value = std::ptr::from_ref(Box::leak(Box::new(value)));
         // SAFETY: the page is aligned, zeroed, and never unmapped; zeros are a null pointer.
-        unsafe { &*name }.store(std::ptr::from_ref(value).cast_mut(), Ordering::Relaxed);
-        self.0.store(name, Ordering::Release);
-        Ok(())
+        unsafe { name.as_ref() }.store(value.cast_mut(), Ordering::Relaxed);
+        self.0.store(name.as_ptr(), Ordering::Release);
     }
 
     /// What this process was given; nothing in its child.
     #[inline]
     pub(crate) fn get(&self) -> Option<&'static T> {
         let name = self.0.load(Ordering::Acquire);
-        // SAFETY: null, or a page as `set` made it; in a child of fork, wiped.
+        // SAFETY: null, or a page that `set` was given; in a child of fork, wiped.
         let value = unsafe { name.as_ref() }?.load(Ordering::Relaxed);
-        // SAFETY: null, or the reference that `set` was given; `set` publishes what is behind it.
+        // SAFETY: null, or what `set` leaked, and published with the page.
         unsafe { value.as_ref() }
     }
 }

@@ -74,6 +74,13 @@ pub(crate) fn pinned() {
     assert_eq!(call!(download, host, device, size, null), 0);
     assert_eq!(call!(cu!(cuda, cuStreamSynchronize(*mut c_void)), null), 0);
     assert!(memory == sent);
+    // As many as an answer has, or more.
+    for some in [0, 1, 112, 113] {
+        memory.fill(0);
+        assert_eq!(call!(download, host, device, some, null), 0);
+        assert!(memory[..some] == sent[..some], "{some} bytes");
+        assert!(memory[some..].iter().all(|&byte| byte == 0), "{some} bytes");
+    }
     let mut kind = 0_u32;
     let attribute = cu!(cuda, cuPointerGetAttribute(*mut u32, u32, u64));
     assert_eq!(call!(attribute, &mut kind, 2, host.addr() as u64), 0);

@@ -85,7 +85,7 @@ pub(super) struct Row {
     pub(super) ratio: Vec<f64>,
 }
 
-/// What `guest/libcuda/examples/driver-cost.rs` prints, by the call.
+/// What `guest/libcuda/examples/driver-cost` prints, by the call.
 pub(super) type Calls = BTreeMap<String, Row>;
 
 /// How often each woke while a session did nothing.
