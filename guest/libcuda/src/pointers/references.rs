@@ -3,10 +3,10 @@
 use std::ffi::{CStr, c_char, c_void};
 use std::ptr::NonNull;
 
-use crate::rare;
-
 use vgpu_cuda_wire::{CUresult, CUstream};
 use zerocopy::FromBytes;
+
+use crate::rare;
 
 pub(super) const INVALID: CUresult = CUresult::CUDA_ERROR_INVALID_VALUE;
 

@@ -25,7 +25,7 @@ const LOCAL: &str = "the same engine in the guest";
 /// Something that is measured: what the program calls it, what it is, its peer and its bound.
 type Kind = (&'static str, &'static str, &'static str, Option<f64>);
 
-/// In the guest, whose processor is emulated: a record without the library's checks has no bound there, nor has a copy.
+/// In the guest.
 const CALLS: [Kind; 6] = [
     (
         "cuLaunchKernel",
@@ -39,15 +39,25 @@ const CALLS: [Kind; 6] = [
         ALONE,
         Some(ASYNCHRONOUS),
     ),
-    ("cuLaunchKernel, record", "cuLaunchKernel", RECORD, None),
-    ("cuMemsetD32Async, record", "cuMemsetD32Async", RECORD, None),
+    (
+        "cuLaunchKernel, record",
+        "cuLaunchKernel",
+        RECORD,
+        Some(ASYNCHRONOUS),
+    ),
+    (
+        "cuMemsetD32Async, record",
+        "cuMemsetD32Async",
+        RECORD,
+        Some(ASYNCHRONOUS),
+    ),
     (
         "cuStreamSynchronize",
         "cuStreamSynchronize",
         BARE,
         Some(WAITING),
     ),
-    ("cuMemcpyDtoH", "cuMemcpyDtoH", BARE, None),
+    ("cuMemcpyDtoH", "cuMemcpyDtoH", BARE, Some(WAITING)),
 ];
 /// Without a machine.
 const HERE: [Kind; 4] = [
