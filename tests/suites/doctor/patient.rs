@@ -182,10 +182,13 @@ impl Patient {
         })
     }
 
-    /// Examines it on the host.
+    /// Examines it on the host, whose `qemu-system-x86_64` is the VM's: this machine may have another one, or none.
     pub(crate) fn on_host(&self, arguments: &[&str]) -> Result<Report> {
+        let (qemu, _) = self.qemu()?;
+        let qemu = qemu.parent().context("QEMU is in no folder")?;
         let output = Command::new(programs()?.join("vgpu-stub"))
             .args(["doctor", "--json"])
+            .env("PATH", path(qemu))
             .args(arguments)
             .output()?;
         let said = String::from_utf8_lossy(&output.stderr);
@@ -271,10 +274,15 @@ fn report(stdout: &[u8], code: Option<i32>) -> Result<Report> {
 
 /// A shell of the host that finds the programs.
 fn shell(programs: &Path) -> Result<Shell> {
-    let path = std::env::var("PATH").unwrap_or_default();
     let mut command = Command::new("sh");
-    command.env("PATH", format!("{}:{path}", programs.display()));
+    command.env("PATH", path(programs));
     Shell::start(command, tempfile::tempdir()?)
+}
+
+/// The `PATH` where a folder's programs come first.
+fn path(folder: &Path) -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{}:{path}", folder.display())
 }
 
 pub(crate) fn wait_until(done: impl Fn() -> bool) -> Result<()> {

@@ -105,7 +105,9 @@ impl Host {
 
     /// Written by another process: see `install` in check.rs.
     pub(crate) fn program(&self, path: &str, script: &str) {
-        self.write("script", &format!("#!/bin/sh\n{script}\n"));
+        // The doctor finds no program of this machine's.
+        let script = format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n");
+        self.write("script", &script);
         let to = self.path(path);
         fs::create_dir_all(to.parent().unwrap()).unwrap();
         let mut install = Command::new("install");
@@ -129,10 +131,7 @@ impl Host {
             .args(["doctor", "--timeout", "2", "--root"])
             .arg(self.folder.path())
             .args(arguments)
-            .env(
-                "PATH",
-                format!("{}:/usr/bin:/bin", self.path("bin").display()),
-            )
+            .env("PATH", self.path("bin"))
             .output()
             .unwrap()
     }
