@@ -13,6 +13,7 @@ use vgpu_bed::host_packages::{self, Package};
 use vgpu_bed::initramfs::Initramfs;
 use vgpu_bed::kernel_module::{Builder, HEADERS};
 use vgpu_bed::machine::{MachineBuilder, MachineType};
+use vgpu_bed::own_kernel::OwnKernel;
 use vgpu_bed::python::{self, Site};
 use vgpu_bed::server::{Server, qemu_device};
 use vgpu_bed::steps::Steps;
@@ -37,6 +38,9 @@ const PACKAGES: [&str; 5] = [
     "vgpu-stub",
     "vgpu-emulator",
 ];
+
+/// The guest's driver.
+const MODULE: &str = "vgpu.ko";
 
 /// Memory of a machine, in MiB: its files are in there, twice as it boots.
 const MEMORY_MIB: u32 = 512;
@@ -70,7 +74,8 @@ fn needs(path: &Path) -> bool {
 }
 
 impl Prepared {
-    /// Gets all of it ready, by a profile of cargo's and with a script: what is fetched and what is built at the same time.
+    /// Gets all of it ready, by a profile of cargo's, with a script, and with Debian's kernel where the guest is to have no other:
+    /// what is fetched and what is built at the same time.
     ///
     /// # Errors
     ///
@@ -79,12 +84,13 @@ impl Prepared {
         build_qemu: bool,
         profile: &str,
         script: &str,
+        kernel: Option<&OwnKernel>,
         steps: &Steps,
     ) -> Result<Self> {
         let cache = Cache::open()?;
         let (built, fetched, python) = thread::scope(|scope| {
             let panicked = |_| Err(anyhow!("a thread panicked"));
-            let fetched = scope.spawn(|| fetch(build_qemu, &cache, steps));
+            let fetched = scope.spawn(|| fetch(build_qemu, kernel, &cache, steps));
             let python = scope.spawn(|| Python::tinygrad(&cache, steps));
             let built = build(profile, steps);
             let fetched = fetched.join().unwrap_or_else(panicked);
@@ -99,7 +105,7 @@ impl Prepared {
             needs,
         };
         let image = python::image(&image, site, &cache, steps)?;
-        let image = image.with_files(&own(&built, &module, script)?)?;
+        let image = image.with_files(&own(&built, module, script)?)?;
         Ok(Self {
             built,
             python,
@@ -188,18 +194,21 @@ fn build(profile: &str, steps: &Steps) -> Result<PathBuf> {
 }
 
 /// What comes of Debian: the guest, its driver, and QEMU.
-fn fetch(build_qemu: bool, cache: &Cache, steps: &Steps) -> Result<(GuestImage, PathBuf, Qemu)> {
+fn fetch(
+    build_qemu: bool,
+    kernel: Option<&OwnKernel>,
+    cache: &Cache,
+    steps: &Steps,
+) -> Result<(GuestImage, Vec<u8>, Qemu)> {
     let image = GuestImage::assemble(cache, &[], steps)?;
-    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, steps)?;
-    ensure!(
-        builder.release() == image.release(),
-        "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and \
-         kernel-builders of {}",
-        image.release(),
-        builder.release(),
-        cache.path().display()
-    );
-    let module = builder.module(&checkout().join("guest/driver"), "vgpu.ko", steps)?;
+    let driver = checkout().join("guest/driver");
+    let (image, module) = match kernel {
+        Some(kernel) => (kernel.guest(&image), kernel.module(&driver, MODULE, steps)?),
+        None => {
+            let module = for_debian(&image, &driver, cache, steps)?;
+            (image, module)
+        }
+    };
     let qemu = match build_qemu {
         true => {
             let source = Source::Suite(Suite::host()?);
@@ -214,13 +223,28 @@ fn fetch(build_qemu: bool, cache: &Cache, steps: &Steps) -> Result<(GuestImage, 
     Ok((image, module, qemu))
 }
 
+/// The driver for the guest's kernel, which is Debian's.
+fn for_debian(image: &GuestImage, driver: &Path, cache: &Cache, steps: &Steps) -> Result<Vec<u8>> {
+    let builder = Builder::new(cache, &GuestImage::suite(), HEADERS, steps)?;
+    ensure!(
+        builder.release() == image.release(),
+        "the guest's kernel is {}, and the headers are of {}: delete the folders packages, roots and \
+         kernel-builders of {}",
+        image.release(),
+        builder.release(),
+        cache.path().display()
+    );
+    let module = builder.module(driver, MODULE, steps)?;
+    fs::read(&module).with_context(|| module.display().to_string())
+}
+
 /// What of ours is in the guest.
-fn own(built: &Path, module: &Path, script: &str) -> Result<Initramfs> {
+fn own(built: &Path, module: Vec<u8>, script: &str) -> Result<Initramfs> {
     let read = |path: &Path| fs::read(path).with_context(|| path.display().to_string());
     let mut own = Initramfs::default();
     own.program("bin/vgpu", read(&built.join("vgpu"))?);
     own.file("lib/libcuda.so.1", read(&built.join("libcuda.so"))?);
-    own.file("bin/vgpu.ko", read(module)?);
+    own.file(&format!("bin/{MODULE}"), module);
     for name in [NETS, script] {
         let path = checkout().join("tests/programs").join(name);
         own.file(&format!("{SCRIPTS}/{name}"), read(&path)?);

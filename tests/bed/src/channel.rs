@@ -74,7 +74,15 @@ impl Guest {
     /// # Errors
     /// When it does not within 2 minutes.
     pub fn wait_ready(&mut self) -> Result<()> {
-        let deadline = Instant::now() + BOOT_LIMIT;
+        self.wait_ready_within(BOOT_LIMIT)
+    }
+
+    /// As [`Self::wait_ready`], with a time limit.
+    ///
+    /// # Errors
+    /// When it does not within that time.
+    pub fn wait_ready_within(&mut self, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
         while !self.ready {
             let line = self
                 .stream

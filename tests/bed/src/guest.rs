@@ -197,6 +197,17 @@ impl GuestImage {
         })
     }
 
+    /// The same guest with another kernel, an ELF file of that release. Its modules are not in there.
+    #[must_use]
+    pub(crate) fn with_kernel(&self, elf: &Path, release: &str) -> Self {
+        Self {
+            kernel: elf.to_path_buf(),
+            elf: elf.to_path_buf(),
+            release: release.to_owned(),
+            ..self.clone()
+        }
+    }
+
     /// The kernel, a `bzImage`.
     #[must_use]
     pub fn kernel(&self) -> &Path {

@@ -146,7 +146,7 @@ fn release(root: &Path) -> Result<String> {
 }
 
 /// The files of a folder, in order of their names.
-fn files(folder: &Path) -> Result<Vec<PathBuf>> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).with_context(|| folder.display().to_string())? {
         files.push(entry?.path());
@@ -157,7 +157,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// A folder with copies of files: a build leaves much beside them.
-fn copied(files: &[PathBuf]) -> Result<tempfile::TempDir> {
+pub(crate) fn copied(files: &[PathBuf]) -> Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new().prefix("vgpu-module-").tempdir()?;
     for file in files {
         fs::copy(

@@ -16,6 +16,7 @@ pub mod kernel_module;
 pub mod libvirt;
 pub mod listener;
 pub mod machine;
+pub mod own_kernel;
 pub mod ping;
 pub mod process;
 pub mod python;

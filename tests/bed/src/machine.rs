@@ -58,7 +58,7 @@ pub struct MachineBuilder {
     firmware: Firmware,
     memory_mib: u32,
     shared_memory: bool,
-    tcg: String,
+    accelerator: String,
     image: Option<GuestImage>,
     kernel_arguments: String,
     arguments: Vec<OsString>,
@@ -88,7 +88,7 @@ impl MachineBuilder {
             firmware: firmware.clone(),
             memory_mib: 256,
             shared_memory: false,
-            tcg: "tcg".into(),
+            accelerator: "tcg".into(),
             image: None,
             kernel_arguments: KERNEL_ARGUMENTS.into(),
             arguments: Vec::new(),
@@ -115,8 +115,15 @@ impl MachineBuilder {
     /// Sets a property of QEMU's emulation of processors, such as `thread=single`.
     #[must_use]
     pub fn tcg(mut self, property: &str) -> Self {
-        self.tcg += &format!(",{property}");
+        self.accelerator += &format!(",{property}");
         self
+    }
+
+    /// Has this machine's processors execute the guest, by KVM, as a processor that is written as for QEMU's option `-cpu`.
+    #[must_use]
+    pub fn kvm(mut self, processor: &str) -> Self {
+        self.accelerator = "kvm".into();
+        self.arguments(["-cpu", processor])
     }
 
     /// Boots `image`. Without this the machine has nothing to boot but its firmware.
@@ -264,7 +271,14 @@ impl MachineBuilder {
         }
         command
             .args(["-machine", &machine])
-            .args(["-accel", if self.qtest { "qtest" } else { &self.tcg }])
+            .args([
+                "-accel",
+                if self.qtest {
+                    "qtest"
+                } else {
+                    &self.accelerator
+                },
+            ])
             .args(["-m", &format!("{}M", self.memory_mib)])
             .args(["-display", "none"])
             .args(["-nodefaults", "-no-user-config"]);

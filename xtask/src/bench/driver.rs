@@ -1,6 +1,7 @@
 //! What CUDA costs a guest whose device has the null engine, in one guest: calls against the least that they could cost, a
 //! training against the same engine in the guest, and a session that does nothing.
 
+mod guest;
 mod report;
 mod training;
 
@@ -12,7 +13,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 use vgpu_bed::daemon::{Daemon, within};
 use vgpu_bed::idle::watch;
 use vgpu_bed::initramfs::Initramfs;
@@ -27,6 +28,7 @@ use super::EXAMPLES;
 use super::conditions::Conditions;
 use crate::checkout;
 use crate::driven::Prepared;
+use guest::{BOOT, Guest};
 use report::{Calls, Idle, Report};
 use training::WITH_ENGINE;
 
@@ -43,18 +45,20 @@ const MACHINES: [&str; 2] = [
 ];
 const ENGINES: [&str; 2] = ["null", "echo"];
 
-/// Processors of the guest. With one, an engine in the guest would have the one of the program that it works for.
-const PROCESSORS: u32 = 2;
-
-/// Its memory, in MiB: two programs in Python, and an engine.
-const MEMORY_MIB: u32 = 1024;
-
-/// How long measuring calls may take. It takes a minute, and longer on a busy machine.
-const LIMIT: Duration = Duration::from_secs(10 * 60);
+/// How long measuring calls may take. It takes a minute, longer on a busy machine, and half an hour where KVM emulates the kernel.
+const LIMIT: Duration = Duration::from_secs(60 * 60);
 
 /// How long a session may take to begin, to end, and to come to rest.
 const SOON: Duration = Duration::from_secs(60);
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// What can be measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Part {
+    Calls,
+    Training,
+    Idle,
+}
 
 /// Measure what CUDA costs a guest: calls, a training, and doing nothing
 #[derive(Debug, Args)]
@@ -76,35 +80,56 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 10, value_parser = value_parser!(u32).range(1..=3600))]
     idle: u32,
 
+    /// Measure these alone
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PARTS")]
+    only: Vec<Part>,
+
+    #[command(flatten)]
+    guest: Guest,
+
     /// Print JSON, with the values of each run
     #[arg(long)]
     json: bool,
 }
 
+impl Options {
+    /// Measures a part, where it is to be.
+    fn measure<T>(&self, part: Part, measure: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
+        let wanted = self.only.is_empty() || self.only.contains(&part);
+        wanted.then(measure).transpose()
+    }
+}
+
 pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    let kernel = options.guest.kernel()?;
     let program = build(steps)?;
-    let prepared = Prepared::new(false, PROFILE, training::SCRIPT, steps)?;
+    let prepared = Prepared::new(false, PROFILE, training::SCRIPT, kernel.as_ref(), steps)?;
     let prepared = prepared.with_files(&files(&program)?)?;
     let versions = [
         ("QEMU", prepared.qemu()),
         ("tinygrad", &training::version()?),
     ];
     let conditions = Conditions::new(&prepared.program("vgpu-stub"), &versions)?;
-    let mut host = Host::start(&prepared, steps)?;
-    let calls = steps.step("Measure calls in the guest", |_| host.calls(options.runs))?;
-    let here = steps.step("Measure calls on this machine", |_| {
-        calls_here(&prepared, &program, options.runs)
+    let mut host = Host::start(&prepared, &options.guest, steps)?;
+    let calls = options.measure(Part::Calls, || {
+        let calls = steps.step("Measure calls in the guest", |_| host.calls(options.runs))?;
+        let here = steps.step("Measure calls on this machine", |_| {
+            calls_here(&prepared, &program, options.runs)
+        })?;
+        Ok([calls, here])
     })?;
-    let trained = training::train(&mut host.machine, options.blocks, options.steps, steps)?;
-    let idle = steps.step("Watch a session that does nothing", |_| {
-        host.idle(Duration::from_secs(options.idle.into()))
+    let trained = options.measure(Part::Training, || {
+        training::train(&mut host.machine, options.blocks, options.steps, steps)
+    })?;
+    let idle = options.measure(Part::Idle, || {
+        steps.step("Watch a session that does nothing", |_| {
+            host.idle(Duration::from_secs(options.idle.into()))
+        })
     })?;
     host.machine.power_off()?;
     host.servers.iter_mut().try_for_each(Server::stop)?;
-    let guest = format!(
-        "q35, {PROCESSORS} processors, {MEMORY_MIB} MiB, emulated by TCG; the device by vfio-user"
-    );
-    let report = Report::new(guest, &calls, &here, trained, idle, conditions)?;
+    let guest = options.guest.name(kernel.as_ref());
+    let report = Report::new(guest, calls.as_ref(), trained, idle, conditions)?;
     if options.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {
@@ -172,19 +197,19 @@ struct Host {
 }
 
 impl Host {
-    fn start(prepared: &Prepared, steps: &Steps) -> Result<Self> {
+    fn start(prepared: &Prepared, guest: &Guest, steps: &Steps) -> Result<Self> {
         let daemon = Daemon::of_machines(&prepared.program("vgpud"), &configuration())
             .or_mend("See what vgpud says above.")?;
         let (builder, servers) = prepared.host(&MACHINES, &daemon)?;
-        let builder = builder.memory_mib(MEMORY_MIB);
-        let builder = builder.arguments(["-smp", &PROCESSORS.to_string()]);
-        let mut machine = builder.start()?;
+        let mut machine = guest.machine(builder).start()?;
         steps
             .step("Boot the guest", |_| {
                 let driver = "insmod /bin/vgpu.ko && [ -e /dev/vgpu1 ]";
                 let folders = "mkdir -p /tmp /dev/shm && mount -t tmpfs tmpfs /dev/shm";
                 let command = format!("{driver} && {folders}");
-                machine.guest()?.run(&command)?.success()
+                let guest = machine.guest()?;
+                guest.wait_ready_within(BOOT)?;
+                guest.run_within(&command, BOOT)?.success()
             })
             .or_mend(
                 "See what QEMU and the guest say above; on a busy machine, try again later.",

@@ -12,6 +12,7 @@ Examples:
   cargo xtask bench density             what idle servers cost together
   cargo xtask bench cuda                what CUDA calls cost a program, against a bare cache line
   cargo xtask bench driver              what CUDA costs a guest: calls, a training, doing nothing
+  cargo xtask bench driver --kvm        the same, where this machine's processors execute the guest
   cargo xtask bench interpreter         how fast the CPU engine executes kernels, OpenCL's against pocl
   cargo xtask bench features            what a guest's shared memory costs, against a bare cache line of it
   cargo xtask bench vfio-user --access write

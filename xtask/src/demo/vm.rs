@@ -77,7 +77,8 @@ pub(super) fn demonstrate(attachment: Option<Attachment>, keep: bool, steps: &St
     }
     let begun = Instant::now();
     let place = Place::new()?;
-    let prepared = Prepared::new(attachment == Some(Attachment::Qemu), PROFILE, SCRIPT, steps)?;
+    let build_qemu = attachment == Some(Attachment::Qemu);
+    let prepared = Prepared::new(build_qemu, PROFILE, SCRIPT, None, steps)?;
     println!("Ready after {}.", clock(begun.elapsed()));
     let shown = show(&prepared, steps);
     if keep || shown.is_err() {

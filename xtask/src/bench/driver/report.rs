@@ -110,7 +110,8 @@ pub(super) struct Idle {
 pub(super) struct Report {
     guest: String,
     costs: Vec<Cost>,
-    idle: Idle,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    idle: Option<Idle>,
     #[serde(flatten)]
     conditions: Conditions,
 }
@@ -164,20 +165,24 @@ impl Cost {
 impl Report {
     pub(super) fn new(
         guest: String,
-        calls: &Calls,
-        here: &Calls,
-        trained: Row,
-        idle: Idle,
+        calls: Option<&[Calls; 2]>,
+        trained: Option<Row>,
+        idle: Option<Idle>,
         conditions: Conditions,
     ) -> Result<Self> {
         let mut costs = Vec::new();
-        let kinds = CALLS.iter().map(|it| (calls, it));
-        for (values, (call, name, peer, bound)) in kinds.chain(HERE.iter().map(|it| (here, it))) {
+        let kinds = calls.into_iter().flat_map(|[calls, here]| {
+            let calls = CALLS.iter().map(move |it| (calls, it));
+            calls.chain(HERE.iter().map(move |it| (here, it)))
+        });
+        for (values, (call, name, peer, bound)) in kinds {
             let row = values.get(*call).context(*call)?;
             costs.push(Cost::new(name, peer, *bound, row.clone())?);
         }
-        let step = "a step of tinygrad's MLP";
-        costs.push(Cost::new(step, LOCAL, Some(STEP), trained)?);
+        if let Some(trained) = trained {
+            let step = "a step of tinygrad's MLP";
+            costs.push(Cost::new(step, LOCAL, Some(STEP), trained)?);
+        }
         Ok(Self {
             guest,
             costs,
@@ -198,10 +203,11 @@ impl Report {
                 ratio.value
             ))
         });
-        let woken = self.idle.woken.iter().find(|(_, times)| **times > 0);
-        let woken = woken.map(|(who, times)| {
-            let seconds = self.idle.seconds;
-            format!("a session did nothing for {seconds} s, and woke: {who}, {times} times")
+        let woken = self.idle.as_ref().and_then(|Idle { seconds, woken }| {
+            let (who, times) = woken.iter().find(|(_, times)| **times > 0)?;
+            Some(format!(
+                "a session did nothing for {seconds} s, and woke: {who}, {times} times"
+            ))
         });
         let mend = "Run it again while the machine does nothing else; then look at its parts: cargo xtask bench cuda";
         match above.or(woken) {
@@ -238,20 +244,19 @@ impl fmt::Display for Report {
                 cost.verdict(),
             )?;
         }
-        let woken = self.idle.woken.iter();
-        let woken: Vec<_> = woken.map(|(who, times)| format!("{who} {times}")).collect();
+        let idle = self.idle.as_ref().map(|Idle { seconds, woken }| {
+            let woken = woken.iter().map(|(who, times)| format!("{who} {times}"));
+            let woken = woken.collect::<Vec<_>>().join(", ");
+            ("idle", format!("woken in {seconds} s: {woken}"))
+        });
         let rows = [
-            (
-                "idle",
-                format!("woken in {} s: {}", self.idle.seconds, woken.join(", ")),
-            ),
             ("guest", self.guest.clone()),
             ("machine", self.conditions.machine.clone()),
             ("versions", self.conditions.versions()),
             ("command", self.conditions.command.clone()),
         ];
         writeln!(f)?;
-        for (name, value) in rows {
+        for (name, value) in idle.into_iter().chain(rows) {
             writeln!(f, "  {name:<9} {value}")?;
         }
         Ok(())
@@ -282,10 +287,9 @@ mod tests {
         let calls = Calls::from(calls);
         Report::new(
             "q35".into(),
-            &calls,
-            &calls,
-            row(step),
-            idle,
+            Some(&[calls.clone(), calls]),
+            Some(row(step)),
+            Some(idle),
             conditions.unwrap(),
         )
         .unwrap()
@@ -323,5 +327,18 @@ mod tests {
         ] {
             assert!(text.contains(said), "{text}");
         }
+    }
+
+    #[test]
+    fn what_was_not_measured_is_left_out() {
+        let conditions = serde_json::from_value(
+            serde_json::json!({"machine": "", "versions": {}, "command": ""}),
+        );
+        let report = Report::new("q35".into(), None, None, None, conditions.unwrap()).unwrap();
+        assert!(report.ensure_bounds().is_ok());
+        let text = report.to_string();
+        assert!(!text.contains("ratio") && !text.contains("idle"), "{text}");
+        let value = serde_json::to_value(&report).unwrap();
+        assert!(value.get("idle").is_none(), "{value}");
     }
 }
