@@ -69,7 +69,7 @@ pub(super) struct Options {
     runs: u32,
 
     /// How many times to train by the driver and in the guest, in turns
-    #[arg(long, default_value_t = 24, value_parser = value_parser!(u32).range(Median::FEWEST as i64..=1000))]
+    #[arg(long, default_value_t = 60, value_parser = value_parser!(u32).range(Median::FEWEST as i64..=1000))]
     blocks: u32,
 
     /// Steps of each time
