@@ -269,16 +269,13 @@ impl MachineBuilder {
             command.args(["-object", &memory]);
             machine += ",memory-backend=memory";
         }
+        let accelerator = match self.qtest {
+            true => "qtest",
+            false => &self.accelerator,
+        };
         command
             .args(["-machine", &machine])
-            .args([
-                "-accel",
-                if self.qtest {
-                    "qtest"
-                } else {
-                    &self.accelerator
-                },
-            ])
+            .args(["-accel", accelerator])
             .args(["-m", &format!("{}M", self.memory_mib)])
             .args(["-display", "none"])
             .args(["-nodefaults", "-no-user-config"]);
