@@ -101,6 +101,7 @@ impl Options {
 }
 
 pub(super) fn run(options: &Options, steps: &Steps) -> Result<()> {
+    options.guest.ensure_kvm()?;
     let kernel = options.guest.kernel()?;
     let program = build(steps)?;
     let prepared = Prepared::new(false, PROFILE, training::SCRIPT, kernel.as_ref(), steps)?;

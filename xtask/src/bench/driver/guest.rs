@@ -48,17 +48,19 @@ pub(super) struct Guest {
 }
 
 impl Guest {
-    /// Its kernel, where it is not Debian's.
-    ///
-    /// # Errors
-    /// The tree has none, or this machine no KVM where that is asked for.
-    pub(super) fn kernel(&self) -> Result<Option<OwnKernel>> {
+    /// Sees that KVM is there where that is asked for.
+    pub(super) fn ensure_kvm(&self) -> Result<()> {
         if self.kvm {
             let device = File::options().read(true).write(true).open(KVM);
             device.context(KVM).or_mend(
                 "Run it as who may use KVM, on a machine that has it; or without --kvm.",
             )?;
         }
+        Ok(())
+    }
+
+    /// Its kernel, where it is not Debian's.
+    pub(super) fn kernel(&self) -> Result<Option<OwnKernel>> {
         self.kernel.as_deref().map(OwnKernel::open).transpose()
     }
 

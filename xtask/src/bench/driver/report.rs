@@ -267,6 +267,11 @@ impl fmt::Display for Report {
 mod tests {
     use super::*;
 
+    fn conditions() -> Conditions {
+        let empty = serde_json::json!({"machine": "", "versions": {}, "command": ""});
+        serde_json::from_value(empty).unwrap()
+    }
+
     fn report([launch, wait, step]: [f64; 3], woken: u64) -> Report {
         let row = |ratio: f64| Row {
             ns: vec![ratio * 200.0; 6],
@@ -281,16 +286,13 @@ mod tests {
             seconds: 10,
             woken: [("server".to_owned(), 0), ("worker".to_owned(), woken)].into(),
         };
-        let conditions = serde_json::from_value(
-            serde_json::json!({"machine": "", "versions": {}, "command": ""}),
-        );
         let calls = Calls::from(calls);
         Report::new(
             "q35".into(),
             Some(&[calls.clone(), calls]),
             Some(row(step)),
             Some(idle),
-            conditions.unwrap(),
+            conditions(),
         )
         .unwrap()
     }
@@ -331,10 +333,7 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_is_left_out() {
-        let conditions = serde_json::from_value(
-            serde_json::json!({"machine": "", "versions": {}, "command": ""}),
-        );
-        let report = Report::new("q35".into(), None, None, None, conditions.unwrap()).unwrap();
+        let report = Report::new("q35".into(), None, None, None, conditions()).unwrap();
         assert!(report.ensure_bounds().is_ok());
         let text = report.to_string();
         assert!(!text.contains("ratio") && !text.contains("idle"), "{text}");
